@@ -1,0 +1,26 @@
+"""Pure decisions: may this job reach the model? Values in, a Decision out; CONTRACT.md is the agreement."""
+
+from gates.allowlist import matching_rule
+from gates.controls import BrakeState, Ceilings, Controls, RawControls
+from gates.decision import Decision, Gate, Reason
+from gates.pipeline import evaluate, explain
+from gates.policy import Allowlist, Rule
+from gates.rollout import bucket
+from gates.subject import Subject
+
+__all__ = [
+    "Allowlist",
+    "BrakeState",
+    "Ceilings",
+    "Controls",
+    "Decision",
+    "Gate",
+    "RawControls",
+    "Reason",
+    "Rule",
+    "Subject",
+    "bucket",
+    "evaluate",
+    "explain",
+    "matching_rule",
+]

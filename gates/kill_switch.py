@@ -1,0 +1,17 @@
+"""Gate 1: the emergency brake, which dominates everything."""
+
+from __future__ import annotations
+
+from gates.controls import BrakeState, Controls
+from gates.decision import Decision, Gate, Reason, admit, deny
+from gates.subject import Subject
+
+
+def check(subject: Subject, controls: Controls) -> Decision:
+    """Let through only when the brake is known to be off."""
+    del subject  # the brake asks nothing of a job
+    if controls.brake is BrakeState.RELEASED:
+        return admit(Gate.KILL, "the brake is off")
+    if controls.brake is BrakeState.ENGAGED:
+        return deny(Gate.KILL, Reason.KILL_SWITCH, "the brake is on")
+    return deny(Gate.KILL, Reason.KILL_UNVERIFIED, controls.note or "the kill dial is absent")

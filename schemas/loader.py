@@ -1,0 +1,78 @@
+"""Reads the schema files that ship with this package, once, and resolves what they refer to."""
+
+import json
+import re
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+_NAME = re.compile(r"[A-Za-z]+\.v[1-9][0-9]*")
+_SUFFIX = ".json"
+_URN = "urn:slotgen:"
+
+
+class UnknownSchema(LookupError):  # noqa: N818 - reads as what it is
+    """There is no schema of that name; the text lists those there are."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the name of every schema, sorted: `job.v1`, `outputs/quiz.v1`."""
+    root = resources.files("schemas")
+    return tuple(sorted([*_names_in(root, ""), *_names_in(root / "outputs", "outputs/")]))
+
+
+def _names_in(folder: Traversable, prefix: str) -> list[str]:
+    stems = [each.name.removesuffix(_SUFFIX) for each in folder.iterdir() if each.name.endswith(_SUFFIX)]
+    return [prefix + stem for stem in stems if _NAME.fullmatch(stem)]
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return the schema `name` (`job.v1`) with every `$ref` resolved: the caller's own copy.
+
+    Raises:
+        UnknownSchema: no file has that name.
+
+    """
+    schema: dict[str, Any] = json.loads(_resolved(name))
+    return schema
+
+
+@cache
+def _resolved(name: str) -> str:
+    document = _document(name)
+    return json.dumps(_inline(document, document))
+
+
+def _document(name: str) -> dict[str, Any]:
+    if name not in names():
+        raise UnknownSchema(f"there is no schema {name!r}; there are {', '.join(names())}")
+    text = (resources.files("schemas") / f"{name}{_SUFFIX}").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def _inline(node: Any, root: dict[str, Any]) -> Any:
+    # No schema of ours refers to itself, and a resolved one needs no registry in any engine.
+    if isinstance(node, list):
+        return [_inline(each, root) for each in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _inline(value, root) for key, value in node.items() if key not in {"$ref", "$defs"}}
+    return _target(node["$ref"], root) | own if "$ref" in node else own
+
+
+def _target(reference: str, root: dict[str, Any]) -> dict[str, Any]:
+    if reference.startswith(_URN):
+        document = _document(_name_of(reference))
+        target: dict[str, Any] = _inline(document, document)
+        return {key: value for key, value in target.items() if key not in {"$schema", "$id", "examples"}}
+    definition = reference.removeprefix("#/$defs/")
+    found: dict[str, Any] = _inline(root["$defs"][definition], root)
+    return found
+
+
+def _name_of(urn: str) -> str:
+    *folders, name, version = urn.removeprefix(_URN).split(":")
+    return "/".join([*folders, f"{name}.{version}"])

@@ -1,0 +1,60 @@
+"""The output types: one schema file in `outputs/` for each, and nothing else names them."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from schemas.loader import load, names
+from schemas.validation import Violation, violations
+from schemas.wire import strict_subset
+
+_FOLDER = "outputs/"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputType:
+    """A type of content. `schema` accepts its values; `wire` is what the model is asked to follow.
+
+    The two documents are shared by all callers and must not be changed.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    wire: dict[str, Any]
+    description: str
+    schema_name: str
+
+    def violations(self, value: Any, limit: int = 5) -> list[Violation]:
+        """Return the first `limit` rules of this type that `value` breaks; none if it is one."""
+        return violations(self.schema_name, value, limit)
+
+
+def output_type(name: str) -> OutputType | None:
+    """Return the type called `name` or that has it as an alias, in its newest version; None if none has."""
+    return _types().get(name)
+
+
+def output_types() -> tuple[str, ...]:
+    """Return the names of all types, sorted, without aliases."""
+    return tuple(sorted({each.name for each in _types().values()}))
+
+
+@cache
+def _types() -> dict[str, OutputType]:
+    newest = {_type_name(each): each for each in sorted(names(), key=_version) if each.startswith(_FOLDER)}
+    types = {name: _read(name, schema_name) for name, schema_name in newest.items()}
+    aliases = {alias: each for each in types.values() for alias in each.schema.get("x-aliases", ())}
+    return aliases | types
+
+
+def _type_name(schema_name: str) -> str:
+    return schema_name.removeprefix(_FOLDER).rsplit(".v", 1)[0]
+
+
+def _version(schema_name: str) -> int:
+    return int(schema_name.rsplit(".v", 1)[1])
+
+
+def _read(name: str, schema_name: str) -> OutputType:
+    schema = load(schema_name)
+    return OutputType(name, schema, strict_subset(schema), schema["description"], schema_name)

@@ -1,0 +1,30 @@
+"""Says where in a document something is, without repeating what a producer wrote there."""
+
+import re
+from collections.abc import Collection, Sequence
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_HIDDEN = "a property"
+
+Path = tuple[str | int, ...]
+
+
+def nameable(name: str, declared: Collection[str] = ()) -> str:
+    """Return `name` when a schema declares it or it looks like a field's name, else "a property"."""
+    return name if name in declared or _PLAIN.fullmatch(name) else _HIDDEN
+
+
+def dotted(path: Path, declared: Collection[str]) -> str:
+    """Return `jobs[0].kind` for `("jobs", 0, "kind")`; names that may be content are replaced."""
+    steps = [f"[{part}]" if isinstance(part, int) else _step(part, declared) for part in path]
+    return "".join(steps).removeprefix(".")
+
+
+def _step(name: str, declared: Collection[str]) -> str:
+    shown = nameable(name, declared)
+    return ".(a property)" if shown == _HIDDEN else f".{shown}"
+
+
+def sort_key(path: Sequence[str | int]) -> list[tuple[bool, int, str]]:
+    """Return what sorts paths in reading order: `jobs[2]` before `jobs[10]`."""
+    return [(True, 0, part) if isinstance(part, str) else (False, part, "") for part in path]

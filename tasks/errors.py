@@ -1,0 +1,106 @@
+"""The closed vocabulary of outcomes, and the exceptions that carry it.
+
+Exception
+├── InvalidMessage            the message is not a job spec; the producer's get() raises it
+└── JobEnded                  a job ends here, with an ErrorCode
+    ├── Stubbed               a dial, a limit or the mode said no: STUB
+    └── Failed                something broke: FAILED
+        └── ModelError        a model request broke; knows whether a retry can help
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a job ended; the words of the result and telemetry contracts."""
+
+    STUB = "STUB"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class ErrorCode(StrEnum):
+    """Why a job is not COMPLETED: telemetry v1's `errorCode`, closed.
+
+    The first six are the words of `gates.Reason`.
+    """
+
+    KILL_SWITCH = "KILL_SWITCH"
+    KILL_UNVERIFIED = "KILL_UNVERIFIED"
+    FEATURE_DISABLED = "FEATURE_DISABLED"
+    NOT_OPTED_IN = "NOT_OPTED_IN"
+    NOT_ALLOWLISTED = "NOT_ALLOWLISTED"
+    ROLLOUT_EXCLUDED = "ROLLOUT_EXCLUDED"
+    VERBATIM_MODE = "VERBATIM_MODE"
+    RUN_LIMIT = "RUN_LIMIT"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+    UNSUPPORTED_OUTPUT_TYPE = "UNSUPPORTED_OUTPUT_TYPE"
+    MISSING_API_KEY = "MISSING_API_KEY"
+    OPENAI_TIMEOUT = "OPENAI_TIMEOUT"
+    OPENAI_CONNECTION_ERROR = "OPENAI_CONNECTION_ERROR"
+    OPENAI_RATE_LIMITED = "OPENAI_RATE_LIMITED"
+    OPENAI_QUOTA_EXHAUSTED = "OPENAI_QUOTA_EXHAUSTED"
+    OPENAI_AUTH_ERROR = "OPENAI_AUTH_ERROR"
+    OPENAI_BAD_REQUEST = "OPENAI_BAD_REQUEST"
+    OPENAI_SERVER_ERROR = "OPENAI_SERVER_ERROR"
+    OPENAI_BAD_RESPONSE = "OPENAI_BAD_RESPONSE"
+    OUTPUT_REFUSED = "OUTPUT_REFUSED"
+    OUTPUT_TRUNCATED = "OUTPUT_TRUNCATED"
+    OUTPUT_NOT_JSON = "OUTPUT_NOT_JSON"
+    OUTPUT_SCHEMA_INVALID = "OUTPUT_SCHEMA_INVALID"
+    OUTPUT_POLICY_VIOLATION = "OUTPUT_POLICY_VIOLATION"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+class InvalidMessage(Exception):  # noqa: N818 - the producer reads this name, and it says what happened
+    """A message that is not a job spec. Its text names the path and the remedy, never the content."""
+
+    # What a producer's AsyncResult.get() shows: `slotgen.InvalidMessage`, wherever our packages live.
+    __module__ = "slotgen"
+
+
+class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error
+    """A job ends with `code`; `detail` is a short reason for the log, never content."""
+
+    status: Status
+
+    def __init__(self, code: ErrorCode, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else str(code))
+        self.code = code
+        self.detail = detail
+
+
+class Stubbed(JobEnded):
+    """A dial, a limit or the job's own mode said no."""
+
+    status = Status.STUB
+
+
+class Failed(JobEnded):
+    """Something broke, and a retry inside this job cannot help any more."""
+
+    status = Status.FAILED
+
+
+class ModelError(Failed):
+    """One model request broke.
+
+    `retryable`: the same request may succeed later. `retry_after_seconds`: the server's wish, if it named
+    one. `billed`: the request may have been worked on and charged although no usable usage came back.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str = "",
+        *,
+        retryable: bool = False,
+        retry_after_seconds: float | None = None,
+        billed: bool = False,
+    ) -> None:
+        super().__init__(code, detail)
+        self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
+        self.billed = billed

@@ -1,0 +1,104 @@
+"""The use case: one spec in, one recorded outcome and one result for each of its jobs out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gates import Decision
+from schemas import OutputType
+from tasks.admission import Admission
+from tasks.errors import ErrorCode, Failed, JobEnded
+from tasks.generation import Generation
+from tasks.outcome import Outcome, completed, ended
+from tasks.ports import ControlSource
+from tasks.spec import Job, Spec
+from tasks.trail import Trail
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One job on its way."""
+
+    job: Job
+    trail: Trail
+    began_mono: float
+    outcome: Outcome | None = None
+    output: OutputType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Answers specs. Called from worker threads; `on_loop` runs a coroutine on the process's event loop.
+
+    `record` gets every outcome exactly once, with its trail and its latency in milliseconds;
+    `report_bug` gets an exception that nobody expected, once.
+    """
+
+    controls: ControlSource
+    generation: Generation
+    has_api_key: bool
+    on_loop: Callable[[Coroutine[Any, Any, T]], T]
+    count_decision: Callable[[Decision], None]
+    record: Callable[[Job, Outcome, Trail, float, str], None]
+    report_bug: Callable[[Job, BaseException], None]
+
+    def __call__(self, spec: Spec, task_id: str) -> list[dict[str, Any]]:
+        """Return one result v1 for each job, in the order of the spec's jobs. Never raises for a job."""
+        admission = Admission(self.controls.read, self.count_decision, self.has_api_key)
+        runs = [self._begin(job, admission) for job in spec.jobs]
+        admitted = [run for run in runs if run.outcome is None]
+        for run in runs:
+            if run.outcome is not None:
+                self._record(run, task_id)
+        if admitted:
+            self.on_loop(self._generate_all(admitted, task_id))
+        return [_outcome(run).as_result() for run in runs]
+
+    def _begin(self, job: Job, admission: Admission) -> _Run:
+        run = _Run(job, Trail(), time.monotonic())
+        try:
+            run.output = admission.admit(job, run.trail)
+        except JobEnded as end:
+            run.outcome = self._ended(run, end)
+        except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
+            run.outcome = self._broken(run, error)
+        return run
+
+    async def _generate_all(self, runs: list[_Run], task_id: str) -> None:
+        await asyncio.gather(*(self._generate(run, task_id) for run in runs))
+
+    async def _generate(self, run: _Run, task_id: str) -> None:
+        try:
+            if run.output is None:
+                raise Failed(ErrorCode.UNSUPPORTED_OUTPUT_TYPE)
+            value = await self.generation.content(run.job, run.output, run.trail)
+            run.outcome = completed(run.job.job_id, {run.job.output_field: value})
+        except JobEnded as end:
+            run.outcome = self._ended(run, end)
+        except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
+            run.outcome = self._broken(run, error)
+        self._record(run, task_id)
+
+    def _ended(self, run: _Run, end: JobEnded) -> Outcome:
+        run.trail.detail = end.detail or run.trail.detail
+        return ended(run.job.job_id, end)
+
+    def _broken(self, run: _Run, error: Exception) -> Outcome:
+        self.report_bug(run.job, error)
+        return ended(run.job.job_id, Failed(ErrorCode.INTERNAL_ERROR))
+
+    def _record(self, run: _Run, task_id: str) -> None:
+        latency_ms = (time.monotonic() - run.began_mono) * 1000
+        self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
+
+
+def _outcome(run: _Run) -> Outcome:
+    if run.outcome is None:
+        raise RuntimeError("a job has left the use case without an outcome")
+    return run.outcome

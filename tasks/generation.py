@@ -1,0 +1,143 @@
+"""Takes one admitted job to the model and back: cache, spend cap, brake, attempts, acceptance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential_jitter,
+)
+
+from gates import kill_switch
+from schemas import OutputType
+from tasks.acceptance import accept
+from tasks.brake import Brake
+from tasks.errors import ErrorCode, Failed, ModelError, Stubbed
+from tasks.executor_config import ExecutorConfig
+from tasks.ports import AnswerStore, Budget, ControlSource, Model, ModelAnswer, ModelRequest
+from tasks.prompting import Prompts, build_request, job_key
+from tasks.spec import Job
+from tasks.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Generates content for admitted jobs; runs on one event loop.
+
+    `count_cache(result)` gets "hit", "miss" or "store_failed". `slots` bounds the calls in
+    flight of this process; a job's deadline begins once it has a slot.
+    """
+
+    controls: ControlSource
+    model: Model
+    answers: AnswerStore
+    budget: Budget
+    brake: Brake
+    config: ExecutorConfig
+    prompts: Prompts
+    slots: asyncio.Semaphore
+    count_cache: Callable[[str], None]
+
+    async def content(self, job: Job, output: OutputType, trail: Trail) -> Any:
+        """Return the content of `job`, from the cache or freshly generated and stored.
+
+        Raises:
+            Stubbed: the brake came on, or the spend cap does not cover the call.
+            Failed: no usable answer within the deadline and the attempts.
+
+        """
+        key = job_key(job, self.prompts, self.config)
+        stored = await self._stored(key, output)
+        if stored is not None:
+            trail.cached = True
+            return stored
+        async with self.slots:
+            answer = await self._answer(job, build_request(job, output, self.prompts, self.config), key, trail)
+        value = accept(output, answer)
+        if not await self.answers.put(key, value):
+            self.count_cache("store_failed")
+        return value
+
+    async def _stored(self, key: str, output: OutputType) -> Any | None:
+        value = await self.answers.get(key)
+        # A stored answer is trusted no more than a fresh one: someone may have written to Redis.
+        usable = value is not None and not output.violations(value)
+        self.count_cache("hit" if usable else "miss")
+        return value if usable else None
+
+    async def _answer(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        try:
+            async with asyncio.timeout(self.config.job_deadline_seconds):
+                return await self.brake.fly(self._attempts(job, request, key, trail))
+        except TimeoutError:
+            raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
+
+    async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(self._worth_a_retry),
+            stop=stop_after_attempt(self.config.attempts) | stop_before_delay(self.config.job_deadline_seconds),
+            wait=self._wait_seconds,
+            reraise=True,
+        )
+        return await retrying(self._attempt, job, request, key, trail)
+
+    def _worth_a_retry(self, error: BaseException) -> bool:
+        if not isinstance(error, ModelError) or not error.retryable:
+            return False
+        return (error.retry_after_seconds or 0) <= self.config.max_retry_after_seconds
+
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        """Return the jittered backoff, but never less than the server asked for."""
+        backoff = wait_exponential_jitter(
+            multiplier=self.config.backoff_initial_seconds,
+            max=self.config.backoff_max_seconds,
+            jitter=self.config.backoff_initial_seconds,
+        )(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, ModelError) else None
+        # The backoff is added, not replaced: many workers told the same second must not come back as one.
+        return backoff + asked if asked else backoff
+
+    async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
+        hold_id = f"{key}:{id(trail):x}:{trail.attempts + 1}"
+        if not await self.budget.reserve(hold_id, worst):
+            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
+        spent = 0
+        try:
+            await self._confirm_brake_off(job)
+            # From here on, unless the server says otherwise, the call may have been charged in full.
+            spent = worst
+            answer = await self._request(request, trail)
+            spent = self._cost(answer, worst)
+            trail.cost_nano_usd += spent
+            return answer
+        except ModelError as error:
+            spent = worst if error.billed else 0
+            trail.cost_nano_usd += spent
+            raise
+        finally:
+            await asyncio.shield(self.budget.settle(hold_id, spent))
+
+    async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:
+        trail.begin_request(request.model)
+        answer = await self.model.respond(request)
+        trail.add_answer(answer)
+        return answer
+
+    def _cost(self, answer: ModelAnswer, worst: int) -> int:
+        return self.config.price.cost_nano_usd(answer.usage) if answer.usage else worst
+
+    async def _confirm_brake_off(self, job: Job) -> None:
+        """Read the dial once more: no request starts after a read that saw the brake."""
+        decision = kill_switch.check(job.subject, await asyncio.to_thread(self.controls.read))
+        if decision.reason is not None:
+            raise Stubbed(ErrorCode(decision.reason), decision.detail)

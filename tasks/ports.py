@@ -1,0 +1,125 @@
+"""What the use case needs from the outside; the adapters in `worker/adapters` provide it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gates import Controls
+
+
+class ControlSource(Protocol):
+    """The live dials."""
+
+    def read(self) -> Controls:
+        """Return the dials as they are now. Never raises: what cannot be read is a brake UNVERIFIED."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request to a model, complete. `size_bytes` bounds its input tokens from above."""
+
+    model: str
+    instructions: str
+    input_text: str
+    output_name: str
+    wire_schema: dict[str, Any]
+    max_output_tokens: int
+    options: dict[str, Any]
+    timeout_seconds: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one request. `input_tokens` includes the cached and cache-written ones."""
+
+    input_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What came back. `usage` is None when the server did not say what it charged.
+
+    `text` is None when there is no text to read: then `refused` or `truncated` says why.
+    """
+
+    text: str | None
+    refused: bool
+    truncated: bool
+    usage: TokenUsage | None
+    request_id: str | None
+
+
+class Model(Protocol):
+    """A language model behind one request at a time."""
+
+    async def respond(self, request: ModelRequest) -> ModelAnswer:
+        """Send `request` once, without retries.
+
+        Raises:
+            ModelError: every way in which no answer came.
+
+        """
+        ...
+
+
+class AnswerStore(Protocol):
+    """Completed answers, by the hash of the job that they answer."""
+
+    async def get(self, key: str) -> Any | None:
+        """Return the stored value, or None when there is none or it cannot be read."""
+        ...
+
+    async def put(self, key: str, value: Any) -> bool:
+        """Keep `value`; return whether it is stored."""
+        ...
+
+
+class Budget(Protocol):
+    """The spend cap that all workers share. Amounts are integer nano-dollars."""
+
+    async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
+        """Hold `amount_nano_usd`; return False when the cap does not cover it or it cannot be asked."""
+        ...
+
+    async def settle(self, hold_id: str, spent_nano_usd: int) -> None:
+        """Turn the hold into `spent_nano_usd`. Settling twice, or a hold that is gone, changes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was rejected, and why. `message` is its bytes as they were on the queue."""
+
+    dead_id: str
+    reason: str
+    problem: str
+    task_id: str | None
+    queue: str
+    rejected_wall_ms: int
+    message: bytes
+
+
+class DeadLetters(Protocol):
+    """The store of rejected messages."""
+
+    def add(self, queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> str:
+        """Keep the message and return its id. Raises when it could not be kept."""
+        ...
+
+    def list(self, limit: int) -> list[DeadLetter]:
+        """Return the newest `limit` (1-1000) dead letters, newest first."""
+        ...
+
+    def replay(self, dead_id: str) -> bool:
+        """Put the message back on its queue as it was; False when there is no such dead letter."""
+        ...
+
+    def drop(self, dead_id: str) -> bool:
+        """Forget the message; False when there is no such dead letter."""
+        ...

@@ -1,0 +1,1 @@
+"""The versioned prompts: one file for each kind of job."""

@@ -1,0 +1,47 @@
+"""What was done for one job so far: the source of its telemetry and of its log envelope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.ports import ModelAnswer, TokenUsage
+
+
+@dataclass(slots=True)
+class Trail:
+    """Grows while a job is on its way; one for each job, never shared."""
+
+    gate: str | None = None
+    bucket: int | None = None
+    rule_id: str | None = None
+    policy_hash: str | None = None
+    detail: str | None = None
+    model: str | None = None
+    attempts: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+    request_id: str | None = None
+    cached: bool = False
+
+    @property
+    def path(self) -> str:
+        """`openai` once a model request was begun for this outcome, else `stub`."""
+        return "openai" if self.attempts else "stub"
+
+    def begin_request(self, model: str) -> None:
+        """Note that a request to `model` is about to leave."""
+        self.attempts += 1
+        self.model = model
+
+    def add_answer(self, answer: ModelAnswer) -> None:
+        """Note what came back and what it used."""
+        self.request_id = answer.request_id
+        if answer.usage:
+            self._add_usage(answer.usage)
+
+    def _add_usage(self, usage: TokenUsage) -> None:
+        self.input_tokens += usage.input_tokens
+        self.cached_input_tokens += usage.cached_input_tokens
+        self.output_tokens += usage.output_tokens

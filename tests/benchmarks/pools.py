@@ -1,0 +1,24 @@
+"""Which Celery pool carries slow calls: 200 calls of 1 s on one asyncio loop for each process."""
+
+from __future__ import annotations
+
+import redis
+
+from tests.benchmarks.rig import bare_worker, drain, memory_mb, message
+from worker.dev.embedded_redis import EmbeddedRedis
+
+CALLS = 200
+POOLS = [("threads", 200, CALLS), ("prefork", 8, 40), ("solo", 1, 5)]
+
+
+def run() -> list[tuple[str, str, str]]:
+    """Return (measure, figure, target) rows."""
+    rows = []
+    for pool, concurrency, calls in POOLS:
+        with EmbeddedRedis() as server, bare_worker(server, "--pool", pool, "--concurrency", str(concurrency)) as pid:
+            with redis.Redis.from_url(server.url) as client:
+                drain(client, "bare", [message("bare.nothing", [1], "bare") for _ in range(20)])
+                rate = drain(client, "bare", [message("bare.wait", [1.0], "bare") for _ in range(calls)])
+                figure = f"{rate:.0f} calls/s, {memory_mb(pid):.0f} MB"
+        rows.append((f"calls of 1 s, {pool} {concurrency}", figure, ""))
+    return rows

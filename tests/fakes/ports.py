@@ -1,0 +1,92 @@
+"""Fakes named after the adapters they stand for; tests/contracts holds them to the same behaviour."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gates import Controls
+from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
+
+
+@dataclass
+class FakeControls:
+    """Dials that a test turns; `reads` counts how often they were looked at."""
+
+    current: Controls
+    reads: int = 0
+    on_read: Callable[[int], None] = lambda _: None
+
+    def read(self) -> Controls:
+        self.reads += 1
+        self.on_read(self.reads)
+        return self.current
+
+
+def answer(value: Any = "A cell has a membrane.", **changes: Any) -> ModelAnswer:
+    fields = {
+        "text": json.dumps({"value": value}),
+        "refused": False,
+        "truncated": False,
+        "usage": TokenUsage(100, 0, 0, 50),
+        "request_id": "req-1",
+    }
+    return ModelAnswer(**(fields | changes))
+
+
+@dataclass
+class FakeModel:
+    """Plays `script` in order, its last entry for ever: an answer, an exception, or an awaitable factory."""
+
+    script: list[Any] = field(default_factory=lambda: [answer()])
+    requests: list[ModelRequest] = field(default_factory=list)
+    cancelled: int = 0
+
+    async def respond(self, request: ModelRequest) -> ModelAnswer:
+        self.requests.append(request)
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, BaseException):
+            raise step
+        if not callable(step):
+            return step
+        try:
+            return await step()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+@dataclass
+class FakeAnswers:
+    stored: dict[str, Any] = field(default_factory=dict)
+    writable: bool = True
+
+    async def get(self, key: str) -> Any | None:
+        return self.stored.get(key)
+
+    async def put(self, key: str, value: Any) -> bool:
+        if self.writable:
+            self.stored[key] = value
+        return self.writable
+
+
+@dataclass
+class FakeBudget:
+    """A cap in nano-dollars, with the account open to the test."""
+
+    cap_nano_usd: int = 10**12
+    spent: int = 0
+    holds: dict[str, int] = field(default_factory=dict)
+
+    async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
+        if self.spent + sum(self.holds.values()) + amount_nano_usd > self.cap_nano_usd:
+            return False
+        self.holds[hold_id] = amount_nano_usd
+        return True
+
+    async def settle(self, hold_id: str, spent_nano_usd: int) -> None:
+        if self.holds.pop(hold_id, None) is not None:
+            self.spent += spent_nano_usd

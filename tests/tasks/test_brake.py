@@ -1,0 +1,125 @@
+"""The brake of one loop: what is in flight when it comes on is cancelled, and nothing takes off after."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tasks.brake import Brake
+from tasks.errors import ErrorCode, Stubbed
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def soon(value: int) -> int:
+    await asyncio.sleep(0)
+    return value
+
+
+def a_brake(grace_seconds: float = 5.0) -> tuple[Brake, list[tuple[int, float]]]:
+    halts: list[tuple[int, float]] = []
+    return Brake(grace_seconds, lambda number, seconds: halts.append((number, seconds))), halts
+
+
+def test_starts_on_until_the_dial_was_read_once():
+    async def scenario() -> None:
+        brake, _ = a_brake()
+        with pytest.raises(Stubbed) as refused:
+            await brake.fly(forever())
+        assert refused.value.code is ErrorCode.KILL_UNVERIFIED
+
+    asyncio.run(scenario())
+
+
+def test_lets_a_call_through_once_confirmed_off():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        brake.release(time.monotonic())
+        assert await brake.fly(soon(7)) == 7
+        assert halts == []
+
+    asyncio.run(scenario())
+
+
+def test_cancels_everything_in_flight_and_says_how_long_it_took():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        brake.release(time.monotonic())
+        calls = [asyncio.create_task(brake.fly(forever())) for _ in range(100)]
+        await asyncio.sleep(0)
+
+        brake.engage(ErrorCode.KILL_SWITCH)
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert {each.code for each in ended} == {ErrorCode.KILL_SWITCH}
+        ((number, seconds),) = halts
+        assert number == 100
+        assert 0 <= seconds < 5
+
+    asyncio.run(scenario())
+
+
+def test_refuses_what_would_take_off_while_it_is_on():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        brake.release(time.monotonic())
+        brake.engage(ErrorCode.KILL_SWITCH)
+        with pytest.raises(Stubbed):
+            await brake.fly(soon(1))
+        brake.release(time.monotonic())
+        assert await brake.fly(soon(1)) == 1
+        assert halts == []
+
+    asyncio.run(scenario())
+
+
+def test_engages_itself_when_nobody_confirms_it_off():
+    async def scenario() -> None:
+        brake, halts = a_brake(grace_seconds=0.05)
+        brake.release(time.monotonic())
+        with pytest.raises(Stubbed) as halted:
+            await brake.fly(forever())
+        assert halted.value.code is ErrorCode.KILL_UNVERIFIED
+        assert [number for number, _ in halts] == [1]
+
+    asyncio.run(scenario())
+
+
+def test_every_confirmation_buys_another_grace_period():
+    async def scenario() -> None:
+        brake, halts = a_brake(grace_seconds=0.3)
+        brake.release(time.monotonic())
+        call = asyncio.create_task(brake.fly(asyncio.sleep(0.5, "done")))
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            brake.release(time.monotonic())
+        assert await call == "done"
+        assert halts == []
+
+    asyncio.run(scenario())
+
+
+def test_an_old_confirmation_is_worth_only_what_is_left_of_it():
+    async def scenario() -> None:
+        brake, _ = a_brake(grace_seconds=0.2)
+        brake.release(time.monotonic() - 1)
+        with pytest.raises(Stubbed):
+            await brake.fly(forever())
+
+    asyncio.run(scenario())
+
+
+def test_a_deadline_of_the_caller_is_not_mistaken_for_the_brake():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        brake.release(time.monotonic())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await brake.fly(forever())
+        assert halts == []
+
+    asyncio.run(scenario())

@@ -1,0 +1,283 @@
+"""One admitted job on its way: cache, spend cap, brake, attempts, acceptance, money."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tasks.errors import ErrorCode, ModelError
+from tests.builders import a_job, a_spec, controls
+from tests.fakes.ports import FakeBudget, FakeModel, answer
+from tests.tasks.use_case import UseCase
+
+
+def retryable(code=ErrorCode.OPENAI_SERVER_ERROR, **changes):
+    return ModelError(code, retryable=True, **changes)
+
+
+class TestCache:
+    def test_serves_the_same_job_from_the_store_without_a_second_request(self):
+        case = UseCase()
+
+        first, second = case.run(a_spec()), case.run(a_spec())
+
+        assert first[0]["output"] == second[0]["output"]
+        assert len(case.model.requests) == 1
+        assert case.cache == ["miss", "hit"]
+        assert case.outcomes == [("COMPLETED", None, "openai"), ("COMPLETED", None, "stub")]
+        assert [record[4].cached for record in case.records] == [False, True]
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            a_spec(a_job("job-2")),
+            a_spec(a_job(input={"topic": "Osmosis"})),
+            a_spec(a_job(sources=["textbook"])),
+            a_spec(appliesTo={"subject": "Biology", "level": "GCSE", "board": "AQA", "specVersion": "8461", "topic": "x"}),
+        ],
+        ids=["jobId", "input", "sources", "appliesTo"],
+    )
+    def test_a_changed_job_is_a_new_job(self, changed):
+        case = UseCase()
+
+        case.run(a_spec())
+        case.run(changed)
+
+        assert len(case.model.requests) == 2
+
+    def test_a_new_executor_version_asks_again(self):
+        case = UseCase()
+        case.run(a_spec())
+        case.changes = {"version": "next"}
+
+        case.run(a_spec())
+
+        assert len(case.model.requests) == 2
+
+    def test_review_metadata_is_not_part_of_the_job(self):
+        case = UseCase()
+        case.run(a_spec())
+
+        case.run(a_spec(metadata={"requiresReview": False, "allowAI": True}))
+
+        assert len(case.model.requests) == 1
+
+    def test_a_stored_answer_that_breaks_the_schema_is_a_miss(self):
+        case = UseCase()
+        case.run(a_spec())
+        case.answers.stored = dict.fromkeys(case.answers.stored, 42)
+
+        (result,) = case.run(a_spec())
+
+        assert result["output"] == {"body": "A cell has a membrane."}
+        assert case.cache == ["miss", "miss"]
+
+    def test_stub_and_failed_are_never_kept(self):
+        case = UseCase(model=FakeModel([answer(refused=True, text=None)]))
+
+        case.run(a_spec())
+
+        assert case.answers.stored == {}
+
+    def test_an_answer_that_cannot_be_stored_is_still_delivered(self):
+        case = UseCase()
+        case.answers.writable = False
+
+        (result,) = case.run(a_spec())
+
+        assert result["status"] == "COMPLETED"
+        assert case.cache == ["miss", "store_failed"]
+
+
+class TestAttempts:
+    def test_tries_again_where_a_retry_can_help(self):
+        case = UseCase(model=FakeModel([retryable(), retryable(), answer()]))
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("COMPLETED", None, "openai")]
+        assert case.records[0][4].attempts == 3
+
+    def test_gives_up_after_the_configured_attempts_with_the_last_error(self):
+        case = UseCase(model=FakeModel([retryable(ErrorCode.OPENAI_RATE_LIMITED)]))
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_RATE_LIMITED", "openai")]
+        assert len(case.model.requests) == 3
+
+    def test_never_retries_a_terminal_error(self):
+        case = UseCase(model=FakeModel([ModelError(ErrorCode.OPENAI_QUOTA_EXHAUSTED)]))
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_QUOTA_EXHAUSTED", "openai")]
+        assert len(case.model.requests) == 1
+
+    def test_waits_at_least_as_long_as_the_server_asks(self):
+        times = []
+
+        async def limited():
+            times.append(asyncio.get_running_loop().time())
+            raise retryable(ErrorCode.OPENAI_RATE_LIMITED, retry_after_seconds=0.2)
+
+        async def fine():
+            times.append(asyncio.get_running_loop().time())
+            return answer()
+
+        case = UseCase(model=FakeModel([limited, fine]))
+
+        case.run(a_spec())
+
+        assert times[1] - times[0] >= 0.2
+        assert case.outcomes == [("COMPLETED", None, "openai")]
+
+    def test_a_wait_that_nobody_would_wait_ends_the_job_at_once(self):
+        error = retryable(ErrorCode.OPENAI_RATE_LIMITED, retry_after_seconds=3600)
+        case = UseCase(model=FakeModel([error]))
+
+        case.run(a_spec())
+
+        assert len(case.model.requests) == 1
+        assert case.outcomes == [("FAILED", "OPENAI_RATE_LIMITED", "openai")]
+
+    def test_a_wait_beyond_the_deadline_is_not_begun(self):
+        error = retryable(ErrorCode.OPENAI_RATE_LIMITED, retry_after_seconds=30)
+        case = UseCase(model=FakeModel([error]), changes={"job_deadline_seconds": 10})
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_RATE_LIMITED", "openai")]
+
+    def test_the_deadline_is_for_the_whole_job(self):
+        async def never():
+            await asyncio.Event().wait()
+
+        case = UseCase(model=FakeModel([never]), changes={"job_deadline_seconds": 0.05})
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_TIMEOUT", "openai")]
+        assert case.model.cancelled == 1
+
+
+class TestBrake:
+    def test_reads_the_dial_again_right_before_every_request(self):
+        case = UseCase(model=FakeModel([retryable(), answer()]))
+
+        def engage_after_the_first_request(_: int) -> None:
+            if case.model.requests:
+                case.controls.current = controls(kill=b"true")
+
+        case.controls.on_read = engage_after_the_first_request
+
+        case.run(a_spec())
+
+        assert len(case.model.requests) == 1
+        assert case.outcomes == [("STUB", "KILL_SWITCH", "openai")]
+
+    @pytest.mark.parametrize("reason", [ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED])
+    def test_cancels_the_call_in_flight(self, reason):
+        case = UseCase()
+
+        async def pull_the_brake():
+            case.brake.engage(reason)
+            await asyncio.Event().wait()
+
+        case.model.script = [pull_the_brake]
+
+        (result,) = case.run(a_spec())
+
+        assert result["status"] == "STUB"
+        assert case.outcomes == [("STUB", reason.value, "openai")]
+        assert case.model.cancelled == 1
+        assert [number for number, _ in case.halts] == [1]
+        assert case.answers.stored == {}
+
+
+class TestMoney:
+    def test_refuses_a_call_whose_worst_case_the_cap_does_not_cover(self):
+        case = UseCase(budget=FakeBudget(cap_nano_usd=1000))
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("STUB", "BUDGET_EXCEEDED", "stub")]
+        assert case.model.requests == []
+
+    def test_settles_at_the_real_cost(self):
+        case = UseCase()
+
+        case.run(a_spec())
+
+        # 100 tokens in at $0.10 and 50 out at $0.50 a million: 10,000 + 25,000 nano-dollars.
+        assert case.budget.spent == 35_000
+        assert case.budget.holds == {}
+        assert case.records[0][4].cost_nano_usd == 35_000
+
+    @pytest.mark.parametrize(
+        ("step", "is_charged"),
+        [
+            (ModelError(ErrorCode.OPENAI_TIMEOUT, billed=True), True),
+            (ModelError(ErrorCode.OPENAI_BAD_REQUEST), False),
+            (answer(usage=None), True),
+        ],
+        ids=["outcome unknown", "refused by the server", "usage unknown"],
+    )
+    def test_an_unknown_outcome_counts_as_spent(self, step, is_charged):
+        case = UseCase(model=FakeModel([step]))
+
+        case.run(a_spec())
+
+        assert (case.budget.spent > 1_000_000) is is_charged
+        assert case.budget.holds == {}
+
+    def test_a_cancelled_call_counts_as_spent(self):
+        case = UseCase()
+
+        async def pull_the_brake():
+            case.brake.engage(ErrorCode.KILL_SWITCH)
+            await asyncio.Event().wait()
+
+        case.model.script = [pull_the_brake]
+
+        case.run(a_spec())
+
+        assert case.budget.spent > 1_000_000
+        assert case.budget.holds == {}
+
+    def test_a_request_that_never_began_costs_nothing(self):
+        case = UseCase()
+        case.controls.on_read = lambda reads: setattr(
+            case.controls, "current", controls(kill=b"true") if reads == 2 else case.controls.current
+        )
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("STUB", "KILL_SWITCH", "stub")]
+        assert (case.budget.spent, case.budget.holds) == (0, {})
+
+
+class TestAcceptance:
+    @pytest.mark.parametrize(
+        ("given", "code"),
+        [
+            (answer(refused=True, text=None), "OUTPUT_REFUSED"),
+            (answer(truncated=True), "OUTPUT_TRUNCATED"),
+            (answer(truncated=True, text=None), "OUTPUT_TRUNCATED"),
+            (answer(text="Here you are: {"), "OUTPUT_NOT_JSON"),
+            (answer(text=json.dumps({"value": 7})), "OUTPUT_SCHEMA_INVALID"),
+            (answer(text=json.dumps({"content": "x"})), "OUTPUT_SCHEMA_INVALID"),
+            (answer(value=" "), "OUTPUT_SCHEMA_INVALID"),
+            (answer(value="# Cells"), "OUTPUT_POLICY_VIOLATION"),
+        ],
+    )
+    def test_fails_an_answer_that_is_not_usable_without_asking_again(self, given, code):
+        case = UseCase(model=FakeModel([given]))
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", code, "openai")]
+        assert len(case.model.requests) == 1
+        assert case.budget.spent == 35_000

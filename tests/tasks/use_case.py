@@ -1,0 +1,83 @@
+"""The use case composed of fakes, for tests of `tasks`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks import executor_config
+from tasks.brake import Brake
+from tasks.generate import Generate
+from tasks.generation import Generation
+from tasks.prompting import Prompts
+from tasks.spec import Spec
+from tests.builders import controls
+from tests.fakes.ports import FakeAnswers, FakeBudget, FakeControls, FakeModel
+
+QUICK = {"backoff_initial_seconds": 0.001, "backoff_max_seconds": 0.002}
+
+
+@dataclass
+class UseCase:
+    """Everything open; a test closes what it is about. `records` has (job_id, status, code, path, trail)."""
+
+    controls: FakeControls = field(default_factory=lambda: FakeControls(controls()))
+    model: FakeModel = field(default_factory=FakeModel)
+    answers: FakeAnswers = field(default_factory=FakeAnswers)
+    budget: FakeBudget = field(default_factory=FakeBudget)
+    has_api_key: bool = True
+    changes: dict[str, Any] = field(default_factory=dict)
+    records: list[tuple[Any, ...]] = field(default_factory=list)
+    bugs: list[BaseException] = field(default_factory=list)
+    decisions: list[Any] = field(default_factory=list)
+    cache: list[str] = field(default_factory=list)
+    halts: list[tuple[int, float]] = field(default_factory=list)
+    brake: Brake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.brake = Brake(5.0, lambda number, seconds: self.halts.append((number, seconds)))
+
+    def run(self, spec: dict[str, Any]) -> list[dict[str, Any]]:
+        config = dataclasses.replace(executor_config.load(None), **(QUICK | self.changes))
+        generation = Generation(
+            controls=self.controls,
+            model=self.model,
+            answers=self.answers,
+            budget=self.budget,
+            brake=self.brake,
+            config=config,
+            prompts=Prompts.load(config.prompts),
+            slots=asyncio.Semaphore(50),
+            count_cache=self.cache.append,
+        )
+        generate = Generate(
+            controls=self.controls,
+            generation=generation,
+            has_api_key=self.has_api_key,
+            on_loop=self._on_loop,
+            count_decision=self.decisions.append,
+            record=self._record,
+            report_bug=lambda _, error: self.bugs.append(error),
+        )
+        return generate(Spec.of(spec), "task-1")
+
+    def _on_loop(self, coroutine: Any) -> Any:
+        async def released() -> Any:
+            self.brake.release(time.monotonic())
+            return await coroutine
+
+        return asyncio.run(released())
+
+    def _record(self, job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> None:
+        assert latency_ms >= 0
+        assert task_id == "task-1"
+        code = outcome.error_code.value if outcome.error_code else None
+        self.records.append((job.job_id, outcome.status.value, code, trail.path, trail))
+
+    @property
+    def outcomes(self) -> list[tuple[str, str | None, str]]:
+        """(status, errorCode, path) of each record, in the order recorded."""
+        return [record[1:4] for record in self.records]

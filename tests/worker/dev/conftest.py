@@ -1,0 +1,81 @@
+"""A stand-in for each test, and the real SDK to ask it with."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+import pytest
+
+from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+WIRE = {
+    "type": "object",
+    "properties": {"value": {"type": "string"}},
+    "required": ["value"],
+    "additionalProperties": False,
+}
+
+
+def text_format(schema: dict[str, Any] = WIRE) -> dict[str, Any]:
+    return {"format": {"type": "json_schema", "name": "text", "schema": schema, "strict": True}}
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks the stand-in through openai's own client, without its retries."""
+
+    stand_in: OpenAIStandIn
+
+    @asynccontextmanager
+    async def client(
+        self, *, api_key: str = "any", connections: int = 100
+    ) -> AsyncIterator[openai.AsyncOpenAI]:
+        limits = httpx2.Limits(max_connections=connections)
+        async with openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=self.stand_in.base_url,
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(limits=limits),
+        ) as client:
+            yield client
+
+    def ask(self, behaviour: Behaviour | None = None, *, api_key: str = "any", **changes: Any) -> Any:
+        """Send one request and return what the SDK returns."""
+        if behaviour:
+            self.stand_in.play_next(behaviour)
+
+        async def once() -> Any:
+            async with self.client(api_key=api_key) as client:
+                return await client.responses.create(**(parameters() | changes))
+
+        return asyncio.run(once())
+
+
+def parameters() -> dict[str, Any]:
+    return {
+        "model": "gpt-6-luna",
+        "instructions": "Write for a student.",
+        "input": '<<<JOB_DATA\n{"appliesTo": {"subject": "Biology", "topic": "Cell division"}}\nJOB_DATA>>>',
+        "text": text_format(),
+        "max_output_tokens": 4096,
+        "store": False,
+    }
+
+
+@pytest.fixture
+def stand_in() -> Iterator[OpenAIStandIn]:
+    with OpenAIStandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def asker(stand_in: OpenAIStandIn) -> Asker:
+    return Asker(stand_in)

@@ -1,0 +1,49 @@
+"""Runs one long-lived asyncio loop in a thread of its own: the home of every model call of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# Threads for the blocking reads of the dial right before a request.
+_READERS = 32
+
+
+@dataclass(slots=True)
+class ModelLoop:
+    """The loop. One for each process, started after any fork."""
+
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Run the loop in its thread."""
+        self.loop.set_default_executor(ThreadPoolExecutor(_READERS, thread_name_prefix="dial-reader"))
+        self._thread = threading.Thread(target=self.loop.run_forever, name="model-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` on the loop and wait for its result, from any other thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def stop(self) -> None:
+        """Cancel what still runs, then end the loop and its thread."""
+        if self._thread is None:
+            return
+        self.run(self._cancel_all())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+    async def _cancel_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)

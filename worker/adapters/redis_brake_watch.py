@@ -1,0 +1,124 @@
+"""Follows the kill dial on a connection of its own, and tells the process's brake what it sees.
+
+Redis reports every change of the key by anyone (`CLIENT TRACKING … BCAST`: SET, DEL, FLUSHALL, expiry,
+eviction) in under a millisecond; a slow poll on the same connection proves that it still lives.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from gates import BrakeState, Ceilings, Controls, RawControls
+from tasks.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from redis.connection import Connection
+
+_POLL_SECONDS = 0.25
+# A server without tracking is asked this often instead: slow enough for Redis, fast enough for a brake.
+_POLL_UNTRACKED_SECONDS = 0.05
+_RECONNECT_SECONDS = 0.25
+
+
+class BrakeSwitch(Protocol):
+    """What the watcher tells; must be safe to call from the watcher's thread."""
+
+    def released(self, confirmed_mono: float) -> None:
+        """The dial was off at `confirmed_mono`."""
+        ...
+
+    def engaged(self, reason: ErrorCode, seen_mono: float) -> None:
+        """The dial is on, or its key is gone; the change was seen at `seen_mono`."""
+        ...
+
+
+@dataclass(slots=True)
+class RedisBrakeWatch:
+    """A thread that watches `<namespace>:kill` until `stop`. Losing Redis is told to nobody: that is what
+    the brake's own grace period is for.
+    """
+
+    url: str
+    namespace: str
+    ceilings: Ceilings
+    timeout_seconds: float
+    switch: BrakeSwitch
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread = threading.Thread(target=self._run, name="brake-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and its connection; returns once both are gone."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            connection = self._open()
+            try:
+                self._follow(connection)
+            except (redis.RedisError, OSError):
+                self._stopped.wait(_RECONNECT_SECONDS)
+            finally:
+                connection.disconnect()
+
+    def _open(self) -> Connection:
+        pool = redis.ConnectionPool.from_url(
+            self.url,
+            protocol=3,
+            socket_timeout=self.timeout_seconds,
+            socket_connect_timeout=self.timeout_seconds,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        return pool.make_connection()  # type: ignore[return-value]  # a pool by URL makes plain connections
+
+    def _follow(self, connection: Connection) -> None:
+        connection.connect()
+        tracked = self._track(connection)
+        poll_seconds = _POLL_SECONDS if tracked else _POLL_UNTRACKED_SECONDS
+        seen_mono = time.monotonic()
+        while not self._stopped.is_set():
+            self._tell(connection, seen_mono)
+            pushed = connection.can_read(timeout=poll_seconds)
+            seen_mono = time.monotonic()
+            if pushed:
+                connection.read_response(push_request=True)
+
+    def _track(self, connection: Connection) -> bool:
+        try:
+            connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._key)
+            connection.read_response()
+        except redis.ResponseError:
+            return False
+        return True
+
+    def _tell(self, connection: Connection, seen_mono: float) -> None:
+        asked_mono = time.monotonic()
+        # MGET, not GET: a key of another type reads as absent, like everywhere else.
+        connection.send_command("MGET", self._key)
+        (kill,) = connection.read_response()
+        raw = RawControls(kill=kill, feature=None, rollout_percent=None, allowlist=None)
+        state = Controls.parse(raw, self.ceilings).brake
+        if state is BrakeState.RELEASED:
+            self.switch.released(asked_mono)
+        elif state is BrakeState.ENGAGED:
+            self.switch.engaged(ErrorCode.KILL_SWITCH, seen_mono)
+        else:
+            self.switch.engaged(ErrorCode.KILL_UNVERIFIED, seen_mono)
+
+    @property
+    def _key(self) -> str:
+        return f"{self.namespace}:kill"

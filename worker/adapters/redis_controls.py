@@ -1,0 +1,49 @@
+"""Reads the four dials from Redis, fresh, in one MGET with a deadline."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gates import Ceilings, Controls, RawControls
+from worker.adapters.redis_clients import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+
+
+@dataclass(frozen=True, slots=True)
+class RedisControls:
+    """The dials of one namespace. `observe(controls, seconds)` gets every read, failed ones too."""
+
+    client: redis.Redis
+    namespace: str
+    ceilings: Ceilings
+    deadline_seconds: float
+    observe: Callable[[Controls, float], None]
+
+    def read(self) -> Controls:
+        """Return the dials as they are now; what cannot be read within the deadline is UNVERIFIED."""
+        began_mono = time.monotonic()
+        controls = self._read()
+        seconds = time.monotonic() - began_mono
+        if seconds > self.deadline_seconds:
+            controls = Controls.unreadable(f"Redis took {seconds * 1000:.0f} ms to answer")
+        self.observe(controls, seconds)
+        return controls
+
+    def _read(self) -> Controls:
+        try:
+            kill, feature, rollout, allowlist = self.client.mget(dial_keys(self.namespace))
+        except (RedisError, OSError) as error:
+            return Controls.unreadable(f"Redis did not answer ({type(error).__name__})")
+        raw = RawControls(kill=kill, feature=feature, rollout_percent=rollout, allowlist=allowlist)
+        return Controls.parse(raw, self.ceilings)
+
+
+def dial_keys(namespace: str) -> list[str]:
+    """Return the four keys, in the order in which they are read."""
+    return [f"{namespace}:{dial}" for dial in ("kill", "feature", "rollout_percent", "allowlist")]

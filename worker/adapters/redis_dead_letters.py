@@ -1,0 +1,82 @@
+"""Keeps rejected messages in a Redis stream, from where an operator lists, replays or drops them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from tasks.ports import DeadLetter
+
+if TYPE_CHECKING:
+    import redis
+
+# Entry and queue change together or not at all: a replay cut in half would lose or double the message.
+_REPLAY = """
+local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
+if not entry then return 0 end
+local fields = {}
+for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
+redis.call('LPUSH', fields['queue'], fields['message'])
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisDeadLetters:
+    """The dead-letter stream `<namespace>:dead`. Nothing is ever trimmed from it."""
+
+    client: redis.Redis
+    namespace: str
+
+    def add(self, queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> str:
+        """Keep the message, byte for byte; return its id. Raises RedisError when it is not kept."""
+        fields: dict[Any, Any] = {
+            "queue": queue,
+            "reason": reason,
+            "problem": problem,
+            "task_id": task_id or "",
+            "message": message,
+        }
+        return cast("bytes", self.client.xadd(self._key, fields)).decode()
+
+    def count(self) -> int:
+        """Return how many dead letters there are."""
+        return cast("int", self.client.xlen(self._key))
+
+    def list(self, limit: int) -> list[DeadLetter]:
+        """Return the newest `limit` dead letters, newest first."""
+        entries = cast("list[Any]", self.client.xrevrange(self._key, count=limit))
+        return [_dead_letter(entry) for entry in entries]
+
+    def show(self, dead_id: str) -> DeadLetter | None:
+        """Return one dead letter, or None."""
+        entries = cast("list[Any]", self.client.xrange(self._key, dead_id, dead_id))
+        return _dead_letter(entries[0]) if entries else None
+
+    def replay(self, dead_id: str) -> bool:
+        """Put the message back on its queue as it was; False when there is no such dead letter."""
+        return bool(self.client.eval(_REPLAY, 1, self._key, dead_id))
+
+    def drop(self, dead_id: str) -> bool:
+        """Forget the message; False when there is no such dead letter."""
+        return bool(self.client.xdel(self._key, dead_id))
+
+    @property
+    def _key(self) -> str:
+        return f"{self.namespace}:dead"
+
+
+def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:
+    dead_id, fields = entry[0].decode(), entry[1]
+    text = {name.decode(): value.decode() for name, value in fields.items() if name != b"message"}
+    return DeadLetter(
+        dead_id=dead_id,
+        reason=text["reason"],
+        problem=text["problem"],
+        task_id=text["task_id"] or None,
+        queue=text["queue"],
+        # A stream id begins with Redis's own clock.
+        rejected_wall_ms=int(dead_id.split("-")[0]),
+        message=fields[b"message"],
+    )

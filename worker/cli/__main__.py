@@ -1,0 +1,5 @@
+"""`python -m worker.cli` is `slotgen`."""
+
+from worker.cli import main
+
+main()

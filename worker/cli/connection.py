@@ -1,0 +1,31 @@
+"""Opens the Redis of a console command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.cli.refusal import Refusal
+
+if TYPE_CHECKING:
+    import redis
+
+    from worker.settings import Settings
+
+_TIMEOUT_SECONDS = 5.0
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment, or refuse with one line for each bad one."""
+    from worker import settings  # noqa: PLC0415 - heavy imports wait for the command
+
+    try:
+        return settings.load()
+    except settings.BadSetting as error:
+        raise Refusal(str(error)) from None
+
+
+def open_redis(settings: Settings) -> redis.Redis:
+    """Return a client for the settings' Redis; connects with its first command."""
+    from worker.adapters.redis_clients import open_sync  # noqa: PLC0415 - heavy imports wait for the command
+
+    return open_sync(settings.redis_url, timeout_seconds=_TIMEOUT_SECONDS)

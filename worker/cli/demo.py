@@ -1,0 +1,179 @@
+"""`slotgen demo`: the main job on real input in under a minute, with a live picture."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.refusal import Refusal, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from worker.dev.demonstration import Act, Demonstration
+
+_STYLES = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
+_BAR_CELLS = 30
+
+
+def demo(
+    *,
+    real: Annotated[bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Watch real jobs pass the gates, get generated, and get halted by one Redis key.
+
+    Needs no Redis and no key: both are stood in for, on this machine, and cleaned up. A key in the
+    environment is never used unless --real is given.
+    """
+    from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
+
+    from worker.dev.demonstration import DemonstrationStuck  # noqa: PLC0415
+    from worker.dev.stack import WorkerDied  # noqa: PLC0415
+
+    console = Console()
+    try:
+        demonstration = _play(console, real=real, quiet=as_json)
+    except (DemonstrationStuck, WorkerDied) as error:
+        raise Refusal(f"the demonstration could not go on: {error}") from None
+    except KeyboardInterrupt:
+        raise Refusal("stopped, and cleaned up") from None
+    if as_json:
+        print_json({"acts": [_document(act) for act in demonstration.acts]})
+        return
+    console.print(_summary(demonstration))
+    console.print(_NEXT)
+
+
+def _play(console: Console, *, real: bool, quiet: bool) -> Demonstration:
+    from celery import Celery  # noqa: PLC0415 - heavy imports wait for the command
+
+    from worker.dev.demonstration import Demonstration  # noqa: PLC0415
+    from worker.dev.stack import stack  # noqa: PLC0415
+
+    if not quiet:
+        console.print("Starting an embedded Redis, a stand-in for OpenAI and a worker …")
+    celery = Celery(set_as_current=False)
+    demonstration = Demonstration(celery)
+    with stack(real=real, concurrency=24, on_line=demonstration.on_line) as running:
+        celery.conf.update(broker_url=running.redis_url, result_backend=running.redis_url)
+        if quiet:
+            demonstration.play(running)
+        else:
+            _play_with_picture(console, demonstration, running)
+    return demonstration
+
+
+def _play_with_picture(console: Console, demonstration: Demonstration, running: Any) -> None:
+    from rich.live import Live  # noqa: PLC0415 - heavy imports wait for the command
+
+    if not console.is_terminal:
+        demonstration.play(running)
+        return
+    with Live(console=console, refresh_per_second=12, transient=True) as live:
+        playing = threading.Event()
+        painter = threading.Thread(target=_paint, args=(live, demonstration, playing), daemon=True)
+        painter.start()
+        try:
+            demonstration.play(running)
+        finally:
+            playing.set()
+            painter.join()
+
+
+def _paint(live: Any, demonstration: Demonstration, ended: threading.Event) -> None:
+    while not ended.wait(1 / 12):
+        live.update(_picture(demonstration.acts))
+
+
+def _picture(acts: list[Act]) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415 - heavy imports wait for the command
+
+    if not acts:
+        return "…"
+    done = [_line(act) for act in acts[:-1]]
+    return Group(*done, *_stage(acts[-1], len(acts)))
+
+
+def _line(act: Act) -> str:
+    return f"[green]✓[/] {act.title}: {_words(act)}"
+
+
+def _stage(act: Act, number: int) -> list[RenderableType]:
+    filled = round(_BAR_CELLS * min(act.tally.total / max(act.jobs, 1), 1))
+    bar = f"[cyan]{'━' * filled}[/][dim]{'━' * (_BAR_CELLS - filled)}[/] {act.tally.total}/{act.jobs} jobs"
+    commands = [f"  [dim]redis> {command}[/]" for command in act.commands]
+    return [f"\n[bold]{number}. {act.title}[/]", *commands, f"  {bar}", _outcomes(act)]
+
+
+def _outcomes(act: Act) -> RenderableType:
+    from rich.table import Table  # noqa: PLC0415 - heavy imports wait for the command
+
+    table = Table.grid(padding=(0, 2))
+    for (status, code, path), number in sorted(dict(act.tally.outcomes).items(), key=lambda each: -each[1]):
+        style = _STYLES[status]
+        table.add_row("", f"[{style}]{status}[/]", code, f"{number:>4}", "[dim]call was in flight[/]" if code and path == "openai" else "")
+    return table
+
+
+def _words(act: Act) -> str:
+    parts = [
+        f"[{_STYLES[status]}]{act.tally.count(status)} {status}[/]"
+        for status in _STYLES
+        if act.tally.count(status)
+    ]
+    return ", ".join(parts)
+
+
+def _summary(demonstration: Demonstration) -> RenderableType:
+    from rich.table import Table  # noqa: PLC0415 - heavy imports wait for the command
+
+    table = Table("", "what was done", "jobs", "COMPLETED", "STUB", "why STUB", "s", title="What you have just seen")
+    for number, act in enumerate(demonstration.acts, 1):
+        table.add_row(
+            str(number),
+            "\n".join([f"[bold]{act.title}[/]", *(f"[dim]{command}[/]" for command in act.commands)]),
+            str(act.jobs),
+            f"[green]{act.tally.count('COMPLETED')}[/]" + (f"\n[dim]{act.tally.cached} from cache[/]" if act.tally.cached else ""),
+            f"[yellow]{act.tally.count('STUB')}[/]",
+            _why(act),
+            f"{act.seconds:.1f}",
+        )
+    return table
+
+
+def _why(act: Act) -> str:
+    reasons = sorted(act.tally.outcomes.items(), key=lambda each: -each[1])
+    lines = [f"{number} {code}{' in flight' if path == 'openai' else ''}" for (_, code, path), number in reasons if code]
+    if act.halt_ms is not None:
+        lines.append(f"[bold]SET to last call closed {act.in_flight_ms:.0f} ms[/]")
+        lines.append(f"[bold]SET to last STUB {act.halt_ms:.0f} ms[/]")
+    return "\n".join(lines)
+
+
+def _document(act: Act) -> dict[str, Any]:
+    return {
+        "title": act.title,
+        "commands": act.commands,
+        "jobs": act.jobs,
+        "seconds": round(act.seconds, 3),
+        "cached": act.tally.cached,
+        "haltMs": act.halt_ms and round(act.halt_ms, 1),
+        "inFlightHaltMs": act.in_flight_ms and round(act.in_flight_ms, 1),
+        "outcomes": [
+            {"status": status, "errorCode": code or None, "path": path, "jobs": number}
+            for (status, code, path), number in sorted(act.tally.outcomes.items())
+        ],
+    }
+
+
+_NEXT = """
+No OpenAI was asked and no money was spent: a stand-in on this machine wrote the content.
+
+Try next
+  slotgen dev               leave it all running, and play with the dials
+  slotgen validate FILE     check a job spec or an allowlist before anyone sees it
+  README.md                 the dials, every reason for a STUB, and how to run it for real
+"""

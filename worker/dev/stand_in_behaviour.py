@@ -1,0 +1,79 @@
+"""Says how the OpenAI stand-in treats a request, and lets another thread change its mind."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Play(StrEnum):
+    """What the stand-in does with a request that is valid."""
+
+    ANSWER = "answer"  # a good answer, made from the request's schema
+    HANG = "hang"  # never answers
+    DRIP = "drip"  # a good answer, spread over `drip_seconds`
+    RESET_AFTER_WORK = "reset_after_work"  # bills the answer, then drops the connection with a RST
+    HTML = "html"  # 200 with a web page
+    NULL = "null"  # 200 with the JSON value null
+    MALFORMED_JSON = "malformed_json"  # 200 with half a JSON document
+    TRUNCATED = "truncated"  # incomplete for max_output_tokens, half of the text there
+    TRUNCATED_REASONING = "truncated_reasoning"  # the same, with a reasoning item and no message at all
+    CONTENT_FILTER = "content_filter"  # incomplete for content_filter
+    REFUSAL = "refusal"  # completed, with a refusal part in place of the text
+    MARKDOWN = "markdown"  # fits the schema; its sentences carry Markdown
+    NOT_JSON = "not_json"  # prose where JSON was asked for
+    SCHEMA_INVALID = "schema_invalid"  # JSON that does not fit the schema
+    MISSING_USAGE = "missing_usage"  # a good answer without its token counts
+    EMPTY_OUTPUT = "empty_output"  # completed, with an empty output list
+    FAILED = "failed"  # 200 with status "failed" and an error object
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One way to treat a request: wait `delay_seconds`, then do `play`, or refuse with `status`.
+
+    `status` (400-599) with `error_code` is an API error; None plays. `retry_after` is sent as it is, so it
+    is whole seconds or an HTTP date; `retry_after_ms` is the API's own header in milliseconds.
+    """
+
+    play: Play = Play.ANSWER
+    delay_seconds: float = 0.0
+    status: int | None = None
+    error_code: str | None = None
+    retry_after: str | None = None
+    retry_after_ms: int | None = None
+    drip_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.delay_seconds, self.drip_seconds) < 0:
+            raise ValueError(f"delays are seconds from 0, not {self.delay_seconds}, {self.drip_seconds}")
+        if self.status is not None and not 400 <= self.status < 600:  # noqa: PLR2004 - HTTP's error classes
+            raise ValueError(
+                f"status {self.status} is no error; set 400 to 599, or leave it out and set play"
+            )
+
+
+class Script:
+    """The standing behaviour, and a queue of behaviours for the next requests. Safe in any thread."""
+
+    def __init__(self, standing: Behaviour) -> None:
+        self._standing = standing
+        self._queue: deque[Behaviour] = deque()
+        self._lock = threading.Lock()
+
+    def behave(self, standing: Behaviour) -> None:
+        """Treat every request from now on by `standing`, once the queue is empty."""
+        with self._lock:
+            self._standing = standing
+
+    def play_next(self, *behaviours: Behaviour) -> None:
+        """Queue one behaviour for each of the next valid requests, in order of arrival."""
+        with self._lock:
+            self._queue.extend(behaviours)
+
+    def take(self) -> Behaviour:
+        """Return the behaviour for the request that has just arrived."""
+        with self._lock:
+            return self._queue.popleft() if self._queue else self._standing

@@ -1,0 +1,102 @@
+"""Runs one worker process from its first thread to its last: Celery's signals and the order of things."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+
+from telemetry import configure, emit
+from worker.app import POOL
+from worker.bootstrap import compose
+
+if TYPE_CHECKING:
+    from worker.bootstrap import Composition
+    from worker.settings import Settings
+
+_log = logging.getLogger("slotgen.worker")
+_PACKAGES = ("gates", "schemas", "tasks", "telemetry", "worker")
+
+
+class PackagesCollide(Exception):  # noqa: N818 - reads as what it is
+    """Another distribution in this environment has a package of one of our names."""
+
+
+def refuse_collision() -> None:
+    """Make sure that our five packages come from one place.
+
+    Their names are generic: pip merges a foreign `tasks` or `worker` into ours without a word.
+    """
+    roots = {name: _root(name) for name in _PACKAGES}
+    strangers = {name: root for name, root in roots.items() if root != roots["worker"]}
+    if strangers:
+        name, root = next(iter(strangers.items()))
+        raise PackagesCollide(
+            f"package {name!r} comes from {root}, not from slotgen's {roots['worker']}; "
+            "install slotgen into an environment of its own"
+        )
+
+
+def _root(package: str) -> Path | None:
+    file = importlib.import_module(package).__file__
+    return Path(file).resolve().parents[1] if file else None
+
+
+def run(settings: Settings) -> int:
+    """Run the worker until it is told to stop; return its exit code (0 done, 1 failed).
+
+    SIGTERM and SIGINT finish what has begun, return the rest to the queue and end. Raises what `compose`
+    raises.
+    """
+    refuse_collision()
+    configure(settings.log_level)
+    composition = compose(settings)
+    try:
+        return _consume(settings, composition)
+    finally:
+        composition.stop()
+        emit(_log, logging.INFO, "worker_stopped")
+
+
+def _consume(settings: Settings, composition: Composition) -> int:
+    # Connecting this signal, even to nothing, keeps Celery's hands off the logging we have configured.
+    signals.setup_logging.connect(_leave_logging_alone)
+
+    def announce(**_: Any) -> None:
+        composition.health.consuming = True
+        emit(
+            _log,
+            logging.INFO,
+            "worker_ready",
+            concurrency=settings.concurrency,
+            metrics_port=composition.exporter.port,
+            namespace=settings.namespace,
+            pid=os.getpid(),
+        )
+
+    def close_door(**_: Any) -> None:
+        composition.health.consuming = False
+        emit(_log, logging.INFO, "worker_stopping")
+
+    signals.worker_ready.connect(announce, weak=False)
+    signals.worker_shutting_down.connect(close_door, weak=False)
+    worker = composition.app.Worker(
+        hostname=f"slotgen-{os.getpid()}@{socket.gethostname()}",
+        pool=POOL,
+        concurrency=settings.concurrency,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Do nothing; see where it is connected."""

@@ -1,0 +1,154 @@
+"""The only reader of the environment: every setting, validated at start, with the remedy beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gates import Ceilings
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class BadSetting(Exception):  # noqa: N818 - reads as what it is
+    """A setting cannot be used; each line of the text has its name, its value and the remedy."""
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(_SCHEMES):
+        raise ValueError("not a Redis URL")
+    if value.startswith("rediss://") and "ssl_cert_reqs=required" not in value:
+        # Without it the broker's connection would accept any certificate.
+        raise ValueError("no certificate check")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("not an HTTP URL")
+    return value
+
+
+def _name(env: str, remedy: str, default: Any = ..., **bounds: Any) -> Any:
+    return Field(default, validation_alias=env, json_schema_extra={"remedy": remedy}, **bounds)
+
+
+class Settings(BaseSettings):
+    """The environment of one process. Field order is the order of the contract's section 11."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = _name(
+        "SLOTGEN_REDIS_URL",
+        "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required or unix:///PATH "
+        "(to try slotgen without a Redis: slotgen dev)",
+    )
+    namespace: str = _name(
+        "SLOTGEN_NAMESPACE", "use 1-64 letters, digits, - or _", "slotgen", pattern=r"^[A-Za-z0-9_-]{1,64}$"
+    )
+    openai_api_key: SecretStr | None = _name("OPENAI_API_KEY", "set the key of your OpenAI project", None)
+    openai_base_url: Annotated[str, AfterValidator(_http_url)] | None = _name(
+        "OPENAI_BASE_URL", "set an address such as https://HOST/v1, or unset it", None
+    )
+    concurrency: int = _name(
+        "SLOTGEN_CONCURRENCY", "set the calls at once of one process, 1-1000", 200, ge=1, le=1000
+    )
+    metrics_port: int = _name(
+        "SLOTGEN_METRICS_PORT", "set a TCP port, 0-65535 (0: any free one)", 9464, ge=0, le=65535
+    )
+    metrics_host: str = _name(
+        "SLOTGEN_METRICS_HOST", "set the address to listen on", "0.0.0.0"  # noqa: S104 - Prometheus comes from outside
+    )
+    visibility_timeout_seconds: int = _name(
+        "SLOTGEN_VISIBILITY_TIMEOUT_SECONDS",
+        "set 10-86400 seconds, longer than the longest spec takes",
+        3600,
+        ge=10,
+        le=86400,
+    )
+    brake_grace_seconds: float = _name(
+        "SLOTGEN_BRAKE_GRACE_SECONDS", "set 1-60 seconds", 5.0, ge=1, le=60, allow_inf_nan=False
+    )
+    control_read_timeout_ms: int = _name(
+        "SLOTGEN_CONTROL_READ_TIMEOUT_MS", "set 10-5000 milliseconds", 250, ge=10, le=5000
+    )
+    max_message_bytes: int = _name(
+        "SLOTGEN_MAX_MESSAGE_BYTES", "set 1024-16777216 bytes", 262_144, ge=1024, le=16_777_216
+    )
+    executor_config: Path | None = _name("SLOTGEN_EXECUTOR_CONFIG", "name a readable JSON file", None)
+    budget_usd: float | None = _name(
+        "SLOTGEN_BUDGET_USD", "set dollars, 0 or more, or unset it for no cap", None, ge=0, allow_inf_nan=False
+    )
+    budget_window_seconds: int = _name(
+        "SLOTGEN_BUDGET_WINDOW_SECONDS", "set 60-2678400 seconds", 86_400, ge=60, le=2_678_400
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _name(
+        "SLOTGEN_LOG_LEVEL", "set DEBUG, INFO, WARNING or ERROR", "INFO"
+    )
+    kill: str | None = _name("SLOTGEN_AI_KILL", "set true or false, or unset it", None)
+    feature: str | None = _name("FEATURE_SLOTGEN_AI", "set true or false, or unset it", None)
+    rollout_percent: str | None = _name(
+        "SLOTGEN_AI_ROLLOUT_PERCENT", "set a number from 0 to 100 with at most three decimals, or unset it", None
+    )
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """What the environment restricts the dials to."""
+        return Ceilings.parse(kill=self.kill, feature=self.feature, rollout_percent=self.rollout_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    env: str
+    remedy: str
+
+
+def load(**overrides: Any) -> Settings:
+    """Return the settings: `overrides` (command-line flags, by field name) win over the environment.
+
+    Raises:
+        BadSetting: one line for each setting that cannot be used.
+
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise BadSetting("\n".join(_line(each) for each in error.errors())) from None
+    _refuse_bad_ceilings(settings)
+    return settings
+
+
+def _refuse_bad_ceilings(settings: Settings) -> None:
+    for field in ("kill", "feature", "rollout_percent"):
+        try:
+            Ceilings.parse(**{"kill": None, "feature": None, "rollout_percent": None, field: getattr(settings, field)})
+        except ValueError:
+            named = _named(field)
+            raise BadSetting(f"{named.env} is {getattr(settings, field)!r}; {named.remedy}") from None
+
+
+def _line(error: Any) -> str:
+    named = _named(str(error["loc"][0]))
+    if error["type"] == "missing":
+        return f"{named.env} is not set; {named.remedy}"
+    return f"{named.env} is {_shown(named, error['input'])}; {named.remedy}"
+
+
+def _shown(named: _Named, value: object) -> str:
+    # A Redis URL may carry a password, and a key is a key.
+    secret = named.env == "OPENAI_API_KEY" or "@" in str(value)
+    return "a value that cannot be used" if secret else repr(value)
+
+
+def _named(location: str) -> _Named:
+    for name, field in Settings.model_fields.items():
+        if location in (name, field.validation_alias):
+            extra = field.json_schema_extra
+            remedy = extra["remedy"] if isinstance(extra, dict) else ""
+            return _Named(str(field.validation_alias), str(remedy))
+    return _Named(location, "see the settings table of the README")
