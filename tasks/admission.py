@@ -59,4 +59,6 @@ class Admission:
         trail.rule_id = rule.id
         self._admitted_by_rule[rule.id] += 1
         if self._admitted_by_rule[rule.id] > rule.max_jobs_per_run:
-            raise Stubbed(ErrorCode.RUN_LIMIT, f"rule {rule.id} admits {rule.max_jobs_per_run} jobs of a spec")
+            raise Stubbed(
+                ErrorCode.RUN_LIMIT, f"rule {rule.id} admits {rule.max_jobs_per_run} jobs of a spec"
+            )

@@ -85,7 +85,9 @@ def load(path: Path | None) -> ExecutorConfig:
     try:
         document = json.loads(source.read_text("utf-8"))
     except OSError as error:
-        raise BadExecutorConfig(f"{source}: cannot be read ({error.strerror}); name a readable file") from None
+        raise BadExecutorConfig(
+            f"{source}: cannot be read ({error.strerror}); name a readable file"
+        ) from None
     except ValueError:
         raise BadExecutorConfig(f"{source}: is not JSON; check it with `slotgen validate`") from None
     found = violations("executor.v1", document)

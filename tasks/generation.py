@@ -60,7 +60,9 @@ class Generation:
             trail.cached = True
             return stored
         async with self.slots:
-            answer = await self._answer(job, build_request(job, output, self.prompts, self.config), key, trail)
+            answer = await self._answer(
+                job, build_request(job, output, self.prompts, self.config), key, trail
+            )
         value = accept(output, answer)
         if not await self.answers.put(key, value):
             self.count_cache("store_failed")
@@ -83,7 +85,8 @@ class Generation:
     async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
         retrying = AsyncRetrying(
             retry=retry_if_exception(self._worth_a_retry),
-            stop=stop_after_attempt(self.config.attempts) | stop_before_delay(self.config.job_deadline_seconds),
+            stop=stop_after_attempt(self.config.attempts)
+            | stop_before_delay(self.config.job_deadline_seconds),
             wait=self._wait_seconds,
             reraise=True,
         )

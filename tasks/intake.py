@@ -92,7 +92,9 @@ def _body(message: dict[str, Any], limits: Limits, task_id: str) -> Any:
         raise Rejected(RejectReason.TOO_LARGE, _too_large(len(body), limits), task_id)
     try:
         # The spec's own depth is checked later; its message should count from the spec.
-        return parse_json(body, max_bytes=limits.max_message_bytes, max_depth=limits.max_depth + _ENVELOPE_DEPTH)
+        return parse_json(
+            body, max_bytes=limits.max_message_bytes, max_depth=limits.max_depth + _ENVELOPE_DEPTH
+        )
     except UnacceptableJson as refusal:
         raise Rejected(RejectReason.BODY_NOT_JSON, f"the body {refusal}", task_id) from None
 

@@ -48,7 +48,12 @@ def a_rule(rule_id: str = "biology", **changes: Any) -> dict[str, Any]:
 
 def an_allowlist(*rules: dict[str, Any], **changes: Any) -> str:
     return json.dumps(
-        {"version": "allowlist.v1", "enabled": True, "mode": "deny_by_default", "rules": list(rules) or [a_rule()]}
+        {
+            "version": "allowlist.v1",
+            "enabled": True,
+            "mode": "deny_by_default",
+            "rules": list(rules) or [a_rule()],
+        }
         | changes
     )
 
@@ -62,7 +67,9 @@ def controls(**dials: Any) -> Controls:
     return Controls.parse(RawControls(**values), Ceilings())
 
 
-def a_message(spec: Any = None, *, body: bytes | None = None, task_id: str | None = None, **changes: Any) -> dict[str, Any]:
+def a_message(
+    spec: Any = None, *, body: bytes | None = None, task_id: str | None = None, **changes: Any
+) -> dict[str, Any]:
     """Return the Celery message (protocol 2) that carries `spec`, or the raw `body`."""
     task_id = task_id or str(uuid.uuid4())
     content = body if body is not None else json.dumps([[spec], {}, {}]).encode()

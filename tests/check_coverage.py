@@ -14,7 +14,13 @@ def main() -> None:
     tests = [f"tests/{package}" for package in INNER.split(",")]
     sources = [f"--cov={package}" for package in INNER.split(",")]
     command = [sys.executable, "-m", "pytest", "-q", *tests, *sources]
-    command += ["--cov-branch", "--cov-report=term-missing:skip-covered", f"--cov-fail-under={FLOOR}", "-n", "2"]
+    command += [
+        "--cov-branch",
+        "--cov-report=term-missing:skip-covered",
+        f"--cov-fail-under={FLOOR}",
+        "-n",
+        "2",
+    ]
     sys.exit(subprocess.run(command, check=False).returncode)
 
 

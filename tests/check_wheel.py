@@ -50,7 +50,12 @@ def refuse_strangers(wheel: Path) -> None:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == PACKAGES, tops
-    needed = ["schemas/job.v1.json", "schemas/outputs/quiz.v1.json", "tasks/executor.v1.json", "tasks/prompts/revision.v1.md"]
+    needed = [
+        "schemas/job.v1.json",
+        "schemas/outputs/quiz.v1.json",
+        "tasks/executor.v1.json",
+        "tasks/prompts/revision.v1.md",
+    ]
     missing = [each for each in needed if each not in names]
     assert not missing, missing
 

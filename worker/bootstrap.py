@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tasks import executor_config
@@ -16,8 +15,8 @@ from tasks.generation import Generation
 from tasks.intake import Limits
 from tasks.prompting import Prompts
 from tasks.recording import OutcomeRecording
-from tasks.spec import Job, Spec
-from telemetry import Exporter, Metrics, Recorder, emit, serve
+from tasks.spec import Spec
+from telemetry import Exporter, Metrics, Recorder, serve
 from worker.adapters.model_loop import ModelLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_answers import RedisAnswers
@@ -33,36 +32,38 @@ from worker.observation import Observation
 from worker.queue_gauges import QueueGauges
 
 if TYPE_CHECKING:
+    import redis.asyncio
     from celery import Celery
 
-    from tasks.errors import ErrorCode
+    from tasks.errors import ErrorCode, InvalidMessage
     from tasks.executor_config import ExecutorConfig
-    from tasks.ports import Budget
+    from tasks.ports import Budget, ControlSource
     from worker.settings import Settings
 
-_log = logging.getLogger("slotgen.worker")
 _NANO = 1_000_000_000
 # Everything but the dials may take this long in Redis: answers, budget, dead letters.
 _STORE_TIMEOUT_SECONDS = 5.0
+_SPARE_CONNECTIONS = 64
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Composition:
-    """A composed worker process: start what has threads, run the app, stop in the reverse order."""
+    """A composed and running worker process."""
 
     app: Celery
-    loop: ModelLoop
-    watch: RedisBrakeWatch
-    exporter: Exporter
     health: WorkerHealth
-    model: OpenAIModel | None
+    exporter: Exporter
+    _loop: ModelLoop
+    _watch: RedisBrakeWatch
+    _model: OpenAIModel
+    _stores: redis.asyncio.Redis
 
     def stop(self) -> None:
-        """End every thread and connection of this process."""
-        self.watch.stop()
-        if self.model:
-            self.loop.run(self.model.client.close())
-        self.loop.stop()
+        """End every thread and connection of this process, in the reverse order of their use."""
+        self._watch.stop()
+        self._loop.run(self._model.client.close())
+        self._loop.run(self._stores.aclose())
+        self._loop.stop()
         self.exporter.close()
 
 
@@ -72,7 +73,6 @@ class _LoopSwitch:
 
     loop: asyncio.AbstractEventLoop
     brake: Brake
-    observe: Observation
 
     def released(self, confirmed_mono: float) -> None:
         self.loop.call_soon_threadsafe(self.brake.release, confirmed_mono)
@@ -82,17 +82,117 @@ class _LoopSwitch:
 
 
 def compose(settings: Settings) -> Composition:
-    """Return a composed and started worker process; call after any fork, for nothing here survives one.
+    """Return a running worker process, but for its consumer; call after any fork, nothing survives one.
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
-        PortInUse: the metrics port is taken.
+        PortUnavailable: the metrics port is taken.
 
     """
     config = executor_config.load(settings.executor_config)
     prompts = Prompts.load(config.prompts)
-    metrics = Metrics(version=_version(), executor_version=config.version)
+    metrics = Metrics(version=version("slotgen"), executor_version=config.version)
     observe = Observation(metrics, config)
     loop = ModelLoop()
+    controls = _controls(settings, observe)
+    health = WorkerHealth(loop, controls)
+    exporter = serve(
+        metrics.registry,
+        host=settings.metrics_host,
+        port=settings.metrics_port,
+        healthy=health.alive,
+        ready=health.ready,
+    )
+    # Nothing before this line has a thread of its own to clean up.
+    loop.start()
     brake = Brake(settings.brake_grace_seconds, observe.halted)
-    ...
+    stores = open_async(
+        settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_SPARE_CONNECTIONS
+    )
+    model = loop.run(_open_model(settings, observe))
+    generation = Generation(
+        controls=controls,
+        model=model,
+        answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds),
+        budget=_budget(settings, stores, observe),
+        brake=brake,
+        config=config,
+        prompts=prompts,
+        slots=asyncio.Semaphore(settings.concurrency),
+        count_cache=observe.cache_asked,
+    )
+    app = _app(
+        settings,
+        observe,
+        Generate(
+            controls=controls,
+            generation=generation,
+            has_api_key=settings.openai_api_key is not None,
+            on_loop=loop.run,
+            count_decision=observe.decided,
+            record=_recording(metrics, config, observe),
+            report_bug=observe.job_broke,
+        ),
+    )
+    watch = RedisBrakeWatch(
+        settings.redis_url,
+        settings.namespace,
+        settings.ceilings,
+        settings.control_read_timeout_ms / 1000,
+        _LoopSwitch(loop.loop, brake),
+    )
+    watch.start()
+    return Composition(app, health, exporter, loop, watch, model, stores)
+
+
+def _controls(settings: Settings, observe: Observation) -> ControlSource:
+    deadline_seconds = settings.control_read_timeout_ms / 1000
+    client = open_sync(
+        settings.redis_url,
+        timeout_seconds=deadline_seconds,
+        max_connections=settings.concurrency + _SPARE_CONNECTIONS,
+    )
+    return RedisControls(
+        client, settings.namespace, settings.ceilings, deadline_seconds, observe.controls_read
+    )
+
+
+async def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
+    # Without a key no job gets as far as this client; the SDK only wants some string.
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+    client = open_client(key, settings.openai_base_url, settings.concurrency)
+    return OpenAIModel(client, observe.requested, observe.in_flight)
+
+
+def _budget(settings: Settings, stores: redis.asyncio.Redis, observe: Observation) -> Budget:
+    if settings.budget_usd is None:
+        return NoCap()
+    cap = int(Decimal(str(settings.budget_usd)) * _NANO)
+    observe.metrics.gauge("slotgen_budget_cap_usd").set(settings.budget_usd)
+    return RedisBudget(
+        stores, settings.namespace, cap, settings.budget_window_seconds, observe.budget_denied, {}
+    )
+
+
+def _recording(metrics: Metrics, config: ExecutorConfig, observe: Observation) -> Any:
+    record = OutcomeRecording(Recorder(metrics), config.version)
+
+    def record_and_count(job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> None:
+        record(job, outcome, trail, latency_ms, task_id)
+        observe.spent(trail.cost_nano_usd)
+
+    return record_and_count
+
+
+def _app(settings: Settings, observe: Observation, generate: Generate) -> Celery:
+    client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
+    dead_letters = RedisDeadLetters(client, settings.namespace)
+    QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
+
+    def fail_task(task_id: str, error: InvalidMessage) -> None:
+        app.backend.mark_as_failure(task_id, error)
+
+    limits = Limits(max_message_bytes=settings.max_message_bytes)
+    app = build_app(settings, IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected))
+    register_generate(app, lambda spec, task_id: generate(Spec.of(spec), task_id))
+    return app

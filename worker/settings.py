@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         "SLOTGEN_METRICS_PORT", "set a TCP port, 0-65535 (0: any free one)", 9464, ge=0, le=65535
     )
     metrics_host: str = _name(
-        "SLOTGEN_METRICS_HOST", "set the address to listen on", "0.0.0.0"  # noqa: S104 - Prometheus comes from outside
+        "SLOTGEN_METRICS_HOST",
+        "set the address to listen on",
+        "0.0.0.0",  # noqa: S104 - Prometheus comes from outside
     )
     visibility_timeout_seconds: int = _name(
         "SLOTGEN_VISIBILITY_TIMEOUT_SECONDS",
@@ -81,7 +83,11 @@ class Settings(BaseSettings):
     )
     executor_config: Path | None = _name("SLOTGEN_EXECUTOR_CONFIG", "name a readable JSON file", None)
     budget_usd: float | None = _name(
-        "SLOTGEN_BUDGET_USD", "set dollars, 0 or more, or unset it for no cap", None, ge=0, allow_inf_nan=False
+        "SLOTGEN_BUDGET_USD",
+        "set dollars, 0 or more, or unset it for no cap",
+        None,
+        ge=0,
+        allow_inf_nan=False,
     )
     budget_window_seconds: int = _name(
         "SLOTGEN_BUDGET_WINDOW_SECONDS", "set 60-2678400 seconds", 86_400, ge=60, le=2_678_400
@@ -92,7 +98,9 @@ class Settings(BaseSettings):
     kill: str | None = _name("SLOTGEN_AI_KILL", "set true or false, or unset it", None)
     feature: str | None = _name("FEATURE_SLOTGEN_AI", "set true or false, or unset it", None)
     rollout_percent: str | None = _name(
-        "SLOTGEN_AI_ROLLOUT_PERCENT", "set a number from 0 to 100 with at most three decimals, or unset it", None
+        "SLOTGEN_AI_ROLLOUT_PERCENT",
+        "set a number from 0 to 100 with at most three decimals, or unset it",
+        None,
     )
 
     @property
@@ -126,7 +134,9 @@ def load(**overrides: Any) -> Settings:
 def _refuse_bad_ceilings(settings: Settings) -> None:
     for field in ("kill", "feature", "rollout_percent"):
         try:
-            Ceilings.parse(**{"kill": None, "feature": None, "rollout_percent": None, field: getattr(settings, field)})
+            Ceilings.parse(
+                **{"kill": None, "feature": None, "rollout_percent": None, field: getattr(settings, field)}
+            )
         except ValueError:
             named = _named(field)
             raise BadSetting(f"{named.env} is {getattr(settings, field)!r}; {named.remedy}") from None

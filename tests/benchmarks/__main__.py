@@ -14,7 +14,12 @@ NAMES = ["decision", "validation", "stub_throughput", "pools", "halt"]
 
 
 def main() -> None:
-    table = Table("measure", "figure", "target", title=f"slotgen, {os.cpu_count()} cores, Python {platform.python_version()}")
+    table = Table(
+        "measure",
+        "figure",
+        "target",
+        title=f"slotgen, {os.cpu_count()} cores, Python {platform.python_version()}",
+    )
     for name in sys.argv[1:] or NAMES:
         for row in importlib.import_module(f"tests.benchmarks.{name}").run():
             table.add_row(*row)

@@ -19,7 +19,9 @@ def run() -> list[tuple[str, str, str]]:
         policy = [a_rule(f"r{each}", kinds=["statutory"]) for each in range(rules - 1)] + [a_rule("last")]
         dials = controls(allowlist=an_allowlist(*policy).encode())
         assert evaluate(subject, dials).allowed
-        figures[rules] = min(timeit.repeat(lambda: evaluate(subject, dials), number=NUMBER, repeat=5)) / NUMBER  # noqa: B023 - run at once
+        figures[rules] = (
+            min(timeit.repeat(lambda: evaluate(subject, dials), number=NUMBER, repeat=5)) / NUMBER
+        )  # noqa: B023 - run at once
     return [
         ("decision, 3 rules", f"{figures[3] * 1e6:.2f} us", ""),
         ("decision, 1,000 rules / 3 rules", f"{figures[1000] / figures[3]:.2f}", "<= 2"),

@@ -28,7 +28,9 @@ def run() -> list[tuple[str, str, str]]:
 
 def one_halt(system) -> float:
     journal = system.stand_in.journal
-    system.client.mset({"slotgen:feature": "true", "slotgen:rollout_percent": "100", "slotgen:allowlist": an_allowlist()})
+    system.client.mset(
+        {"slotgen:feature": "true", "slotgen:rollout_percent": "100", "slotgen:allowlist": an_allowlist()}
+    )
     system.client.set("slotgen:kill", "false")
     system.stand_in.behave(Behaviour(delay_seconds=DEADLINE_SECONDS))
     before = journal.counts()

@@ -15,7 +15,10 @@ def run() -> list[tuple[str, str, str]]:
     """Return (measure, figure, target) rows."""
     rows = []
     for pool, concurrency, calls in POOLS:
-        with EmbeddedRedis() as server, bare_worker(server, "--pool", pool, "--concurrency", str(concurrency)) as pid:
+        with (
+            EmbeddedRedis() as server,
+            bare_worker(server, "--pool", pool, "--concurrency", str(concurrency)) as pid,
+        ):
             with redis.Redis.from_url(server.url) as client:
                 drain(client, "bare", [message("bare.nothing", [1], "bare") for _ in range(20)])
                 rate = drain(client, "bare", [message("bare.wait", [1.0], "bare") for _ in range(calls)])

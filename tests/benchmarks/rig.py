@@ -43,7 +43,14 @@ def message(task: str, args: list[Any], queue: str) -> bytes:
 def bare_worker(server: EmbeddedRedis, *options: str) -> Iterator[int]:
     """Run `celery worker` on the bare app; yield its pid."""
     command = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.bare", "worker", "-Q", "bare"]
-    command += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "ERROR", *options]
+    command += [
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "--loglevel",
+        "ERROR",
+        *options,
+    ]
     environment = os.environ | {"BARE_REDIS_URL": server.url}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

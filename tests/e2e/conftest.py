@@ -40,7 +40,12 @@ class System:
 
     def set_dials(self, **dials: Any) -> None:
         """Open everything but for `dials`; None deletes the key."""
-        values = {"kill": "false", "feature": "true", "rollout_percent": "100", "allowlist": an_allowlist()} | dials
+        values = {
+            "kill": "false",
+            "feature": "true",
+            "rollout_percent": "100",
+            "allowlist": an_allowlist(),
+        } | dials
         for dial, value in values.items():
             if value is None:
                 self.stack.client.delete(f"slotgen:{dial}")

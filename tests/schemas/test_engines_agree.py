@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import schemas
-from tests.schemas.judge import JSON, at, examples, judge, mutants, replaced
+from tests.schemas.judge import JSON, at, examples, judge, mutants, objects, on_disk, replaced
 
 SOME = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
@@ -69,3 +69,16 @@ def test_text_of_blanks_alone_is_refused_by_both_engines(blank):
 def test_a_resolved_schema_refers_to_nothing():
     for name in schemas.names():
         assert '"$ref"' not in json.dumps(schemas.load(name))
+
+
+@pytest.mark.parametrize("name", schemas.names())
+def test_beside_a_reference_stand_only_words_or_rules_that_its_target_has_not(name):
+    # Resolving merges the two; a rule that both have would be lost on the way.
+    words = {"title", "description", "$comment", "examples"}
+    root = on_disk(name)
+    for path, node in objects(root):
+        if str(node.get("$ref")).startswith("#/$defs/"):
+            target = root["$defs"][node["$ref"].removeprefix("#/$defs/")]
+            assert (node.keys() & target.keys()) <= words, path
+        elif "$ref" in node:
+            assert node.keys() == {"$ref"}, path

@@ -65,7 +65,8 @@ def test_leaves_plain_prose_alone(text):
 
 def test_finds_markdown_in_the_depths_of_a_value_and_names_the_path():
     cards = [
-        {"id": f"c{each}", "front": "Front", "back": "Back", "tags": ["cells"], "difficulty": 1} for each in range(3)
+        {"id": f"c{each}", "front": "Front", "back": "Back", "tags": ["cells"], "difficulty": 1}
+        for each in range(3)
     ]
     cards[2]["back"] = "**Back**"
     flashcards = output_type("flashcards")

@@ -75,7 +75,9 @@ def test_costs_are_exact_nano_dollars(usage, nano_usd):
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**5), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(size, max_out, share, cached, written_share):
+def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(
+    size, max_out, share, cached, written_share
+):
     tokens = int(size * share)
     from_cache = int(tokens * cached)
     to_cache = int((tokens - from_cache) * written_share)

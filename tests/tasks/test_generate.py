@@ -80,7 +80,13 @@ def test_stubs_the_jobs_of_a_spec_beyond_the_rules_run_limit():
     results = case.run(a_spec(verbatim, *(a_job(f"job-{each}") for each in range(1, 5))))
 
     assert [result["status"] for result in results] == ["STUB", "COMPLETED", "COMPLETED", "STUB", "STUB"]
-    assert sorted(record[2] or "" for record in case.records) == ["", "", "RUN_LIMIT", "RUN_LIMIT", "VERBATIM_MODE"]
+    assert sorted(record[2] or "" for record in case.records) == [
+        "",
+        "",
+        "RUN_LIMIT",
+        "RUN_LIMIT",
+        "VERBATIM_MODE",
+    ]
 
 
 def test_counts_the_run_limit_for_each_rule_and_each_spec_alone():

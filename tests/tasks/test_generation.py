@@ -35,7 +35,15 @@ class TestCache:
             a_spec(a_job("job-2")),
             a_spec(a_job(input={"topic": "Osmosis"})),
             a_spec(a_job(sources=["textbook"])),
-            a_spec(appliesTo={"subject": "Biology", "level": "GCSE", "board": "AQA", "specVersion": "8461", "topic": "x"}),
+            a_spec(
+                appliesTo={
+                    "subject": "Biology",
+                    "level": "GCSE",
+                    "board": "AQA",
+                    "specVersion": "8461",
+                    "topic": "x",
+                }
+            ),
         ],
         ids=["jobId", "input", "sources", "appliesTo"],
     )

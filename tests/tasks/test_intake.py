@@ -75,7 +75,9 @@ def test_knows_whom_to_tell_when_the_body_is_bad():
 
 @pytest.mark.parametrize("body", ["%%%", "é", "AAA"])
 def test_rejects_a_body_that_is_not_base64(body):
-    assert rejected(encode(a_message(a_spec(), body=b"") | {"body": body})).reason is RejectReason.BODY_NOT_JSON
+    assert (
+        rejected(encode(a_message(a_spec(), body=b"") | {"body": body})).reason is RejectReason.BODY_NOT_JSON
+    )
 
 
 @pytest.mark.parametrize(

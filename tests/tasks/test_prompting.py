@@ -65,7 +65,9 @@ def test_the_key_is_pinned():
 
     assert job_key(job, prompts, CONFIG) == job_key(Spec.of(a_spec()).jobs[0], prompts, CONFIG)
     assert len(job_key(job, prompts, CONFIG)) == 64
-    assert job_key(job, prompts, CONFIG) != job_key(job, Prompts(dict.fromkeys(PROMPTS.texts, "other")), CONFIG)
+    assert job_key(job, prompts, CONFIG) != job_key(
+        job, Prompts(dict.fromkeys(PROMPTS.texts, "other")), CONFIG
+    )
 
 
 def test_a_missing_prompt_is_named():

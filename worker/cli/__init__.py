@@ -45,5 +45,3 @@ def main() -> None:
 def _fail(text: str) -> None:
     sys.stderr.write(f"{text}\n")
     sys.exit(1)
-
-

@@ -42,7 +42,10 @@ def show(dead_id: _DeadId, *, as_json: _Json = False) -> None:
     """Show one rejected message whole: this prints what the producer sent."""
     with _dead_letters() as store:
         letter = _found(store.show(dead_id), dead_id)
-    whole = _summary(letter) | {"queue": letter.queue, "message": letter.message.decode(errors="backslashreplace")}
+    whole = _summary(letter) | {
+        "queue": letter.queue,
+        "message": letter.message.decode(errors="backslashreplace"),
+    }
     if as_json:
         print_json(whole)
         return

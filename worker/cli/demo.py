@@ -20,7 +20,9 @@ _BAR_CELLS = 30
 
 def demo(
     *,
-    real: Annotated[bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")] = False,
+    real: Annotated[
+        bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Watch real jobs pass the gates, get generated, and get halted by one Redis key.
@@ -114,7 +116,13 @@ def _outcomes(act: Act) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for (status, code, path), number in sorted(dict(act.tally.outcomes).items(), key=lambda each: -each[1]):
         style = _STYLES[status]
-        table.add_row("", f"[{style}]{status}[/]", code, f"{number:>4}", "[dim]call was in flight[/]" if code and path == "openai" else "")
+        table.add_row(
+            "",
+            f"[{style}]{status}[/]",
+            code,
+            f"{number:>4}",
+            "[dim]call was in flight[/]" if code and path == "openai" else "",
+        )
     return table
 
 
@@ -130,13 +138,16 @@ def _words(act: Act) -> str:
 def _summary(demonstration: Demonstration) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - heavy imports wait for the command
 
-    table = Table("", "what was done", "jobs", "COMPLETED", "STUB", "why STUB", "s", title="What you have just seen")
+    table = Table(
+        "", "what was done", "jobs", "COMPLETED", "STUB", "why STUB", "s", title="What you have just seen"
+    )
     for number, act in enumerate(demonstration.acts, 1):
         table.add_row(
             str(number),
             "\n".join([f"[bold]{act.title}[/]", *(f"[dim]{command}[/]" for command in act.commands)]),
             str(act.jobs),
-            f"[green]{act.tally.count('COMPLETED')}[/]" + (f"\n[dim]{act.tally.cached} from cache[/]" if act.tally.cached else ""),
+            f"[green]{act.tally.count('COMPLETED')}[/]"
+            + (f"\n[dim]{act.tally.cached} from cache[/]" if act.tally.cached else ""),
             f"[yellow]{act.tally.count('STUB')}[/]",
             _why(act),
             f"{act.seconds:.1f}",
@@ -146,7 +157,11 @@ def _summary(demonstration: Demonstration) -> RenderableType:
 
 def _why(act: Act) -> str:
     reasons = sorted(act.tally.outcomes.items(), key=lambda each: -each[1])
-    lines = [f"{number} {code}{' in flight' if path == 'openai' else ''}" for (_, code, path), number in reasons if code]
+    lines = [
+        f"{number} {code}{' in flight' if path == 'openai' else ''}"
+        for (_, code, path), number in reasons
+        if code
+    ]
     if act.halt_ms is not None:
         lines.append(f"[bold]SET to last call closed {act.in_flight_ms:.0f} ms[/]")
         lines.append(f"[bold]SET to last STUB {act.halt_ms:.0f} ms[/]")

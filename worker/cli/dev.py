@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def dev(
     *,
-    real: Annotated[bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")] = False,
+    real: Annotated[
+        bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Calls at once.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as JSON.")] = False,
 ) -> None:

@@ -61,7 +61,9 @@ class Tally:
         with self._changed:
             while not enough(self):
                 if time.monotonic() > deadline_mono:
-                    raise DemonstrationStuck(f"after {_ACT_SECONDS:.0f} s only {self.total} outcomes had come")
+                    raise DemonstrationStuck(
+                        f"after {_ACT_SECONDS:.0f} s only {self.total} outcomes had come"
+                    )
                 self._changed.wait(0.2)
                 watch()
 
@@ -110,15 +112,30 @@ class Demonstration:
         self._pace(_QUICK_SECONDS)
         self._act("Shut: an empty Redis is a stopped fleet", [], few)
         self._act("Brake on first, then feature, allowlist and 5 %", _OPENING, few)
-        self._act("Only then release the brake: 5 % of the jobs may pass", ["SET slotgen:kill false"], self.specs)
+        self._act(
+            "Only then release the brake: 5 % of the jobs may pass", ["SET slotgen:kill false"], self.specs
+        )
         self._pace(_SLOW_SECONDS)
-        self._act("100 %, and the brake pulled in the middle", ["SET slotgen:rollout_percent 100"], self.specs, halt=True)
+        self._act(
+            "100 %, and the brake pulled in the middle",
+            ["SET slotgen:rollout_percent 100"],
+            self.specs,
+            halt=True,
+        )
         self._pace(_QUICK_SECONDS)
-        self._act("Released again: what was paid for is not paid for again", ["SET slotgen:kill false"], self.specs)
+        self._act(
+            "Released again: what was paid for is not paid for again", ["SET slotgen:kill false"], self.specs
+        )
 
-    def _act(self, title: str, commands: list[str], specs: list[dict[str, Any]], *, halt: bool = False) -> None:
+    def _act(
+        self, title: str, commands: list[str], specs: list[dict[str, Any]], *, halt: bool = False
+    ) -> None:
         stack = self._running
-        act = Act(title, commands + (["SET slotgen:kill true   # while calls are in flight"] if halt else []), _jobs(specs))
+        act = Act(
+            title,
+            commands + (["SET slotgen:kill true   # while calls are in flight"] if halt else []),
+            _jobs(specs),
+        )
         self.acts.append(act)
         for command in commands:
             _run(stack, command)

@@ -10,7 +10,9 @@ from typing import Any
 def load_specs() -> list[dict[str, Any]]:
     """Return every shipped spec, ordered by file name."""
     folder = resources.files("worker.dev") / "demo_specs"
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".json")), key=lambda each: each.name)
+    files = sorted(
+        (each for each in folder.iterdir() if each.name.endswith(".json")), key=lambda each: each.name
+    )
     return [json.loads(each.read_text("utf-8")) for each in files]
 
 

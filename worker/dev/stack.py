@@ -74,7 +74,9 @@ class WorkerProcess:
     def check(self) -> None:
         """Raise WorkerDied when it has ended by itself."""
         if self._process and self._process.poll() is not None:
-            raise WorkerDied(f"the worker ended with {self._process.returncode}: {self._last_line.strip()[:500]}")
+            raise WorkerDied(
+                f"the worker ended with {self._process.returncode}: {self._last_line.strip()[:500]}"
+            )
 
     def stop(self) -> int | None:
         """End it by SIGTERM, after the grace by SIGKILL; return its exit code."""

@@ -44,7 +44,9 @@ def status_error(status, *, code=None, headers=None, cls=openai.APIStatusError):
 
 def error_classes():
     found = vars(openai._exceptions).values()
-    return [each for each in found if inspect.isclass(each) and issubclass(each, openai.OpenAIError | ValueError)]
+    return [
+        each for each in found if inspect.isclass(each) and issubclass(each, openai.OpenAIError | ValueError)
+    ]
 
 
 def an_instance(cls):
@@ -84,7 +86,13 @@ def test_an_empty_purse_is_not_a_busy_minute(code):
 
 @pytest.mark.parametrize(
     "error",
-    [openai.APITimeoutError(REQUEST), openai.APIConnectionError(request=REQUEST), TimeoutError(), OSError(), httpx2.ReadError("x")],
+    [
+        openai.APITimeoutError(REQUEST),
+        openai.APIConnectionError(request=REQUEST),
+        TimeoutError(),
+        OSError(),
+        httpx2.ReadError("x"),
+    ],
 )
 def test_a_lost_request_may_have_been_charged_and_may_be_retried(error):
     translated = translate(error)

@@ -18,7 +18,12 @@ def test_keeps_the_message_byte_for_byte_with_the_reason(letters):
     dead_id = letters.add("slotgen", "not_a_task_message", "is not JSON", None, RAW)
 
     (kept,) = letters.list(10)
-    assert (kept.dead_id, kept.message, kept.reason, kept.problem) == (dead_id, RAW, "not_a_task_message", "is not JSON")
+    assert (kept.dead_id, kept.message, kept.reason, kept.problem) == (
+        dead_id,
+        RAW,
+        "not_a_task_message",
+        "is not JSON",
+    )
     assert kept.task_id is None
     assert kept.rejected_wall_ms > 0
     assert letters.show(dead_id) == kept

@@ -1,0 +1,92 @@
+"""Every metric of a worker, in one table; the README's is printed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_JOB = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
+_HALT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# OpenTelemetry's semantic conventions for generative AI prescribe these two rows of boundaries.
+_GEN_AI_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_GEN_AI_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row: its name as scraped, kind, labels (all bounded, never a job id), meaning."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    buckets: tuple[float, ...] = ()
+
+
+METRICS = (
+    Metric("slotgen_jobs_total", "counter", ("status", "error_code", "path"), "job outcomes; error_code is `none` when COMPLETED"),
+    Metric("slotgen_job_duration_seconds", "histogram", ("path", "status"), "from the job's start to its outcome", _JOB),
+    Metric("slotgen_gate_decisions_total", "counter", ("gate", "reason"), "which gate spoke; reason is `admitted` for a yes"),
+    Metric("slotgen_control_state", "gauge", ("control",), "the effective dials: kill 1 = halted, feature 0 or 1, rollout_percent, allowlist 1 = valid and enabled"),
+    Metric("slotgen_control_invalid", "gauge", ("control",), "1 while the dial holds a malformed value"),
+    Metric("slotgen_control_read_seconds", "histogram", (), "reading the four dials", _FAST),
+    Metric("slotgen_inflight_requests", "gauge", (), "model requests in flight"),
+    Metric("slotgen_halted_requests_total", "counter", (), "calls in flight that the brake cancelled"),
+    Metric("slotgen_halt_seconds", "histogram", (), "from seeing the brake to the last of its calls closed", _HALT),
+    Metric("slotgen_openai_requests_total", "counter", ("outcome",), "model requests: `ok`, `cancelled` or an errorCode"),
+    Metric("gen_ai_client_token_usage", "histogram", ("gen_ai_token_type", "gen_ai_request_model"), "tokens of a request (OpenTelemetry)", _GEN_AI_TOKENS),
+    Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty without error", _GEN_AI_SECONDS),
+    Metric("slotgen_cost_usd_total", "counter", ("model",), "cost of the calls, unknown outcomes at their worst case"),
+    Metric("slotgen_budget_cap_usd", "gauge", (), "the spend cap of a window; +Inf without one"),
+    Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
+    Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
+    Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
+    Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
+    Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
+    Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 when Redis cannot be asked"),
+    Metric("slotgen_build_info", "gauge", ("version", "executor_version"), "always 1"),
+)  # fmt: skip
+
+
+class Metrics:
+    """The metrics of one process, each an attribute by its name without `slotgen_`, `_total`, `_seconds`.
+
+    For example `metrics.counter("slotgen_jobs_total")`; the registry is the exporter's.
+    """
+
+    def __init__(self, *, version: str, executor_version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
+        self.registry = CollectorRegistry()
+        self._made = {row.name: self._make(row) for row in METRICS}
+        self.gauge("slotgen_build_info").labels(version, executor_version).set(1)
+        self.gauge("slotgen_budget_cap_usd").set(float("inf"))
+
+    def counter(self, name: str) -> Counter:
+        """Return the counter of the row `name`. Raises KeyError for a row that is not in the table."""
+        return self._made[name]  # type: ignore[return-value]  # the caller names the kind; a test walks the table
+
+    def gauge(self, name: str) -> Gauge:
+        """Return the gauge of the row `name`. Raises KeyError for a row that is not in the table."""
+        return self._made[name]  # type: ignore[return-value]  # same
+
+    def histogram(self, name: str) -> Histogram:
+        """Return the histogram of the row `name`. Raises KeyError for a row that is not in the table."""
+        return self._made[name]  # type: ignore[return-value]  # same
+
+    def _make(self, row: Metric) -> Counter | Gauge | Histogram:
+        if row.kind == "counter":
+            return Counter(row.name, row.meaning, row.labels, registry=self.registry)
+        if row.kind == "gauge":
+            return Gauge(row.name, row.meaning, row.labels, registry=self.registry)
+        return Histogram(row.name, row.meaning, row.labels, registry=self.registry, buckets=row.buckets)
+
+
+def markdown_table() -> str:
+    """Return the table of all metrics, for the README."""
+    rows = [f"| `{row.name}` | {row.kind} | {', '.join(row.labels)} | {row.meaning} |" for row in METRICS]
+    return "\n".join(["| Metric | Kind | Labels | Meaning |", "|---|---|---|---|", *rows])

@@ -1,0 +1,44 @@
+"""Measures the queue and the dead letters, at the moment of a scrape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from worker.adapters.redis_clients import RedisError
+
+if TYPE_CHECKING:
+    import redis
+
+    from telemetry import Metrics
+    from worker.adapters.redis_dead_letters import RedisDeadLetters
+
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class QueueGauges:
+    """The gauges of one queue; a Redis that does not answer reads as -1."""
+
+    client: redis.Redis
+    queue: str
+    dead_letters: RedisDeadLetters
+
+    def attach(self, metrics: Metrics) -> None:
+        """Let each scrape ask."""
+        metrics.gauge("slotgen_queue_depth").set_function(self.depth)
+        metrics.gauge("slotgen_dead_letters").set_function(self.dead)
+
+    def depth(self) -> int:
+        """Return how many messages wait on the queue."""
+        try:
+            return cast("int", self.client.llen(self.queue))
+        except (RedisError, OSError):
+            return _UNKNOWN
+
+    def dead(self) -> int:
+        """Return how many messages are dead."""
+        try:
+            return self.dead_letters.count()
+        except (RedisError, OSError):
+            return _UNKNOWN
