@@ -114,7 +114,7 @@ def _rule(document: dict[str, Any]) -> Rule:
         spec_versions=frozenset(applies_to["specVersion"]),
         kinds=frozenset(document["kinds"]),
         slot_ids=frozenset(document["slotIds"]),
-        max_jobs_per_run=document["maxJobsPerRun"],
+        max_jobs_per_run=int(document["maxJobsPerRun"]),
     )
 
 

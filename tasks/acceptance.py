@@ -70,7 +70,7 @@ def has_markdown(text: str) -> bool:
 
 def _tokens(text: str) -> list[Token]:
     flat: list[Token] = []
-    for token in _PARSER.parse(_PRODUCT.sub("×", text)):
+    for token in _PARSER.parse(_PRODUCT.sub("\N{MULTIPLICATION SIGN}", text)):
         flat.append(token)
         flat.extend(token.children or ())
     return flat

@@ -106,19 +106,20 @@ def _priced(config: ExecutorConfig, source: object) -> ExecutorConfig:
 
 
 def _parse(document: dict[str, Any]) -> ExecutorConfig:
+    # JSON Schema counts 3.0 as an integer; Python does not.
     optional = {"temperature": "temperature", "topP": "top_p", "reasoningEffort": "reasoning_effort"}
     return ExecutorConfig(
         version=document["version"],
         model=document["model"],
-        max_output_tokens=document["maxOutputTokens"],
+        max_output_tokens=int(document["maxOutputTokens"]),
         options={ours: document[theirs] for theirs, ours in optional.items() if theirs in document},
         job_deadline_seconds=document["jobDeadlineSeconds"],
         request_timeout_seconds=document["requestTimeoutSeconds"],
-        attempts=document["attempts"],
+        attempts=int(document["attempts"]),
         backoff_initial_seconds=document["backoff"]["initialSeconds"],
         backoff_max_seconds=document["backoff"]["maxSeconds"],
         max_retry_after_seconds=document["maxRetryAfterSeconds"],
-        answer_ttl_seconds=document["answerTtlSeconds"],
+        answer_ttl_seconds=int(document["answerTtlSeconds"]),
         prices={model: _price(each) for model, each in document["prices"].items()},
         prompts=document["prompts"],
     )

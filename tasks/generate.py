@@ -75,9 +75,7 @@ class Generate:
 
     async def _generate(self, run: _Run, task_id: str) -> None:
         try:
-            if run.output is None:
-                raise Failed(ErrorCode.UNSUPPORTED_OUTPUT_TYPE)
-            value = await self.generation.content(run.job, run.output, run.trail)
+            value = await self.generation.content(run.job, _type_of(run), run.trail)
             run.outcome = completed(run.job.job_id, {run.job.output_field: value})
         except JobEnded as end:
             run.outcome = self._ended(run, end)
@@ -96,6 +94,12 @@ class Generate:
     def _record(self, run: _Run, task_id: str) -> None:
         latency_ms = (time.monotonic() - run.began_mono) * 1000
         self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
+
+
+def _type_of(run: _Run) -> OutputType:
+    if run.output is None:
+        raise RuntimeError("a job was sent on without its output type")
+    return run.output
 
 
 def _outcome(run: _Run) -> Outcome:

@@ -121,13 +121,13 @@ class Generation:
             spent = worst
             answer = await self._request(request, trail)
             spent = self._cost(answer, worst)
-            trail.cost_nano_usd += spent
-            return answer
         except ModelError as error:
             spent = worst if error.billed else 0
-            trail.cost_nano_usd += spent
             raise
+        else:
+            return answer
         finally:
+            trail.cost_nano_usd += spent
             await asyncio.shield(self.budget.settle(hold_id, spent))
 
     async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:

@@ -15,6 +15,7 @@ from tasks.spec import refuse_invalid
 # Base64 and Celery's own headers around the spec: four thirds and a few kilobytes.
 _ENVELOPE_BYTES = 65_536
 _ENVELOPE_DEPTH = 32
+_EMBED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 
 
 class RejectReason(StrEnum):
@@ -120,8 +121,9 @@ def _refuse_wrong_arguments(body: Any, limits: Limits, task_id: str) -> None:
 def _embed_sound(embed: dict[str, Any] | None) -> bool:
     """Whether nothing hangs on the task that this worker would have to send on."""
     # Callbacks, chains and chords make the worker publish messages that a producer chose: not our trade,
-    # and malformed ones break the acknowledgement of a finished job.
-    return not any((embed or {}).values())
+    # and malformed ones break the acknowledgement of a finished job. Any other name would overwrite an
+    # attribute of Celery's request.
+    return not any((embed or {}).values()) and (embed or {}).keys() <= _EMBED
 
 
 def _too_large(size_bytes: int, limits: Limits) -> str:

@@ -28,6 +28,7 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
+# fmt: off
 METRICS = (
     Metric("slotgen_jobs_total", "counter", ("status", "error_code", "path"), "job outcomes; error_code is `none` when COMPLETED"),
     Metric("slotgen_job_duration_seconds", "histogram", ("path", "status"), "from the job's start to its outcome", _JOB),
@@ -50,7 +51,8 @@ METRICS = (
     Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
     Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 when Redis cannot be asked"),
     Metric("slotgen_build_info", "gauge", ("version", "executor_version"), "always 1"),
-)  # fmt: skip
+)
+# fmt: on
 
 
 class Metrics:

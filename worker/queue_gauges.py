@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from worker.adapters.redis_clients import RedisError
 
@@ -32,7 +32,7 @@ class QueueGauges:
     def depth(self) -> int:
         """Return how many messages wait on the queue."""
         try:
-            return cast("int", self.client.llen(self.queue))
+            return self.client.llen(self.queue)
         except (RedisError, OSError):
             return _UNKNOWN
 

@@ -92,6 +92,7 @@ def test_rejects_a_body_that_is_not_base64(body):
         [[a_spec()], {}, {"chain": [{"task": "x"}]}],
         [[a_spec()], {}, {"callbacks": [{"task": "x"}]}],
         [[a_spec()], None, {}],
+        [[a_spec()], {}, {"get": None}],
     ],
 )
 def test_rejects_a_call_with_the_wrong_arguments(body):

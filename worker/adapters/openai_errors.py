@@ -6,6 +6,7 @@ import email.utils
 import time
 from collections.abc import Mapping
 
+import aiohttp
 import httpx2
 import openai
 
@@ -31,25 +32,34 @@ def translate(error: BaseException) -> ModelError | None:
 
     Only SDK class names and statuses enter the detail: messages of the API may quote the prompt.
     """
-    if isinstance(error, openai.APITimeoutError):
-        return _lost(ErrorCode.OPENAI_TIMEOUT, error)
     if isinstance(error, openai.APIStatusError):
         return _status_error(error)
-    if isinstance(error, openai.APIConnectionError):
-        return _lost(ErrorCode.OPENAI_CONNECTION_ERROR, error)
-    if isinstance(error, openai.OpenAIError | ValueError):
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
+        return _lost(error)
+    if isinstance(error, openai.OpenAIError | httpx2.HTTPError | ValueError):
         # Answers that the SDK itself cannot read, and its own refusals to send.
         return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, type(error).__name__, billed=True)
-    if isinstance(error, httpx2.TimeoutException | TimeoutError):
-        return _lost(ErrorCode.OPENAI_TIMEOUT, error)
-    if isinstance(error, httpx2.HTTPError | OSError):
-        return _lost(ErrorCode.OPENAI_CONNECTION_ERROR, error)
     return None
 
 
-def _lost(code: ErrorCode, error: BaseException) -> ModelError:
-    """The request may have arrived and been worked on: its outcome is unknown, and counts as charged."""
-    return ModelError(code, type(error).__name__, retryable=True, billed=True)
+def _lost(error: BaseException) -> ModelError:
+    """Return the error of a request without an answer.
+
+    It may have arrived and been worked on: unless the connection was never made, it counts as charged.
+    """
+    root = _root(error)
+    timed_out = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError)
+    # The SDK's aiohttp transport calls every broken connection a ConnectTimeout; the root knows better.
+    broken = isinstance(root, aiohttp.ClientConnectionError) and not isinstance(root, TimeoutError)
+    code = ErrorCode.OPENAI_TIMEOUT if timed_out and not broken else ErrorCode.OPENAI_CONNECTION_ERROR
+    never_sent = isinstance(root, aiohttp.ClientConnectorError)
+    return ModelError(code, type(root).__name__, retryable=True, billed=not never_sent)
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _status_error(error: openai.APIStatusError) -> ModelError:

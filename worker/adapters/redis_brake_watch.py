@@ -31,11 +31,11 @@ class BrakeSwitch(Protocol):
     """What the watcher tells; must be safe to call from the watcher's thread."""
 
     def released(self, confirmed_mono: float) -> None:
-        """The dial was off at `confirmed_mono`."""
+        """Take note that the dial was off at `confirmed_mono`."""
         ...
 
     def engaged(self, reason: ErrorCode, seen_mono: float) -> None:
-        """The dial is on, or its key is gone; the change was seen at `seen_mono`."""
+        """Take note that the dial is on, or its key gone; the change was seen at `seen_mono`."""
         ...
 
 

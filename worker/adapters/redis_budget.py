@@ -50,7 +50,7 @@ class RedisBudget:
 
     async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
         """Hold the amount; False when the cap does not cover it, or Redis cannot be asked."""
-        arguments = [hold_id, amount_nano_usd, self.cap_nano_usd, self.window_seconds]
+        arguments: list[str | int] = [hold_id, amount_nano_usd, self.cap_nano_usd, self.window_seconds]
         try:
             window = await self.client.eval(_RESERVE, 1, f"{self.namespace}:budget", *arguments)
         except (RedisError, OSError):

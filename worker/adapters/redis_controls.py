@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gates import Ceilings, Controls, RawControls
 from worker.adapters.redis_clients import RedisError
@@ -37,11 +37,10 @@ class RedisControls:
 
     def _read(self) -> Controls:
         try:
-            kill, feature, rollout, allowlist = self.client.mget(dial_keys(self.namespace))
+            values = cast("list[bytes | None]", self.client.mget(dial_keys(self.namespace)))
         except (RedisError, OSError) as error:
             return Controls.unreadable(f"Redis did not answer ({type(error).__name__})")
-        raw = RawControls(kill=kill, feature=feature, rollout_percent=rollout, allowlist=allowlist)
-        return Controls.parse(raw, self.ceilings)
+        return Controls.parse(RawControls(*values), self.ceilings)
 
 
 def dial_keys(namespace: str) -> list[str]:

@@ -42,7 +42,7 @@ class RedisDeadLetters:
 
     def count(self) -> int:
         """Return how many dead letters there are."""
-        return cast("int", self.client.xlen(self._key))
+        return self.client.xlen(self._key)
 
     def list(self, limit: int) -> list[DeadLetter]:
         """Return the newest `limit` dead letters, newest first."""

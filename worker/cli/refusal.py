@@ -21,9 +21,10 @@ def redis_errors_refused(url: str) -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        shown = url.split("@")[-1]
+        shown = url.rpartition("@")[2]
         raise Refusal(
-            f"Redis at {shown} did not answer ({type(error).__name__}); is it running, and SLOTGEN_REDIS_URL right?"
+            f"Redis at {shown} did not answer ({type(error).__name__}); "
+            "start it, or correct SLOTGEN_REDIS_URL"
         ) from None
 
 

