@@ -1,11 +1,13 @@
 """Pure decisions: may this job reach the model? Values in, a Decision out; CONTRACT.md is the agreement."""
 
 from gates.allowlist import matching_rule
-from gates.controls import BrakeState, Ceilings, Controls, RawControls
+from gates.ceilings import Ceilings
+from gates.controls import BrakeState, Controls, RawControls
 from gates.decision import Decision, Gate, Reason
 from gates.pipeline import evaluate, explain
-from gates.policy import Allowlist, Rule
+from gates.policy import Allowlist
 from gates.rollout import bucket
+from gates.rule import Rule
 from gates.subject import Subject
 
 __all__ = [

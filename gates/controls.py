@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gates.policy import Allowlist, hash_of, parse_allowlist
+from gates import dials
+from gates.ceilings import Ceilings
+from gates.policy import Allowlist
 
-# ASCII digits only, no sign, no blanks, no exponent: a percentage that needs guessing is no percentage.
-_PERCENT = re.compile(r"(?:100(?:\.0{1,3})?|[0-9]{1,2}(?:\.[0-9]{1,3})?)", re.ASCII)
-_ALL_THOUSANDTHS = 100_000
+_NO_DIALS: frozenset[str] = frozenset()
 
 
 class BrakeState(StrEnum):
@@ -32,44 +31,12 @@ class RawControls:
 
 
 @dataclass(frozen=True, slots=True)
-class Ceilings:
-    """What a deployment's environment restricts the dials to; it can never open one."""
-
-    kill: bool = False
-    feature_off: bool = False
-    rollout_thousandths: int = _ALL_THOUSANDTHS
-
-    @classmethod
-    def parse(cls, *, kill: str | None, feature: str | None, rollout_percent: str | None) -> Ceilings:
-        """Return the ceilings; None is an unset variable, and restricts nothing.
-
-        Raises:
-            ValueError: a value is none that its variable may have.
-
-        """
-        thousandths = _ALL_THOUSANDTHS if rollout_percent is None else _thousandths(rollout_percent.strip())
-        if thousandths is None:
-            raise ValueError(f"{rollout_percent!r} is no percentage; set a number from 0 to 100")
-        return cls(
-            kill=kill is not None and _switch(kill, {"true", "1"}),
-            feature_off=feature is not None and not _switch(feature, {"true"}),
-            rollout_thousandths=thousandths,
-        )
-
-
-def _switch(value: str, yes: set[str]) -> bool:
-    word = value.strip().lower()
-    if word not in {*yes, "false"}:
-        raise ValueError(f"{value!r} is neither true nor false; set one of them")
-    return word in yes
-
-
-@dataclass(frozen=True, slots=True)
 class Controls:
-    """The effective dials. `malformed` names each dial that holds a value it should not.
+    """The effective dials. `malformed`, `absent` and `restricted` name dials as `RawControls` does.
 
-    `rollout_thousandths` is the percentage times 1,000 (0-100,000). `note` says why the brake is
-    UNVERIFIED, when something better is known than "the key is absent".
+    `malformed` holds a value it should not; `restricted` would be more open without the environment.
+    `rollout_thousandths` is the percentage times 1,000 (0-100,000). `note` is empty unless the store could
+    not be read, and then says why.
     """
 
     brake: BrakeState
@@ -79,25 +46,47 @@ class Controls:
     malformed: frozenset[str]
     policy_hash: str | None
     note: str = ""
+    absent: frozenset[str] = _NO_DIALS
+    restricted: frozenset[str] = _NO_DIALS
 
     @classmethod
     def parse(cls, raw: RawControls, ceilings: Ceilings) -> Controls:
         """Return what `raw` amounts to under `ceilings`; no bytes make it raise."""
-        percent = 0 if raw.rollout_percent is None else _thousandths(raw.rollout_percent)
-        policy = None if raw.allowlist is None else parse_allowlist(raw.allowlist)
+        percent = 0 if raw.rollout_percent is None else dials.thousandths(raw.rollout_percent)
+        policy = None if raw.allowlist is None else dials.policy(raw.allowlist)
         return cls(
             brake=_brake(raw.kill, ceilings),
             feature_enabled=raw.feature == b"true" and not ceilings.feature_off,
             rollout_thousandths=min(percent or 0, ceilings.rollout_thousandths),
             allowlist=policy,
             malformed=_malformed(raw, percent, policy),
-            policy_hash=None if raw.allowlist is None else hash_of(raw.allowlist),
+            policy_hash=None if raw.allowlist is None else dials.policy_hash(raw.allowlist),
+            absent=_absent(raw),
+            restricted=_restricted(raw, percent, ceilings),
         )
 
     @classmethod
     def unreadable(cls, note: str) -> Controls:
-        """Return the dials of a store that did not answer: everything shut."""
-        return cls(BrakeState.UNVERIFIED, False, 0, None, frozenset(), None, note)  # noqa: FBT003 - the feature is off
+        """Return the dials of a store that did not answer: everything shut. `note` becomes the detail."""
+        return cls(
+            brake=BrakeState.UNVERIFIED,
+            feature_enabled=False,
+            rollout_thousandths=0,
+            allowlist=None,
+            malformed=_NO_DIALS,
+            policy_hash=None,
+            note=note or "the dials could not be read",
+        )
+
+    def trouble(self, dial: str) -> str:
+        """Return what keeps `dial` from saying what it holds, as "is absent"; "" when nothing does."""
+        if self.note:
+            return "could not be read"
+        if dial in self.restricted:
+            return "is overruled by the environment"
+        if dial in self.malformed:
+            return "is malformed"
+        return "is absent" if dial in self.absent else ""
 
 
 def _brake(raw: bytes | None, ceilings: Ceilings) -> BrakeState:
@@ -105,30 +94,34 @@ def _brake(raw: bytes | None, ceilings: Ceilings) -> BrakeState:
         return BrakeState.ENGAGED
     if raw is None:
         return BrakeState.UNVERIFIED
-    return BrakeState.RELEASED if _word(raw) == b"false" else BrakeState.ENGAGED
-
-
-def _word(raw: bytes) -> bytes:
-    return raw.strip(b" \t\r\n\v\f").lower()
-
-
-def _thousandths(text: bytes | str) -> int | None:
-    """Return the percentage times 1,000, exactly; None when it is none."""
-    try:
-        text = text if isinstance(text, str) else text.decode("ascii")
-    except UnicodeDecodeError:
-        return None
-    if not _PERCENT.fullmatch(text):
-        return None
-    whole, _, decimals = text.partition(".")
-    return int(whole) * 1000 + int(decimals.ljust(3, "0"))
+    return BrakeState.RELEASED if dials.word(raw) == b"false" else BrakeState.ENGAGED
 
 
 def _malformed(raw: RawControls, percent: int | None, policy: Allowlist | None) -> frozenset[str]:
-    wrong = {
-        "kill": raw.kill is not None and _word(raw.kill) not in {b"false", b"true", b"1"},
-        "feature": raw.feature not in {None, b"true", b"false"},
-        "rollout_percent": percent is None,
-        "allowlist": raw.allowlist is not None and policy is None,
-    }
-    return frozenset(name for name, is_wrong in wrong.items() if is_wrong)
+    return _named(
+        kill=raw.kill is not None and dials.word(raw.kill) not in {b"false", b"true", b"1"},
+        feature=raw.feature not in {None, b"true", b"false"},
+        rollout_percent=percent is None,
+        allowlist=raw.allowlist is not None and policy is None,
+    )
+
+
+def _absent(raw: RawControls) -> frozenset[str]:
+    return _named(
+        kill=raw.kill is None,
+        feature=raw.feature is None,
+        rollout_percent=raw.rollout_percent is None,
+        allowlist=raw.allowlist is None,
+    )
+
+
+def _restricted(raw: RawControls, percent: int | None, ceilings: Ceilings) -> frozenset[str]:
+    return _named(
+        kill=ceilings.kill and (raw.kill is None or dials.word(raw.kill) == b"false"),
+        feature=ceilings.feature_off and raw.feature == b"true",
+        rollout_percent=(percent or 0) > ceilings.rollout_thousandths,
+    )
+
+
+def _named(**holds: bool) -> frozenset[str]:
+    return frozenset(dial for dial, is_so in holds.items() if is_so) if any(holds.values()) else _NO_DIALS

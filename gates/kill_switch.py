@@ -6,12 +6,16 @@ from gates.controls import BrakeState, Controls
 from gates.decision import Decision, Gate, Reason, admit, deny
 from gates.subject import Subject
 
+_OFF = admit(Gate.KILL, "the brake is off")
+
 
 def check(subject: Subject, controls: Controls) -> Decision:
     """Let through only when the brake is known to be off."""
     del subject  # the brake asks nothing of a job
     if controls.brake is BrakeState.RELEASED:
-        return admit(Gate.KILL, "the brake is off")
+        return _OFF
     if controls.brake is BrakeState.ENGAGED:
-        return deny(Gate.KILL, Reason.KILL_SWITCH, "the brake is on")
+        trouble = controls.trouble("kill")
+        detail = f"the brake is on: the kill dial {trouble}" if trouble else "the brake is on"
+        return deny(Gate.KILL, Reason.KILL_SWITCH, detail)
     return deny(Gate.KILL, Reason.KILL_UNVERIFIED, controls.note or "the kill dial is absent")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import mmh3
 
 from gates.controls import Controls
@@ -12,20 +14,32 @@ BUCKETS = 100_000
 
 
 def bucket(job_id: str) -> int:
-    """Return the job's bucket, 0-99,999. Pinned: any change moves every job in or out of every rollout.
+    """Return the job's bucket, 0-99,999. Pinned: any change moves jobs in and out of every rollout.
 
     MurmurHash3_x86_32 with seed 0 over the UTF-8 bytes of "slotgen:" and the id, scaled by multiplication.
-    The percentage never enters, so that raising it only ever adds jobs.
+    The percentage never enters, so that raising it only ever adds jobs. An id that has no UTF-8 (half a
+    surrogate pair, which no message can carry in) gets 100,000: a bucket outside every percentage.
     """
-    # Half a surrogate pair has no UTF-8; the schema's parser refuses it, and here it must not raise.
-    key = ("slotgen:" + job_id).encode("utf-8", "surrogatepass")
-    return (mmh3.hash(key, seed=0, signed=False) * BUCKETS) >> 32
+    try:
+        key = f"slotgen:{job_id}".encode()
+    except UnicodeEncodeError:
+        return BUCKETS
+    return (mmh3.hash(key, 0, signed=False) * BUCKETS) >> 32
 
 
 def check(subject: Subject, controls: Controls) -> Decision:
     """Let through only a job whose bucket lies below the percentage."""
     own = bucket(subject.job_id)
-    percent = controls.rollout_thousandths / 1000
-    if own < controls.rollout_thousandths:
-        return admit(Gate.ROLLOUT, f"bucket {own} is inside {percent:g} %")
-    return deny(Gate.ROLLOUT, Reason.ROLLOUT_EXCLUDED, f"bucket {own} is outside {percent:g} %")
+    thousandths = controls.rollout_thousandths
+    if own < thousandths:
+        return admit(Gate.ROLLOUT, f"bucket {own} is inside {_percent(thousandths)} %")
+    trouble = controls.trouble("rollout_percent")
+    because = f": the rollout_percent dial {trouble}" if trouble else ""
+    detail = f"bucket {own} is outside {_percent(thousandths)} %{because}"
+    return deny(Gate.ROLLOUT, Reason.ROLLOUT_EXCLUDED, detail)
+
+
+@lru_cache(maxsize=16)
+def _percent(thousandths: int) -> str:
+    whole, decimals = divmod(thousandths, 1000)
+    return f"{whole}.{decimals:03}".rstrip("0").rstrip(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import aiohttp
 import httpx2
@@ -47,19 +47,20 @@ def _lost(error: BaseException) -> ModelError:
 
     It may have arrived and been worked on: unless the connection was never made, it counts as charged.
     """
-    root = _root(error)
+    causes = list(_causes(error))
     timed_out = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError)
-    # The SDK's aiohttp transport calls every broken connection a ConnectTimeout; the root knows better.
-    broken = isinstance(root, aiohttp.ClientConnectionError) and not isinstance(root, TimeoutError)
+    # The SDK's aiohttp transport calls every broken connection a ConnectTimeout; the causes know better.
+    broken = any(isinstance(each, aiohttp.ClientConnectionError) for each in causes)
+    broken = broken and not any(isinstance(each, aiohttp.ServerTimeoutError) for each in causes)
     code = ErrorCode.OPENAI_TIMEOUT if timed_out and not broken else ErrorCode.OPENAI_CONNECTION_ERROR
-    never_sent = isinstance(root, aiohttp.ClientConnectorError)
-    return ModelError(code, type(root).__name__, retryable=True, billed=not never_sent)
+    never_sent = any(isinstance(each, aiohttp.ClientConnectorError) for each in causes)
+    return ModelError(code, type(causes[-1]).__name__, retryable=True, billed=not never_sent)
 
 
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
         error = error.__cause__
-    return error
 
 
 def _status_error(error: openai.APIStatusError) -> ModelError:

@@ -41,4 +41,5 @@ def open_async(url: str, *, timeout_seconds: float, max_connections: int) -> red
         max_connections=max_connections,
         protocol=2,
     )
-    return redis.asyncio.Redis(connection_pool=pool)
+    # From the pool, so that closing the client closes its connections.
+    return redis.asyncio.Redis.from_pool(pool)

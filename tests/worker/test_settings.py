@@ -1,0 +1,124 @@
+"""A setting that cannot be used ends the process with its name, its value and the remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.settings import BadSetting, Settings, load
+
+URL = "redis://127.0.0.1:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    for field in Settings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", URL)
+
+
+def test_has_the_contracts_defaults():
+    settings = load()
+
+    assert (settings.namespace, settings.max_message_bytes, settings.control_read_timeout_ms) == ("slotgen", 262_144, 250)
+    assert settings.brake_grace_seconds == 5
+    assert settings.openai_api_key is None
+    assert settings.budget_usd is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLOTGEN_REDIS_URL", "http://example.org"),
+        ("SLOTGEN_REDIS_URL", "rediss://example.org:6379/0"),
+        ("SLOTGEN_REDIS_URL", "redis+cluster://example.org"),
+        ("SLOTGEN_NAMESPACE", "with blank"),
+        ("SLOTGEN_NAMESPACE", ""),
+        ("SLOTGEN_CONCURRENCY", "0"),
+        ("SLOTGEN_CONCURRENCY", "many"),
+        ("SLOTGEN_METRICS_PORT", "65536"),
+        ("SLOTGEN_VISIBILITY_TIMEOUT_SECONDS", "1"),
+        ("SLOTGEN_BRAKE_GRACE_SECONDS", "nan"),
+        ("SLOTGEN_BRAKE_GRACE_SECONDS", "0"),
+        ("SLOTGEN_CONTROL_READ_TIMEOUT_MS", "0"),
+        ("SLOTGEN_MAX_MESSAGE_BYTES", "-1"),
+        ("SLOTGEN_BUDGET_USD", "-1"),
+        ("SLOTGEN_BUDGET_USD", "inf"),
+        ("SLOTGEN_BUDGET_WINDOW_SECONDS", "1"),
+        ("SLOTGEN_LOG_LEVEL", "LOUD"),
+        ("OPENAI_BASE_URL", "example.org"),
+        ("SLOTGEN_AI_KILL", "on"),
+        ("SLOTGEN_AI_KILL", ""),
+        ("FEATURE_SLOTGEN_AI", "yes"),
+        ("SLOTGEN_AI_ROLLOUT_PERCENT", "101"),
+        ("SLOTGEN_AI_ROLLOUT_PERCENT", "ten"),
+    ],
+)
+def test_names_the_variable_its_value_and_the_remedy(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(BadSetting) as refusal:
+        load()
+
+    assert str(refusal.value).startswith(f"{name} is {value!r}; ")
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_a_missing_redis_url_is_explained(monkeypatch):
+    monkeypatch.delenv("SLOTGEN_REDIS_URL")
+
+    with pytest.raises(BadSetting, match="SLOTGEN_REDIS_URL is not set; set redis://"):
+        load()
+
+
+def test_a_flag_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("SLOTGEN_CONCURRENCY", "7")
+
+    assert load(concurrency=9).concurrency == 9
+    assert load(concurrency=None).concurrency == 7
+
+
+def test_says_all_that_is_wrong_at_once(monkeypatch):
+    monkeypatch.setenv("SLOTGEN_CONCURRENCY", "x")
+    monkeypatch.setenv("SLOTGEN_LOG_LEVEL", "x")
+
+    with pytest.raises(BadSetting) as refusal:
+        load()
+
+    assert len(str(refusal.value).splitlines()) == 2
+
+
+def test_never_shows_a_password_or_a_key(monkeypatch):
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", "http://user:hunter2@example.org")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hunter3")
+
+    with pytest.raises(BadSetting) as refusal:
+        load()
+
+    assert "hunter" not in str(refusal.value)
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", URL)
+    assert "hunter" not in repr(load())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "restricted"),
+    [
+        ("SLOTGEN_AI_KILL", " TRUE ", {"kill": True}),
+        ("SLOTGEN_AI_KILL", "1", {"kill": True}),
+        ("SLOTGEN_AI_KILL", "false", {"kill": False}),
+        ("FEATURE_SLOTGEN_AI", "false", {"feature_off": True}),
+        ("SLOTGEN_AI_ROLLOUT_PERCENT", "12.5", {"rollout_thousandths": 12_500}),
+    ],
+)
+def test_the_environment_restricts(monkeypatch, name, value, restricted):
+    monkeypatch.setenv(name, value)
+
+    ceilings = load().ceilings
+
+    assert {field: getattr(ceilings, field) for field in restricted} == restricted
+
+
+@pytest.mark.parametrize("url", ["redis://h:1/0", "rediss://h:1/0?ssl_cert_reqs=required", "unix:///run/redis.sock"])
+def test_accepts_every_kind_of_url_that_it_supports(monkeypatch, url):
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", url)
+
+    assert load().redis_url == url
