@@ -41,7 +41,7 @@ def policy(raw: bytes) -> Allowlist | None:
 
 def policy_hash(raw: bytes) -> str:
     """Return the short name of a policy: the first 12 hex digits of the SHA-256 of its bytes."""
-    return _policy_hash(raw) if len(raw) <= MAX_POLICY_BYTES else _policy_hash.__wrapped__(raw)
+    return _remembered_digest(raw) if len(raw) <= MAX_POLICY_BYTES else _digest(raw)
 
 
 # Both remember by the exact bytes and are pure: the dial is still read afresh for each job, and the same
@@ -59,6 +59,8 @@ def _policy(raw: bytes) -> Allowlist | None:
     return found if len({rule.id for rule in found.rules}) == len(found.rules) else None
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _policy_hash(raw: bytes) -> str:
+def _digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()[:_HASH_DIGITS]
+
+
+_remembered_digest = lru_cache(maxsize=_REMEMBERED)(_digest)

@@ -40,7 +40,7 @@ class Allowlist:
         return cls(document["enabled"], rules, indexes, every_slot)
 
     def first_match(self, subject: Subject) -> Rule | None:
-        """Return the first enabled rule that matches, or None. It does not ask whether the policy is enabled."""
+        """Return the first enabled rule that matches, or None, be the policy itself enabled or not."""
         subjects, levels, boards, versions, kinds, slots = self._indexes
         matching = (
             subjects.get(subject.subject, 0)
@@ -53,7 +53,10 @@ class Allowlist:
         return self.rules[(matching & -matching).bit_length() - 1] if matching else None
 
     def nearest(self, subject: Subject) -> tuple[Rule, tuple[str, ...]] | None:
-        """Return the first enabled rule with the fewest failing lists, and their names; None without rules."""
+        """Return the enabled rule with the fewest failing lists, the first of equals, and their names.
+
+        None when no rule is enabled.
+        """
         enabled = ((rule, rule.failing_fields(subject)) for rule in self.rules if rule.enabled)
         return min(enabled, key=lambda each: len(each[1]), default=None)
 

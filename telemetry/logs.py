@@ -68,6 +68,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     for old in [each for each in root.handlers if isinstance(each.formatter, JsonFormatter)]:
         root.removeHandler(old)
     root.addHandler(handler)
+    logging.captureWarnings(capture=True)
     root.setLevel(level)
     for name in _CHATTY + _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

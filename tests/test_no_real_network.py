@@ -11,20 +11,22 @@ from worker.dev.stack import _environment
 
 
 def test_a_connection_beyond_loopback_is_refused():
-    with socket.socket() as outside, pytest.raises(SocketConnectBlockedError):
+    with (
+        socket.socket() as outside,
+        pytest.warns(UserWarning, match="192.0.2.1"),
+        pytest.raises(SocketConnectBlockedError),
+    ):
         outside.connect(("192.0.2.1", 443))
 
 
 def test_a_key_of_the_environment_never_reaches_a_worker_under_test(monkeypatch):
-    class StandIn:
-        base_url = "http://127.0.0.1:1/v1"
-
+    stand_in = "http://127.0.0.1:1/v1"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://example.org")
     monkeypatch.setenv("SLOTGEN_BUDGET_USD", "0")
 
-    environment = _environment("redis://127.0.0.1:1/0", StandIn())
+    environment = _environment("redis://127.0.0.1:1/0", stand_in)
 
     assert environment["OPENAI_API_KEY"] == "stand-in"
-    assert environment["OPENAI_BASE_URL"] == StandIn.base_url
+    assert environment["OPENAI_BASE_URL"] == stand_in
     assert "SLOTGEN_BUDGET_USD" not in environment

@@ -127,7 +127,7 @@ def compose(settings: Settings) -> Composition:
         Generate(
             controls=controls,
             generation=generation,
-            has_api_key=settings.openai_api_key is not None,
+            has_api_key=settings.has_api_key,
             on_loop=loop.run,
             count_decision=observe.decided,
             record=_recording(metrics, config, observe),
@@ -159,8 +159,8 @@ def _controls(settings: Settings, observe: Observation) -> ControlSource:
 
 async def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
     # Without a key no job gets as far as this client; the SDK only wants some string.
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
-    client = open_client(key, settings.openai_base_url, settings.concurrency)
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
+    client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
     return OpenAIModel(client, observe.requested, observe.in_flight)
 
 

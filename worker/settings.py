@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     )
 
     @property
+    def has_api_key(self) -> bool:
+        """Whether there is a key; deployments pass an empty variable where there is none."""
+        return self.openai_api_key is not None and bool(self.openai_api_key.get_secret_value().strip())
+
+    @property
     def ceilings(self) -> Ceilings:
         """What the environment restricts the dials to."""
         return Ceilings.parse(kill=self.kill, feature=self.feature, rollout_percent=self.rollout_percent)

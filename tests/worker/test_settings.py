@@ -19,7 +19,11 @@ def clean(monkeypatch):
 def test_has_the_contracts_defaults():
     settings = load()
 
-    assert (settings.namespace, settings.max_message_bytes, settings.control_read_timeout_ms) == ("slotgen", 262_144, 250)
+    assert (settings.namespace, settings.max_message_bytes, settings.control_read_timeout_ms) == (
+        "slotgen",
+        262_144,
+        250,
+    )
     assert settings.brake_grace_seconds == 5
     assert settings.openai_api_key is None
     assert settings.budget_usd is None
@@ -117,7 +121,9 @@ def test_the_environment_restricts(monkeypatch, name, value, restricted):
     assert {field: getattr(ceilings, field) for field in restricted} == restricted
 
 
-@pytest.mark.parametrize("url", ["redis://h:1/0", "rediss://h:1/0?ssl_cert_reqs=required", "unix:///run/redis.sock"])
+@pytest.mark.parametrize(
+    "url", ["redis://h:1/0", "rediss://h:1/0?ssl_cert_reqs=required", "unix:///run/redis.sock"]
+)
 def test_accepts_every_kind_of_url_that_it_supports(monkeypatch, url):
     monkeypatch.setenv("SLOTGEN_REDIS_URL", url)
 

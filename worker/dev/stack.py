@@ -175,29 +175,38 @@ class Stack:
 
 @contextmanager
 def stack(
-    *, real: bool = False, concurrency: int = 50, on_line: Callable[[dict[str, Any]], None] | None = None
+    *,
+    real: bool = False,
+    concurrency: int = 50,
+    openai_url: str | None = None,
+    settings: dict[str, str] | None = None,
+    on_line: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[Stack]:
-    """Start everything, yield it, and end everything; nothing is left behind."""
+    """Start everything, yield it, and end everything; nothing is left behind.
+
+    `openai_url` takes the place of our own stand-in; `settings` are added to the worker's environment.
+    """
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
         server = ending.enter_context(EmbeddedRedis())
-        stand_in = None if real else ending.enter_context(OpenAIStandIn())
+        stand_in = None if real or openai_url else ending.enter_context(OpenAIStandIn())
+        url = stand_in.base_url if stand_in else openai_url
         client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
         worker = WorkerProcess(
-            environment=_environment(server.url, stand_in),
+            environment=_environment(server.url, url) | (settings or {}),
             log_path=folder / "worker.log",
             on_line=on_line or (lambda _: None),
         )
         ending.callback(worker.stop)
         worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
-        openai_url = stand_in.base_url if stand_in else None
-        yield Stack(server.url, openai_url, worker, stand_in, client, worker.log_path)
+        yield Stack(server.url, url, worker, stand_in, client, worker.log_path)
 
 
-def _environment(redis_url: str, stand_in: OpenAIStandIn | None) -> dict[str, str]:
+def _environment(redis_url: str, openai_url: str | None) -> dict[str, str]:
+    """Return the worker's environment; without `openai_url` it gets the real key, if there is one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
     ours = {"SLOTGEN_REDIS_URL": redis_url, "SLOTGEN_METRICS_HOST": "127.0.0.1"}
-    if stand_in:
-        return kept | ours | {"OPENAI_BASE_URL": stand_in.base_url, "OPENAI_API_KEY": "stand-in"}
+    if openai_url:
+        return kept | ours | {"OPENAI_BASE_URL": openai_url, "OPENAI_API_KEY": "stand-in"}
     real = {name: os.environ[name] for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL") if name in os.environ}
     return kept | ours | real

@@ -68,7 +68,12 @@ def test_sends_the_reasoning_effort_that_the_config_sets():
         (Behaviour(status=401), ErrorCode.OPENAI_AUTH_ERROR, False, False),
         (Behaviour(status=403), ErrorCode.OPENAI_AUTH_ERROR, False, False),
         (Behaviour(status=429), ErrorCode.OPENAI_RATE_LIMITED, True, False),
-        (Behaviour(status=429, error_code="insufficient_quota"), ErrorCode.OPENAI_QUOTA_EXHAUSTED, False, False),
+        (
+            Behaviour(status=429, error_code="insufficient_quota"),
+            ErrorCode.OPENAI_QUOTA_EXHAUSTED,
+            False,
+            False,
+        ),
         (Behaviour(status=500), ErrorCode.OPENAI_SERVER_ERROR, True, False),
         (Behaviour(status=503), ErrorCode.OPENAI_SERVER_ERROR, True, False),
         (Behaviour(play=Play.FAILED), ErrorCode.OPENAI_SERVER_ERROR, True, True),
@@ -174,7 +179,11 @@ def test_reads_no_answer_out_of_nonsense(body):
     [
         ({"input_tokens": 5, "output_tokens": 7}, TokenUsage(5, 0, 0, 7)),
         (
-            {"input_tokens": 5, "output_tokens": 7, "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 1}},
+            {
+                "input_tokens": 5,
+                "output_tokens": 7,
+                "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 1},
+            },
             TokenUsage(5, 2, 1, 7),
         ),
         ({"input_tokens": 5}, None),

@@ -1,0 +1,62 @@
+"""An independent stand-in (llmock) judges how the worker treats a server in trouble."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from celery import Celery
+
+from tests.builders import a_job, a_spec, an_allowlist
+from worker.dev.stack import stack
+
+
+@pytest.fixture
+def answer(llmock):
+    with stack(openai_url=llmock.base_url("openai"), concurrency=20) as running:
+        running.client.mset(
+            {
+                "slotgen:kill": "false",
+                "slotgen:feature": "true",
+                "slotgen:rollout_percent": "100",
+                "slotgen:allowlist": an_allowlist(),
+            }
+        )
+        with Celery(broker=running.redis_url, backend=running.redis_url, set_as_current=False) as celery:
+            yield lambda spec: celery.send_task("slotgen.generate", args=[spec], queue="slotgen").get(
+                timeout=60
+            )
+
+
+def jobs(number):
+    """Return jobs whose requests differ: llmock tells calls apart by their bodies."""
+    return [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(number))]
+
+
+def test_the_enabled_path_passes_and_the_verdict_is_clean(llmock, answer):
+    results = answer(a_spec(*jobs(20)))
+    assert {result["status"] for result in results} == {"COMPLETED"}
+
+    llmock.rate_limit(times=3, retry_after=1)
+    llmock.fail(503, times=2)
+    results = answer(a_spec(*jobs(10)))
+    assert {result["status"] for result in results} == {"COMPLETED"}
+
+    llmock.fail(400, times=1)
+    llmock.fail(401, times=1)
+    results = answer(a_spec(*jobs(2)))
+    assert {result["status"] for result in results} == {"FAILED"}
+
+    # One request for each job, and one more for each fault that passes: no storm.
+    assert len(llmock.requests) == 20 + (10 + 5) + 2
+    llmock.assert_resilient(strict=True)
+
+
+def test_a_server_that_stays_down_is_given_up_without_a_storm(llmock, answer):
+    llmock.outage()
+
+    (result,) = answer(a_spec(*jobs(1)))
+
+    assert result["status"] == "FAILED"
+    assert len(llmock.requests) == 3
+    llmock.assert_resilient()

@@ -1,0 +1,196 @@
+"""The worker as a process: how it starts, how it refuses to, how it stops, what it never says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+
+import pytest
+from celery import Celery
+
+from tests.builders import a_job, a_message, a_spec, an_allowlist
+from worker.dev.openai_stand_in import Behaviour, Play
+from worker.dev.stack import stack
+
+OPEN = {"slotgen:kill": "false", "slotgen:feature": "true", "slotgen:rollout_percent": "100"}
+
+
+def slotgen(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SLOTGEN_", "OPENAI_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "worker.cli", *arguments],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class TestStart:
+    @pytest.mark.parametrize(
+        ("environment", "words"),
+        [
+            ({}, "SLOTGEN_REDIS_URL is not set"),
+            ({"SLOTGEN_REDIS_URL": "amqp://x"}, "SLOTGEN_REDIS_URL is 'amqp://x'"),
+            (
+                {"SLOTGEN_REDIS_URL": "redis://127.0.0.1:1/0", "SLOTGEN_CONCURRENCY": "ten"},
+                "SLOTGEN_CONCURRENCY is 'ten'",
+            ),
+            (
+                {"SLOTGEN_REDIS_URL": "redis://127.0.0.1:1/0", "SLOTGEN_EXECUTOR_CONFIG": "/nowhere.json"},
+                "/nowhere.json",
+            ),
+            (
+                {"SLOTGEN_REDIS_URL": "redis://127.0.0.1:1/0", "SLOTGEN_AI_KILL": "maybe"},
+                "SLOTGEN_AI_KILL is 'maybe'",
+            ),
+        ],
+    )
+    def test_a_mistake_ends_it_with_one_readable_line(self, environment, words):
+        done = slotgen("worker", **environment)
+
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "Traceback" not in done.stderr + done.stdout
+
+    def test_a_taken_metrics_port_is_named(self, running):
+        port = str(running.stack.worker.ready["metrics_port"])
+
+        done = slotgen(
+            "worker",
+            "--metrics-port",
+            port,
+            SLOTGEN_REDIS_URL=running.stack.redis_url,
+            SLOTGEN_METRICS_HOST="127.0.0.1",
+        )
+
+        assert done.returncode == 1
+        assert f"127.0.0.1:{port}" in done.stderr
+
+    def test_an_unknown_option_is_a_usage_error(self):
+        assert slotgen("worker", "--fast").returncode == 2
+
+
+class TestEnvironment:
+    def test_the_environment_restricts_the_dials(self):
+        lines = []
+        with stack(settings={"SLOTGEN_AI_KILL": "true"}, on_line=lines.append) as system:
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
+                    timeout=30
+                )
+        assert result["status"] == "STUB"
+        assert [line["telemetry"]["errorCode"] for line in lines if "telemetry" in line] == ["KILL_SWITCH"]
+
+    def test_another_namespace_is_another_world(self):
+        with stack(settings={"SLOTGEN_NAMESPACE": "beta"}) as system:
+            system.client.mset({key.replace("slotgen", "beta"): value for key, value in OPEN.items()})
+            system.client.set("beta:allowlist", an_allowlist())
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="beta").get(
+                    timeout=30
+                )
+            keys = {key.decode() for key in system.client.keys("*")}
+        assert result["status"] == "COMPLETED"
+        assert not [key for key in keys if key.startswith("slotgen")]
+
+    def test_without_a_key_an_admitted_job_fails_and_nothing_is_sent(self):
+        lines = []
+        with stack(settings={"OPENAI_API_KEY": ""}, on_line=lines.append) as system:
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
+                    timeout=30
+                )
+            assert system.stand_in.journal.counts().begun == 0
+        assert result["status"] == "FAILED"
+        assert [line["telemetry"]["errorCode"] for line in lines if "telemetry" in line] == [
+            "MISSING_API_KEY"
+        ]
+
+    def test_a_spend_cap_that_is_used_up_stubs(self):
+        lines = []
+        with stack(settings={"SLOTGEN_BUDGET_USD": "0.000001"}, on_line=lines.append) as system:
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
+                    timeout=30
+                )
+            assert system.stand_in.journal.counts().begun == 0
+        assert result["status"] == "STUB"
+        assert [line["telemetry"]["errorCode"] for line in lines if "telemetry" in line] == [
+            "BUDGET_EXCEEDED"
+        ]
+
+
+class TestStop:
+    def test_sigterm_finishes_what_has_begun_and_returns_the_rest(self):
+        with stack(concurrency=4) as system:
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            system.stand_in.behave(Behaviour(delay_seconds=1.5))
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+                specs = [a_spec(a_job(str(uuid.uuid4()))) for _ in range(20)]
+                pending = [
+                    celery.send_task("slotgen.generate", args=[spec], queue="slotgen") for spec in specs
+                ]
+                system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 4)
+
+                os.kill(system.worker.pid, signal.SIGTERM)
+                assert system.worker.stop() == 0
+
+                done = [each.get()[0]["status"] for each in pending if each.ready()]
+                pending.clear()
+                assert set(done) == {"COMPLETED"}
+                assert len(done) >= 4
+                assert system.client.llen("slotgen") == 20 - len(done)
+                assert system.client.hlen("slotgen:unacked") == 0
+                assert system.stand_in.journal.counts().cancelled == 0
+
+
+class TestSilence:
+    def test_no_input_output_prompt_or_key_is_ever_logged(self):
+        marker = f"marker{uuid.uuid4().hex}"
+        lines = []
+        settings = {"SLOTGEN_LOG_LEVEL": "DEBUG", "OPENAI_API_KEY": f"sk-{marker}"}
+        with stack(settings=settings, on_line=lines.append) as system:
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+
+                def send(spec):
+                    return celery.send_task("slotgen.generate", args=[spec], queue="slotgen")
+
+                for play in (Play.ANSWER, Play.MARKDOWN, Play.SCHEMA_INVALID, Play.HTML, Play.REFUSAL):
+                    system.stand_in.behave(Behaviour(play=play))
+                    send(
+                        a_spec(
+                            a_job(
+                                str(uuid.uuid4()), input={"topic": marker, marker: marker}, sources=[marker]
+                            )
+                        )
+                    ).get(timeout=30)
+                with pytest.raises(Exception, match="jobs"):
+                    send(a_spec(a_job(kind=marker, input={"topic": marker}))).get(timeout=30)
+                system.client.lpush("slotgen", json.dumps(a_message(body=marker.encode())))
+                system.client.lpush("slotgen", marker)
+                send(a_spec(a_job(str(uuid.uuid4()), mode="verbatim", input={"text": marker}))).get(
+                    timeout=30
+                )
+            log = system.log_path.read_text()
+        assert [line["event"] for line in lines].count("message_rejected") == 3
+        assert "job_completed" in log
+        assert marker not in log
+
+    def test_every_line_is_json(self, system):
+        system.answer(a_spec(a_job(str(uuid.uuid4()))))
+
+        for line in system.stack.log_path.read_text().splitlines():
+            assert json.loads(line)["event"]
