@@ -7,6 +7,9 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from telemetry.instruments import BoundedCounter, BoundedGauge, BoundedHistogram
+from telemetry.label_values import LabelValues
+
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _JOB = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 _HALT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -56,14 +59,19 @@ METRICS = (
 
 
 class Metrics:
-    """The metrics of one process, each an attribute by its name without `slotgen_`, `_total`, `_seconds`.
+    """The metrics of one process, one for each row of the table; safe in any thread.
 
-    For example `metrics.counter("slotgen_jobs_total")`; the registry is the exporter's.
+    The exporter serves `registry`, a new one unless it is given. Label values are bounded: what a label may
+    not hold is counted as `other`. Creating one switches prometheus_client's `_created` series off, which
+    it knows for the whole process only.
     """
 
-    def __init__(self, *, version: str, executor_version: str) -> None:
+    def __init__(
+        self, *, version: str, executor_version: str, registry: CollectorRegistry | None = None
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
-        self.registry = CollectorRegistry()
+        self.registry = registry or CollectorRegistry()
+        self._values = LabelValues()
         self._made = {row.name: self._make(row) for row in METRICS}
         self.gauge("slotgen_build_info").labels(version, executor_version).set(1)
         self.gauge("slotgen_budget_cap_usd").set(float("inf"))
@@ -81,11 +89,18 @@ class Metrics:
         return self._made[name]  # type: ignore[return-value]  # same
 
     def _make(self, row: Metric) -> Counter | Gauge | Histogram:
+        made = self._register(row)
+        made.bound = self._values.bounds(row.labels)
+        return made
+
+    def _register(self, row: Metric) -> BoundedCounter | BoundedGauge | BoundedHistogram:
         if row.kind == "counter":
-            return Counter(row.name, row.meaning, row.labels, registry=self.registry)
+            return BoundedCounter(row.name, row.meaning, row.labels, registry=self.registry)
         if row.kind == "gauge":
-            return Gauge(row.name, row.meaning, row.labels, registry=self.registry)
-        return Histogram(row.name, row.meaning, row.labels, registry=self.registry, buckets=row.buckets)
+            return BoundedGauge(row.name, row.meaning, row.labels, registry=self.registry)
+        return BoundedHistogram(
+            row.name, row.meaning, row.labels, registry=self.registry, buckets=row.buckets
+        )
 
 
 def markdown_table() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show, replay or drop rejected messages.", no_args_is_help=True)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_DeadId = Annotated[str, typer.Argument(help="The id that `slotgen dead list` shows.", metavar="ID")]
+_STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def _known_form(dead_id: str) -> str:
+    if not _STREAM_ID.fullmatch(dead_id):
+        raise _unknown(dead_id)
+    return dead_id
+
+
+_DeadId = Annotated[
+    str,
+    typer.Argument(help="The id that `slotgen dead list` shows.", metavar="ID", callback=_known_form),
+]
 
 
 @app.command("list")

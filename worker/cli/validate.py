@@ -48,20 +48,26 @@ def _problems(text: bytes) -> tuple[str | None, list[str]]:
         return None, [str(refusal)]
     schema = _schema_of(document)
     found = violations(schema, document, limit=20)
-    if not found and schema == "job.v1":
-        return schema, _repeated_job_ids(document)
-    return schema, describe(found).splitlines() if found else []
+    if found:
+        return schema, describe(found).splitlines()
+    return schema, _beyond_the_schema(schema, document)
 
 
-def _repeated_job_ids(document: dict[str, Any]) -> list[str]:
-    from tasks.errors import InvalidMessage  # noqa: PLC0415 - waits for the command
-    from tasks.spec import refuse_invalid  # noqa: PLC0415
+def _beyond_the_schema(schema: str, document: dict[str, Any]) -> list[str]:
+    """Return what no schema can say: names that must be unique."""
+    if schema == "allowlist.v1":
+        return _repeated(document["rules"], "rules", "id")
+    return _repeated(document["jobs"], "jobs", "jobId") if schema == "job.v1" else []
 
-    try:
-        refuse_invalid(document)
-    except InvalidMessage as refusal:
-        return [str(refusal)]
-    return []
+
+def _repeated(items: list[dict[str, Any]], path: str, field: str) -> list[str]:
+    seen: set[str] = set()
+    problems = []
+    for index, item in enumerate(items):
+        if item[field] in seen:
+            problems.append(f"{path}[{index}].{field}: was used before in this file; give each its own")
+        seen.add(item[field])
+    return problems
 
 
 def _schema_of(document: Any) -> str:

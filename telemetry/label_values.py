@@ -1,0 +1,66 @@
+"""Decides which values each label may hold, so that no input can grow the number of series."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from schemas import load
+
+OTHER = "other"
+# Models and versions come from configuration, which changes a few times in the life of a process.
+MAX_OPEN_VALUES = 16
+
+Bound = Callable[[object], str]
+
+_FIXED = {
+    "gate": {"kill", "feature", "opt_in", "allowlist", "rollout"},
+    "control": {"kill", "feature", "rollout_percent", "allowlist"},
+    "result": {"hit", "miss", "store_failed"},
+    "gen_ai_token_type": {"input", "output"},
+}
+_REJECTIONS = {"too_large", "not_a_task_message", "body_not_json", "wrong_arguments", "spec_invalid"}
+
+
+class LabelValues:
+    """The bounds of all labels; the words of outcomes are read from the locked schema of telemetry v1."""
+
+    def __init__(self) -> None:
+        event = load("telemetry.v1")["properties"]
+        codes = {code for code in event["errorCode"]["enum"] if code is not None}
+        self._closed = _FIXED | {
+            "status": set(event["status"]["enum"]),
+            "path": set(event["path"]["enum"]),
+            "error_code": codes | {"none"},
+            "error_type": codes | {"", "cancelled"},
+            "outcome": codes | {"ok", "cancelled"},
+            "reason": codes | {"admitted"} | _REJECTIONS,
+        }
+
+    def bounds(self, labels: tuple[str, ...]) -> tuple[Bound, ...]:
+        """Return for each of `labels` the function from any value to one that the label may hold."""
+        return tuple(self._bound(label) for label in labels)
+
+    def _bound(self, label: str) -> Bound:
+        return _one_of(frozenset(self._closed[label])) if label in self._closed else _first_few()
+
+
+def _one_of(words: frozenset[str]) -> Bound:
+    return lambda value: value if isinstance(value, str) and value in words else OTHER
+
+
+def _first_few() -> Bound:
+    seen: set[str] = set()
+    lock = threading.Lock()
+
+    def bound(value: object) -> str:
+        word = str(value)
+        if word in seen:
+            return word
+        with lock:
+            if len(seen) >= MAX_OPEN_VALUES:
+                return OTHER
+            seen.add(word)
+        return word
+
+    return bound

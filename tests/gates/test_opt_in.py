@@ -1,0 +1,20 @@
+import pytest
+
+from gates import Gate, Reason
+from gates.opt_in import check
+from tests.gates.given import a_subject, dials
+
+
+def test_lets_a_job_through_that_has_opted_in():
+    decision = check(a_subject(opted_in=True), dials())
+
+    assert (decision.allowed, decision.gate, decision.detail) == (True, Gate.OPT_IN, "the job has opted in")
+
+
+# 1 and "true" cannot come here past the schema; if they did, they would be no consent.
+@pytest.mark.parametrize("value", [False, None, 1, "true"])
+def test_stops_a_job_that_has_not(value):
+    decision = check(a_subject(opted_in=value), dials())
+
+    assert (decision.allowed, decision.gate, decision.reason) == (False, Gate.OPT_IN, Reason.NOT_OPTED_IN)
+    assert decision.detail == "metadata.allowAI is not true"

@@ -1,0 +1,177 @@
+"""What holds for any bytes in the dials, judged by an oracle that shares no code with the gates."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from gates import BrakeState, Ceilings, Controls, RawControls, Reason, evaluate, explain
+from tests.gates.given import FIRST_BUCKET, a_policy, a_rule, a_subject, dials, property_test
+from tests.gates.murmur3 import murmur3_x86_32
+
+garbage = (
+    st.none()
+    | st.binary(max_size=40)
+    | st.text(max_size=20).map(lambda each: each.encode("utf-8", "replace"))
+)
+words = st.sampled_from(
+    [b"true", b"false", b"TRUE", b"False", b" false ", b"false\n", b"true ", b"1", b"0", b"", b"fals"]
+)
+percentages = (
+    st.integers(0, 100_999).map(lambda each: f"{each // 1000}.{each % 1000:03}".encode())
+    | st.integers(-1, 101).map(lambda each: str(each).encode())
+    | st.sampled_from([b"100.0", b"5.", b".5", b"1e1", b" 5", b"+5", b"005", b"12.3456", b"\xd9\xa5"])
+)
+GOOD_POLICY = a_policy(a_rule(kinds=["revision"]), a_rule("second"))
+BAD_POLICIES = [
+    a_policy(a_rule(), enabled=False),
+    a_policy(a_rule(), a_rule()),
+    a_policy(a_rule(), mode="allow"),
+    a_policy(a_rule(maxJobsPerRun=101)),
+    a_policy(a_rule(kinds=["revision"])),
+    GOOD_POLICY[:-1],
+]
+raw_controls = st.builds(
+    RawControls,
+    kill=words | garbage,
+    feature=words | garbage,
+    rollout_percent=percentages | garbage,
+    # One in two draws is the good policy, so that the other dials get to decide.
+    allowlist=st.booleans().flatmap(
+        lambda good: st.just(GOOD_POLICY) if good else st.sampled_from(BAD_POLICIES) | garbage
+    ),
+)
+ceilings = st.builds(
+    Ceilings, kill=st.booleans(), feature_off=st.booleans(), rollout_thousandths=st.integers(0, 100_000)
+)
+subjects = st.builds(
+    lambda job_id, opted_in: a_subject(job_id=job_id, opted_in=opted_in),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+    st.booleans(),
+)
+
+
+def percent_of(raw: bytes | None) -> Decimal:
+    text = (raw or b"").decode("latin-1")
+    whole, dot, decimals = text.partition(".")
+    digits = set("0123456789")
+    well_formed = set(whole) | set(decimals) <= digits and len(whole) in {1, 2, 3} and len(decimals) <= 3
+    if not well_formed or (dot and not decimals) or (len(whole) == 3 and Decimal(text) != 100):
+        return Decimal(0)
+    return Decimal(text)
+
+
+def first_no(subject, raw, limits):
+    """Return the reason that the contract gives for this job, or None for a yes."""
+    kill_word = (raw.kill or b"").decode("latin-1").strip(" \t\n\r\x0b\x0c")
+    thousandths = min(percent_of(raw.rollout_percent) * 1000, limits.rollout_thousandths)
+    bucket = murmur3_x86_32(f"slotgen:{subject.job_id}".encode()) * 100_000 // 2**32
+    noes = [
+        (limits.kill, Reason.KILL_SWITCH),
+        (raw.kill is None, Reason.KILL_UNVERIFIED),
+        (kill_word not in spellings("false"), Reason.KILL_SWITCH),
+        (raw.feature != b"true" or limits.feature_off, Reason.FEATURE_DISABLED),
+        (not subject.opted_in, Reason.NOT_OPTED_IN),
+        (raw.allowlist != GOOD_POLICY, Reason.NOT_ALLOWLISTED),
+        (bucket >= thousandths, Reason.ROLLOUT_EXCLUDED),
+    ]
+    return next((reason for is_no, reason in noes if is_no), None)
+
+
+def spellings(word):
+    """Return `word` in every mixture of cases."""
+    if not word:
+        return [""]
+    return [head + tail for head in (word[0], word[0].upper()) for tail in spellings(word[1:])]
+
+
+@settings(property_test, max_examples=500)
+@given(subjects, raw_controls, ceilings)
+def test_denies_unless_all_five_conditions_hold(subject, raw, limits):
+    decision = evaluate(subject, Controls.parse(raw, limits))
+
+    assert decision.reason == first_no(subject, raw, limits)
+    assert decision.allowed is (decision.reason is None)
+
+
+@property_test
+@given(subjects, st.binary(max_size=12), st.integers(0, 100))
+@example(a_subject(), b"\xa0false", 100)
+@example(a_subject(), b" fALSE\r\n", 100)
+def test_only_the_word_false_frees_an_open_fleet(subject, kill, percent):
+    controls = dials(kill=kill, rollout_percent=str(percent).encode())
+    is_false = kill.strip().decode("latin-1") in spellings("false")
+
+    assert (controls.brake is BrakeState.RELEASED) is is_false
+    if not is_false:
+        assert evaluate(subject, controls).reason is Reason.KILL_SWITCH
+
+
+@property_test
+@given(subjects, raw_controls, ceilings, st.sampled_from([b"true", b"1", b"x", None]))
+def test_kill_dominates_whatever_the_other_dials_say(subject, raw, limits, kill):
+    halted = RawControls(kill, raw.feature, raw.rollout_percent, raw.allowlist)
+
+    decision = evaluate(subject, Controls.parse(halted, limits))
+
+    assert decision.reason in {Reason.KILL_SWITCH, Reason.KILL_UNVERIFIED}
+
+
+@property_test
+@given(subjects, st.integers(0, 100_000), st.integers(0, 100_000))
+def test_raising_the_percentage_never_removes_a_job(subject, one, other):
+    lower, higher = (
+        evaluate(
+            subject,
+            dials(rollout_percent=f"{each // 1000}.{each % 1000:03}".replace("100.000", "100").encode()),
+        ).allowed
+        for each in sorted((one, other))
+    )
+
+    assert higher or not lower
+
+
+@property_test
+@given(subjects, raw_controls, ceilings)
+def test_the_environment_never_opens_what_the_dials_shut(subject, raw, limits):
+    restricted = evaluate(subject, Controls.parse(raw, limits))
+
+    assert not restricted.allowed or evaluate(subject, Controls.parse(raw, Ceilings())).allowed
+
+
+@property_test
+@given(st.integers(0, 100_000), st.integers(0, 100_000))
+def test_the_strictest_percentage_wins(dial, ceiling):
+    raw = f"{dial // 1000}.{dial % 1000:03}".encode()
+
+    controls = dials(rollout_percent=raw, ceilings=Ceilings(rollout_thousandths=ceiling))
+
+    assert controls.rollout_thousandths == min(dial, ceiling)
+
+
+@property_test
+@given(subjects, raw_controls, ceilings)
+def test_the_same_job_and_dials_get_the_same_answer(subject, raw, limits):
+    answers = [explain(subject, Controls.parse(raw, limits)) for _ in range(2)]
+
+    assert answers[0] == answers[1]
+
+
+@property_test
+@given(st.text(max_size=20), *[garbage] * 4)
+@example("\ud800", b"\xff", b"\xff", b"\xff", b"\xff")
+def test_no_bytes_and_no_text_make_a_gate_raise(text, kill, feature, percent, allowlist):
+    subject = a_subject(job_id=text, slot_id=text, subject=text, level=text, board=text, spec_version=text)
+
+    decisions = explain(subject, Controls.parse(RawControls(kill, feature, percent, allowlist), Ceilings()))
+
+    assert [each.allowed for each in decisions[3:4]] == [False]
+
+
+@property_test
+@given(st.text(st.characters(), max_size=20))
+def test_an_open_fleet_at_zero_percent_admits_nobody(job_id):
+    assert not evaluate(a_subject(job_id=job_id), dials(rollout_percent=b"0")).allowed
+    assert not evaluate(a_subject(job_id=FIRST_BUCKET), dials(rollout_percent=b"0")).allowed

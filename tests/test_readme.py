@@ -1,0 +1,136 @@
+"""The README is true: its tables are the code's, and its blocks run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import schemas
+from tasks.errors import ErrorCode, Status
+from telemetry import markdown_table
+from tests.builders import an_allowlist
+from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_binary import find_redis_server
+from worker.dev.stack import stack
+from worker.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line[2:] for language, text in BLOCKS if language == "console" for line in text.splitlines()]
+
+
+def table_after(marker: str) -> list[list[str]]:
+    text = README.split(marker, 1)[1].split("-->", 1)[1].lstrip("\n").split("\n\n", 1)[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    return rows[2:]
+
+
+def test_the_error_code_table_is_the_closed_vocabulary_with_its_statuses():
+    rows = {row[0].strip("`"): row[1] for row in table_after("<!-- errorCodes")}
+
+    assert set(rows) == {code.value for code in ErrorCode}
+    for code, status in rows.items():
+        event = {
+            "version": "v1",
+            "executorVersion": "x",
+            "jobId": "j",
+            "path": "stub",
+            "latencyMs": 1,
+            "errorCode": code,
+        }
+        assert schemas.is_valid("telemetry.v1", event | {"status": status}), code
+        assert status in set(Status)
+
+
+def test_the_settings_table_is_the_settings():
+    names = [row[0].strip("`") for row in table_after("<!-- settings")]
+
+    assert names == [str(field.validation_alias) for field in Settings.model_fields.values()]
+
+
+def test_the_settings_table_has_the_real_defaults():
+    defaults = {str(field.validation_alias): field.default for field in Settings.model_fields.values()}
+    for name, default, _ in table_after("<!-- settings"):
+        actual = defaults[name.strip("`")]
+        if re.fullmatch(r"`?[\w.]+`?", default) and default not in {"none", "unset", "shipped"}:
+            shown = f"{actual:g}" if isinstance(actual, float) else str(actual)
+            assert shown == default.strip("`"), name
+
+
+def test_the_metrics_table_is_the_metrics():
+    assert markdown_table() in README
+
+
+def test_only_languages_that_a_test_runs_are_used():
+    # The two blocks without a language are pictures.
+    assert sorted({language for language, _ in BLOCKS}) == ["", "console", "python"]
+
+
+def test_the_python_block_runs_against_a_worker():
+    (source,) = [text for language, text in BLOCKS if language == "python"]
+    with stack() as system:
+        for dial, value in {
+            "feature": "true",
+            "rollout_percent": "100",
+            "allowlist": an_allowlist(),
+            "kill": "false",
+        }.items():
+            system.client.set(f"slotgen:{dial}", value)
+        here = source.replace("redis://127.0.0.1:6379/0", system.redis_url)
+        done = subprocess.run(
+            [sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert (done.stdout, done.stderr) == ("COMPLETED\n", "")
+
+
+def test_every_console_command_is_one_that_a_test_runs():
+    known = ("make demo", "slotgen worker", "redis-cli")
+    assert COMMANDS
+    assert [command for command in COMMANDS if not command.startswith(known)] == []
+
+
+def test_the_redis_commands_open_and_halt(tmp_path):
+    (tmp_path / "allowlist.json").write_text(an_allowlist())
+    commands = [command for command in COMMANDS if command.startswith("redis-cli")]
+    with EmbeddedRedis() as server:
+        cli = shlex.join([str(find_redis_server().parent / "redis-cli"), "-p", str(server.port)])
+        for command in commands:
+            said = subprocess.run(
+                command.replace("redis-cli", cli, 1),
+                shell=True,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert said.stdout == "OK\n", command
+            if command.endswith("slotgen:kill true"):
+                read = subprocess.run(
+                    f"{cli} GET slotgen:kill", shell=True, capture_output=True, text=True, check=True
+                )
+                assert read.stdout == "true\n"
+    assert commands[-1].endswith("SET slotgen:kill false")
+
+
+def test_the_worker_command_has_the_flags_it_shows():
+    (command,) = [command for command in COMMANDS if command.startswith("slotgen worker")]
+    flags = re.findall(r"--[\w-]+", command)
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "worker.cli", "worker", "--help"], capture_output=True, text=True, check=True
+    )
+
+    assert flags
+    assert [flag for flag in flags if flag not in shown.stdout] == []
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_every_link_leads_somewhere(link):
+    assert (ROOT / link).exists()

@@ -1,0 +1,67 @@
+"""`slotgen validate`, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from worker.cli import build
+from worker.cli.refusal import Refusal
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(build(), ["validate", *arguments], input=stdin)
+
+
+def written(tmp_path, document):
+    path = tmp_path / "file.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("document", "schema"), [(a_spec(), "job.v1"), (json.loads(an_allowlist()), "allowlist.v1")]
+)
+def test_says_what_a_valid_file_is(tmp_path, document, schema):
+    done = run(written(tmp_path, document))
+
+    assert done.exit_code == 0
+    assert f"is valid ({schema})" in done.output
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("{", "JSON"),
+        (a_spec(a_job(kind="poem")), "jobs[0].kind"),
+        (a_spec(a_job("a"), a_job("a")), "jobs[1].jobId"),
+        (json.loads(an_allowlist(a_rule(maxJobsPerRun=101))), "rules[0].maxJobsPerRun"),
+        (json.loads(an_allowlist(a_rule("same"), a_rule("same"))), "rules[1].id"),
+        ({"prices": {}}, "attempts"),
+        (7, "the document"),
+    ],
+)
+def test_names_every_problem_with_path_and_remedy(tmp_path, document, words):
+    done = run(written(tmp_path, document))
+
+    assert done.exit_code == 1
+    assert isinstance(done.exception, Refusal)
+    assert words in str(done.exception)
+
+
+def test_reads_standard_input_and_prints_json():
+    done = run("-", "--json", stdin=json.dumps(a_spec(a_job(kind="poem"))))
+
+    assert done.exit_code == 1
+    document = json.loads(done.output)
+    assert (document["valid"], document["schema"]) == (False, "job.v1")
+    assert "jobs[0].kind" in document["problems"][0]
+
+
+def test_a_missing_file_is_named():
+    done = run("/nowhere.json")
+
+    assert "/nowhere.json: cannot be read" in str(done.exception)

@@ -1,0 +1,121 @@
+"""`slotgen demo` and `slotgen dev`, as a newcomer runs them: no Redis, no key, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+
+def environment(tmp_path, **changes):
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SLOTGEN_", "OPENAI_"))
+    }
+    return clean | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)} | changes
+
+
+def start(tmp_path, *arguments, **changes):
+    return subprocess.Popen(
+        [sys.executable, "-m", "worker.cli", *arguments],
+        env=environment(tmp_path, **changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def left_behind(tmp_path):
+    return [each.name for each in tmp_path.iterdir() if each.name.startswith("slotgen")]
+
+
+def processes_of(tmp_path):
+    """Return the processes that still have a file of ours open or name our folder."""
+    found = []
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit() and int(each.name) != os.getpid():
+            try:
+                if str(tmp_path) in (each / "environ").read_text(errors="replace"):
+                    found.append(int(each.name))
+            except OSError:
+                continue
+    return found
+
+
+def wait_until_gone(tmp_path):
+    deadline = time.monotonic() + 15
+    while processes_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the processes are not ours to wait for
+    return processes_of(tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_the_demonstration_shows_shut_open_halted_and_open_again(tmp_path):
+    began = time.monotonic()
+    process = start(
+        tmp_path, "demo", "--json", OPENAI_API_KEY="sk-real", OPENAI_BASE_URL="http://192.0.2.1/v1"
+    )
+    out, err = process.communicate(timeout=100)
+
+    assert process.returncode == 0, err
+    assert time.monotonic() - began < 60
+    shut, braked, five, halted, again = json.loads(out)["acts"]
+    assert [each["errorCode"] for each in shut["outcomes"]] == ["KILL_UNVERIFIED"]
+    assert [each["errorCode"] for each in braked["outcomes"]] == ["KILL_SWITCH"]
+    assert {"ROLLOUT_EXCLUDED", "NOT_OPTED_IN", "NOT_ALLOWLISTED", None} <= {
+        each["errorCode"] for each in five["outcomes"]
+    }
+    in_flight = [
+        each for each in halted["outcomes"] if (each["errorCode"], each["path"]) == ("KILL_SWITCH", "openai")
+    ]
+    assert sum(each["jobs"] for each in in_flight) > 0
+    assert 0 < halted["inFlightHaltMs"] < 5000
+    assert again["cached"] >= 30
+    assert all(
+        each["status"] != "FAILED" for act in (shut, braked, five, halted, again) for each in act["outcomes"]
+    )
+    assert left_behind(tmp_path) == []
+    assert wait_until_gone(tmp_path) == []
+
+
+def test_dev_leaves_a_playable_system_and_cleans_up_on_ctrl_c(tmp_path):
+    process = start(tmp_path, "dev", "--json")
+    lines = []
+    while not lines or lines[-1].rstrip() != "}":
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    addresses = json.loads("".join(lines))
+
+    with redis.Redis.from_url(addresses["redisUrl"]) as client:
+        assert client.get("slotgen:kill") == b"true"
+    assert Path(addresses["log"]).read_text()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=40)
+
+    assert process.returncode == 0, err
+    assert "cleaned up" in out
+    assert left_behind(tmp_path) == []
+    assert wait_until_gone(tmp_path) == []
+
+
+def test_ctrl_c_in_the_middle_of_the_demonstration_cleans_up(tmp_path):
+    process = start(tmp_path, "demo")
+    process.stdout.readline()
+    deadline = time.monotonic() + 20
+    while not left_behind(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)  # it has begun once its folder is there
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=40)
+
+    assert process.returncode == 1
+    assert "cleaned up" in err
+    assert "Traceback" not in err
+    assert left_behind(tmp_path) == []
+    assert wait_until_gone(tmp_path) == []
