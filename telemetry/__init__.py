@@ -2,7 +2,7 @@
 
 from telemetry.events import Details, TelemetryEvent
 from telemetry.exporter import Exporter, Health, PortUnavailable, serve
-from telemetry.logs import configure, emit
+from telemetry.logs import configure, emit, whereabouts
 from telemetry.metrics import METRICS, Metrics, markdown_table
 from telemetry.recorder import Recorder
 
@@ -19,4 +19,5 @@ __all__ = [
     "emit",
     "markdown_table",
     "serve",
+    "whereabouts",
 ]

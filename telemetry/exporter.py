@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-import json
+import io
+import socket
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
 
+from telemetry.pages import Health, application
+
+__all__ = ["Exporter", "Health", "PortUnavailable", "serve"]
+
+# Of silence, after which a client is left.
 _REQUEST_SECONDS = 10
-_Start = Callable[..., Any]
 
 
 class PortUnavailable(OSError):  # noqa: N818 - reads as what it is
     """The address cannot be listened on; the text has it and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The named checks of an answer; it is good when all of them are."""
-
-    checks: dict[str, bool]
-
-    @property
-    def good(self) -> bool:
-        """Whether every check passed."""
-        return all(self.checks.values())
-
-
 class _Server(ThreadingMixIn, WSGIServer):
     """One thread for each request, so that a slow client holds up nobody."""
 
     daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        # WSGIServer would look the host's name up, which may take seconds; nobody reads it here.
+        # Our own, since WSGIServer's looks the host's name up, which may take seconds; nobody reads it here.
+        # Without the option, a port that was scraped a moment ago cannot be taken again for a minute.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
@@ -54,6 +53,10 @@ class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Keep no access log."""
 
+    def get_stderr(self) -> TextIO:
+        """Return a stream for the tracebacks of clients that went away; nobody reads it."""
+        return io.StringIO()
+
 
 class Exporter:
     """A running exporter; `port` is the one it listens on."""
@@ -67,7 +70,7 @@ class Exporter:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and end the thread."""
+        """Stop listening and end the thread. Closing twice is harmless."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -88,40 +91,11 @@ def serve(
 
     """
     try:
-        server = _Server((host, port), _Handler)
-    except OSError as error:
+        server = _Server(host, port)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or "no such port"
         raise PortUnavailable(
-            f"cannot listen on {host}:{port} ({error.strerror}); free it, or set another SLOTGEN_METRICS_PORT"
+            f"cannot listen on {host}:{port} ({why}); free it, or set another SLOTGEN_METRICS_PORT"
         ) from None
-    server.set_app(_application(registry, healthy, ready))
+    server.set_app(application(registry, healthy, ready))
     return Exporter(server)
-
-
-def _application(
-    registry: CollectorRegistry, healthy: Callable[[], Health], ready: Callable[[], Health]
-) -> Callable[[dict[str, Any], _Start], Iterable[bytes]]:
-    metrics = make_wsgi_app(registry)
-
-    def application(environ: dict[str, Any], start: _Start) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
-            return _answer(start, "405 Method Not Allowed", {"error": "only GET and HEAD are answered"})
-        path = environ["PATH_INFO"]
-        if path == "/metrics":
-            return metrics(environ, start)  # type: ignore[no-any-return]  # WSGI is untyped
-        if path == "/healthz":
-            return _health(start, healthy())
-        if path == "/readyz":
-            return _health(start, ready())
-        return _answer(start, "404 Not Found", {"error": "there are /metrics, /healthz and /readyz"})
-
-    return application
-
-
-def _health(start: _Start, health: Health) -> Iterable[bytes]:
-    status = "200 OK" if health.good else "503 Service Unavailable"
-    return _answer(start, status, {"status": "ok" if health.good else "unavailable", "checks": health.checks})
-
-
-def _answer(start: _Start, status: str, document: dict[str, Any]) -> Iterable[bytes]:
-    start(status, [("Content-Type", "application/json")])
-    return [json.dumps(document).encode() + b"\n"]

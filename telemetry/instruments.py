@@ -22,19 +22,14 @@ class _Bounded(MetricWrapperBase):
         """Return the child of these values, in the table's order or by name, each bounded first.
 
         Raises:
-            ValueError: a label is missing, or unknown.
+            ValueError: a label is missing, unknown, or given in both ways.
 
         """
-        if labelkwargs:
-            ordered = [labelkwargs.get(name) for name in self._labelnames]
-            named = dict(zip(self._labelnames, self._bounded(ordered), strict=True))
-            return super().labels(*labelvalues, **(labelkwargs | named))
-        if len(labelvalues) != len(self.bound):
-            return super().labels(*labelvalues)
-        return super().labels(*self._bounded(labelvalues))
-
-    def _bounded(self, values: list[object] | tuple[object, ...]) -> list[str]:
-        return [bound(value) for bound, value in zip(self.bound, values, strict=True)]
+        if labelkwargs.keys() == set(self._labelnames):
+            labelvalues, labelkwargs = tuple(labelkwargs[name] for name in self._labelnames), {}
+        if labelkwargs or len(labelvalues) != len(self.bound):
+            return super().labels(*labelvalues, **labelkwargs)
+        return super().labels(*[bound(value) for bound, value in zip(self.bound, labelvalues, strict=True)])
 
 
 class BoundedCounter(_Bounded, Counter):

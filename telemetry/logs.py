@@ -5,75 +5,92 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from telemetry.crashes import report_crashes
+from telemetry.foreign import told
+from telemetry.whereabouts import whereabouts
+
+__all__ = ["JsonFormatter", "configure", "emit", "whereabouts"]
+
 _FIELDS = "slotgen_fields"
-# Loggers whose records may carry task arguments, results, prompts or answers: Celery's tracer logs the
-# return value at INFO and the arguments with every error.
-_TALKATIVE = ("celery.app.trace", "celery.worker.strategy", "celery.worker.request")
+# Below WARNING these tell of every task and request; Celery's tracer logs results at INFO.
 _CHATTY = ("openai", "httpx", "httpx2", "httpcore2", "aiohttp", "asyncio", "kombu", "celery", "redis")
+_LOUDEST_OF_CELERY = ("celery.app.trace", "celery.worker.strategy", "celery.worker.request")
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of ASCII JSON."""
+    """Formats a record as one line of ASCII JSON: time (RFC 3339, UTC, ms), level, logger, event, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; what cannot be written as JSON becomes the name of its type."""
-        fields = getattr(record, _FIELDS, None)
-        line: dict[str, Any] = {
+        """Return the line; a value that JSON has no form for becomes the name of its type."""
+        head: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
             "level": record.levelname,
             "logger": record.name,
         }
-        line |= {"event": record.msg} | fields if fields is not None else _foreign(record)
+        fields = getattr(record, _FIELDS, None)
+        line = head | (told(record) if fields is None else {"event": record.msg} | fields) | head
         if record.exc_info and record.exc_info[1] is not None:
             line |= whereabouts(record.exc_info[1])
-        return json.dumps(line, default=_type_name, ensure_ascii=True)
+        return _dumps(line)
 
 
-def _foreign(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the fields of a library's record; a talkative one keeps only the place it came from."""
-    if record.name.startswith(_TALKATIVE):
-        return {"event": "log", "at": f"{record.filename}:{record.lineno}"}
-    try:
-        return {"event": "log", "message": record.getMessage()}
-    except (TypeError, ValueError):
-        return {"event": "log", "message": str(record.msg)}
+class JsonHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines, and flushes each."""
 
-
-def whereabouts(error: BaseException) -> dict[str, str]:
-    """Return the type of `error` and the line that raised it; its text may quote content, and stays out."""
-    kind = type(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = (
-        f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
-    )
-    return {"error_type": f"{kind.__module__}.{kind.__qualname__}", "error_at": place}
-
-
-def _type_name(value: object) -> str:
-    return f"<{type(value).__name__}>"
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it so
+        """Say nothing: the default prints the record's arguments to stderr, and a lost line is no outcome."""
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send every log record of the process to `stream` (default stdout) as JSON lines. Idempotent.
+    """Send what the process says to `stream` (default stdout) as JSON lines. Idempotent.
 
-    `level` is DEBUG, INFO, WARNING or ERROR. Libraries stay at WARNING, whatever it is.
+    That is every log record, every Python warning, and every crash of a thread or of the process. `level`
+    is DEBUG, INFO, WARNING or ERROR; libraries stay at WARNING or above, whatever it is.
+
+    Raises:
+        ValueError: there is no such level.
+
     """
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = JsonHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
-    for old in [each for each in root.handlers if isinstance(each.formatter, JsonFormatter)]:
+    root.setLevel(level)
+    for old in [each for each in root.handlers if isinstance(each, JsonHandler)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    logging.captureWarnings(capture=True)
-    root.setLevel(level)
-    for name in _CHATTY + _TALKATIVE:
+    for name in _CHATTY + _LOUDEST_OF_CELERY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(capture=True)
+    report_crashes(_crashed)
 
 
 def emit(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
     """Log `event` (snake_case, past tense) with its fields as one JSON line."""
     logger.log(level, event, extra={_FIELDS: fields})
+
+
+def _crashed(event: str, error: BaseException, thread: str | None) -> None:
+    emit(logging.getLogger("slotgen.crashes"), logging.CRITICAL, event, thread=thread, **whereabouts(error))
+
+
+def _dumps(line: dict[str, Any]) -> str:
+    try:
+        return json.dumps(line, default=_kind, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps({name: _writable(value) for name, value in line.items()})
+
+
+def _writable(value: Any) -> Any:
+    """Return `value`, or the name of its type when it is not JSON: NaN, a loop, keys that are not text."""
+    try:
+        json.dumps(value, default=_kind, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return _kind(value)
+    return json.loads(json.dumps(value, default=_kind))
+
+
+def _kind(value: object) -> str:
+    return f"<{type(value).__name__}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas import Violation, violations
@@ -41,19 +41,19 @@ class Recorder:
         and never reaches the caller. One part failing does not keep the others from being done.
         """
         found: list[Violation] = [_UNCHECKED]
-        with self._survival():
+        with _survival():
             found = self._validate("telemetry.v1", event.as_dict())
-        with self._survival():
+        with _survival():
             self._count(event)
         if not found:
-            with self._survival():
+            with _survival():
                 self._measure(event)
-            with self._survival():
+            with _survival():
                 self._tell(event, details)
             return
-        with self._survival():
+        with _survival():
             self._metrics.counter("slotgen_telemetry_invalid_total").inc()
-        with self._survival():
+        with _survival():
             self._refuse(event, details, found)
 
     def _count(self, event: TelemetryEvent) -> None:
@@ -79,13 +79,14 @@ class Recorder:
             details=details.as_dict(),
         )
 
-    @contextlib.contextmanager
-    def _survival(self) -> Any:
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - telling must not undo what was done
-            with contextlib.suppress(Exception):
-                emit(self._logger, logging.ERROR, "telemetry_broke", **whereabouts(error))
+
+@contextlib.contextmanager
+def _survival() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - telling must not undo what was done
+        with contextlib.suppress(Exception):
+            emit(_log, logging.ERROR, "telemetry_broke", **whereabouts(error))
 
 
 def _sound_fields(event: TelemetryEvent, found: list[Violation]) -> dict[str, Any]:
