@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
 _BAR_CELLS = 30
+_PAUSE_SECONDS = 2.5
 
 
 def demo(
@@ -46,6 +47,8 @@ def demo(
         print_json({"acts": [_document(act) for act in demonstration.acts]})
         return
     console.print(_summary(demonstration))
+    if not real:
+        console.print(_STOOD_IN)
     console.print(_NEXT)
 
 
@@ -74,6 +77,7 @@ def _play_with_picture(console: Console, demonstration: Demonstration, running: 
     if not console.is_terminal:
         demonstration.play(running)
         return
+    demonstration.pause_seconds = _PAUSE_SECONDS
     with Live(console=console, refresh_per_second=12, transient=True) as live:
         playing = threading.Event()
         painter = threading.Thread(target=_paint, args=(live, demonstration, playing), daemon=True)
@@ -88,6 +92,7 @@ def _play_with_picture(console: Console, demonstration: Demonstration, running: 
 def _paint(live: Any, demonstration: Demonstration, ended: threading.Event) -> None:
     while not ended.wait(1 / 12):
         live.update(_picture(demonstration.acts))
+    live.update("")
 
 
 def _picture(acts: list[Act]) -> RenderableType:
@@ -114,16 +119,16 @@ def _outcomes(act: Act) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - heavy imports wait for the command
 
     table = Table.grid(padding=(0, 2))
-    for (status, code, path), number in sorted(dict(act.tally.outcomes).items(), key=lambda each: -each[1]):
-        style = _STYLES[status]
-        table.add_row(
-            "",
-            f"[{style}]{status}[/]",
-            code,
-            f"{number:>4}",
-            "[dim]call was in flight[/]" if code and path == "openai" else "",
-        )
+    for (status, code, path), number in _by_number(act):
+        aside = "call was in flight" if code and path == "openai" else ""
+        aside = "from the store" if status == "COMPLETED" and path == "stub" else aside
+        table.add_row("", f"[{_STYLES[status]}]{status}[/]", code, f"{number:>4}", f"[dim]{aside}[/]")
     return table
+
+
+def _by_number(act: Act) -> list[tuple[tuple[str, str, str], int]]:
+    """Return the outcomes, most frequent first; a copy, for the tally may grow meanwhile."""
+    return sorted(dict(act.tally.outcomes).items(), key=lambda each: -each[1])
 
 
 def _words(act: Act) -> str:
@@ -136,36 +141,40 @@ def _words(act: Act) -> str:
 
 
 def _summary(demonstration: Demonstration) -> RenderableType:
-    from rich.table import Table  # noqa: PLC0415 - heavy imports wait for the command
+    from rich.console import Group  # noqa: PLC0415 - heavy imports wait for the command
+    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(
-        "", "what was done", "jobs", "COMPLETED", "STUB", "why STUB", "s", title="What you have just seen"
-    )
+    table = Table(title="What you have just seen", title_justify="left", show_lines=True)
+    table.add_column("")
+    table.add_column("act", ratio=1)
+    table.add_column("jobs", justify="right")
+    table.add_column("COMPLETED", justify="right", style=_STYLES["COMPLETED"])
+    table.add_column("STUB", justify="right", style=_STYLES["STUB"])
+    table.add_column("why STUB", no_wrap=True)
     for number, act in enumerate(demonstration.acts, 1):
-        table.add_row(
-            str(number),
-            "\n".join([f"[bold]{act.title}[/]", *(f"[dim]{command}[/]" for command in act.commands)]),
-            str(act.jobs),
-            f"[green]{act.tally.count('COMPLETED')}[/]"
-            + (f"\n[dim]{act.tally.cached} from cache[/]" if act.tally.cached else ""),
-            f"[yellow]{act.tally.count('STUB')}[/]",
-            _why(act),
-            f"{act.seconds:.1f}",
-        )
-    return table
+        stubs = str(act.tally.count("STUB"))
+        table.add_row(str(number), act.title, str(act.jobs), _completed(act), stubs, _why(act))
+    return Group(table, *(_halt_line(act) for act in demonstration.acts if act.halt_ms is not None))
+
+
+def _completed(act: Act) -> str:
+    number = str(act.tally.count("COMPLETED"))
+    return f"{number}\n[dim]{act.tally.cached} cached[/]" if act.tally.cached else number
 
 
 def _why(act: Act) -> str:
-    reasons = sorted(act.tally.outcomes.items(), key=lambda each: -each[1])
-    lines = [
-        f"{number} {code}{' in flight' if path == 'openai' else ''}"
-        for (_, code, path), number in reasons
+    return "\n".join(
+        f"{number:>3} {code}{' [dim]in flight[/]' if path == 'openai' else ''}"
+        for (_, code, path), number in _by_number(act)
         if code
-    ]
-    if act.halt_ms is not None:
-        lines.append(f"[bold]SET to last call closed {act.in_flight_ms:.0f} ms[/]")
-        lines.append(f"[bold]SET to last STUB {act.halt_ms:.0f} ms[/]")
-    return "\n".join(lines)
+    )
+
+
+def _halt_line(act: Act) -> str:
+    return (
+        f"From `SET slotgen:kill true` to the last call in flight closed and answered: "
+        f"[bold]{act.in_flight_ms:.0f} ms[/]; to the last STUB of the queue: [bold]{act.halt_ms:.0f} ms[/]."
+    )
 
 
 def _document(act: Act) -> dict[str, Any]:
@@ -184,11 +193,9 @@ def _document(act: Act) -> dict[str, Any]:
     }
 
 
+_STOOD_IN = "No OpenAI was asked and no money was spent: a stand-in on this machine wrote the content."
 _NEXT = """
-No OpenAI was asked and no money was spent: a stand-in on this machine wrote the content.
-
 Try next
-  slotgen dev               leave it all running, and play with the dials
-  slotgen validate FILE     check a job spec or an allowlist before anyone sees it
-  README.md                 the dials, every reason for a STUB, and how to run it for real
-"""
+  make dev                  leave it all running, and play with the dials
+  slotgen validate FILE     check a job spec or an allowlist
+  README.md                 the dials, every reason for a STUB, running it for real"""

@@ -88,7 +88,6 @@ class Act:
     seconds: float = 0.0
     halt_ms: float | None = None
     in_flight_ms: float | None = None
-    done: bool = False
 
 
 @dataclass(slots=True)
@@ -98,6 +97,8 @@ class Demonstration:
     celery: Celery
     specs: list[dict[str, Any]] = field(default_factory=load_specs)
     acts: list[Act] = field(default_factory=list)
+    # Between the acts, so that a person can read what came of one before the next begins.
+    pause_seconds: float = 0.0
     _stack: Stack | None = None
 
     def on_line(self, line: dict[str, Any]) -> None:
@@ -110,11 +111,9 @@ class Demonstration:
         self._stack = stack
         few = self.specs[:12]
         self._pace(_QUICK_SECONDS)
-        self._act("Shut: an empty Redis is a stopped fleet", [], few)
-        self._act("Brake on first, then feature, allowlist and 5 %", _OPENING, few)
-        self._act(
-            "Only then release the brake: 5 % of the jobs may pass", ["SET slotgen:kill false"], self.specs
-        )
+        self._act("An empty Redis is a stopped fleet", [], few)
+        self._act("Brake on, then feature, allowlist and 5 %", _OPENING, few)
+        self._act("Brake released: 5 % of the jobs may pass", ["SET slotgen:kill false"], self.specs)
         self._pace(_SLOW_SECONDS)
         self._act(
             "100 %, and the brake pulled in the middle",
@@ -123,19 +122,13 @@ class Demonstration:
             halt=True,
         )
         self._pace(_QUICK_SECONDS)
-        self._act(
-            "Released again: what was paid for is not paid for again", ["SET slotgen:kill false"], self.specs
-        )
+        self._act("Released: nothing is paid for twice", ["SET slotgen:kill false"], self.specs)
 
     def _act(
         self, title: str, commands: list[str], specs: list[dict[str, Any]], *, halt: bool = False
     ) -> None:
         stack = self._running
-        act = Act(
-            title,
-            commands + (["SET slotgen:kill true   # while calls are in flight"] if halt else []),
-            _jobs(specs),
-        )
+        act = Act(title, list(commands), _jobs(specs))
         self.acts.append(act)
         for command in commands:
             _run(stack, command)
@@ -149,13 +142,14 @@ class Demonstration:
             act.in_flight_ms = (act.tally.last_halted_mono - halted_mono) * 1000
         for each in pending:
             each.get(timeout=_ACT_SECONDS)
-        act.done = True
+        time.sleep(self.pause_seconds)
 
     def _halt(self, act: Act) -> float:
         stack = self._running
         act.tally.wait_for(lambda tally: tally.count("COMPLETED") >= _HALT_AFTER_COMPLETED, stack.check)
         halted_mono = time.monotonic()
         stack.client.set("slotgen:kill", "true")
+        act.commands.append("SET slotgen:kill true   # while calls are in flight")
         return halted_mono
 
     def _pace(self, seconds: float) -> None:
