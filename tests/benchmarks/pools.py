@@ -18,10 +18,10 @@ def run() -> list[tuple[str, str, str]]:
         with (
             EmbeddedRedis() as server,
             bare_worker(server, "--pool", pool, "--concurrency", str(concurrency)) as pid,
+            redis.Redis.from_url(server.url) as client,
         ):
-            with redis.Redis.from_url(server.url) as client:
-                drain(client, "bare", [message("bare.nothing", [1], "bare") for _ in range(20)])
-                rate = drain(client, "bare", [message("bare.wait", [1.0], "bare") for _ in range(calls)])
-                figure = f"{rate:.0f} calls/s, {memory_mb(pid):.0f} MB"
+            drain(client, "bare", [message("bare.nothing", [1], "bare") for _ in range(20)])
+            rate = drain(client, "bare", [message("bare.wait", [1.0], "bare") for _ in range(calls)])
+            figure = f"{rate:.0f} calls/s, {memory_mb(pid):.0f} MB"
         rows.append((f"calls of 1 s, {pool} {concurrency}", figure, ""))
     return rows

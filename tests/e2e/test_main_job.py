@@ -204,7 +204,7 @@ class TestBadInput:
         ],
     )
     def test_the_producer_gets_an_error_that_names_path_and_remedy(self, system, spec, words):
-        with pytest.raises(Exception, match="(?s).+") as refusal:
+        with pytest.raises(Exception, match=r"(?s).+") as refusal:
             system.answer(spec)
 
         assert type(refusal.value).__name__ == "InvalidMessage"

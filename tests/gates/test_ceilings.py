@@ -36,7 +36,7 @@ def test_a_percentage_is_the_highest_that_the_dial_can_reach(value, thousandths)
     [
         (
             "kill",
-            ["", "0", "off", "yes", "\u00a0true", "tru\u0435", "\udcff"],
+            ["", "0", "off", "yes", "\u00a0true", "\u0442rue", "\udcff"],
             "set true, 1 or false, or unset",
         ),
         ("feature", ["", "TRUE", "1", " true", "on", "\udcff"], "set one of them, or unset"),

@@ -16,9 +16,14 @@ garbage = (
     | st.binary(max_size=40)
     | st.text(max_size=20).map(lambda each: each.encode("utf-8", "replace"))
 )
-words = st.sampled_from(
-    [b"true", b"false", b"TRUE", b"False", b" false ", b"false\n", b"true ", b"1", b"0", b"", b"fals"]
-)
+words = st.sampled_from([b"TRUE", b"False", b" false ", b"false\n", b"true ", b"1", b"0", b"", b"falsely"])
+
+
+def mostly(value, *others):
+    """Return a strategy that gives `value` three times in four, so that the other dials get to decide."""
+    return st.integers(0, 3).flatmap(lambda draw: st.one_of(*others) if draw == 3 else st.just(value))
+
+
 percentages = (
     st.integers(0, 100_999).map(lambda each: f"{each // 1000}.{each % 1000:03}".encode())
     | st.integers(-1, 101).map(lambda each: str(each).encode())
@@ -35,21 +40,21 @@ BAD_POLICIES = [
 ]
 raw_controls = st.builds(
     RawControls,
-    kill=words | garbage,
-    feature=words | garbage,
-    rollout_percent=percentages | garbage,
-    # One in two draws is the good policy, so that the other dials get to decide.
-    allowlist=st.booleans().flatmap(
-        lambda good: st.just(GOOD_POLICY) if good else st.sampled_from(BAD_POLICIES) | garbage
-    ),
+    kill=mostly(b"false", words, st.just(b"true"), garbage),
+    feature=mostly(b"true", words, st.just(b"false"), garbage),
+    rollout_percent=mostly(b"100", percentages, garbage) | percentages,
+    allowlist=mostly(GOOD_POLICY, st.sampled_from(BAD_POLICIES), garbage),
 )
 ceilings = st.builds(
-    Ceilings, kill=st.booleans(), feature_off=st.booleans(), rollout_thousandths=st.integers(0, 100_000)
+    Ceilings,
+    kill=mostly(False, st.just(True)),
+    feature_off=mostly(False, st.just(True)),
+    rollout_thousandths=mostly(100_000, st.integers(0, 100_000)),
 )
 subjects = st.builds(
     lambda job_id, opted_in: a_subject(job_id=job_id, opted_in=opted_in),
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
-    st.booleans(),
+    mostly(True, st.just(False)),
 )
 
 
@@ -99,7 +104,7 @@ def test_denies_unless_all_five_conditions_hold(subject, raw, limits):
 @property_test
 @given(subjects, st.binary(max_size=12), st.integers(0, 100))
 @example(a_subject(), b"\xa0false", 100)
-@example(a_subject(), b" fALSE\r\n", 100)
+@example(a_subject(), b" FalsE\r\n", 100)
 def test_only_the_word_false_frees_an_open_fleet(subject, kill, percent):
     controls = dials(kill=kill, rollout_percent=str(percent).encode())
     is_false = kill.strip().decode("latin-1") in spellings("false")
@@ -123,10 +128,7 @@ def test_kill_dominates_whatever_the_other_dials_say(subject, raw, limits, kill)
 @given(subjects, st.integers(0, 100_000), st.integers(0, 100_000))
 def test_raising_the_percentage_never_removes_a_job(subject, one, other):
     lower, higher = (
-        evaluate(
-            subject,
-            dials(rollout_percent=f"{each // 1000}.{each % 1000:03}".replace("100.000", "100").encode()),
-        ).allowed
+        evaluate(subject, dials(rollout_percent=f"{each // 1000}.{each % 1000:03}".encode())).allowed
         for each in sorted((one, other))
     )
 
@@ -167,11 +169,11 @@ def test_no_bytes_and_no_text_make_a_gate_raise(text, kill, feature, percent, al
 
     decisions = explain(subject, Controls.parse(RawControls(kill, feature, percent, allowlist), Ceilings()))
 
-    assert [each.allowed for each in decisions[3:4]] == [False]
+    assert not decisions[3].allowed
 
 
 @property_test
-@given(st.text(st.characters(), max_size=20))
+@given(st.text(max_size=20))
 def test_an_open_fleet_at_zero_percent_admits_nobody(job_id):
     assert not evaluate(a_subject(job_id=job_id), dials(rollout_percent=b"0")).allowed
     assert not evaluate(a_subject(job_id=FIRST_BUCKET), dials(rollout_percent=b"0")).allowed

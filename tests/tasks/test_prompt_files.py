@@ -6,7 +6,6 @@ from importlib import resources
 
 import pytest
 
-
 from tasks.acceptance import has_markdown
 from tasks.prompting import CLOSING, OPENING
 

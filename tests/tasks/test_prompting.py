@@ -71,5 +71,5 @@ def test_the_key_is_pinned():
 
 
 def test_a_missing_prompt_is_named():
-    with pytest.raises(BadExecutorConfig, match="'poem.v1'"):
+    with pytest.raises(BadExecutorConfig, match=r"'poem\.v1'"):
         Prompts.load({"statutory": "poem.v1"})

@@ -1,0 +1,65 @@
+"""Each import contract breaks on a violation planted into a copy of the tree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+_NOT_CODE = shutil.ignore_patterns("__pycache__", "*.json")
+PACKAGES = ("gates", "tasks", "telemetry", "schemas", "worker")
+
+
+def lint(tree: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=tree,
+        env={"PYTHONPATH": str(tree), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.json")
+        )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "planted", "contract"),
+    [
+        ("gates/rollout.py", "import tasks.errors", "worker -> tasks"),
+        ("gates/rollout.py", "import telemetry.events", "worker -> tasks"),
+        ("schemas/loader.py", "import gates.decision", "worker -> tasks"),
+        ("tasks/spec.py", "import worker.app", "worker -> tasks"),
+        ("gates/opt_in.py", "import os", "gates decide"),
+        ("tasks/generation.py", "import redis", "tasks speak"),
+        ("worker/lifecycle.py", "import openai", "OpenAI SDK"),
+    ],
+)
+def test_breaks_on_a_planted_violation(tree, file, planted, contract):
+    path = tree / file
+    path.write_text(
+        path.read_text().replace(
+            "from __future__ import annotations\n", f"from __future__ import annotations\n{planted}\n"
+        )
+    )
+
+    done = lint(tree)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert any(contract in line and "BROKEN" in line for line in done.stdout.splitlines())
+
+
+def test_the_tree_as_it_is_keeps_them_all(tree):
+    assert lint(tree).returncode == 0
