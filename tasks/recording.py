@@ -34,6 +34,7 @@ def _details(job: Job, trail: Trail, task_id: str) -> Details:
     return Details(
         task_id=task_id,
         kind=job.kind,
+        output_type=job.output_type,
         gate=trail.gate,
         bucket=trail.bucket,
         rule_id=trail.rule_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 
@@ -58,7 +57,7 @@ class Details:
         values = {name: getattr(self, name) for name in _DETAILS}
         known = {name: value for name, value in values.items() if value is not None}
         if self.cost_nano_usd is not None:
-            known["cost_usd"] = f"{Decimal(self.cost_nano_usd).scaleb(-9):f}"
+            known["cost_usd"] = "{}.{:09}".format(*divmod(self.cost_nano_usd, 1_000_000_000))
         return known
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from telemetry.whereabouts import type_name
 
 _PLAIN = (bool, int, float, type(None))
-_WARNING = re.compile(r"(?P<file>[^\n]+):(?P<line>\d+): (?P<category>\w+): ")
+_WARNING = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+): (?P<category>\w+): ")
 
 
 class _Kind:
@@ -62,7 +62,7 @@ def _rendered(template: str, args: Any) -> str:
         else tuple(_shown(value) for value in args)
     )
     try:
-        return template % shown
+        return str(template % shown)
     except (TypeError, ValueError, KeyError):
         # Part of the arguments belongs to lines that were cut off, or to a format such as %d.
         return template
@@ -73,7 +73,7 @@ def _shown(value: object) -> object:
 
 
 def _warning(record: logging.LogRecord) -> dict[str, Any]:
-    found = _WARNING.match(str(record.args[0])) if isinstance(record.args, tuple) and record.args else None
+    found = _WARNING.match(record.getMessage())
     if found is None:
         return {"event": "log", "message": "warning"}
     file = found["file"].rsplit("/", 1)[-1]

@@ -80,7 +80,7 @@ def _dumps(line: dict[str, Any]) -> str:
     try:
         return json.dumps(line, default=_kind, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return json.dumps({name: _writable(value) for name, value in line.items()})
+        return json.dumps({name: _writable(value) for name, value in line.items()}, default=_kind)
 
 
 def _writable(value: Any) -> Any:
@@ -89,7 +89,7 @@ def _writable(value: Any) -> Any:
         json.dumps(value, default=_kind, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return _kind(value)
-    return json.loads(json.dumps(value, default=_kind))
+    return value
 
 
 def _kind(value: object) -> str:

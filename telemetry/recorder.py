@@ -23,7 +23,7 @@ _log = logging.getLogger("slotgen.jobs")
 class Recorder:
     """Records the outcomes of one process; safe in any thread.
 
-    `validate(schema_name, document)` returns what is wrong; it is the locked schema's unless a test says else.
+    `validate(schema_name, document)` returns what is wrong; `schemas.violations` unless a test says else.
     """
 
     def __init__(

@@ -1,0 +1,200 @@
+import http.client
+import json
+import logging
+import socket
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from telemetry import METRICS, Health, PortUnavailable, serve
+from tests.telemetry.samples import MARKER, some_metrics
+
+GOOD = Health({"model_loop": True})
+BAD = Health({"consuming": True, "controls": False})
+
+
+@contextmanager
+def running(healthy=lambda: GOOD, ready=lambda: GOOD, registry=None, host="127.0.0.1", port=0):
+    exporter = serve(registry or some_metrics().registry, host=host, port=port, healthy=healthy, ready=ready)
+    try:
+        yield exporter
+    finally:
+        exporter.close()
+
+
+def ask(exporter, path, method="GET", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+class TestPages:
+    def test_every_metric_of_the_table_is_scraped_outcomes_first(self):
+        with running() as exporter:
+            response, body = ask(exporter, "/metrics")
+
+        text = body.decode()
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/plain")
+        assert text.startswith("# HELP slotgen_jobs_total ")
+        for row in METRICS:
+            assert f"# TYPE {row.name} {row.kind}" in text
+
+    def test_a_scrape_sees_what_was_counted(self):
+        metrics = some_metrics()
+        metrics.counter("slotgen_jobs_total").labels("STUB", "KILL_SWITCH", "stub").inc()
+
+        with running(registry=metrics.registry) as exporter:
+            _, body = ask(exporter, "/metrics")
+
+        line = b'slotgen_jobs_total{error_code="KILL_SWITCH",path="stub",status="STUB"} 1.0'
+        assert line in body
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    def test_a_good_check_is_200(self, path):
+        with running() as exporter:
+            response, body = ask(exporter, path)
+
+        assert response.status == 200
+        assert json.loads(body) == {"status": "ok", "checks": {"model_loop": True}}
+
+    def test_one_bad_check_is_503_and_says_which(self):
+        with running(ready=lambda: BAD) as exporter:
+            ready, body = ask(exporter, "/readyz")
+            healthy, _ = ask(exporter, "/healthz")
+
+        assert (ready.status, healthy.status) == (503, 200)
+        assert json.loads(body) == {
+            "status": "unavailable",
+            "checks": {"consuming": True, "controls": False},
+        }
+
+    def test_a_check_that_raises_is_503_and_logged_without_its_text(self, caplog, capsys):
+        def broken():
+            raise RuntimeError(MARKER)
+
+        with running(ready=broken) as exporter:
+            response, body = ask(exporter, "/readyz")
+
+        assert response.status == 503
+        assert json.loads(body) == {"status": "unavailable", "checks": {}}
+        (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+        assert record.message == "page_broke"
+        assert record.slotgen_fields["error_type"] == "builtins.RuntimeError"
+        assert MARKER not in caplog.text + capsys.readouterr().err + body.decode()
+
+    @pytest.mark.parametrize("path", ["/", "/metric", "/metrics/", "/healthz/x", "/%00"])
+    def test_another_path_is_404_and_names_the_three(self, path):
+        with running() as exporter:
+            response, body = ask(exporter, path)
+
+        assert response.status == 404
+        assert all(name in body.decode() for name in ("/metrics", "/healthz", "/readyz"))
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "NONSENSE"])
+    def test_another_method_is_405_and_names_the_two(self, method):
+        with running() as exporter:
+            response, _ = ask(exporter, "/metrics", method)
+
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET, HEAD"
+
+    @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/nowhere"])
+    def test_head_is_get_without_the_body(self, path):
+        with running() as exporter:
+            got, body = ask(exporter, path)
+            with socket.create_connection(("127.0.0.1", exporter.port), timeout=10) as client:
+                client.sendall(f"HEAD {path} HTTP/1.0\r\n\r\n".encode())
+                raw = client.makefile("rb").read()
+
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        assert head.split()[1] == str(got.status).encode()
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert rest == b""
+
+
+class TestServer:
+    def test_a_taken_port_is_named_with_the_remedy(self):
+        with running() as exporter, pytest.raises(PortUnavailable) as refused, running(port=exporter.port):
+            pass
+
+        assert f"127.0.0.1:{exporter.port}" in str(refused.value)
+        assert "SLOTGEN_METRICS_PORT" in str(refused.value)
+
+    @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65_536), ("192.0.2.1", 9464)])
+    def test_an_address_that_is_none_of_ours_is_named(self, host, port):
+        with pytest.raises(PortUnavailable, match=f"{host}:{port}"), running(host=host, port=port):
+            pass
+
+    def test_its_port_is_free_again_right_after_a_scrape(self):
+        with running() as exporter:
+            ask(exporter, "/metrics")
+
+        with running(port=exporter.port) as again:
+            assert ask(again, "/healthz")[0].status == 200
+
+    def test_closing_ends_its_thread_and_twice_is_harmless(self):
+        with running() as exporter:
+            assert "exporter" in [thread.name for thread in threading.enumerate()]
+            exporter.close()
+
+        assert "exporter" not in [thread.name for thread in threading.enumerate()]
+        with pytest.raises(ConnectionError):
+            ask(exporter, "/healthz")
+
+    def test_clients_that_say_nothing_or_nonsense_hold_up_nobody(self, capsys):
+        with running() as exporter:
+            clients = [socket.create_connection(("127.0.0.1", exporter.port)) for _ in range(20)]
+            try:
+                for number, client in enumerate(clients):
+                    client.sendall((b"", b"GET /metr", b"\x16\x03\x01\x00\xff\r\n\r\n", b"\r\n")[number % 4])
+
+                response, _ = ask(exporter, "/healthz")
+            finally:
+                for client in clients:
+                    client.close()
+
+        assert response.status == 200
+        assert capsys.readouterr() == ("", "")
+
+    def test_a_silent_client_is_left(self, monkeypatch):
+        from telemetry import exporter as module
+
+        assert 0 < module._Handler.timeout <= 10
+        monkeypatch.setattr(module._Handler, "timeout", 0.05)
+        with (
+            running() as exporter,
+            socket.create_connection(("127.0.0.1", exporter.port), timeout=10) as client,
+        ):
+            assert client.recv(1) == b""
+
+    def test_a_slow_check_holds_up_no_scrape(self):
+        asked, release = threading.Event(), threading.Event()
+
+        def slow():
+            asked.set()
+            release.wait(10)
+            return GOOD
+
+        with running(healthy=slow) as exporter:
+            prober = threading.Thread(target=ask, args=(exporter, "/healthz"))
+            prober.start()
+            assert asked.wait(10)
+            response, _ = ask(exporter, "/metrics")
+            release.set()
+            prober.join()
+
+        assert response.status == 200
+
+    def test_it_keeps_no_access_log(self, capsys, caplog):
+        with running() as exporter:
+            ask(exporter, "/metrics")
+            ask(exporter, "/nowhere")
+
+        assert capsys.readouterr() == ("", "")
+        assert caplog.records == []

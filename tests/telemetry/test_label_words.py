@@ -1,0 +1,32 @@
+"""The words that the worker uses are the words that the labels take; telemetry itself may not import them."""
+
+import pytest
+
+from gates.decision import Gate
+from tasks.errors import ErrorCode, Status
+from tasks.intake import RejectReason
+from telemetry.label_values import OTHER, LabelValues
+
+DIALS = ("kill", "feature", "rollout_percent", "allowlist")
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("status", [each.value for each in Status]),
+        ("path", ["stub", "openai"]),
+        ("error_code", ["none", *[each.value for each in ErrorCode]]),
+        ("error_type", ["", "cancelled", *[each.value for each in ErrorCode]]),
+        ("outcome", ["ok", "cancelled", *[each.value for each in ErrorCode]]),
+        ("gate", [each.value for each in Gate]),
+        ("reason", ["admitted", *[each.value for each in ErrorCode], *[each.value for each in RejectReason]]),
+        ("control", DIALS),
+        ("result", ["hit", "miss", "store_failed"]),
+        ("gen_ai_token_type", ["input", "output"]),
+    ],
+)
+def test_every_word_in_use_is_a_value_of_its_label(label, words):
+    (bound,) = LabelValues().bounds((label,))
+
+    assert [bound(word) for word in words] == list(words)
+    assert bound("bio-cells-01") == OTHER

@@ -1,0 +1,186 @@
+import json
+import logging
+import threading
+
+import pytest
+
+from telemetry import Recorder
+from tests.telemetry.samples import MARKER, Log, a_stub, an_event, some_details, some_metrics
+
+JOBS = "slotgen_jobs_total"
+INVALID = "slotgen_telemetry_invalid_total"
+
+
+@pytest.fixture
+def metrics():
+    return some_metrics()
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+def outcomes(metrics, status="COMPLETED", error_code="none", path="openai"):
+    labels = {"status": status, "error_code": error_code, "path": path}
+    return metrics.registry.get_sample_value(JOBS, labels)
+
+
+class TestASoundEvent:
+    @pytest.mark.parametrize(
+        ("event", "name"),
+        [
+            (an_event(), "job_completed"),
+            (a_stub(), "job_stubbed"),
+            (an_event(status="FAILED", error_code="OPENAI_TIMEOUT"), "job_failed"),
+        ],
+    )
+    def test_is_one_line_with_its_details_beside_it(self, metrics, log, event, name):
+        Recorder(metrics, log.logger).record(event, some_details())
+
+        (line,) = log.lines
+        assert line["event"] == name
+        assert line["telemetry"] == event.as_dict()
+        assert line["details"] == {"task_id": "task-1", "gate": "rollout"}
+
+    def test_is_counted_once_and_measured_in_seconds(self, metrics, log):
+        Recorder(metrics, log.logger).record(a_stub(latency_ms=1500.0), some_details())
+
+        assert outcomes(metrics, "STUB", "KILL_SWITCH", "stub") == 1
+        labels = {"path": "stub", "status": "STUB"}
+        assert metrics.registry.get_sample_value("slotgen_job_duration_seconds_sum", labels) == 1.5
+        assert metrics.registry.get_sample_value(INVALID) == 0
+
+    def test_has_the_error_code_none_when_completed(self, metrics, log):
+        Recorder(metrics, log.logger).record(an_event(), some_details())
+
+        assert outcomes(metrics) == 1
+
+
+BROKEN = {
+    "unknown_status": an_event(status=MARKER),
+    "unknown_error_code": a_stub(error_code=MARKER),
+    "code_of_another_status": a_stub(error_code="OPENAI_TIMEOUT"),
+    "negative_latency": an_event(latency_ms=-1),
+    "latency_that_is_no_number": an_event(latency_ms=float("nan")),
+    "no_latency": an_event(latency_ms=None),
+    "job_id_too_long": an_event(job_id=MARKER * 100),
+    "job_id_of_an_odd_type": an_event(job_id=object()),
+    "no_executor_version": an_event(executor_version=""),
+}
+
+
+class TestABrokenEvent:
+    @pytest.mark.parametrize("event", BROKEN.values(), ids=BROKEN.keys())
+    def test_is_counted_and_logged_and_does_not_leave(self, metrics, log, event):
+        Recorder(metrics, log.logger).record(event, some_details())
+
+        (line,) = log.lines
+        assert line["event"] == "telemetry_invalid"
+        assert line["level"] == "ERROR"
+        assert "telemetry" not in line
+        assert line["violations"][0].keys() == {"path", "problem", "remedy"}
+        assert line["details"]["task_id"] == "task-1"
+        assert metrics.registry.get_sample_value(INVALID) == 1
+        assert MARKER not in log.text
+
+    @pytest.mark.parametrize("event", BROKEN.values(), ids=BROKEN.keys())
+    def test_still_counts_as_an_outcome(self, metrics, log, event):
+        Recorder(metrics, log.logger).record(event, some_details())
+
+        (family,) = [each for each in metrics.registry.collect() if each.name == "slotgen_jobs"]
+        assert [sample.value for sample in family.samples] == [1]
+        assert MARKER not in str(family.samples)
+
+    def test_names_the_job_when_the_job_id_is_sound(self, metrics, log):
+        Recorder(metrics, log.logger).record(an_event(latency_ms=-1), some_details())
+
+        (line,) = log.lines
+        assert line["sound_fields"]["jobId"] == "bio-cells-01"
+        assert "latencyMs" not in line["sound_fields"]
+        assert line["violations"][0]["path"] == "latencyMs"
+
+    def test_does_not_spoil_the_durations(self, metrics, log):
+        recorder = Recorder(metrics, log.logger)
+
+        recorder.record(an_event(latency_ms=float("nan")), some_details())
+        recorder.record(an_event(latency_ms=1000.0), some_details())
+
+        labels = {"path": "openai", "status": "COMPLETED"}
+        assert metrics.registry.get_sample_value("slotgen_job_duration_seconds_sum", labels) == 1
+
+
+class Breaking(logging.Handler):
+    def emit(self, record):
+        raise RuntimeError(MARKER)
+
+
+class TestWhatNeverReachesTheJob:
+    def test_a_log_handler_that_raises(self, metrics):
+        logger = logging.Logger("slotgen.breaking")  # noqa: LOG001 - a registered one would outlive its test
+        logger.addHandler(Breaking())
+
+        Recorder(metrics, logger).record(an_event(), some_details())
+
+        assert outcomes(metrics) == 1
+
+    def test_a_log_that_cannot_even_say_so(self, metrics):
+        own, handler = logging.getLogger("slotgen.jobs"), Breaking()
+        own.addHandler(handler)
+        try:
+            Recorder(metrics).record(an_event(latency_ms=-1), some_details())
+        finally:
+            own.removeHandler(handler)
+
+        assert outcomes(metrics) == 1
+        assert metrics.registry.get_sample_value(INVALID) == 1
+
+    def test_a_stream_that_is_closed(self, metrics, log, capsys):
+        log.stream.close()
+
+        Recorder(metrics, log.logger).record(an_event(), some_details())
+
+        assert outcomes(metrics) == 1
+        assert capsys.readouterr() == ("", "")
+
+    def test_a_metric_that_raises(self, metrics, log, caplog):
+        del metrics._made[JOBS]
+
+        Recorder(metrics, log.logger).record(an_event(), some_details())
+
+        assert [line["event"] for line in log.lines] == ["job_completed"]
+        assert [record.message for record in caplog.records] == ["telemetry_broke"]
+
+    def test_a_validator_that_raises(self, metrics, log, caplog):
+        def broken(_name, _document):
+            raise RuntimeError(MARKER)
+
+        Recorder(metrics, log.logger, validate=broken).record(an_event(), some_details())
+
+        (line,) = log.lines
+        assert line["event"] == "telemetry_invalid"
+        assert line["sound_fields"] == {}
+        assert metrics.registry.get_sample_value(INVALID) == 1
+        assert outcomes(metrics) == 1
+        assert caplog.records[0].slotgen_fields["error_type"] == "builtins.RuntimeError"
+        assert MARKER not in log.text + str(caplog.records[0].slotgen_fields)
+
+
+def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
+    recorder = Recorder(metrics, log.logger)
+    start = threading.Barrier(8)
+
+    def work(number):
+        start.wait()
+        for each in range(500):
+            recorder.record(an_event(job_id=f"job-{number}-{each}"), some_details())
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    lines = [json.loads(line) for line in log.text.splitlines()]
+    assert len({line["telemetry"]["jobId"] for line in lines}) == len(lines) == 4000
+    assert outcomes(metrics) == 4000
