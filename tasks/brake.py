@@ -17,64 +17,85 @@ T = TypeVar("T")
 class Brake:
     """The brake of one event loop; every method must be called on that loop.
 
-    It starts on: until the watcher has confirmed the dial once, nothing may be in flight. A confirmation
-    holds for `grace_seconds`, then the brake engages itself with KILL_UNVERIFIED (dead man's brake).
-    `on_halt` gets the number of calls cancelled and, once the last has closed, the seconds that took.
+    It starts on: until the dial was read as off once, nothing may be in flight. Such a confirmation holds
+    for `grace_seconds`, then the brake engages itself with KILL_UNVERIFIED (dead man's brake). `on_halt`
+    gets the number of calls cancelled and, once the last has closed, the seconds that took.
     """
 
     grace_seconds: float
     on_halt: Callable[[int, float], None]
     _reason: ErrorCode | None = ErrorCode.KILL_UNVERIFIED
+    _engaged_mono: float = float("-inf")
+    _expiry: asyncio.TimerHandle | None = None
     _flights: set[asyncio.Task[Any]] = field(default_factory=set)
     _halting: dict[asyncio.Task[Any], ErrorCode] = field(default_factory=dict)
     _halt_began_mono: float = 0.0
     _halted: int = 0
-    _expiry: asyncio.TimerHandle | None = None
 
     @property
     def reason(self) -> ErrorCode | None:
         """Why nothing may be in flight, or None when the brake is confirmed off."""
         return self._reason
 
-    def release(self, confirmed_mono: float) -> None:
-        """Let calls take off: at `confirmed_mono` (time.monotonic) the dial was read, and was off."""
-        expires_mono = confirmed_mono + self.grace_seconds
+    def release(self, asked_mono: float) -> None:
+        """Let calls take off: a read of the dial that was asked for at `asked_mono` found it off.
+
+        A read that began before the brake was last seen on proves nothing, and changes nothing.
+        """
+        if asked_mono <= self._engaged_mono:
+            return
         self._forget_confirmation()
         self._reason = None
         # asyncio's loop.time() is time.monotonic(), so the two can be compared.
         loop = asyncio.get_running_loop()
-        self._expiry = loop.call_at(expires_mono, self.engage, ErrorCode.KILL_UNVERIFIED)
-
-    def _forget_confirmation(self) -> None:
-        if self._expiry:
-            self._expiry.cancel()
+        self._expiry = loop.call_at(asked_mono + self.grace_seconds, self._expire)
 
     def engage(self, reason: ErrorCode, seen_mono: float | None = None) -> None:
         """Cancel every call in flight and refuse new ones, with `reason` as their errorCode.
 
         `seen_mono` is the monotonic time at which the change was seen, for the halt's measurement.
         """
+        self._engaged_mono = time.monotonic()
+        self._halt(reason, self._engaged_mono if seen_mono is None else seen_mono)
+
+    def _expire(self) -> None:
+        # Nobody has seen the brake on: the next read that finds it off may release it, however old.
+        self._halt(ErrorCode.KILL_UNVERIFIED, time.monotonic())
+
+    def _halt(self, reason: ErrorCode, seen_mono: float) -> None:
         self._forget_confirmation()
         self._reason = reason
         flying = self._flights - self._halting.keys()
         if not flying:
             return
-        self._halt_began_mono = time.monotonic() if seen_mono is None else seen_mono
+        self._halt_began_mono = seen_mono
         self._halted += len(flying)
         for flight in flying:
             self._halting[flight] = reason
             flight.cancel()
 
-    async def fly(self, call: Coroutine[Any, Any, T]) -> T:
-        """Run `call` in reach of the brake.
+    def _forget_confirmation(self) -> None:
+        if self._expiry:
+            self._expiry.cancel()
+
+    def clear_for_request(self, asked_mono: float) -> None:
+        """Let one request leave after a read, asked for at `asked_mono`, that found the dial off.
 
         Raises:
-            Stubbed: the brake is on, or came on before `call` had ended.
+            Stubbed: the brake was seen on since that read was asked for.
 
         """
+        self.release(asked_mono)
         if self._reason is not None:
-            call.close()
-            raise Stubbed(self._reason, "the brake is not confirmed off")
+            raise Stubbed(self._reason, "the brake came on a moment ago")
+
+    async def fly(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run `call` in reach of the brake; it must ask `clear_for_request` before each request.
+
+        Raises:
+            Stubbed: the brake came on before `call` had ended.
+
+        """
         flight = asyncio.get_running_loop().create_task(call)
         self._flights.add(flight)
         try:

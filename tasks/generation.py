@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -141,6 +142,13 @@ class Generation:
 
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""
+        asked_mono = time.monotonic()
         decision = kill_switch.check(job.subject, await asyncio.to_thread(self.controls.read))
-        if decision.reason is not None:
-            raise Stubbed(ErrorCode(decision.reason), decision.detail)
+        if decision.reason is None:
+            self.brake.clear_for_request(asked_mono)
+            return
+        code = ErrorCode(decision.reason)
+        if code is ErrorCode.KILL_SWITCH:
+            # What this read saw concerns every other call in flight too.
+            self.brake.engage(code)
+        raise Stubbed(code, decision.detail)

@@ -28,9 +28,7 @@ def lint(tree: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def tree(tmp_path):
     for package in PACKAGES:
-        shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.json")
-        )
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=_NOT_CODE)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -49,11 +47,7 @@ def tree(tmp_path):
 )
 def test_breaks_on_a_planted_violation(tree, file, planted, contract):
     path = tree / file
-    path.write_text(
-        path.read_text().replace(
-            "from __future__ import annotations\n", f"from __future__ import annotations\n{planted}\n"
-        )
-    )
+    path.write_text(f"{path.read_text()}\n{planted}\n")
 
     done = lint(tree)
 

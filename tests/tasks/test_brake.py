@@ -15,6 +15,11 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
+async def a_request(brake: Brake, asked_mono: float) -> str:
+    brake.clear_for_request(asked_mono)
+    return "sent"
+
+
 async def soon(value: int) -> int:
     await asyncio.sleep(0)
     return value
@@ -28,9 +33,9 @@ def a_brake(grace_seconds: float = 5.0) -> tuple[Brake, list[tuple[int, float]]]
 def test_starts_on_until_the_dial_was_read_once():
     async def scenario() -> None:
         brake, _ = a_brake()
-        with pytest.raises(Stubbed) as refused:
-            await brake.fly(forever())
-        assert refused.value.code is ErrorCode.KILL_UNVERIFIED
+        assert brake.reason is ErrorCode.KILL_UNVERIFIED
+        assert await brake.fly(a_request(brake, time.monotonic())) == "sent"
+        assert brake.reason is None
 
     asyncio.run(scenario())
 
@@ -63,16 +68,28 @@ def test_cancels_everything_in_flight_and_says_how_long_it_took():
     asyncio.run(scenario())
 
 
-def test_refuses_what_would_take_off_while_it_is_on():
+def test_a_read_from_before_the_brake_came_on_clears_nothing():
     async def scenario() -> None:
         brake, halts = a_brake()
-        brake.release(time.monotonic())
+        asked_mono = time.monotonic()
         brake.engage(ErrorCode.KILL_SWITCH)
-        with pytest.raises(Stubbed):
-            await brake.fly(soon(1))
-        brake.release(time.monotonic())
-        assert await brake.fly(soon(1)) == 1
+        with pytest.raises(Stubbed) as refused:
+            await brake.fly(a_request(brake, asked_mono))
+        assert refused.value.code is ErrorCode.KILL_SWITCH
+        brake.release(asked_mono)
+        assert brake.reason is ErrorCode.KILL_SWITCH
         assert halts == []
+
+    asyncio.run(scenario())
+
+
+def test_a_read_from_after_the_brake_came_on_is_news():
+    async def scenario() -> None:
+        brake, _ = a_brake()
+        brake.engage(ErrorCode.KILL_SWITCH)
+        await asyncio.sleep(0.001)
+        assert await brake.fly(a_request(brake, time.monotonic())) == "sent"
+        assert brake.reason is None
 
     asyncio.run(scenario())
 
@@ -105,10 +122,11 @@ def test_every_confirmation_buys_another_grace_period():
 
 def test_an_old_confirmation_is_worth_only_what_is_left_of_it():
     async def scenario() -> None:
-        brake, _ = a_brake(grace_seconds=0.2)
+        brake, halts = a_brake(grace_seconds=0.2)
         brake.release(time.monotonic() - 1)
         with pytest.raises(Stubbed):
             await brake.fly(forever())
+        assert [number for number, _ in halts] == [1]
 
     asyncio.run(scenario())
 

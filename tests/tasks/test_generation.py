@@ -186,6 +186,20 @@ class TestBrake:
         assert len(case.model.requests) == 1
         assert case.outcomes == [("STUB", "KILL_SWITCH", "openai")]
 
+    def test_a_read_that_sees_the_brake_halts_the_others_in_flight_too(self):
+        case = UseCase()
+
+        async def in_flight():
+            case.controls.current = controls(kill=b"true")
+            await asyncio.Event().wait()
+
+        case.model.script = [in_flight, retryable()]
+
+        results = case.run(a_spec(a_job("a"), a_job("b")))
+
+        assert {result["status"] for result in results} == {"STUB"}
+        assert {record[2] for record in case.records} == {"KILL_SWITCH"}
+
     @pytest.mark.parametrize("reason", [ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED])
     def test_cancels_the_call_in_flight(self, reason):
         case = UseCase()
