@@ -31,3 +31,5 @@ def redis_errors_refused(url: str) -> Iterator[None]:
 def print_json(value: Any) -> None:
     """Print `value` as one JSON document."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    # A command that goes on running has a reader that waits for this.
+    sys.stdout.flush()
