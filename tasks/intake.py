@@ -26,6 +26,7 @@ class RejectReason(StrEnum):
     BODY_NOT_JSON = "body_not_json"
     WRONG_ARGUMENTS = "wrong_arguments"
     SPEC_INVALID = "spec_invalid"
+    KILLED_ITS_WORKERS = "killed_its_workers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ _FIXED = {
     "result": {"hit", "miss", "store_failed"},
     "gen_ai_token_type": {"input", "output"},
 }
-_REJECTIONS = {"too_large", "not_a_task_message", "body_not_json", "wrong_arguments", "spec_invalid"}
+_REJECTIONS = {
+    "too_large",
+    "not_a_task_message",
+    "body_not_json",
+    "wrong_arguments",
+    "spec_invalid",
+    "killed_its_workers",
+}
 
 
 class LabelValues:

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         ge=10,
         le=86400,
     )
+    worker_lost_seconds: int = _name(
+        "SLOTGEN_WORKER_LOST_SECONDS",
+        "set 3-600 seconds of silence after which a worker is lost",
+        15,
+        ge=3,
+        le=600,
+    )
     brake_grace_seconds: float = _name(
         "SLOTGEN_BRAKE_GRACE_SECONDS", "set 1-60 seconds", 5.0, ge=1, le=60, allow_inf_nan=False
     )

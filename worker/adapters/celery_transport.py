@@ -6,18 +6,19 @@ head of the queue. Here such a message goes to the dead-letter store, and the wo
 """
 
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
-# mypy: disable-error-code="attr-defined, override, union-attr, index"
+# mypy: disable-error-code="attr-defined, override, union-attr, index, misc, no-any-return"
 
 from __future__ import annotations
 
+import time
 import uuid
 from queue import Empty
 from typing import Any, Protocol
 
 from kombu.transport import redis as kombu_redis
-from kombu.utils.encoding import bytes_to_str
 
 from tasks.intake import Rejected
+from worker.adapters.celery_delivery import TAG_SEPARATOR, ConsumerQoS, taking_key
 
 
 class Gatekeeper(Protocol):
@@ -33,66 +34,84 @@ class Gatekeeper(Protocol):
 
 
 class Channel(kombu_redis.Channel):
-    """A channel whose messages have all passed the gatekeeper."""
+    """A channel whose messages have all passed the gatekeeper, and which never holds the only copy of one.
+
+    Stock kombu pops a message and writes it to `unacked` afterwards: a worker that dies between the two
+    takes it along. Here Redis moves it to a list of this consumer's own, and it leaves that list in the
+    same transaction that writes it to `unacked`.
+    """
+
+    QoS = ConsumerQoS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.consumer_id = uuid.uuid4().hex
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        (queue,) = queues  # this app consumes one
+        self.qos.register(queue)
+        taking = taking_key(queue, self.consumer_id)
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = time.monotonic()
+        # From the end that BRPOP would take, so that the order is the same.
+        self.client.connection.send_command(
+            "BLMOVE", queue, taking, "RIGHT", "LEFT", timeout or self.brpop_timeout
+        )
+        self._polled_queue = queue
 
     def _brpop_read(self, **options: Any) -> bool:
-        # kombu 5.7's own method, but for the middle: there the item is parsed and delivered unseen.
         try:
-            item = self._popped(**options)
-            if item is None:
+            raw = self._moved(**options)
+            if raw is None:
                 raise Empty
-            queue, raw = item
-            self._queue_cycle.rotate(queue)
-            message = self._inspected(queue, raw)
+            self._queue_cycle.rotate(self._polled_queue)
+            message = self._inspected(self._polled_queue, raw)
             if message is not None:
-                self.connection._deliver(message, queue)  # noqa: SLF001 - kombu's own protocol between the two
+                # kombu's own protocol between its channel and its transport.
+                self.connection._deliver(message, self._polled_queue)  # noqa: SLF001 - see above
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
 
-    def _popped(self, **options: Any) -> tuple[str, bytes] | None:
+    def _moved(self, **options: Any) -> bytes | None:
         try:
-            popped = self.client.parse_response(self.client.connection, "BRPOP", **options)
+            return self.client.parse_response(self.client.connection, "BLMOVE", **options)
         except self.connection_errors:
             # A broken connection is closed here, so that the next poll opens a new one.
             self.client.connection.disconnect()
             raise
-        if not popped:
-            return None
-        key, raw = popped
-        return bytes_to_str(key).rsplit(self.sep, 1)[0], raw
+
+    def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu names it so
+        self._moved(**options) if type == "BRPOP" else super()._poll_error(type, **options)
 
     def _get(self, queue: str) -> dict[str, Any]:
-        with self.conn_or_acquire() as client:
-            while (raw := client.rpop(queue)) is not None:
-                message = self._inspected(queue, raw)
-                if message is not None:
-                    return message
-        raise Empty
+        raise NotImplementedError("slotgen consumes with basic_consume; basic_get is not offered")
 
     def _inspected(self, queue: str, raw: bytes) -> dict[str, Any] | None:
         gatekeeper: Gatekeeper = self.connection.client.transport_options["gatekeeper"]
         try:
-            return _readdressed(gatekeeper.inspect(raw), queue)
+            return _readdressed(gatekeeper.inspect(raw), queue, self.consumer_id)
         except Rejected as rejected:
-            try:
-                gatekeeper.reject(queue, raw, rejected)
-            except Exception:
-                # It could not be kept (Redis full, or gone): it must not leave the queue.
-                with self.conn_or_acquire() as client:
-                    client.rpush(queue, raw)
-                raise
+            # When it cannot be kept (Redis full, or gone), this raises, and it stays in the taking list.
+            gatekeeper.reject(queue, raw, rejected)
+            with self.conn_or_acquire() as client:
+                client.delete(taking_key(queue, self.consumer_id))
             return None
 
 
-def _readdressed(message: dict[str, Any], queue: str) -> dict[str, Any]:
+def _readdressed(message: dict[str, Any], queue: str, consumer_id: str) -> dict[str, Any]:
     """Return the message under a delivery tag of our own, and with this queue as the way back.
 
     Both come from the producer: a tag used twice would overwrite the copy that brings an unfinished message
-    back, and a foreign routing key would bring it back elsewhere.
+    back, and a foreign routing key would bring it back elsewhere. The tag names the consumer, so that the
+    others know what it held when it dies.
     """
-    ours = {"delivery_tag": str(uuid.uuid4()), "delivery_info": {"exchange": "", "routing_key": queue}}
+    tag = f"{consumer_id}{TAG_SEPARATOR}{uuid.uuid4().hex}"
+    ours = {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}}
     return message | {"properties": message["properties"] | ours}
 
 

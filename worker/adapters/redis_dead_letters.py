@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,15 +31,14 @@ class RedisDeadLetters:
     namespace: str
 
     def add(self, queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> str:
-        """Keep the message, byte for byte; return its id. Raises RedisError when it is not kept."""
-        fields: dict[Any, Any] = {
-            "queue": queue,
-            "reason": reason,
-            "problem": problem,
-            "task_id": task_id or "",
-            "message": message,
-        }
-        return cast("bytes", self.client.xadd(self._key, fields)).decode()
+        """Keep the message, byte for byte; return its id, within a transaction "". Raises RedisError."""
+        fields = _fields(queue, reason, problem, task_id, message)
+        added = self.client.xadd(self._key, fields)
+        return added.decode() if isinstance(added, bytes) else ""
+
+    def within(self, pipe: Any) -> RedisDeadLetters:
+        """Return the store whose adds are steps of the transaction `pipe`."""
+        return dataclasses.replace(self, client=pipe)
 
     def count(self) -> int:
         """Return how many dead letters there are."""
@@ -65,6 +65,16 @@ class RedisDeadLetters:
     @property
     def _key(self) -> str:
         return f"{self.namespace}:dead"
+
+
+def _fields(queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> dict[Any, Any]:
+    return {
+        "queue": queue,
+        "reason": reason,
+        "problem": problem,
+        "task_id": task_id or "",
+        "message": message,
+    }
 
 
 def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:

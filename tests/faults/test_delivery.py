@@ -1,0 +1,101 @@
+"""Whatever dies, no job is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import pytest
+
+from tests.builders import a_message, a_spec
+from tests.faults.fleet import LOST_SECONDS, fleet, kill
+from worker.dev.openai_stand_in import Behaviour
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_workers_jobs_come_back_within_seconds():
+    with fleet() as hurt:
+        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        first = hurt.start_worker()
+        pending = hurt.send(20)
+        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 20, 20)
+        kill(first)
+        hurt.stand_in.behave(Behaviour())
+        began = time.monotonic()
+        hurt.start_worker()
+
+        assert set(hurt.statuses(pending)) == {"COMPLETED"}
+        # Far below the visibility timeout of an hour.
+        assert time.monotonic() - began < LOST_SECONDS * 2 + 10
+        assert hurt.client.hlen("slotgen:unacked") == 0
+
+
+@pytest.mark.timeout(180)
+def test_kills_at_random_moments_lose_nothing():
+    chance = random.Random(4711)
+    with fleet() as hurt:
+        hurt.stand_in.behave(Behaviour(delay_seconds=0.05))
+        pending = hurt.send(300)
+        asked_again = 0
+        for _ in range(3):
+            worker = hurt.start_worker(concurrency=20)
+            goal = hurt.stand_in.journal.counts().completed + chance.randint(20, 60)
+            hurt.stand_in.journal.wait_until(lambda counts, goal=goal: counts.completed >= goal, 30)
+            kill(worker)
+            asked_again += 20
+        hurt.start_worker(concurrency=50)
+
+        assert hurt.statuses(pending) == ["COMPLETED"] * 300
+        # Only what was in flight at a kill, or not yet acknowledged, may have been asked twice.
+        assert hurt.stand_in.journal.counts().begun <= 300 + 2 * asked_again
+
+
+@pytest.mark.timeout(120)
+def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_told():
+    with fleet() as hurt:
+        task_id = "poison-1"
+        message = a_message(a_spec(), task_id=task_id)
+        message["headers"]["slotgen_deaths"] = 4
+        hurt.client.zadd("slotgen:consumers", {"dead-consumer": 1})
+        hurt.client.hset("slotgen:unacked", "dead-consumer:tag", json.dumps([message, "", "slotgen"]))
+        hurt.client.zadd("slotgen:unacked_index", {"dead-consumer:tag": time.time()})
+        hurt.start_worker()
+
+        outcome = hurt.outcome(task_id)
+        assert outcome["status"] == "FAILURE"
+        assert "it is kept" in outcome["result"]["exc_message"][0]
+        ((_, entry),) = hurt.client.xrange("slotgen:dead")
+        assert entry[b"reason"] == b"killed_its_workers"
+        assert json.loads(entry[b"message"])["headers"]["slotgen_deaths"] == 5
+        assert hurt.client.hlen("slotgen:unacked") == 0
+        assert hurt.stand_in.journal.counts().begun == 0
+
+
+@pytest.mark.timeout(120)
+def test_what_a_consumer_had_just_taken_comes_back():
+    with fleet() as hurt:
+        task_id = "taken-1"
+        hurt.client.zadd("slotgen:consumers", {"dead-consumer": 1})
+        hurt.client.lpush("slotgen:taking:dead-consumer", json.dumps(a_message(a_spec(), task_id=task_id)))
+        hurt.start_worker()
+
+        assert hurt.statuses([task_id]) == ["COMPLETED"]
+        assert hurt.client.exists("slotgen:taking:dead-consumer") == 0
+        assert b"dead-consumer" not in hurt.client.zrange("slotgen:consumers", 0, -1)
+
+
+@pytest.mark.timeout(180)
+def test_a_redis_that_is_killed_and_restarted_loses_nothing():
+    with fleet() as hurt:
+        hurt.client.config_set("appendfsync", "always")
+        hurt.stand_in.behave(Behaviour(delay_seconds=0.1))
+        hurt.start_worker(concurrency=20)
+        pending = hurt.send(200)
+        hurt.stand_in.journal.wait_until(lambda counts: counts.completed >= 40, 30)
+
+        hurt.server.kill()
+        hurt.server.restart()
+
+        assert set(hurt.statuses(pending)) <= {"COMPLETED", "STUB"}
+        assert hurt.client.llen("slotgen") == 0
