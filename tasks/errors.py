@@ -2,6 +2,7 @@
 
 Exception
 ├── InvalidMessage            the message is not a job spec; the producer's get() raises it
+├── StoreUnavailable          Redis could not be asked
 └── JobEnded                  a job ends here, with an ErrorCode
     ├── Stubbed               a dial, a limit or the mode said no: STUB
     └── Failed                something broke: FAILED
@@ -59,6 +60,10 @@ class InvalidMessage(Exception):  # noqa: N818 - the producer reads this name, a
 
     # What a producer's AsyncResult.get() shows: `slotgen.InvalidMessage`, wherever our packages live.
     __module__ = "slotgen"
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - says what is the matter
+    """The store behind a port did not answer; what it would have said is unknown."""
 
 
 class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -21,12 +22,16 @@ from gates import kill_switch
 from schemas import OutputType
 from tasks.acceptance import accept
 from tasks.brake import Brake
-from tasks.errors import ErrorCode, Failed, ModelError, Stubbed
+from tasks.errors import ErrorCode, Failed, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
-from tasks.ports import AnswerStore, Budget, ControlSource, Model, ModelAnswer, ModelRequest
+from tasks.ports import AnswerStore, Budget, Claims, ControlSource, Model, ModelAnswer, ModelRequest
 from tasks.prompting import Prompts, build_request, job_key
 from tasks.spec import Job
 from tasks.trail import Trail
+
+T = TypeVar("T")
+_CLAIM_SPARE_SECONDS = 60.0
+_CLAIM_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Generation:
     controls: ControlSource
     model: Model
     answers: AnswerStore
+    claims: Claims
     budget: Budget
     brake: Brake
     config: ExecutorConfig
@@ -57,17 +63,41 @@ class Generation:
         """
         key = job_key(job, self.prompts, self.config)
         stored = await self._stored(key, output)
-        if stored is not None:
+        if stored is None:
+            async with self.slots:
+                return await self._claimed_content(job, output, trail, key)
+        trail.cached = True
+        return stored
+
+    async def _claimed_content(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
+        """Generate while no other worker does; a message delivered twice at once is paid for once."""
+        token = uuid.uuid4().hex
+        try:
+            await self._in_reach(self._claim(key, token))
+            return await self._content_once(job, output, trail, key)
+        except StoreUnavailable:
+            raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
+        finally:
+            await asyncio.shield(self.claims.release(key, token))
+
+    async def _content_once(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
+        value = await self.answers.get(key)
+        if value is not None and not output.violations(value):
             trail.cached = True
-            return stored
-        async with self.slots:
-            answer = await self._answer(
-                job, build_request(job, output, self.prompts, self.config), key, trail
-            )
+            return value
+        request = build_request(job, output, self.prompts, self.config)
+        answer = await self._in_reach(self._attempts(job, request, key, trail))
         value = accept(output, answer)
+        # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
         if not await self.answers.put(key, value):
             self.count_cache("store_failed")
         return value
+
+    async def _claim(self, key: str, token: str) -> None:
+        # Redis being away while an answer waits to be stored must not hand the job to another worker.
+        seconds = self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
+        while not await self.claims.acquire(key, token, seconds):  # noqa: ASYNC110 - its holder is another process
+            await asyncio.sleep(_CLAIM_POLL_SECONDS)
 
     async def _stored(self, key: str, output: OutputType) -> Any | None:
         value = await self.answers.get(key)
@@ -76,10 +106,11 @@ class Generation:
         self.count_cache("hit" if usable else "miss")
         return value if usable else None
 
-    async def _answer(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+    async def _in_reach(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in reach of the brake and of the job's deadline."""
         try:
             async with asyncio.timeout(self.config.job_deadline_seconds):
-                return await self.brake.fly(self._attempts(job, request, key, trail))
+                return await self.brake.fly(work)
         except TimeoutError:
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
 
@@ -117,6 +148,7 @@ class Generation:
             raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
         spent = 0
         try:
+            await self._note_attempt(key)
             await self._confirm_brake_off(job)
             # From here on, unless the server says otherwise, the call may have been charged in full.
             spent = worst
@@ -130,6 +162,15 @@ class Generation:
         finally:
             trail.cost_nano_usd += spent
             await asyncio.shield(self.budget.settle(hold_id, spent))
+
+    async def _note_attempt(self, key: str) -> None:
+        """Write the attempt down before it leaves: one that a worker has died with counts, too."""
+        begun = await self.claims.begin_attempt(key)
+        if begun > self.config.attempts:
+            raise Failed(
+                ErrorCode.OPENAI_CONNECTION_ERROR,
+                f"{begun - 1} attempts were begun, and some have no outcome",
+            )
 
     async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:
         trail.begin_request(request.model)

@@ -80,6 +80,32 @@ class AnswerStore(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """Who works on a job, and how often it was tried; the same for every worker."""
+
+    async def acquire(self, key: str, token: str, seconds: float) -> bool:
+        """Claim the job for `seconds` under `token`; False while another token holds it.
+
+        Raises:
+            StoreUnavailable: nobody can say.
+
+        """
+        ...
+
+    async def release(self, key: str, token: str) -> None:
+        """Give the claim back if `token` still holds it, and forget the job's attempts: it has an outcome."""
+        ...
+
+    async def begin_attempt(self, key: str) -> int:
+        """Note that a request for the job is about to leave; return how many were begun without an outcome.
+
+        Raises:
+            StoreUnavailable: the note could not be written.
+
+        """
+        ...
+
+
 class Budget(Protocol):
     """The spend cap that all workers share. Amounts are integer nano-dollars."""
 

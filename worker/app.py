@@ -21,12 +21,12 @@ TASK_NAME = "slotgen.generate"
 POOL = "threads"
 
 
-def build_app(settings: Settings, gatekeeper: Gatekeeper | None = None) -> Celery:
-    """Return an app that is nobody's default. With a `gatekeeper` it can consume; without, only send."""
+def build_app(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> Celery:
+    """Return an app that is nobody's default; `worker_id` is the name of its signs of life."""
     app = Celery(
         "slotgen", broker=broker_url(settings.redis_url), backend=settings.redis_url, set_as_current=False
     )
-    app.conf.update(_configuration(settings, gatekeeper))
+    app.conf.update(_configuration(settings, gatekeeper, worker_id))
     return app
 
 
@@ -35,7 +35,7 @@ def broker_url(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
-def _configuration(settings: Settings, gatekeeper: Gatekeeper | None) -> dict[str, Any]:
+def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> dict[str, Any]:
     namespace = settings.namespace
     return {
         "task_default_queue": namespace,
@@ -45,6 +45,11 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper | None) -> dict[st
         # The message leaves the queue for good only after the results are stored.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        # A result that cannot be stored waits for Redis to come back, however long; the message stays
+        # unacknowledged meanwhile. Without this Celery would call the finished job a failure.
+        "result_backend_always_retry": True,
+        "result_backend_base_sleep_between_retries_ms": 50,
+        "result_backend_max_sleep_between_retries_ms": 1000,
         # One message ahead for each thread, no hoard.
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
@@ -55,6 +60,7 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper | None) -> dict[st
         "broker_transport": "worker.adapters.celery_transport:Transport",
         "broker_transport_options": {
             "gatekeeper": gatekeeper,
+            "worker_id": worker_id,
             "visibility_timeout": settings.visibility_timeout_seconds,
             # A worker gives a sign of life three times before the others count it as lost.
             "worker_lost_seconds": settings.worker_lost_seconds,

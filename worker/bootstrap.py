@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_brake_watch import RedisBrakeWatch
 from worker.adapters.redis_budget import NoCap, RedisBudget
+from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async, open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_dead_letters import RedisDeadLetters
@@ -93,6 +95,7 @@ def compose(settings: Settings) -> Composition:
     prompts = Prompts.load(config.prompts)
     metrics = Metrics(version=version("slotgen"), executor_version=config.version)
     observe = Observation(metrics, config)
+    worker_id = uuid.uuid4().hex
     loop = ModelLoop()
     controls = _controls(settings, observe)
     health = WorkerHealth(loop, controls)
@@ -114,6 +117,7 @@ def compose(settings: Settings) -> Composition:
         controls=controls,
         model=model,
         answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds),
+        claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),
         budget=_budget(settings, stores, observe),
         brake=brake,
         config=config,
@@ -124,6 +128,7 @@ def compose(settings: Settings) -> Composition:
     app = _app(
         settings,
         observe,
+        worker_id,
         Generate(
             controls=controls,
             generation=generation,
@@ -184,7 +189,7 @@ def _recording(metrics: Metrics, config: ExecutorConfig, observe: Observation) -
     return record_and_count
 
 
-def _app(settings: Settings, observe: Observation, generate: Generate) -> Celery:
+def _app(settings: Settings, observe: Observation, worker_id: str, generate: Generate) -> Celery:
     client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
     dead_letters = RedisDeadLetters(client, settings.namespace)
     QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
@@ -193,6 +198,7 @@ def _app(settings: Settings, observe: Observation, generate: Generate) -> Celery
         app.backend.mark_as_failure(task_id, error)
 
     limits = Limits(max_message_bytes=settings.max_message_bytes)
-    app = build_app(settings, IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected))
+    gatekeeper = IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected)
+    app = build_app(settings, gatekeeper, worker_id)
     register_generate(app, lambda spec, task_id: generate(Spec.of(spec), task_id))
     return app

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gates import Controls
+from tasks.errors import StoreUnavailable
 from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
 
 
@@ -71,6 +72,31 @@ class FakeAnswers:
         if self.writable:
             self.stored[key] = value
         return self.writable
+
+
+@dataclass
+class FakeClaims:
+    """Claims in memory; `attempts` is the ledger."""
+
+    holders: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    available: bool = True
+
+    async def acquire(self, key: str, token: str, seconds: float) -> bool:
+        if not self.available:
+            raise StoreUnavailable
+        return self.holders.setdefault(key, token) == token
+
+    async def release(self, key: str, token: str) -> None:
+        if self.holders.get(key) == token:
+            del self.holders[key]
+            self.attempts.pop(key, None)
+
+    async def begin_attempt(self, key: str) -> int:
+        if not self.available:
+            raise StoreUnavailable
+        self.attempts[key] = self.attempts.get(key, 0) + 1
+        return self.attempts[key]
 
 
 @dataclass

@@ -78,6 +78,12 @@ class Fleet:
     def statuses(self, task_ids: list[str]) -> list[str]:
         return [self.outcome(each)["result"][0]["status"] for each in task_ids]
 
+    def wait_for_codes(self, number: int, timeout: float = 30) -> None:
+        deadline = time.monotonic() + timeout
+        while len(self.codes()) < number:
+            assert time.monotonic() < deadline, self.codes()
+            time.sleep(0.05)  # the lines come from another process
+
     def codes(self) -> list[str | None]:
         return [line["telemetry"]["errorCode"] for line in list(self.lines) if "telemetry" in line]
 

@@ -99,3 +99,36 @@ def test_a_redis_that_is_killed_and_restarted_loses_nothing():
 
         assert set(hurt.statuses(pending)) <= {"COMPLETED", "STUB"}
         assert hurt.client.llen("slotgen") == 0
+        # Answers that had come when Redis was away were kept until it was back: nothing is paid for twice.
+        assert max(hurt.stand_in.journal.billed_requests().values()) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_message_delivered_twice_at_once_is_generated_once():
+    with fleet() as hurt:
+        hurt.stand_in.behave(Behaviour(delay_seconds=1))
+        hurt.start_worker()
+        hurt.start_worker()
+        message = json.dumps(a_message(a_spec(), task_id="twice"))
+        for _ in range(10):
+            hurt.client.lpush("slotgen", message)
+
+        assert hurt.statuses(["twice"]) == ["COMPLETED"]
+        hurt.wait_for_codes(10)
+        assert hurt.codes() == [None] * 10
+        assert hurt.stand_in.journal.counts().begun == 1
+        assert hurt.client.keys("slotgen:claim:*") == []
+        assert hurt.client.hlen("slotgen:ledger") == 0
+
+
+@pytest.mark.timeout(120)
+def test_a_call_that_a_worker_died_with_stays_visible_in_the_ledger():
+    with fleet() as hurt:
+        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        worker = hurt.start_worker()
+        hurt.send(5)
+        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 5, 20)
+
+        kill(worker)
+
+        assert sorted(hurt.client.hvals("slotgen:ledger")) == [b"1"] * 5

@@ -303,3 +303,71 @@ class TestAcceptance:
         assert case.outcomes == [("FAILED", code, "openai")]
         assert len(case.model.requests) == 1
         assert case.budget.spent == 35_000
+
+
+class TestClaims:
+    def test_a_job_that_another_worker_has_is_waited_for_and_served_from_its_answer(self):
+        case = UseCase()
+        first = UseCase()
+        (done,) = first.run(a_spec())
+        (key,) = first.answers.stored
+        case.claims.holders[key] = "another"
+
+        async def answered_elsewhere(key_asked, token, seconds):
+            case.answers.stored[key] = first.answers.stored[key]
+            case.claims.holders.pop(key, None)
+            return await type(case.claims).acquire(case.claims, key_asked, token, seconds)
+
+        case.claims.acquire = answered_elsewhere
+
+        (result,) = case.run(a_spec())
+
+        assert result["output"] == done["output"]
+        assert case.model.requests == []
+        assert case.records[0][4].cached
+
+    def test_a_claim_that_never_comes_free_ends_with_the_deadline(self):
+        case = UseCase(changes={"job_deadline_seconds": 0.2})
+        case.claims.acquire = never_free
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_TIMEOUT", "stub")]
+
+    def test_nothing_is_sent_when_nobody_can_say_who_has_the_job(self):
+        case = UseCase()
+        case.claims.available = False
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("STUB", "KILL_UNVERIFIED", "stub")]
+        assert case.model.requests == []
+
+    def test_attempts_that_a_lost_worker_began_count(self):
+        probe = UseCase(model=FakeModel([answer(refused=True, text=None)]))
+        noted = []
+        probe.claims.begin_attempt = lambda key: note(noted, key)
+        probe.run(a_spec())
+        case = UseCase()
+        case.claims.attempts[noted[0]] = 3
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_CONNECTION_ERROR", "stub")]
+        assert case.model.requests == []
+
+    def test_an_outcome_gives_the_claim_back_and_clears_the_ledger(self):
+        case = UseCase(model=FakeModel([retryable(), answer()]))
+
+        case.run(a_spec())
+
+        assert (case.claims.holders, case.claims.attempts) == ({}, {})
+
+
+async def never_free(key, token, seconds):
+    return False
+
+
+async def note(noted, key):
+    noted.append(key)
+    return 1

@@ -15,7 +15,7 @@ from tasks.generation import Generation
 from tasks.prompting import Prompts
 from tasks.spec import Spec
 from tests.builders import controls
-from tests.fakes.ports import FakeAnswers, FakeBudget, FakeControls, FakeModel
+from tests.fakes.ports import FakeAnswers, FakeBudget, FakeClaims, FakeControls, FakeModel
 
 QUICK = {"backoff_initial_seconds": 0.001, "backoff_max_seconds": 0.002}
 
@@ -27,6 +27,7 @@ class UseCase:
     controls: FakeControls = field(default_factory=lambda: FakeControls(controls()))
     model: FakeModel = field(default_factory=FakeModel)
     answers: FakeAnswers = field(default_factory=FakeAnswers)
+    claims: FakeClaims = field(default_factory=FakeClaims)
     budget: FakeBudget = field(default_factory=FakeBudget)
     has_api_key: bool = True
     changes: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class UseCase:
             controls=self.controls,
             model=self.model,
             answers=self.answers,
+            claims=self.claims,
             budget=self.budget,
             brake=self.brake,
             config=config,

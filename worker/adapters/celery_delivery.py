@@ -61,12 +61,15 @@ class ConsumerQoS(kombu_redis.QoS):
                 self._bring_back_the_dead(self._queue, now, client)
 
     def _sign_of_life(self, queue: str, client: Any) -> int:
+        options = self.channel.connection.client.transport_options
         now = int(client.time()[0])
         client.zadd(_consumers_key(queue), {self.channel.consumer_id: now})
+        client.zadd(workers_key(queue), {options["worker_id"]: now})
         return now
 
     def _bring_back_the_dead(self, queue: str, now: int, client: Any) -> None:
         silent_since = now - self._option("worker_lost_seconds")
+        client.zremrangebyscore(workers_key(queue), "-inf", f"({silent_since}")
         for consumer_id in client.zrangebyscore(_consumers_key(queue), "-inf", f"({silent_since}"):
             self._bring_back(queue, consumer_id.decode(), client)
 
@@ -111,6 +114,11 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _option(self, name: str) -> int:
         return int(self.channel.connection.client.transport_options[name])
+
+
+def workers_key(queue: str) -> str:
+    """Return the sorted set of each worker process's last sign of life; it outlives its connections."""
+    return f"{queue}:workers"
 
 
 def _after_a_death(message: dict[str, Any]) -> tuple[bytes, str, int]:

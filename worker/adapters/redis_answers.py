@@ -6,6 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
 from worker.adapters.redis_clients import RedisError
 
 if TYPE_CHECKING:
@@ -29,12 +33,24 @@ class RedisAnswers:
             return None
 
     async def put(self, key: str, value: Any) -> bool:
-        """Keep `value` for the time to live; return whether Redis has it."""
+        """Keep `value` for the time to live; wait for a Redis that is away, for the answer is paid for.
+
+        Returns False when Redis refuses it (full, read-only).
+        """
+        patiently = AsyncRetrying(
+            retry=retry_if_exception_type((RedisConnectionError, RedisTimeoutError, OSError)),
+            wait=wait_exponential_jitter(multiplier=0.05, max=1.0),
+            reraise=True,
+        )
         try:
-            await self.client.set(self._key(key), json.dumps(value), ex=self.ttl_seconds)
-        except (RedisError, OSError):
+            await patiently(self._set, key, json.dumps(value))
+        except RedisError:
             return False
         return True
+
+    async def _set(self, key: str, text: str) -> None:
+        # A coroutine function, for tenacity awaits nothing else.
+        await self.client.set(self._key(key), text, ex=self.ttl_seconds)
 
     def _key(self, key: str) -> str:
         return f"{self.namespace}:answer:{key}"

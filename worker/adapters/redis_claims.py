@@ -1,0 +1,78 @@
+"""Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.errors import StoreUnavailable
+from worker.adapters.celery_delivery import workers_key
+from worker.adapters.redis_clients import RedisError
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+# A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
+# clock): a killed worker must not keep its jobs from those who take them over.
+_ACQUIRE = """
+local holder = redis.call('GET', KEYS[1])
+if holder then
+  local seen = redis.call('ZSCORE', KEYS[2], string.match(holder, '^[^:]+'))
+  if seen and tonumber(redis.call('TIME')[1]) - tonumber(seen) <= tonumber(ARGV[3]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+# The claim and the job's attempts end together, and only for the worker that still holds the claim.
+_RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HDEL', KEYS[2], ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisClaims:
+    """Claims are keys `<namespace>:claim:<job>`; the ledger is the hash `<namespace>:ledger`.
+
+    `worker_id` is the one under which this process gives its signs of life to `<namespace>:workers`.
+    """
+
+    client: redis.asyncio.Redis
+    namespace: str
+    worker_id: str
+    worker_lost_seconds: int
+
+    async def acquire(self, key: str, token: str, seconds: float) -> bool:
+        """Claim the job for `seconds`; False while a living worker holds it. Raises StoreUnavailable."""
+        keys = [self._claim(key), workers_key(self.namespace)]
+        arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
+        try:
+            return bool(await self.client.eval(_ACQUIRE, 2, *keys, *arguments))
+        except (RedisError, OSError):
+            raise StoreUnavailable from None
+
+    async def release(self, key: str, token: str) -> None:
+        """Give the claim back. When Redis cannot be asked, the claim runs out by itself."""
+        try:
+            await self.client.eval(_RELEASE, 2, self._claim(key), self._ledger, self._held_by(token), key)
+        except (RedisError, OSError):
+            return
+
+    async def begin_attempt(self, key: str) -> int:
+        """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
+        try:
+            return await self.client.hincrby(self._ledger, key, 1)
+        except (RedisError, OSError):
+            raise StoreUnavailable from None
+
+    def _held_by(self, token: str) -> str:
+        return f"{self.worker_id}:{token}"
+
+    def _claim(self, key: str) -> str:
+        return f"{self.namespace}:claim:{key}"
+
+    @property
+    def _ledger(self) -> str:
+        return f"{self.namespace}:ledger"
