@@ -1,0 +1,166 @@
+"""One suite for the fakes and the Redis adapters that they stand for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tasks.errors import StoreUnavailable
+from tests.fakes.ports import FakeAnswers, FakeClaims
+from worker.adapters.celery_delivery import workers_key
+from worker.adapters.redis_answers import RedisAnswers
+from worker.adapters.redis_claims import RedisClaims
+from worker.adapters.redis_clients import open_async
+from worker.dev.embedded_redis import EmbeddedRedis
+
+WORKER = "worker-1"
+
+
+@pytest.fixture(scope="session")
+def server():
+    with EmbeddedRedis() as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def redis_client(server, namespace):
+    async with open_async(server.url, timeout_seconds=5, max_connections=10) as client:
+        # The worker of these tests lives.
+        now, _ = await client.time()
+        await client.zadd(workers_key(namespace), {WORKER: now})
+        yield client
+
+
+def run(kind, request, scenario):
+    """Run `scenario(claims, answers)` on the fakes or on a real Redis."""
+    if kind == "fake":
+        return asyncio.run(scenario(FakeClaims(), FakeAnswers()))
+    namespace = f"ns-{request.node.name}"
+
+    async def on_redis():
+        async with redis_client(request.getfixturevalue("server"), namespace) as client:
+            claims = RedisClaims(client, namespace, WORKER, 15)
+            return await scenario(claims, RedisAnswers(client, namespace, 60))
+
+    return asyncio.run(on_redis())
+
+
+both = pytest.mark.parametrize("kind", ["fake", "redis"])
+
+
+@both
+def test_only_one_token_holds_a_claim(kind, request):
+    async def scenario(claims, _):
+        taken = [await claims.acquire("job", token, 10) for token in ("a", "b", "c")]
+        other = await claims.acquire("another job", "b", 10)
+        return taken, other
+
+    assert run(kind, request, scenario) == ([True, False, False], True)
+
+
+@both
+def test_a_released_claim_is_free_and_only_its_holder_releases_it(kind, request):
+    async def scenario(claims, _):
+        await claims.acquire("job", "a", 10)
+        await claims.release("job", "b")
+        still_held = not await claims.acquire("job", "b", 10)
+        await claims.release("job", "a")
+        return still_held, await claims.acquire("job", "b", 10)
+
+    assert run(kind, request, scenario) == (True, True)
+
+
+@both
+def test_attempts_add_up_until_the_job_has_an_outcome(kind, request):
+    async def scenario(claims, _):
+        await claims.acquire("job", "a", 10)
+        counted = [await claims.begin_attempt("job") for _ in range(3)]
+        await claims.release("job", "b")
+        kept = await claims.begin_attempt("job")
+        await claims.release("job", "a")
+        return counted, kept, await claims.begin_attempt("job")
+
+    assert run(kind, request, scenario) == ([1, 2, 3], 4, 1)
+
+
+@both
+def test_an_answer_comes_back_as_it_was(kind, request):
+    value = {"paragraphs": ["é < ü", "two"], "n": [1, 2.5, None, True]}
+
+    async def scenario(_, answers):
+        absent = await answers.get("key")
+        stored = await answers.put("key", value)
+        return absent, stored, await answers.get("key")
+
+    assert run(kind, request, scenario) == (None, True, value)
+
+
+def test_a_claim_whose_holder_gives_no_sign_of_life_is_free(server):
+    async def scenario():
+        async with redis_client(server, "silent") as client:
+            dead = RedisClaims(client, "silent", "dead-worker", 15)
+            living = RedisClaims(client, "silent", WORKER, 15)
+            now, _ = await client.time()
+            await client.zadd(workers_key("silent"), {"dead-worker": now - 16})
+            held = await dead.acquire("job", "a", 600)
+            return held, await living.acquire("job", "b", 600), await dead.acquire("job", "a", 600)
+
+    assert asyncio.run(scenario()) == (True, True, False)
+
+
+def test_a_claim_runs_out(server):
+    async def scenario():
+        async with redis_client(server, "brief") as client:
+            claims = RedisClaims(client, "brief", WORKER, 15)
+            await claims.acquire("job", "a", 0.05)
+            await asyncio.sleep(0.1)  # Redis's own clock: there is nothing to await
+            return await claims.acquire("job", "b", 10)
+
+    assert asyncio.run(scenario())
+
+
+def test_a_redis_that_is_away_is_unknown_not_free():
+    async def scenario(call):
+        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
+            await call(RedisClaims(client, "ns", WORKER, 15))
+
+    for call in (lambda claims: claims.acquire("job", "a", 1), lambda claims: claims.begin_attempt("job")):
+        with pytest.raises(StoreUnavailable):
+            asyncio.run(scenario(call))
+
+
+def test_an_answer_waits_for_a_redis_that_is_away():
+    async def scenario(server):
+        async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
+            answers = RedisAnswers(client, "ns", 60)
+            server.kill()
+            storing = asyncio.create_task(answers.put("key", "paid for"))
+            await asyncio.sleep(0.3)  # long enough for several refused connections
+            assert not storing.done()
+            await asyncio.to_thread(server.restart)
+            return await storing, await answers.get("key")
+
+    with EmbeddedRedis(persistent=True) as server:
+        assert asyncio.run(scenario(server)) == (True, "paid for")
+
+
+def test_an_answer_that_a_full_redis_refuses_is_said_to_be_lost():
+    async def scenario(server):
+        async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
+            await client.config_set("maxmemory", "1")
+            return await RedisAnswers(client, "ns", 60).put("key", "paid for")
+
+    with EmbeddedRedis() as server:
+        assert asyncio.run(scenario(server)) is False
+
+
+@pytest.mark.parametrize("text", [b"{", b"\xff"])
+def test_a_spoilt_answer_is_a_miss(server, text):
+    async def scenario():
+        async with redis_client(server, "spoilt") as client:
+            await client.set("spoilt:answer:key", text)
+            return await RedisAnswers(client, "spoilt", 60).get("key")
+
+    assert asyncio.run(scenario()) is None
