@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from tasks.acceptance import accept
 from tasks.brake import Brake
 from tasks.errors import ErrorCode, Failed, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
-from tasks.ports import AnswerStore, Budget, Claims, ControlSource, Model, ModelAnswer, ModelRequest
+from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest
 from tasks.prompting import Prompts, build_request, job_key
+from tasks.shared_read import SharedRead
 from tasks.spec import Job
 from tasks.trail import Trail
 
@@ -38,11 +38,12 @@ _CLAIM_POLL_SECONDS = 0.1
 class Generation:
     """Generates content for admitted jobs; runs on one event loop.
 
-    `count_cache(result)` gets "hit", "miss" or "store_failed". `slots` bounds the calls in
-    flight of this process; a job's deadline begins once it has a slot.
+    `last_look` reads the dials right before a request. `count_cache(result)` gets "hit", "miss" or
+    "store_failed". `slots` bounds the calls in flight of this process; a job's deadline begins once it has
+    a slot.
     """
 
-    controls: ControlSource
+    last_look: SharedRead
     model: Model
     answers: AnswerStore
     claims: Claims
@@ -183,8 +184,8 @@ class Generation:
 
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""
-        asked_mono = time.monotonic()
-        decision = kill_switch.check(job.subject, await asyncio.to_thread(self.controls.read))
+        controls, asked_mono = await self.last_look.read()
+        decision = kill_switch.check(job.subject, controls)
         if decision.reason is None:
             self.brake.clear_for_request(asked_mono)
             return

@@ -16,6 +16,7 @@ from tasks.generation import Generation
 from tasks.intake import Limits
 from tasks.prompting import Prompts
 from tasks.recording import OutcomeRecording
+from tasks.shared_read import SharedRead
 from tasks.spec import Spec
 from telemetry import Exporter, Metrics, Recorder, serve
 from worker.adapters.model_loop import ModelLoop
@@ -108,13 +109,13 @@ def compose(settings: Settings) -> Composition:
     )
     # Nothing before this line has a thread of its own to clean up.
     loop.start()
-    brake = Brake(settings.brake_grace_seconds, observe.halted)
     stores = open_async(
         settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_SPARE_CONNECTIONS
     )
     model = loop.run(_open_model(settings, observe))
+    brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
     generation = Generation(
-        controls=controls,
+        last_look=SharedRead(controls),
         model=model,
         answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds),
         claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),

@@ -141,3 +141,20 @@ def test_a_deadline_of_the_caller_is_not_mistaken_for_the_brake():
         assert halts == []
 
     asyncio.run(scenario())
+
+
+def test_cancels_the_calls_even_when_their_connections_cannot_be_cut():
+    async def scenario() -> None:
+        def broken() -> None:
+            raise OSError("no such connection")
+
+        brake = Brake(5.0, lambda *_: None, broken)
+        brake.release(time.monotonic())
+        call = asyncio.create_task(brake.fly(forever()))
+        await asyncio.sleep(0)
+        with pytest.raises(OSError, match="no such connection"):
+            brake.engage(ErrorCode.KILL_SWITCH)
+        with pytest.raises(Stubbed):
+            await call
+
+    asyncio.run(scenario())

@@ -13,6 +13,7 @@ from tasks.brake import Brake
 from tasks.generate import Generate
 from tasks.generation import Generation
 from tasks.prompting import Prompts
+from tasks.shared_read import SharedRead
 from tasks.spec import Spec
 from tests.builders import controls
 from tests.fakes.ports import FakeAnswers, FakeBudget, FakeClaims, FakeControls, FakeModel
@@ -44,7 +45,7 @@ class UseCase:
     def run(self, spec: dict[str, Any]) -> list[dict[str, Any]]:
         config = dataclasses.replace(executor_config.load(None), **(QUICK | self.changes))
         generation = Generation(
-            controls=self.controls,
+            last_look=SharedRead(self.controls),
             model=self.model,
             answers=self.answers,
             claims=self.claims,

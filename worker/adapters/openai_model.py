@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import openai
 
 from tasks.errors import ErrorCode, ModelError
@@ -18,7 +19,7 @@ from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
 from worker.adapters.openai_errors import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     import httpx2
 
@@ -32,7 +33,10 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
     transport: httpx2.AsyncClient = openai.DefaultAioHttpClient(
         limits=_limits(max_connections), timeout=None, follow_redirects=False
     )
-    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
+    client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
+    # The SDK imports this part at its first use, which takes 0.2 s: better now than with a call in flight.
+    _ = client.responses.with_raw_response
+    return client
 
 
 def _limits(max_connections: int) -> httpx2.Limits:
@@ -52,6 +56,7 @@ class OpenAIModel:
     client: openai.AsyncOpenAI
     count_request: Callable[[str, ModelRequest, ModelAnswer | None, float], None]
     in_flight: Callable[[int], None]
+    _farewells: set[asyncio.Future[None]] = field(default_factory=set)
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
         """Send `request` once. Raises ModelError for every way in which no answer came."""
@@ -71,6 +76,25 @@ class OpenAIModel:
             self.in_flight(-1)
             self.count_request(outcome, request, answer, loop.time() - began_mono)
 
+    def cut_connections(self) -> None:
+        """Close every connection of the client at once; the next request opens new ones.
+
+        For a halt: what is in flight must be cancelled beside it, or it sees a broken connection.
+        """
+        # The SDK's transport keeps its aiohttp session to itself; a test holds on to the two names.
+        transport: Any = self.client._client._transport  # noqa: SLF001 - see above
+        session = getattr(transport, "client", None)
+        if not isinstance(session, aiohttp.ClientSession) or session.connector is None:
+            return
+        connector, transport.client = session.connector, None
+        session.detach()
+        # The base class closes the sockets within this call; the TCP connector's own close() would only get
+        # its turn after every cancelled call has unwound.
+        closed = aiohttp.BaseConnector.close(connector, abort_ssl=True)
+        farewell = asyncio.ensure_future(_farewell(connector, closed))
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
+
     async def _respond(self, request: ModelRequest) -> ModelAnswer:
         try:
             # The SDK's own timeout is per read, so a slow drip outlives it: this one is for the whole call.
@@ -85,6 +109,11 @@ class OpenAIModel:
                 raise
             raise translated from None
         return read_answer(body, response.headers.get("x-request-id"))
+
+
+async def _farewell(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:
+    await closed
+    await connector.close()
 
 
 async def _read(response: Any) -> bytes:

@@ -163,6 +163,29 @@ def test_cancelling_closes_the_connection():
     assert counted[0][0] == "cancelled"
 
 
+def test_cutting_closes_every_connection_and_the_next_request_opens_a_new_one():
+    async def call(stand_in):
+        client = open_client("key", stand_in.base_url, 10)
+        model = OpenAIModel(client, lambda *_: None, lambda _: None)
+        requests = [asyncio.create_task(model.respond(a_request(60))) for _ in range(5)]
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 5)
+        model.cut_connections()
+        for each in requests:
+            each.cancel()
+        ended = await asyncio.gather(*requests, return_exceptions=True)
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.open_connections == 0)
+        stand_in.behave(Behaviour())
+        answer = await model.respond(a_request())
+        await client.close()
+        return ended, answer
+
+    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
+        ended, answer = asyncio.run(call(stand_in))
+
+    assert {type(each) for each in ended} == {asyncio.CancelledError}
+    assert answer.text
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b"{}", b"<html>", b'{"object": "response", "status": "completed", "output": "x"}'],
