@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from telemetry import configure, emit
+from telemetry import configure, emit, whereabouts
+from worker.adapters.redis_clients import RedisError, open_sync
+from worker.adapters.redis_safety import hazards
 from worker.app import POOL
 from worker.bootstrap import compose
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 _log = logging.getLogger("slotgen.worker")
+_HAZARD_SECONDS = 2.0
 _PACKAGES = ("gates", "schemas", "tasks", "telemetry", "worker")
 
 
@@ -78,6 +81,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
 
     def announce(**_: Any) -> None:
         composition.health.consuming = True
+        _warn_of_hazards(settings)
         emit(
             _log,
             logging.INFO,
@@ -105,6 +109,20 @@ def _consume(settings: Settings, composition: Composition) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _warn_of_hazards(settings: Settings) -> None:
+    """Log what about the Redis would lose the brake or the queue; it is the operator's choice."""
+    try:
+        with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
+            found = hazards(client)
+    except (RedisError, OSError) as error:
+        emit(_log, logging.WARNING, "redis_not_examined", **whereabouts(error))
+        return
+    for each in found:
+        emit(
+            _log, logging.WARNING, "redis_unsafe", setting=each.setting, value=each.value, remedy=each.remedy
+        )
 
 
 def _leave_logging_alone(**_: Any) -> None:

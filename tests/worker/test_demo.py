@@ -119,3 +119,14 @@ def test_ctrl_c_in_the_middle_of_the_demonstration_cleans_up(tmp_path):
     assert "Traceback" not in err
     assert left_behind(tmp_path) == []
     assert wait_until_gone(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["demo", "dev"])
+def test_real_without_a_key_is_refused_before_anything_starts(tmp_path, command):
+    process = start(tmp_path, command, "--real")
+    _, err = process.communicate(timeout=40)
+
+    assert process.returncode == 1
+    assert "OPENAI_API_KEY is not set" in err
+    assert len(err.strip().splitlines()) == 1
+    assert left_behind(tmp_path) == []

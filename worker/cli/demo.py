@@ -34,13 +34,16 @@ def demo(
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
 
     from worker.dev.demonstration import DemonstrationStuck  # noqa: PLC0415
-    from worker.dev.stack import WorkerDied  # noqa: PLC0415
+    from worker.dev.redis_binary import EmbeddedRedisError  # noqa: PLC0415
+    from worker.dev.stack import NoKey, WorkerDied  # noqa: PLC0415
 
     console = Console()
     try:
         demonstration = _play(console, real=real, quiet=as_json)
     except (DemonstrationStuck, WorkerDied) as error:
         raise Refusal(f"the demonstration could not go on: {error}") from None
+    except (NoKey, EmbeddedRedisError) as error:
+        raise Refusal(str(error)) from None
     except KeyboardInterrupt:
         raise Refusal("stopped, and cleaned up") from None
     if as_json:

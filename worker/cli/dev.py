@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.refusal import print_json
+from worker.cli.refusal import Refusal, print_json
 
 if TYPE_CHECKING:
     from worker.dev.stack import Stack
@@ -26,16 +26,20 @@ def dev(
 
     A key in the environment is never used unless --real is given.
     """
-    from worker.dev.stack import stack  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.dev.redis_binary import EmbeddedRedisError  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.dev.stack import NoKey, WorkerDied, stack  # noqa: PLC0415
 
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with stack(real=real, concurrency=concurrency) as running:
-        running.shut()
-        _show(running, as_json=as_json)
-        while not stopped.wait(0.2):
-            running.check()
+    try:
+        with stack(real=real, concurrency=concurrency) as running:
+            running.shut()
+            _show(running, as_json=as_json)
+            while not stopped.wait(0.2):
+                running.check()
+    except (NoKey, EmbeddedRedisError, WorkerDied) as error:
+        raise Refusal(str(error)) from None
     typer.echo("stopped, and cleaned up")
 
 

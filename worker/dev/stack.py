@@ -32,6 +32,10 @@ _STOP_SECONDS = 20.0
 _NOT_INHERITED = ("OPENAI_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
 
 
+class NoKey(RuntimeError):  # noqa: N818 - reads as what it is
+    """The real OpenAI was asked for, and there is no key for it."""
+
+
 class WorkerDied(RuntimeError):  # noqa: N818 - reads as what it is
     """The worker process ended by itself; the text has its last line."""
 
@@ -185,7 +189,15 @@ def stack(
     """Start everything, yield it, and end everything; nothing is left behind.
 
     `openai_url` takes the place of our own stand-in; `settings` are added to the worker's environment.
+
+    Raises:
+        NoKey: `real`, without a key in the environment.
+        EmbeddedRedisError: there is no Redis server to start.
+        WorkerDied: the worker did not start; the text has its last line.
+
     """
+    if real and not os.environ.get("OPENAI_API_KEY", "").strip():
+        raise NoKey("--real calls OpenAI, and OPENAI_API_KEY is not set; set it, or leave --real out")
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
         server = ending.enter_context(EmbeddedRedis())

@@ -1,0 +1,41 @@
+"""Says what about a Redis would lose the brake or the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import redis
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """One setting of the server that endangers the fleet, its value, and what to do."""
+
+    setting: str
+    value: str
+    remedy: str
+
+
+def hazards(client: redis.Redis) -> list[Hazard]:
+    """Return the server's hazards, none for a safe one. INFO is enough: CONFIG may be forbidden.
+
+    Raises:
+        RedisError: the server did not answer.
+
+    """
+    info: dict[str, Any] = client.info("everything")
+    policy, role = str(info.get("maxmemory_policy")), str(info.get("role"))
+    found = []
+    if policy != "noeviction":
+        remedy = "set noeviction: any other policy may evict the dials and the queue"
+        found.append(Hazard("maxmemory-policy", policy, remedy))
+    if not info.get("aof_enabled"):
+        found.append(
+            Hazard("appendonly", "no", "set yes: a crash would lose the jobs since the last snapshot")
+        )
+    if role != "master":
+        remedy = "name the primary: a replica lags, and refuses what workers write"
+        found.append(Hazard("role", role, remedy))
+    return found
