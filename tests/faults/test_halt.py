@@ -20,7 +20,7 @@ GRACE_SECONDS = 2
         (("DEL", "slotgen:kill"), "KILL_UNVERIFIED"),
         (("FLUSHALL",), "KILL_UNVERIFIED"),
         (("PEXPIRE", "slotgen:kill", "1"), "KILL_UNVERIFIED"),
-        (("SET", "slotgen:kill", "flase"), "KILL_SWITCH"),
+        (("SET", "slotgen:kill", "nope"), "KILL_SWITCH"),
     ],
 )
 def test_raw_commands_close_every_connection(command, code):

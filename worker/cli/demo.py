@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,7 +54,15 @@ def demo(
     console.print(_summary(demonstration))
     if not real:
         console.print(_STOOD_IN)
-    console.print(_NEXT)
+    console.print(_NEXT.format(slotgen=_own_name()))
+
+
+def _own_name() -> str:
+    """Return how this command was called, so that what is shown can be typed."""
+    called = Path(sys.argv[0])
+    if called.name != "slotgen" or not called.is_absolute():
+        return str(called) if called.name == "slotgen" else "slotgen"
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def _play(console: Console, *, real: bool, quiet: bool) -> Demonstration:
@@ -199,6 +209,6 @@ def _document(act: Act) -> dict[str, Any]:
 _STOOD_IN = "No OpenAI was asked and no money was spent: a stand-in on this machine wrote the content."
 _NEXT = """
 Try next
-  make dev                  leave it all running, and play with the dials
-  slotgen validate FILE     check a job spec or an allowlist
-  README.md                 the dials, every reason for a STUB, running it for real"""
+  make dev           leave it all running, and play with the dials
+  README.md          the dials, every reason for a STUB, running it for real
+  {slotgen} --help"""
