@@ -6,7 +6,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 CODE := gates tasks telemetry schemas worker
 
-.PHONY: help demo dev test check format bench lock clean
+.PHONY: help demo dev test check format faults bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -49,6 +49,9 @@ check: $(DEV) ## Linters, types, import contracts, coverage, the wheel: what CI 
 format: $(DEV) ## Put the code into the house's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+faults: $(DEV) ## Run the fault suite at full length
+	SLOTGEN_FUZZ_MESSAGES=20000 $(BIN)/pytest tests/faults --timeout 600 -v
 
 bench: $(DEV) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks

@@ -72,6 +72,10 @@ def _envelope(raw: bytes) -> dict[str, Any]:
     found = violations("message.v2", message)
     if found:
         raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, describe(found), _task_id(message))
+    if message["headers"].get("eta") is not None:
+        # Celery would hold it in one worker's memory until then, beyond every limit of prefetching.
+        problem = "headers.eta: delayed delivery is not offered; send the job when it is due"
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _task_id(message))
     return dict(message)
 
 

@@ -47,6 +47,7 @@ def test_rejects_what_is_no_task_message(raw):
         (("headers", "task"), "os.system"),
         (("headers", "timelimit"), "soon"),
         (("headers", "eta"), 5),
+        (("headers", "eta"), "2030-01-01T00:00:00+00:00"),
         (("headers", "retries"), "x"),
         (("properties", "delivery_tag"), None),
         (("properties", "delivery_info"), None),
