@@ -27,6 +27,7 @@ class Brake:
     cut_connections: Callable[[], None] = lambda: None
     _reason: ErrorCode | None = ErrorCode.KILL_UNVERIFIED
     _engaged_mono: float = float("-inf")
+    _confirmed_mono: float = float("-inf")
     _expiry: asyncio.TimerHandle | None = None
     _flights: set[asyncio.Task[Any]] = field(default_factory=set)
     _halting: dict[asyncio.Task[Any], ErrorCode] = field(default_factory=dict)
@@ -41,10 +42,11 @@ class Brake:
     def release(self, asked_mono: float) -> None:
         """Let calls take off: a read of the dial that was asked for at `asked_mono` found it off.
 
-        A read that began before the brake was last seen on proves nothing, and changes nothing.
+        A read that began before the brake was last seen on, or before a newer confirmation, changes nothing.
         """
-        if asked_mono <= self._engaged_mono:
+        if asked_mono <= max(self._engaged_mono, self._confirmed_mono):
             return
+        self._confirmed_mono = asked_mono
         self._forget_confirmation()
         self._reason = None
         # asyncio's loop.time() is time.monotonic(), so the two can be compared.

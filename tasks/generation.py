@@ -144,11 +144,10 @@ class Generation:
 
     async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
         worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
-        hold_id = f"{key}:{id(trail):x}:{trail.attempts + 1}"
-        if not await self.budget.reserve(hold_id, worst):
-            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
+        hold_id = f"{key}:{uuid.uuid4().hex}"
         spent = 0
         try:
+            await self._reserve(hold_id, worst)
             await self._note_attempt(key)
             await self._confirm_brake_off(job)
             # From here on, unless the server says otherwise, the call may have been charged in full.
@@ -163,6 +162,17 @@ class Generation:
         finally:
             trail.cost_nano_usd += spent
             await asyncio.shield(self.budget.settle(hold_id, spent))
+
+    async def _reserve(self, hold_id: str, amount_nano_usd: int) -> None:
+        # Shielded: cancelled half-way it would leave a hold that nobody knows of, and so nobody settles.
+        reserving = asyncio.ensure_future(self.budget.reserve(hold_id, amount_nano_usd))
+        try:
+            granted = await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            await asyncio.wait({reserving})
+            raise
+        if not granted:
+            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
 
     async def _note_attempt(self, key: str) -> None:
         """Write the attempt down before it leaves: one that a worker has died with counts, too."""

@@ -110,7 +110,12 @@ class Budget(Protocol):
     """The spend cap that all workers share. Amounts are integer nano-dollars."""
 
     async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
-        """Hold `amount_nano_usd`; return False when the cap does not cover it or it cannot be asked."""
+        """Hold `amount_nano_usd`; return False when the cap does not cover it.
+
+        Raises:
+            StoreUnavailable: nobody can say, which is a no, too.
+
+        """
         ...
 
     async def settle(self, hold_id: str, spent_nano_usd: int) -> None:

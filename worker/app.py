@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from celery.exceptions import Reject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +25,14 @@ POOL = "threads"
 
 def build_app(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> Celery:
     """Return an app that is nobody's default; `worker_id` is the name of its signs of life."""
-    app = Celery(
-        "slotgen", broker=broker_url(settings.redis_url), backend=settings.redis_url, set_as_current=False
-    )
+    url = celery_url(settings.redis_url)
+    app = Celery("slotgen", broker=url, backend=url, set_as_current=False)
     app.conf.update(_configuration(settings, gatekeeper, worker_id))
     return app
 
 
-def broker_url(redis_url: str) -> str:
-    """Return the URL in kombu's words, which call a Unix socket `redis+socket`."""
+def celery_url(redis_url: str) -> str:
+    """Return the URL in the words of Celery and kombu, which call a Unix socket `redis+socket`."""
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
@@ -91,4 +92,8 @@ def register_generate(app: Celery, answer: Callable[[dict[str, Any], str], list[
     # Typing is off: the gatekeeper has counted the arguments, before the message was delivered.
     @app.task(name=TASK_NAME, bind=True, shared=False, typing=False)
     def generate(task: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
-        return answer(spec, task.request.id)
+        try:
+            return answer(spec, task.request.id)
+        except CancelledError:
+            # A cold shutdown cancels what is in flight: the message goes back, and no result is stored.
+            raise Reject("the worker is shutting down", requeue=True) from None

@@ -28,6 +28,7 @@ from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async, open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_dead_letters import RedisDeadLetters
+from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.app import build_app, register_generate
 from worker.gatekeeping import IntakeGatekeeper
 from worker.health import WorkerHealth
@@ -58,12 +59,14 @@ class Composition:
     exporter: Exporter
     _loop: ModelLoop
     _watch: RedisBrakeWatch
+    _signs: SignsOfLife
     _model: OpenAIModel
     _stores: redis.asyncio.Redis
 
     def stop(self) -> None:
         """End every thread and connection of this process, in the reverse order of their use."""
         self._watch.stop()
+        self._signs.stop()
         self._loop.run(self._model.client.close())
         self._loop.run(self._stores.aclose())
         self._loop.stop()
@@ -107,7 +110,6 @@ def compose(settings: Settings) -> Composition:
         healthy=health.alive,
         ready=health.ready,
     )
-    # Nothing before this line has a thread of its own to clean up.
     loop.start()
     stores = open_async(
         settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_SPARE_CONNECTIONS
@@ -148,7 +150,15 @@ def compose(settings: Settings) -> Composition:
         _LoopSwitch(loop.loop, brake),
     )
     watch.start()
-    return Composition(app, health, exporter, loop, watch, model, stores)
+    health.watches = lambda: watch.alive
+    signs = SignsOfLife(
+        open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS),
+        settings.namespace,
+        worker_id,
+        settings.worker_lost_seconds,
+    )
+    signs.start()
+    return Composition(app, health, exporter, loop, watch, signs, model, stores)
 
 
 def _controls(settings: Settings, observe: Observation) -> ControlSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,16 @@ _LOOP_SECONDS = 5.0
 
 @dataclass(slots=True)
 class WorkerHealth:
-    """`consuming` is set by the worker's lifecycle."""
+    """`consuming` is set by the worker's lifecycle; `watches` says whether the brake is being watched."""
 
     loop: ModelLoop
     controls: ControlSource
     consuming: bool = False
+    watches: Callable[[], bool] = lambda: True
 
     def alive(self) -> Health:
-        """Whether a restart could help: only a dead event loop asks for one. Redis is not looked at."""
-        return Health({"model_loop": self._loop_answers()})
+        """Whether a restart could help: a dead loop or watcher asks for one. Redis is not looked at."""
+        return Health({"model_loop": self._loop_answers(), "brake_watch": self.watches()})
 
     def ready(self) -> Health:
         """Whether this worker consumes, and can read its dials."""

@@ -96,6 +96,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
         composition.health.consuming = False
         emit(_log, logging.INFO, "worker_stopping")
 
+    _say_if_unreachable(settings)
     signals.worker_ready.connect(announce, weak=False)
     signals.worker_shutting_down.connect(close_door, weak=False)
     worker = composition.app.Worker(
@@ -109,6 +110,22 @@ def _consume(settings: Settings, composition: Composition) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _say_if_unreachable(settings: Settings) -> None:
+    """Log once, with address and remedy, that Redis does not answer; the worker goes on trying."""
+    try:
+        with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
+            client.ping()
+    except (RedisError, OSError) as error:
+        emit(
+            _log,
+            logging.ERROR,
+            "redis_unreachable",
+            address=settings.redis_url.rpartition("@")[2],
+            remedy="start it, or correct SLOTGEN_REDIS_URL; this worker goes on trying",
+            **whereabouts(error),
+        )
 
 
 def _warn_of_hazards(settings: Settings) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gates import Ceilings
 
+_URL_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -21,10 +23,31 @@ class BadSetting(Exception):  # noqa: N818 - reads as what it is
 def _redis_url(value: str) -> str:
     if not value.startswith(_SCHEMES):
         raise ValueError("not a Redis URL")
+    if not value.startswith("unix://"):
+        _refuse_bad_address(value)
     if value.startswith("rediss://") and "ssl_cert_reqs=required" not in value:
         # Without it the broker's connection would accept any certificate.
         raise ValueError("no certificate check")
     return value
+
+
+def _refuse_bad_address(value: str) -> None:
+    parts = urlsplit(value)
+    # `port` raises ValueError by itself for what is no port.
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("no host, or no port")
+    if parts.path not in {"", "/"} and not parts.path[1:].isdecimal():
+        raise ValueError("the database is a number")
+    unknown = set(parse_qs(parts.query)) - _URL_OPTIONS
+    if unknown:
+        raise ValueError(f"unknown option {min(unknown)}")
+
+
+def _api_key(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value().strip()
+    if not key.isascii() or (key and not key.isprintable()):
+        raise ValueError("a key has printable ASCII characters only")
+    return SecretStr(key)
 
 
 def _http_url(value: str) -> str:
@@ -50,7 +73,9 @@ class Settings(BaseSettings):
     namespace: str = _name(
         "SLOTGEN_NAMESPACE", "use 1-64 letters, digits, - or _", "slotgen", pattern=r"^[A-Za-z0-9_-]{1,64}$"
     )
-    openai_api_key: SecretStr | None = _name("OPENAI_API_KEY", "set the key of your OpenAI project", None)
+    openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = _name(
+        "OPENAI_API_KEY", "set the key of your OpenAI project", None
+    )
     openai_base_url: Annotated[str, AfterValidator(_http_url)] | None = _name(
         "OPENAI_BASE_URL", "set an address such as https://HOST/v1, or unset it", None
     )

@@ -57,9 +57,9 @@ def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_tol
         task_id = "poison-1"
         message = a_message(a_spec(), task_id=task_id)
         message["headers"]["slotgen_deaths"] = 4
-        hurt.client.zadd("slotgen:consumers", {"dead-consumer": 1})
-        hurt.client.hset("slotgen:unacked", "dead-consumer:tag", json.dumps([message, "", "slotgen"]))
-        hurt.client.zadd("slotgen:unacked_index", {"dead-consumer:tag": time.time()})
+        hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
+        hurt.client.hset("slotgen:unacked", "dead-worker:tag", json.dumps([message, "", "slotgen"]))
+        hurt.client.zadd("slotgen:unacked_index", {"dead-worker:tag": time.time()})
         hurt.start_worker()
 
         outcome = hurt.outcome(task_id)
@@ -73,16 +73,16 @@ def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_tol
 
 
 @pytest.mark.timeout(120)
-def test_what_a_consumer_had_just_taken_comes_back():
+def test_what_a_worker_had_just_taken_comes_back():
     with fleet() as hurt:
         task_id = "taken-1"
-        hurt.client.zadd("slotgen:consumers", {"dead-consumer": 1})
-        hurt.client.lpush("slotgen:taking:dead-consumer", json.dumps(a_message(a_spec(), task_id=task_id)))
+        hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
+        hurt.client.lpush("slotgen:taking:dead-worker", json.dumps(a_message(a_spec(), task_id=task_id)))
         hurt.start_worker()
 
         assert hurt.statuses([task_id]) == ["COMPLETED"]
-        assert hurt.client.exists("slotgen:taking:dead-consumer") == 0
-        assert b"dead-consumer" not in hurt.client.zrange("slotgen:consumers", 0, -1)
+        assert hurt.client.exists("slotgen:taking:dead-worker") == 0
+        assert b"dead-worker" not in hurt.client.zrange("slotgen:workers", 0, -1)
 
 
 @pytest.mark.timeout(180)
@@ -118,7 +118,7 @@ def test_a_message_delivered_twice_at_once_is_generated_once():
         assert hurt.codes() == [None] * 10
         assert hurt.stand_in.journal.counts().begun == 1
         assert hurt.client.keys("slotgen:claim:*") == []
-        assert hurt.client.hlen("slotgen:ledger") == 0
+        assert hurt.client.keys("slotgen:ledger:*") == []
 
 
 @pytest.mark.timeout(120)
@@ -131,4 +131,20 @@ def test_a_call_that_a_worker_died_with_stays_visible_in_the_ledger():
 
         kill(worker)
 
-        assert sorted(hurt.client.hvals("slotgen:ledger")) == [b"1"] * 5
+        assert hurt.client.mget(hurt.client.keys("slotgen:ledger:*")) == [b"1"] * 5
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_finishes_before_it_stops_is_not_taken_for_lost():
+    with fleet() as hurt:
+        hurt.stand_in.behave(Behaviour(delay_seconds=LOST_SECONDS * 2.5))
+        stopping = hurt.start_worker()
+        task_ids = hurt.send(5)
+        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 5, 20)
+        hurt.start_worker()
+
+        assert stopping.stop() == 0
+
+        assert hurt.statuses(task_ids) == ["COMPLETED"] * 5
+        assert hurt.stand_in.journal.counts().begun == 5
+        assert "lost_worker_found" not in [line["event"] for line in hurt.lines]

@@ -131,6 +131,17 @@ def test_an_old_confirmation_is_worth_only_what_is_left_of_it():
     asyncio.run(scenario())
 
 
+def test_a_late_report_of_an_old_read_does_not_shorten_a_newer_confirmation():
+    async def scenario() -> None:
+        brake, halts = a_brake(grace_seconds=0.3)
+        brake.release(time.monotonic())
+        brake.release(time.monotonic() - 10)
+        assert await brake.fly(asyncio.sleep(0.05, "done")) == "done"
+        assert (brake.reason, halts) == (None, [])
+
+    asyncio.run(scenario())
+
+
 def test_a_deadline_of_the_caller_is_not_mistaken_for_the_brake():
     async def scenario() -> None:
         brake, halts = a_brake()

@@ -269,6 +269,22 @@ class TestMoney:
         assert case.budget.spent > 1_000_000
         assert case.budget.holds == {}
 
+    def test_a_reservation_that_the_brake_interrupts_is_settled(self):
+        case = UseCase()
+        reserve = case.budget.reserve
+
+        async def slow_reserve(hold_id, amount):
+            case.brake.engage(ErrorCode.KILL_SWITCH)
+            await asyncio.sleep(0.01)  # the cancellation arrives in between
+            return await reserve(hold_id, amount)
+
+        case.budget.reserve = slow_reserve
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("STUB", "KILL_SWITCH", "stub")]
+        assert (case.budget.spent, case.budget.holds) == (0, {})
+
     def test_a_request_that_never_began_costs_nothing(self):
         case = UseCase()
         case.controls.on_read = lambda reads: setattr(

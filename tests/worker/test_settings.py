@@ -35,6 +35,11 @@ def test_has_the_contracts_defaults():
         ("SLOTGEN_REDIS_URL", "http://example.org"),
         ("SLOTGEN_REDIS_URL", "rediss://example.org:6379/0"),
         ("SLOTGEN_REDIS_URL", "redis+cluster://example.org"),
+        ("SLOTGEN_REDIS_URL", "redis://localhost:notaport"),
+        ("SLOTGEN_REDIS_URL", "redis://localhost/abc"),
+        ("SLOTGEN_REDIS_URL", "redis://localhost/0?colour=red"),
+        ("SLOTGEN_REDIS_URL", "redis://"),
+        ("SLOTGEN_REDIS_URL", "sentinel://localhost:26379"),
         ("SLOTGEN_NAMESPACE", "with blank"),
         ("SLOTGEN_NAMESPACE", ""),
         ("SLOTGEN_CONCURRENCY", "0"),
@@ -89,6 +94,21 @@ def test_says_all_that_is_wrong_at_once(monkeypatch):
         load()
 
     assert len(str(refusal.value).splitlines()) == 2
+
+
+def test_a_key_that_no_header_can_carry_is_refused_unseen(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-\u00fc")
+
+    with pytest.raises(BadSetting) as refusal:
+        load()
+
+    assert str(refusal.value).startswith("OPENAI_API_KEY is a value that cannot be used")
+
+
+def test_a_newline_behind_a_key_is_no_part_of_it(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
+
+    assert load().openai_api_key.get_secret_value() == "sk-1"
 
 
 def test_never_shows_a_password_or_a_key(monkeypatch):

@@ -1,4 +1,4 @@
-"""Keeps track of what each consumer holds, and brings it back when the consumer is gone."""
+"""Keeps track of what each worker holds, and brings it back when the worker is gone."""
 
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
 # mypy: disable-error-code="attr-defined, union-attr, index"
@@ -19,26 +19,34 @@ _DEATHS = "slotgen_deaths"
 _log = logging.getLogger("slotgen.delivery")
 
 
-def taking_key(queue: str, consumer_id: str) -> str:
-    """Return the list that holds the message which `consumer_id` is about to take note of."""
-    return f"{queue}:taking:{consumer_id}"
+def taking_key(queue: str, worker_id: str) -> str:
+    """Return the list that holds the message which `worker_id` is about to take note of."""
+    return f"{queue}:taking:{worker_id}"
+
+
+def _return_taken(queue: str, worker_id: str, client: Any) -> int:
+    returned = 0
+    while client.lmove(taking_key(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
+        returned += 1
+    return returned
 
 
 class ConsumerQoS(kombu_redis.QoS):
-    """kombu's unacked messages, with the consumers that hold them and a sign of life of each.
+    """kombu's unacked messages, with the workers that hold them.
 
-    The sorted set `<queue>:consumers` has each consumer's last sign of life, by Redis's clock (seconds).
-    Transport options: `worker_lost_seconds`, after which a silent consumer counts as dead, and
-    `max_deaths`, after how many of them a message is dead, too.
+    The sorted set `<queue>:workers` has each worker's last sign of life, by Redis's clock (seconds).
+    Transport options: `worker_id`, this process's name there; `worker_lost_seconds`, after which a silent
+    worker counts as dead; `max_deaths`, after how many of them a message is dead, too.
     """
 
     _queue: str | None = None
 
     def register(self, queue: str) -> None:
-        """Give the first sign of life, before the first message is taken."""
+        """Before the first message: give a sign of life, and return what an earlier connection was taking."""
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
-                self._sign_of_life(queue, client)
+                client.zadd(workers_key(queue), {self.channel.worker_id: int(client.time()[0])})
+                _return_taken(queue, self.channel.worker_id, client)
             self._queue = queue
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -48,45 +56,34 @@ class ConsumerQoS(kombu_redis.QoS):
         with self.pipe_or_acquire() as pipe:
             pipe.zadd(self.unacked_index_key, {delivery_tag: kombu_redis.time()})
             pipe.hset(self.unacked_key, delivery_tag, kept)
-            pipe.delete(taking_key(info["routing_key"], self.channel.consumer_id))
+            pipe.delete(taking_key(info["routing_key"], self.channel.worker_id))
             pipe.execute()
         VirtualQoS.append(self, message, delivery_tag)
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
-        """Bring back what is overdue (kombu's part), and what dead consumers held (ours)."""
+        """Bring back what is overdue (kombu's part), and what dead workers held (ours)."""
         super().restore_visible(start, num, interval)
         if self._queue is not None:
             with self.channel.conn_or_acquire() as client:
-                now = self._sign_of_life(self._queue, client)
-                self._bring_back_the_dead(self._queue, now, client)
+                self._bring_back_the_dead(self._queue, client)
 
-    def _sign_of_life(self, queue: str, client: Any) -> int:
-        options = self.channel.connection.client.transport_options
-        now = int(client.time()[0])
-        client.zadd(_consumers_key(queue), {self.channel.consumer_id: now})
-        client.zadd(workers_key(queue), {options["worker_id"]: now})
-        return now
+    def _bring_back_the_dead(self, queue: str, client: Any) -> None:
+        silent_since = int(client.time()[0]) - self._option("worker_lost_seconds")
+        for worker_id in client.zrangebyscore(workers_key(queue), "-inf", f"({silent_since}"):
+            self._bring_back(queue, worker_id.decode(), client)
 
-    def _bring_back_the_dead(self, queue: str, now: int, client: Any) -> None:
-        silent_since = now - self._option("worker_lost_seconds")
-        client.zremrangebyscore(workers_key(queue), "-inf", f"({silent_since}")
-        for consumer_id in client.zrangebyscore(_consumers_key(queue), "-inf", f"({silent_since}"):
-            self._bring_back(queue, consumer_id.decode(), client)
-
-    def _bring_back(self, queue: str, consumer_id: str, client: Any) -> None:
-        """Return what `consumer_id` held. Two workers may do this at once: each step happens once."""
-        returned = 0
-        while client.lmove(taking_key(queue, consumer_id), queue, "LEFT", "RIGHT") is not None:
-            returned += 1
+    def _bring_back(self, queue: str, worker_id: str, client: Any) -> None:
+        """Return what `worker_id` held. Two workers may do this at once: each step happens once."""
+        returned = _return_taken(queue, worker_id, client)
         for tag in client.hkeys(self.unacked_key):
-            if tag.startswith(f"{consumer_id}{TAG_SEPARATOR}".encode()):
+            if tag.startswith(f"{worker_id}{TAG_SEPARATOR}".encode()):
                 returned += self._return(queue, tag, client)
-        client.zrem(_consumers_key(queue), consumer_id)
-        # A consumer that left in order holds nothing, and is only forgotten.
+        client.zrem(workers_key(queue), worker_id)
+        # A worker that left in order holds nothing, and is only forgotten.
         level, event = (
-            (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "consumer_forgotten")
+            (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "worker_forgotten")
         )
-        emit(_log, level, event, consumer_id=consumer_id, messages_returned=returned)
+        emit(_log, level, event, worker_id=worker_id, messages_returned=returned)
 
     def _return(self, queue: str, tag: bytes, client: Any) -> int:
         """Put one message back on the queue, or bury it when too many workers have died with it."""
@@ -124,10 +121,8 @@ def workers_key(queue: str) -> str:
 def _after_a_death(message: dict[str, Any]) -> tuple[bytes, str, int]:
     """Return the message with one more death on its account, its task id, and the account."""
     headers = message["headers"]
-    deaths = int(headers.get(_DEATHS) or 0) + 1
+    known = headers.get(_DEATHS)
+    # The message schema has it as a count; what is in `unacked` may be from an older version.
+    deaths = (known if isinstance(known, int) and known > 0 else 0) + 1
     headers |= {_DEATHS: deaths, "redelivered": True}
     return json.dumps(message).encode(), headers["id"], deaths
-
-
-def _consumers_key(queue: str) -> str:
-    return f"{queue}:consumers"

@@ -37,7 +37,7 @@ class Channel(kombu_redis.Channel):
     """A channel whose messages have all passed the gatekeeper, and which never holds the only copy of one.
 
     Stock kombu pops a message and writes it to `unacked` afterwards: a worker that dies between the two
-    takes it along. Here Redis moves it to a list of this consumer's own, and it leaves that list in the
+    takes it along. Here Redis moves it to a list of this worker's own, and it leaves that list in the
     same transaction that writes it to `unacked`.
     """
 
@@ -45,7 +45,8 @@ class Channel(kombu_redis.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.consumer_id = uuid.uuid4().hex
+        # The process's name, not the connection's: it stays the same when Redis comes back.
+        self.worker_id: str = self.connection.client.transport_options["worker_id"]
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -53,7 +54,7 @@ class Channel(kombu_redis.Channel):
             return
         (queue,) = queues  # this app consumes one
         self.qos.register(queue)
-        taking = taking_key(queue, self.consumer_id)
+        taking = taking_key(queue, self.worker_id)
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         # From the end that BRPOP would take, so that the order is the same.
@@ -94,23 +95,23 @@ class Channel(kombu_redis.Channel):
     def _inspected(self, queue: str, raw: bytes) -> dict[str, Any] | None:
         gatekeeper: Gatekeeper = self.connection.client.transport_options["gatekeeper"]
         try:
-            return _readdressed(gatekeeper.inspect(raw), queue, self.consumer_id)
+            return _readdressed(gatekeeper.inspect(raw), queue, self.worker_id)
         except Rejected as rejected:
             # When it cannot be kept (Redis full, or gone), this raises, and it stays in the taking list.
             gatekeeper.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
-                client.delete(taking_key(queue, self.consumer_id))
+                client.delete(taking_key(queue, self.worker_id))
             return None
 
 
-def _readdressed(message: dict[str, Any], queue: str, consumer_id: str) -> dict[str, Any]:
+def _readdressed(message: dict[str, Any], queue: str, worker_id: str) -> dict[str, Any]:
     """Return the message under a delivery tag of our own, and with this queue as the way back.
 
     Both come from the producer: a tag used twice would overwrite the copy that brings an unfinished message
-    back, and a foreign routing key would bring it back elsewhere. The tag names the consumer, so that the
+    back, and a foreign routing key would bring it back elsewhere. The tag names the worker, so that the
     others know what it held when it dies.
     """
-    tag = f"{consumer_id}{TAG_SEPARATOR}{uuid.uuid4().hex}"
+    tag = f"{worker_id}{TAG_SEPARATOR}{uuid.uuid4().hex}"
     ours = {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}}
     return message | {"properties": message["properties"] | ours}
 

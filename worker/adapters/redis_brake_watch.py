@@ -6,6 +6,7 @@ eviction) in under a millisecond; a slow poll on the same connection proves that
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ from redis.retry import Retry
 
 from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.errors import ErrorCode
+from telemetry import emit, whereabouts
+from worker.adapters.redis_clients import connection_options
 
 if TYPE_CHECKING:
     from redis.connection import Connection
 
+_log = logging.getLogger("slotgen.brake")
 _POLL_SECONDS = 0.25
 # A server without tracking is asked this often instead: slow enough for Redis, fast enough for a brake.
 _POLL_UNTRACKED_SECONDS = 0.05
@@ -58,6 +62,11 @@ class RedisBrakeWatch:
         self._thread = threading.Thread(target=self._run, name="brake-watch", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread and its connection; returns once both are gone."""
         self._stopped.set()
@@ -66,23 +75,22 @@ class RedisBrakeWatch:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            connection = self._open()
+            connection: Connection | None = None
             try:
+                connection = self._open()
                 self._follow(connection)
             except (redis.RedisError, OSError):
                 self._stopped.wait(_RECONNECT_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the brake must go on being watched
+                emit(_log, logging.ERROR, "brake_watch_broke", **whereabouts(error))
+                self._stopped.wait(_RECONNECT_SECONDS)
             finally:
-                connection.disconnect()
+                if connection is not None:
+                    connection.disconnect()
 
     def _open(self) -> Connection:
-        pool = redis.ConnectionPool.from_url(
-            self.url,
-            protocol=3,
-            socket_timeout=self.timeout_seconds,
-            socket_connect_timeout=self.timeout_seconds,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-        )
+        options = connection_options(self.url, self.timeout_seconds)
+        pool = redis.ConnectionPool.from_url(self.url, protocol=3, retry=Retry(NoBackoff(), 0), **options)
         return pool.make_connection()  # type: ignore[return-value]  # a pool by URL makes plain connections
 
     def _follow(self, connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.errors import StoreUnavailable
 from worker.adapters.redis_clients import RedisError
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ class RedisBudget:
     _windows: dict[str, str]
 
     async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
-        """Hold the amount; False when the cap does not cover it, or Redis cannot be asked."""
+        """Hold the amount; False when the cap does not cover it. Raises StoreUnavailable."""
         arguments: list[str | int] = [hold_id, amount_nano_usd, self.cap_nano_usd, self.window_seconds]
         try:
             window = await self.client.eval(_RESERVE, 1, f"{self.namespace}:budget", *arguments)
         except (RedisError, OSError):
-            window = None
+            raise StoreUnavailable from None
         if window is None:
             self.count_denied()
             return False

@@ -23,18 +23,20 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+# A note that was never taken back is forgotten after this.
+_LEDGER_SECONDS = 604_800
 # The claim and the job's attempts end together, and only for the worker that still holds the claim.
 _RELEASE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('HDEL', KEYS[2], ARGV[2])
+redis.call('DEL', KEYS[2])
 return 1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RedisClaims:
-    """Claims are keys `<namespace>:claim:<job>`; the ledger is the hash `<namespace>:ledger`.
+    """Claims are keys `<namespace>:claim:<job>`; its attempts without an outcome `<namespace>:ledger:<job>`.
 
     `worker_id` is the one under which this process gives its signs of life to `<namespace>:workers`.
     """
@@ -56,16 +58,20 @@ class RedisClaims:
     async def release(self, key: str, token: str) -> None:
         """Give the claim back. When Redis cannot be asked, the claim runs out by itself."""
         try:
-            await self.client.eval(_RELEASE, 2, self._claim(key), self._ledger, self._held_by(token), key)
+            await self.client.eval(_RELEASE, 2, self._claim(key), self._ledger(key), self._held_by(token))
         except (RedisError, OSError):
             return
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
         try:
-            return await self.client.hincrby(self._ledger, key, 1)
+            async with self.client.pipeline() as pipe:
+                pipe.incr(self._ledger(key))
+                pipe.expire(self._ledger(key), _LEDGER_SECONDS)
+                begun, _ = await pipe.execute()
         except (RedisError, OSError):
             raise StoreUnavailable from None
+        return int(begun)
 
     def _held_by(self, token: str) -> str:
         return f"{self.worker_id}:{token}"
@@ -73,6 +79,5 @@ class RedisClaims:
     def _claim(self, key: str) -> str:
         return f"{self.namespace}:claim:{key}"
 
-    @property
-    def _ledger(self) -> str:
-        return f"{self.namespace}:ledger"
+    def _ledger(self, key: str) -> str:
+        return f"{self.namespace}:ledger:{key}"

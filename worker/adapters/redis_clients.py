@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -9,7 +11,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-__all__ = ["RedisError", "open_async", "open_sync"]
+__all__ = ["RedisError", "connection_options", "open_async", "open_sync"]
+
+
+def connection_options(url: str, timeout_seconds: float) -> dict[str, Any]:
+    """Return the options by which every socket operation of `url` ends within `timeout_seconds`."""
+    options: dict[str, Any] = {"socket_timeout": timeout_seconds}
+    # A Unix socket has neither a connection to wait for nor a peer to keep alive.
+    tcp = {"socket_connect_timeout": timeout_seconds, "socket_keepalive": True}
+    return options if url.startswith("unix://") else options | tcp
 
 
 def open_sync(url: str, *, timeout_seconds: float, max_connections: int = 16) -> redis.Redis:
@@ -19,9 +29,7 @@ def open_sync(url: str, *, timeout_seconds: float, max_connections: int = 16) ->
     """
     return redis.Redis.from_url(
         url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        socket_keepalive=True,
+        **connection_options(url, timeout_seconds),
         retry=Retry(NoBackoff(), 0),
         max_connections=max_connections,
         # RESP2 needs no HELLO: one round trip less before the first command of a new connection.
@@ -34,9 +42,7 @@ def open_async(url: str, *, timeout_seconds: float, max_connections: int) -> red
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        socket_keepalive=True,
+        **connection_options(url, timeout_seconds),
         retry=AsyncRetry(NoBackoff(), 0),
         max_connections=max_connections,
         protocol=2,

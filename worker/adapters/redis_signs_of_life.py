@@ -1,0 +1,51 @@
+"""Tells the other workers that this process lives, from a thread that outlives its consumer.
+
+A warm shutdown stops Celery's event loop first and then waits for the jobs in hand: signs of life that came
+from that loop would end while calls are in flight, and the others would take the jobs over.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.adapters.celery_delivery import workers_key
+from worker.adapters.redis_clients import RedisError
+
+if TYPE_CHECKING:
+    import redis
+
+
+@dataclass(slots=True)
+class SignsOfLife:
+    """A thread that notes `worker_id` and the time in `<namespace>:workers`, thrice in `lost_seconds`."""
+
+    client: redis.Redis
+    namespace: str
+    worker_id: str
+    lost_seconds: int
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Give signs until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="signs-of-life", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread: what this worker may still hold is the others' to bring back."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                now = self.client.time()[0]
+                self.client.zadd(workers_key(self.namespace), {self.worker_id: now})
+            except (RedisError, OSError):
+                # Silence is what the others would see, and what they are there for.
+                self._stopped.wait(1)
+                continue
+            self._stopped.wait(self.lost_seconds / 3)
