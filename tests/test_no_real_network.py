@@ -7,7 +7,7 @@ import socket
 import pytest
 from pytest_socket import SocketConnectBlockedError
 
-from worker.dev.stack import _environment
+from worker.dev.stack import worker_environment
 
 
 def test_a_connection_beyond_loopback_is_refused():
@@ -25,7 +25,7 @@ def test_a_key_of_the_environment_never_reaches_a_worker_under_test(monkeypatch)
     monkeypatch.setenv("OPENAI_BASE_URL", "https://example.org")
     monkeypatch.setenv("SLOTGEN_BUDGET_USD", "0")
 
-    environment = _environment("redis://127.0.0.1:1/0", stand_in)
+    environment = worker_environment("redis://127.0.0.1:1/0", stand_in)
 
     assert environment["OPENAI_API_KEY"] == "stand-in"
     assert environment["OPENAI_BASE_URL"] == stand_in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -16,7 +17,7 @@ from telemetry import markdown_table
 from tests.builders import an_allowlist
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.redis_binary import find_redis_server
-from worker.dev.stack import stack
+from worker.dev.stack import stack, worker_environment
 from worker.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +118,24 @@ def test_the_redis_commands_open_and_halt(tmp_path):
                 )
                 assert read.stdout == "true\n"
     assert commands[-1].endswith("SET slotgen:kill false")
+
+
+def test_the_worker_command_starts_a_worker(tmp_path):
+    (command,) = [command for command in COMMANDS if command.startswith("slotgen worker")]
+    with EmbeddedRedis() as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.cli", *command.split()[1:-1], "0"],
+            env=worker_environment(server.url, "http://127.0.0.1:1/v1"),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            # The last word is the port, which may be taken here: 0 is any free one.
+            assert any(json.loads(line)["event"] == "worker_ready" for line in process.stdout)
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_the_worker_command_has_the_flags_it_shows():

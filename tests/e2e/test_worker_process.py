@@ -13,8 +13,10 @@ import pytest
 from celery import Celery
 
 from tests.builders import a_job, a_message, a_spec, an_allowlist
-from worker.dev.openai_stand_in import Behaviour, Play
-from worker.dev.stack import stack
+from worker.adapters.redis_clients import open_sync
+from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
+from worker.dev.stack import WorkerProcess, stack, worker_environment
 
 OPEN = {"slotgen:kill": "false", "slotgen:feature": "true", "slotgen:rollout_percent": "100"}
 
@@ -130,6 +132,45 @@ class TestEnvironment:
         assert [line["telemetry"]["errorCode"] for line in lines if "telemetry" in line] == [
             "BUDGET_EXCEEDED"
         ]
+
+    def test_a_unix_socket_carries_everything(self, tmp_path):
+        path = tmp_path / "redis.sock"
+        lines = []
+        with (
+            EmbeddedRedis(extra_args=("--unixsocket", str(path))) as server,
+            OpenAIStandIn() as stand_in,
+            open_sync(f"unix://{path}", timeout_seconds=5) as client,
+        ):
+            client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            environment = worker_environment(f"unix://{path}", stand_in.base_url)
+            worker = WorkerProcess(environment, tmp_path / "worker.log", lines.append)
+            try:
+                worker.start(["--metrics-port", "0"])
+                with Celery(broker=server.url, backend=server.url, set_as_current=False) as celery:
+                    sent = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen")
+                    (result,) = sent.get(timeout=30)
+                    del sent
+            finally:
+                worker.stop()
+        assert result["status"] == "COMPLETED"
+        assert [line["level"] for line in lines if line["logger"].startswith("slotgen")].count("ERROR") == 0
+
+    def test_a_redis_that_is_away_at_start_is_said_in_words(self):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.cli", "worker", "--metrics-port", "0"],
+            env=worker_environment("redis://127.0.0.1:1/0", "http://127.0.0.1:1/v1"),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            said = next(
+                entry for entry in map(json.loads, process.stdout) if entry["event"] == "redis_unreachable"
+            )
+        finally:
+            process.kill()
+            process.communicate()
+        assert said["address"] == "redis://127.0.0.1:1/0"
+        assert "SLOTGEN_REDIS_URL" in said["remedy"]
 
 
 class TestStop:

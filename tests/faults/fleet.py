@@ -22,7 +22,7 @@ from tests.builders import a_job, a_spec, an_allowlist
 from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.openai_stand_in import OpenAIStandIn
-from worker.dev.stack import WorkerProcess, _environment
+from worker.dev.stack import WorkerProcess, worker_environment
 
 LOST_SECONDS = 3
 
@@ -38,7 +38,7 @@ class Fleet:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def start_worker(self, concurrency: int = 50, **settings: str) -> WorkerProcess:
-        environment = _environment(self.server.url, self.stand_in.base_url)
+        environment = worker_environment(self.server.url, self.stand_in.base_url)
         environment |= {"SLOTGEN_WORKER_LOST_SECONDS": str(LOST_SECONDS)} | settings
         worker = WorkerProcess(environment, self.folder / f"{uuid.uuid4()}.log", self.lines.append)
         self.ending.callback(worker.stop)

@@ -18,7 +18,10 @@ def worker(
     ] = None,
     *,
     as_json: Annotated[  # noqa: ARG001 - every command has --json; here it is always on
-        bool, typer.Option("--json", help="JSON lines on stdout; the worker never writes anything else.")
+        bool,
+        typer.Option(
+            "--json", help="JSON lines on stdout; the worker never writes anything else.", show_default=False
+        ),
     ] = True,
 ) -> None:
     """Consume jobs from the queue. SIGTERM finishes what has begun and returns the rest."""

@@ -205,7 +205,7 @@ def stack(
         url = stand_in.base_url if stand_in else openai_url
         client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
         worker = WorkerProcess(
-            environment=_environment(server.url, url) | (settings or {}),
+            environment=worker_environment(server.url, url) | (settings or {}),
             log_path=folder / "worker.log",
             on_line=on_line or (lambda _: None),
         )
@@ -214,7 +214,7 @@ def stack(
         yield Stack(server.url, url, worker, stand_in, client, worker.log_path)
 
 
-def _environment(redis_url: str, openai_url: str | None) -> dict[str, str]:
+def worker_environment(redis_url: str, openai_url: str | None) -> dict[str, str]:
     """Return the worker's environment; without `openai_url` it gets the real key, if there is one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
     ours = {"SLOTGEN_REDIS_URL": redis_url, "SLOTGEN_METRICS_HOST": "127.0.0.1"}

@@ -1,0 +1,21 @@
+"""The shipped Redis configuration is one that a worker does not warn of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worker.adapters.redis_clients import open_sync
+from worker.adapters.redis_safety import hazards
+from worker.dev.embedded_redis import EmbeddedRedis
+
+CONF = Path(__file__).resolve().parents[2] / "deploy" / "redis" / "redis.conf"
+
+
+def test_a_redis_that_is_set_so_has_no_hazards():
+    lines = [line.split(maxsplit=1) for line in CONF.read_text().splitlines() if not line.startswith("#")]
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
+        assert hazards(client) != []
+        for name, value in lines:
+            client.config_set(name, value)
+
+        assert hazards(client) == []
