@@ -47,6 +47,9 @@ def _problems(text: bytes) -> tuple[str | None, list[str]]:
     except UnacceptableJson as refusal:
         return None, [str(refusal)]
     schema = _schema_of(document)
+    if schema is None:
+        version = document.get("version")
+        return None, [f"version is {version!r}; a job spec has 'v1', an allowlist 'allowlist.v1'"]
     found = violations(schema, document, limit=20)
     if found:
         return schema, describe(found).splitlines()
@@ -70,9 +73,12 @@ def _repeated(items: list[dict[str, Any]], path: str, field: str) -> list[str]:
     return problems
 
 
-def _schema_of(document: Any) -> str:
+def _schema_of(document: Any) -> str | None:
+    """Return the schema that the file means to follow, or None when its version is nobody's."""
     if not isinstance(document, dict):
         return "job.v1"
     if "prices" in document or "attempts" in document:
         return "executor.v1"
-    return _SCHEMA_OF_VERSION.get(str(document.get("version")), "job.v1")
+    version = document.get("version")
+    # Without a version it is most likely a job spec that forgot it; its schema says so.
+    return "job.v1" if version is None else _SCHEMA_OF_VERSION.get(str(version))

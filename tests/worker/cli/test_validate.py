@@ -42,6 +42,8 @@ def test_says_what_a_valid_file_is(tmp_path, document, schema):
         (json.loads(an_allowlist(a_rule("same"), a_rule("same"))), "rules[1].id"),
         ({"prices": {}}, "attempts"),
         (7, "the document"),
+        (a_spec(version="v9"), "version is 'v9'"),
+        ({}, "version: is missing"),
     ],
 )
 def test_names_every_problem_with_path_and_remedy(tmp_path, document, words):
