@@ -72,14 +72,18 @@ class Generation:
 
     async def _claimed_content(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
         """Generate while no other worker does; a message delivered twice at once is paid for once."""
-        token = uuid.uuid4().hex
+        token, concluded = uuid.uuid4().hex, True
         try:
             await self._in_reach(self._claim(key, token))
             return await self._content_once(job, output, trail, key)
         except StoreUnavailable:
             raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
+        except asyncio.CancelledError:
+            # The worker stops: the job goes back without an outcome, and what it tried stays in the ledger.
+            concluded = False
+            raise
         finally:
-            await asyncio.shield(self.claims.release(key, token))
+            await asyncio.shield(self.claims.release(key, token, concluded=concluded))
 
     async def _content_once(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
         value = await self.answers.get(key)

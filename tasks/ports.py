@@ -92,8 +92,8 @@ class Claims(Protocol):
         """
         ...
 
-    async def release(self, key: str, token: str) -> None:
-        """Give the claim back if `token` still holds it, and forget the job's attempts: it has an outcome."""
+    async def release(self, key: str, token: str, *, concluded: bool) -> None:
+        """Give the claim back if `token` still holds it; forget the attempts of a job that is `concluded`."""
         ...
 
     async def begin_attempt(self, key: str) -> int:

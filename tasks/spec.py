@@ -10,6 +10,9 @@ from gates import Subject
 from schemas import describe, violations
 from tasks.errors import InvalidMessage
 
+# The most jobs of one spec, as in job.v1.
+MAX_JOBS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from celery.exceptions import Reject
 
+from worker.sentinel_url import SCHEME, SentinelUrl
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,11 +35,27 @@ def build_app(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> Cel
 
 def celery_url(redis_url: str) -> str:
     """Return the URL in the words of Celery and kombu, which call a Unix socket `redis+socket`."""
+    if redis_url.startswith(SCHEME):
+        return SentinelUrl.parse(redis_url).as_celery()
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
+def _sentinel_options(settings: Settings) -> dict[str, Any]:
+    """Return what kombu and Celery want to know of the Sentinels beside their addresses."""
+    if not settings.redis_url.startswith(SCHEME):
+        return {}
+    url = SentinelUrl.parse(settings.redis_url)
+    timeouts = {"socket_timeout": 5, "socket_connect_timeout": 5}
+    return {"master_name": url.service, "sentinel_kwargs": timeouts | url.sentinel_credentials}
+
+
+def _transport(settings: Settings) -> str:
+    kind = "SentinelTransport" if settings.redis_url.startswith(SCHEME) else "Transport"
+    return f"worker.adapters.celery_transport:{kind}"
+
+
 def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> dict[str, Any]:
-    namespace = settings.namespace
+    namespace, sentinel = settings.namespace, _sentinel_options(settings)
     return {
         "task_default_queue": namespace,
         "task_serializer": "json",
@@ -58,7 +76,7 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
         # Remote control would let anyone who can write to Redis shut workers down behind the operator's back.
         "worker_enable_remote_control": False,
         "broker_connection_retry_on_startup": True,
-        "broker_transport": "worker.adapters.celery_transport:Transport",
+        "broker_transport": _transport(settings),
         "broker_transport_options": {
             "gatekeeper": gatekeeper,
             "worker_id": worker_id,
@@ -78,8 +96,9 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 5,
-        },
-        "result_backend_transport_options": {"socket_timeout": 10, "socket_connect_timeout": 5},
+        }
+        | sentinel,
+        "result_backend_transport_options": {"socket_timeout": 10, "socket_connect_timeout": 5} | sentinel,
         "redis_socket_timeout": 10,
         "redis_socket_connect_timeout": 5,
         "redis_max_connections": settings.concurrency + 16,

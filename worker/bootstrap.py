@@ -17,7 +17,7 @@ from tasks.intake import Limits
 from tasks.prompting import Prompts
 from tasks.recording import OutcomeRecording
 from tasks.shared_read import SharedRead
-from tasks.spec import Spec
+from tasks.spec import MAX_JOBS, Spec
 from telemetry import Exporter, Metrics, Recorder, serve
 from worker.adapters.model_loop import ModelLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
@@ -34,6 +34,7 @@ from worker.gatekeeping import IntakeGatekeeper
 from worker.health import WorkerHealth
 from worker.observation import Observation
 from worker.queue_gauges import QueueGauges
+from worker.settings import BadSetting
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -63,6 +64,10 @@ class Composition:
     _model: OpenAIModel
     _stores: redis.asyncio.Redis
 
+    def return_unfinished(self) -> None:
+        """Cancel what is in flight; each message goes back to the queue as its job ends."""
+        self._loop.cancel_jobs()
+
     def stop(self) -> None:
         """End every thread and connection of this process, in the reverse order of their use."""
         self._watch.stop()
@@ -83,8 +88,12 @@ class _LoopSwitch:
     def released(self, confirmed_mono: float) -> None:
         self.loop.call_soon_threadsafe(self.brake.release, confirmed_mono)
 
-    def engaged(self, reason: ErrorCode, seen_mono: float) -> None:
+    def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
+        del reported
         self.loop.call_soon_threadsafe(self.brake.engage, reason, seen_mono)
+
+    def dials_changed(self) -> None:
+        """Nobody asks yet."""
 
 
 def compose(settings: Settings) -> Composition:
@@ -92,10 +101,12 @@ def compose(settings: Settings) -> Composition:
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
+        BadSetting: the visibility timeout is shorter than the longest spec can take.
         PortUnavailable: the metrics port is taken.
 
     """
     config = executor_config.load(settings.executor_config)
+    _refuse_short_visibility(settings, config)
     prompts = Prompts.load(config.prompts)
     metrics = Metrics(version=version("slotgen"), executor_version=config.version)
     observe = Observation(metrics, config)
@@ -136,7 +147,7 @@ def compose(settings: Settings) -> Composition:
             controls=controls,
             generation=generation,
             has_api_key=settings.has_api_key,
-            on_loop=loop.run,
+            on_loop=loop.run_job,
             count_decision=observe.decided,
             record=_recording(metrics, config, observe),
             report_bug=observe.job_broke,
@@ -159,6 +170,17 @@ def compose(settings: Settings) -> Composition:
     )
     signs.start()
     return Composition(app, health, exporter, loop, watch, signs, model, stores)
+
+
+def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
+    # A spec's jobs wait for slots: as many specs at once as there are slots, each of the most jobs, all slow.
+    longest_seconds = MAX_JOBS * config.job_deadline_seconds
+    if settings.visibility_timeout_seconds <= longest_seconds:
+        raise BadSetting(
+            f"SLOTGEN_VISIBILITY_TIMEOUT_SECONDS is {settings.visibility_timeout_seconds}; set more than "
+            f"{longest_seconds:.0f}, for a spec of {MAX_JOBS} jobs may take {MAX_JOBS} times the "
+            f"jobDeadlineSeconds of {config.job_deadline_seconds:g}, or lower those"
+        )
 
 
 def _controls(settings: Settings, observe: Observation) -> ControlSource:

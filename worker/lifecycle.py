@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,8 @@ def _root(package: str) -> Path | None:
 def run(settings: Settings) -> int:
     """Run the worker until it is told to stop; return its exit code (0 done, 1 failed).
 
-    SIGTERM and SIGINT finish what has begun, return the rest to the queue and end. Raises what `compose`
-    raises.
+    SIGTERM and SIGINT finish what ends within the shutdown grace, return the rest to the queue and end.
+    Raises what `compose` raises.
     """
     refuse_collision()
     configure(settings.log_level)
@@ -94,7 +95,11 @@ def _consume(settings: Settings, composition: Composition) -> int:
 
     def close_door(**_: Any) -> None:
         composition.health.consuming = False
-        emit(_log, logging.INFO, "worker_stopping")
+        emit(_log, logging.INFO, "worker_stopping", grace_seconds=settings.shutdown_grace_seconds)
+        # What has not ended by then goes back to the queue at once, instead of being killed in flight.
+        timer = threading.Timer(settings.shutdown_grace_seconds, composition.return_unfinished)
+        timer.daemon = True
+        timer.start()
 
     _say_if_unreachable(settings)
     signals.worker_ready.connect(announce, weak=False)

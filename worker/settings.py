@@ -11,9 +11,10 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gates import Ceilings
+from worker import sentinel_url
 
 _URL_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
-_SCHEMES = ("redis://", "rediss://", "unix://")
+_SCHEMES = ("redis://", "rediss://", "unix://", sentinel_url.SCHEME)
 
 
 class BadSetting(Exception):  # noqa: N818 - reads as what it is
@@ -23,7 +24,9 @@ class BadSetting(Exception):  # noqa: N818 - reads as what it is
 def _redis_url(value: str) -> str:
     if not value.startswith(_SCHEMES):
         raise ValueError("not a Redis URL")
-    if not value.startswith("unix://"):
+    if value.startswith(sentinel_url.SCHEME):
+        sentinel_url.SentinelUrl.parse(value)
+    elif not value.startswith("unix://"):
         _refuse_bad_address(value)
     if value.startswith("rediss://") and "ssl_cert_reqs=required" not in value:
         # Without it the broker's connection would accept any certificate.
@@ -67,8 +70,8 @@ class Settings(BaseSettings):
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = _name(
         "SLOTGEN_REDIS_URL",
-        "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required or unix:///PATH "
-        "(to try slotgen without a Redis: slotgen dev)",
+        "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required, unix:///PATH "
+        "or sentinel://HOST:26379,HOST:26379/SERVICE/0 (to try slotgen without a Redis: slotgen dev)",
     )
     namespace: str = _name(
         "SLOTGEN_NAMESPACE", "use 1-64 letters, digits, - or _", "slotgen", pattern=r"^[A-Za-z0-9_-]{1,64}$"
@@ -93,7 +96,7 @@ class Settings(BaseSettings):
     visibility_timeout_seconds: int = _name(
         "SLOTGEN_VISIBILITY_TIMEOUT_SECONDS",
         "set 10-86400 seconds, longer than the longest spec takes",
-        3600,
+        14_400,
         ge=10,
         le=86400,
     )
@@ -103,6 +106,14 @@ class Settings(BaseSettings):
         15,
         ge=3,
         le=600,
+    )
+    shutdown_grace_seconds: float = _name(
+        "SLOTGEN_SHUTDOWN_GRACE_SECONDS",
+        "set 0-3600 seconds, less than the deployment waits before SIGKILL",
+        25.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
     )
     brake_grace_seconds: float = _name(
         "SLOTGEN_BRAKE_GRACE_SECONDS", "set 1-60 seconds", 5.0, ge=1, le=60, allow_inf_nan=False

@@ -64,9 +64,9 @@ def test_only_one_token_holds_a_claim(kind, request):
 def test_a_released_claim_is_free_and_only_its_holder_releases_it(kind, request):
     async def scenario(claims, _):
         await claims.acquire("job", "a", 10)
-        await claims.release("job", "b")
+        await claims.release("job", "b", concluded=True)
         still_held = not await claims.acquire("job", "b", 10)
-        await claims.release("job", "a")
+        await claims.release("job", "a", concluded=True)
         return still_held, await claims.acquire("job", "b", 10)
 
     assert run(kind, request, scenario) == (True, True)
@@ -77,12 +77,23 @@ def test_attempts_add_up_until_the_job_has_an_outcome(kind, request):
     async def scenario(claims, _):
         await claims.acquire("job", "a", 10)
         counted = [await claims.begin_attempt("job") for _ in range(3)]
-        await claims.release("job", "b")
+        await claims.release("job", "b", concluded=True)
         kept = await claims.begin_attempt("job")
-        await claims.release("job", "a")
+        await claims.release("job", "a", concluded=True)
         return counted, kept, await claims.begin_attempt("job")
 
     assert run(kind, request, scenario) == ([1, 2, 3], 4, 1)
+
+
+@both
+def test_attempts_without_an_outcome_outlive_the_claim(kind, request):
+    async def scenario(claims, _):
+        await claims.acquire("job", "a", 10)
+        await claims.begin_attempt("job")
+        await claims.release("job", "a", concluded=False)
+        return await claims.acquire("job", "b", 10), await claims.begin_attempt("job")
+
+    assert run(kind, request, scenario) == (True, 2)
 
 
 @both

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
@@ -48,6 +49,13 @@ class TestStart:
             (
                 {"SLOTGEN_REDIS_URL": "redis://127.0.0.1:1/0", "SLOTGEN_EXECUTOR_CONFIG": "/nowhere.json"},
                 "/nowhere.json",
+            ),
+            (
+                {
+                    "SLOTGEN_REDIS_URL": "redis://127.0.0.1:1/0",
+                    "SLOTGEN_VISIBILITY_TIMEOUT_SECONDS": "12000",
+                },
+                "SLOTGEN_VISIBILITY_TIMEOUT_SECONDS is 12000; set more than 12000",
             ),
             (
                 {"SLOTGEN_REDIS_URL": "redis://127.0.0.1:1/0", "SLOTGEN_AI_KILL": "maybe"},
@@ -198,6 +206,30 @@ class TestStop:
 
 
 class TestSilence:
+    def test_what_outlasts_the_grace_goes_back_at_once_and_stays_in_the_ledger(self):
+        lines = []
+        with stack(settings={"SLOTGEN_SHUTDOWN_GRACE_SECONDS": "1"}, on_line=lines.append) as system:
+            system.stand_in.behave(Behaviour(delay_seconds=60))
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+                for number in range(10):
+                    celery.send_task(
+                        "slotgen.generate", args=[a_spec(a_job(f"late-{number}"))], queue="slotgen"
+                    )
+                system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 10, 20)
+
+                began = time.monotonic()
+                code = system.worker.stop()
+
+            assert code == 0
+            assert time.monotonic() - began < 10
+            assert system.stand_in.journal.counts().in_flight == 0
+            assert (system.client.llen("slotgen"), system.client.hlen("slotgen:unacked")) == (10, 0)
+            assert system.client.mget(system.client.keys("slotgen:ledger:*")) == [b"1"] * 10
+            # No outcome was made up for them, and nobody has to wait for a claim to run out.
+            assert [line for line in lines if "telemetry" in line] == []
+            assert system.client.keys("slotgen:claim:*") == []
+
     def test_no_input_output_prompt_or_key_is_ever_logged(self):
         marker = f"marker{uuid.uuid4().hex}"
         lines = []

@@ -87,10 +87,11 @@ class FakeClaims:
             raise StoreUnavailable
         return self.holders.setdefault(key, token) == token
 
-    async def release(self, key: str, token: str) -> None:
+    async def release(self, key: str, token: str, *, concluded: bool) -> None:
         if self.holders.get(key) == token:
             del self.holders[key]
-            self.attempts.pop(key, None)
+            if concluded:
+                self.attempts.pop(key, None)
 
     async def begin_attempt(self, key: str) -> int:
         if not self.available:

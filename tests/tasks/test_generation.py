@@ -379,6 +379,16 @@ class TestClaims:
 
         assert (case.claims.holders, case.claims.attempts) == ({}, {})
 
+    def test_a_job_that_is_cancelled_without_an_outcome_stays_in_the_ledger(self):
+        case = UseCase(model=FakeModel([asyncio.CancelledError()]))
+
+        with pytest.raises(asyncio.CancelledError):
+            case.run(a_spec())
+
+        assert case.claims.holders == {}
+        assert list(case.claims.attempts.values()) == [1]
+        assert case.records == []
+
 
 async def never_free(key, token, seconds):
     return False

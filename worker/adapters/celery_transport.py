@@ -120,3 +120,13 @@ class Transport(kombu_redis.Transport):
     """Celery's broker setting: `broker_transport = "worker.adapters.celery_transport:Transport"`."""
 
     Channel = Channel
+
+
+class SentinelChannel(Channel, kombu_redis.SentinelChannel):
+    """The same behind Sentinel: kombu's own channel for it, with our way of taking messages."""
+
+
+class SentinelTransport(kombu_redis.SentinelTransport):
+    """The same behind Sentinel."""
+
+    Channel = SentinelChannel

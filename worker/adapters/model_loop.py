@@ -21,6 +21,7 @@ class ModelLoop:
 
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
+    _jobs: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def start(self) -> None:
         """Run the loop in its thread."""
@@ -32,6 +33,14 @@ class ModelLoop:
         """Run `coroutine` on the loop and wait for its result, from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
+    def run_job(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run as `run` does, in reach of `cancel_jobs`, which makes it raise CancelledError."""
+        return self.run(self._as_job(coroutine))
+
+    def cancel_jobs(self) -> None:
+        """Cancel every job that runs now, from any thread; each unwinds before its `run_job` ends."""
+        self.loop.call_soon_threadsafe(lambda: [job.cancel() for job in self._jobs])
+
     def stop(self) -> None:
         """Cancel what still runs, then end the loop and its thread."""
         if self._thread is None:
@@ -41,6 +50,14 @@ class ModelLoop:
         self._thread.join()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
+
+    async def _as_job(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        job = asyncio.ensure_future(coroutine)
+        self._jobs.add(job)
+        try:
+            return await job
+        finally:
+            self._jobs.discard(job)
 
     async def _cancel_all(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -1,6 +1,6 @@
 """Follows the kill dial on a connection of its own, and tells the process's brake what it sees.
 
-Redis reports every change of the key by anyone (`CLIENT TRACKING … BCAST`: SET, DEL, FLUSHALL, expiry,
+Redis reports every change of a dial by anyone (`CLIENT TRACKING … BCAST`: SET, DEL, FLUSHALL, expiry,
 eviction) in under a millisecond; a slow poll on the same connection proves that it still lives.
 """
 
@@ -12,14 +12,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.exceptions import RedisError, ResponseError
 
 from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.errors import ErrorCode
 from telemetry import emit, whereabouts
-from worker.adapters.redis_clients import connection_options
+from worker.adapters.redis_clients import open_connection
+from worker.adapters.redis_controls import dial_keys
 
 if TYPE_CHECKING:
     from redis.connection import Connection
@@ -38,8 +37,15 @@ class BrakeSwitch(Protocol):
         """Take note that the dial was off at `confirmed_mono`."""
         ...
 
-    def engaged(self, reason: ErrorCode, seen_mono: float) -> None:
-        """Take note that the dial is on, or its key gone; the change was seen at `seen_mono`."""
+    def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
+        """Take note that the dial is on, or its key gone; the change was seen at `seen_mono`.
+
+        `reported`: Redis has just reported a change of a dial; otherwise this is one more look at it.
+        """
+        ...
+
+    def dials_changed(self) -> None:
+        """Take note that Redis has reported a change of one of the four dials."""
         ...
 
 
@@ -77,9 +83,9 @@ class RedisBrakeWatch:
         while not self._stopped.is_set():
             connection: Connection | None = None
             try:
-                connection = self._open()
-                self._follow(connection)
-            except (redis.RedisError, OSError):
+                connection, tracked = self._open()
+                self._follow(connection, _POLL_SECONDS if tracked else _POLL_UNTRACKED_SECONDS)
+            except (RedisError, OSError):
                 self._stopped.wait(_RECONNECT_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it was, the brake must go on being watched
                 emit(_log, logging.ERROR, "brake_watch_broke", **whereabouts(error))
@@ -88,32 +94,39 @@ class RedisBrakeWatch:
                 if connection is not None:
                     connection.disconnect()
 
-    def _open(self) -> Connection:
-        options = connection_options(self.url, self.timeout_seconds)
-        pool = redis.ConnectionPool.from_url(self.url, protocol=3, retry=Retry(NoBackoff(), 0), **options)
-        return pool.make_connection()  # type: ignore[return-value]  # a pool by URL makes plain connections
-
-    def _follow(self, connection: Connection) -> None:
-        connection.connect()
-        tracked = self._track(connection)
-        poll_seconds = _POLL_SECONDS if tracked else _POLL_UNTRACKED_SECONDS
-        seen_mono = time.monotonic()
-        while not self._stopped.is_set():
-            self._tell(connection, seen_mono)
-            pushed = connection.can_read(timeout=poll_seconds)
-            seen_mono = time.monotonic()
-            if pushed:
-                connection.read_response(push_request=True)
+    def _open(self) -> tuple[Connection, bool]:
+        """Return an open connection, and whether Redis reports changes on it."""
+        try:
+            connection = open_connection(self.url, self.timeout_seconds, protocol=3)
+            connection.connect()
+        except ResponseError:
+            # A server, or a proxy before it, that has no HELLO: it can still be asked.
+            connection = open_connection(self.url, self.timeout_seconds, protocol=2)
+            connection.connect()
+            return connection, False
+        return connection, self._track(connection)
 
     def _track(self, connection: Connection) -> bool:
+        prefixes = [word for key in dial_keys(self.namespace) for word in ("PREFIX", key)]
         try:
-            connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._key)
+            connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
             connection.read_response()
-        except redis.ResponseError:
+        except ResponseError:
             return False
         return True
 
-    def _tell(self, connection: Connection, seen_mono: float) -> None:
+    def _follow(self, connection: Connection, poll_seconds: float) -> None:
+        seen_mono, reported = time.monotonic(), False
+        while not self._stopped.is_set():
+            self._tell(connection, seen_mono, reported=reported)
+            if reported:
+                self.switch.dials_changed()
+            reported = bool(connection.can_read(timeout=poll_seconds))
+            seen_mono = time.monotonic()
+            if reported:
+                connection.read_response(push_request=True)
+
+    def _tell(self, connection: Connection, seen_mono: float, *, reported: bool) -> None:
         asked_mono = time.monotonic()
         # MGET, not GET: a key of another type reads as absent, like everywhere else.
         connection.send_command("MGET", self._key)
@@ -123,9 +136,9 @@ class RedisBrakeWatch:
         if state is BrakeState.RELEASED:
             self.switch.released(asked_mono)
         elif state is BrakeState.ENGAGED:
-            self.switch.engaged(ErrorCode.KILL_SWITCH, seen_mono)
+            self.switch.engaged(ErrorCode.KILL_SWITCH, seen_mono, reported=reported)
         else:
-            self.switch.engaged(ErrorCode.KILL_UNVERIFIED, seen_mono)
+            self.switch.engaged(ErrorCode.KILL_UNVERIFIED, seen_mono, reported=reported)
 
     @property
     def _key(self) -> str:

@@ -25,11 +25,11 @@ return 1
 """
 # A note that was never taken back is forgotten after this.
 _LEDGER_SECONDS = 604_800
-# The claim and the job's attempts end together, and only for the worker that still holds the claim.
+# Only for the worker that still holds the claim.
 _RELEASE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('DEL', KEYS[2])
+if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
 return 1
 """
 
@@ -55,10 +55,14 @@ class RedisClaims:
         except (RedisError, OSError):
             raise StoreUnavailable from None
 
-    async def release(self, key: str, token: str) -> None:
-        """Give the claim back. When Redis cannot be asked, the claim runs out by itself."""
+    async def release(self, key: str, token: str, *, concluded: bool) -> None:
+        """Give the claim back, and the attempts of a `concluded` job with it.
+
+        When Redis cannot be asked, the claim runs out by itself.
+        """
         try:
-            await self.client.eval(_RELEASE, 2, self._claim(key), self._ledger(key), self._held_by(token))
+            keys = [self._claim(key), self._ledger(key)]
+            await self.client.eval(_RELEASE, 2, *keys, self._held_by(token), int(concluded))
         except (RedisError, OSError):
             return
 

@@ -20,6 +20,8 @@ class Switch:
 
     def __init__(self) -> None:
         self.told: queue.Queue[str] = queue.Queue()
+        self.changes: queue.Queue[str] = queue.Queue()
+        self.reported = 0
         self.last = ""
         self.confirmed_mono: list[float] = []
 
@@ -27,9 +29,13 @@ class Switch:
         self.confirmed_mono.append(confirmed_mono)
         self._tell("RELEASED")
 
-    def engaged(self, reason: str, seen_mono: float) -> None:
+    def engaged(self, reason: str, seen_mono: float, *, reported: bool) -> None:
         assert seen_mono <= time.monotonic()
+        self.reported += reported
         self._tell(str(reason))
+
+    def dials_changed(self) -> None:
+        self.changes.put("changed")
 
     def _tell(self, word: str) -> None:
         if word != self.last:
@@ -89,14 +95,41 @@ def test_is_told_by_redis_rather_than_by_its_poll(watched):
     assert sorted(waits)[len(waits) // 2] < 0.05
 
 
+@pytest.mark.parametrize("lacking", ["HELLO", "CLIENT"])
+def test_a_server_without_tracking_is_asked_instead(lacking):
+    without = ("--rename-command", lacking, "")
+    with EmbeddedRedis(extra_args=without) as server, open_sync(server.url, timeout_seconds=5) as client:
+        client.set("slotgen:kill", "false")
+        switch = Switch()
+        watch = RedisBrakeWatch(server.url, "slotgen", Ceilings(), 0.5, switch)
+        watch.start()
+        assert switch.next() == "RELEASED"
+
+        client.set("slotgen:kill", "true")
+
+        assert switch.next() == "KILL_SWITCH"
+        assert switch.reported == 0
+        watch.stop()
+
+
+@pytest.mark.parametrize("dial", ["kill", "feature", "rollout_percent", "allowlist"])
+def test_reports_a_change_of_any_dial(watched, dial):
+    _, client, switch = watched
+
+    client.set(f"slotgen:{dial}", "5")
+
+    assert switch.changes.get(timeout=WAIT_SECONDS) == "changed"
+
+
 def test_other_keys_do_not_wake_it(watched):
     _, client, switch = watched
 
-    client.set("slotgen:feature", "true")
+    client.set("slotgen:answer:1", "true")
     client.set("other:kill", "true")
     client.set("slotgen:kill", "true")
 
     assert switch.next() == "KILL_SWITCH"
+    assert switch.reported == 1
 
 
 def test_confirms_again_and_again_while_nothing_changes(watched):
