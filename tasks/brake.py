@@ -33,6 +33,19 @@ class Brake:
     _halting: dict[asyncio.Task[Any], ErrorCode] = field(default_factory=dict)
     _halt_began_mono: float = 0.0
     _halted: int = 0
+    _still: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._still.set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are in its reach, those included that are being cancelled."""
+        return len(self._flights)
+
+    async def stillness(self) -> None:
+        """Return once every call that was cancelled has closed."""
+        await self._still.wait()
 
     @property
     def reason(self) -> ErrorCode | None:
@@ -53,25 +66,26 @@ class Brake:
         loop = asyncio.get_running_loop()
         self._expiry = loop.call_at(asked_mono + self.grace_seconds, self._expire)
 
-    def engage(self, reason: ErrorCode, seen_mono: float | None = None) -> None:
-        """Cancel every call in flight and refuse new ones, with `reason` as their errorCode.
+    def engage(self, reason: ErrorCode, seen_mono: float | None = None) -> int:
+        """Cancel every call in flight and refuse new ones, with `reason` as their errorCode; return how many.
 
         `seen_mono` is the monotonic time at which the change was seen, for the halt's measurement.
         """
         self._engaged_mono = time.monotonic()
-        self._halt(reason, self._engaged_mono if seen_mono is None else seen_mono)
+        return self._halt(reason, self._engaged_mono if seen_mono is None else seen_mono)
 
     def _expire(self) -> None:
         # Nobody has seen the brake on: the next read that finds it off may release it, however old.
         self._halt(ErrorCode.KILL_UNVERIFIED, time.monotonic())
 
-    def _halt(self, reason: ErrorCode, seen_mono: float) -> None:
+    def _halt(self, reason: ErrorCode, seen_mono: float) -> int:
         self._forget_confirmation()
         self._reason = reason
         flying = self._flights - self._halting.keys()
         if not flying:
-            return
+            return 0
         self._halt_began_mono = seen_mono
+        self._still.clear()
         self._halted += len(flying)
         # The loop takes about 100 ms to unwind 500 cancelled calls; their sockets are closed before.
         try:
@@ -80,6 +94,7 @@ class Brake:
             for flight in flying:
                 self._halting[flight] = reason
                 flight.cancel()
+        return len(flying)
 
     def _forget_confirmation(self) -> None:
         if self._expiry:
@@ -118,5 +133,6 @@ class Brake:
     def _land(self, flight: asyncio.Task[Any]) -> None:
         self._flights.discard(flight)
         if self._halting.pop(flight, None) is not None and not self._halting:
+            self._still.set()
             self.on_halt(self._halted, time.monotonic() - self._halt_began_mono)
             self._halted = 0

@@ -17,8 +17,8 @@ class OutcomeRecording:
     recorder: Recorder
     executor_version: str
 
-    def __call__(self, job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> None:
-        """Emit the event of `outcome`, exactly once by contract of the caller."""
+    def __call__(self, job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> bool:
+        """Emit the event of `outcome`, once by contract of the caller; return whether it was valid."""
         event = TelemetryEvent(
             executor_version=self.executor_version,
             job_id=job.job_id,
@@ -27,7 +27,7 @@ class OutcomeRecording:
             latency_ms=round(latency_ms, 3),
             error_code=outcome.error_code.value if outcome.error_code else None,
         )
-        self.recorder.record(event, _details(job, trail, task_id))
+        return self.recorder.record(event, _details(job, trail, task_id))
 
 
 def _details(job: Job, trail: Trail, task_id: str) -> Details:

@@ -50,8 +50,10 @@ METRICS = (
     Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
     Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
     Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
+    Metric("slotgen_history_dropped_total", "counter", (), "outcomes that the history of `slotgen status` and `report` could not take"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
     Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
+    Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited at the least; -1 when nobody can say"),
     Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 when Redis cannot be asked"),
     Metric("slotgen_build_info", "gauge", ("version", "executor_version"), "always 1"),
 )

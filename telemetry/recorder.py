@@ -33,8 +33,10 @@ class Recorder:
         self._logger = logger
         self._validate = validate
 
-    def record(self, event: TelemetryEvent, details: Details) -> None:
-        """Count `event` and write it, with `details` beside it; to be called exactly once for an outcome.
+    def record(self, event: TelemetryEvent, details: Details) -> bool:
+        """Count `event` and write it, with `details` beside it; return whether it was valid.
+
+        To be called exactly once for an outcome.
 
         An event that breaks the locked schema is counted, as an outcome too, and logged as
         `telemetry_invalid`; it does not leave. Whatever goes wrong in here is logged as `telemetry_broke`
@@ -50,11 +52,12 @@ class Recorder:
                 self._measure(event)
             with _survival():
                 self._tell(event, details)
-            return
+            return True
         with _survival():
             self._metrics.counter("slotgen_telemetry_invalid_total").inc()
         with _survival():
             self._refuse(event, details, found)
+        return False
 
     def _count(self, event: TelemetryEvent) -> None:
         jobs = self._metrics.counter("slotgen_jobs_total")

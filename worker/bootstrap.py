@@ -28,21 +28,30 @@ from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async, open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_dead_letters import RedisDeadLetters
+from worker.adapters.redis_dials import RedisDials
+from worker.adapters.redis_history import HistoryWriter
 from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.app import build_app, register_generate
+from worker.brake_switch import BrakeSwitch
+from worker.dial_notices import DialNotices
 from worker.gatekeeping import IntakeGatekeeper
 from worker.health import WorkerHealth
 from worker.observation import Observation
 from worker.queue_gauges import QueueGauges
 from worker.settings import BadSetting
+from worker.worker_self import WorkerSelf
 
 if TYPE_CHECKING:
+    import redis
     import redis.asyncio
     from celery import Celery
 
-    from tasks.errors import ErrorCode, InvalidMessage
+    from tasks.errors import InvalidMessage
     from tasks.executor_config import ExecutorConfig
+    from tasks.outcome import Outcome
     from tasks.ports import Budget, ControlSource
+    from tasks.spec import Job
+    from tasks.trail import Trail
     from worker.settings import Settings
 
 _NANO = 1_000_000_000
@@ -61,6 +70,8 @@ class Composition:
     _loop: ModelLoop
     _watch: RedisBrakeWatch
     _signs: SignsOfLife
+    _notices: DialNotices
+    _history: HistoryWriter
     _model: OpenAIModel
     _stores: redis.asyncio.Redis
 
@@ -71,29 +82,13 @@ class Composition:
     def stop(self) -> None:
         """End every thread and connection of this process, in the reverse order of their use."""
         self._watch.stop()
+        self._notices.stop()
         self._signs.stop()
+        self._history.stop()
         self._loop.run(self._model.client.close())
         self._loop.run(self._stores.aclose())
         self._loop.stop()
         self.exporter.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _LoopSwitch:
-    """Tells the brake, which lives on the loop, what the watcher's thread has seen."""
-
-    loop: asyncio.AbstractEventLoop
-    brake: Brake
-
-    def released(self, confirmed_mono: float) -> None:
-        self.loop.call_soon_threadsafe(self.brake.release, confirmed_mono)
-
-    def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
-        del reported
-        self.loop.call_soon_threadsafe(self.brake.engage, reason, seen_mono)
-
-    def dials_changed(self) -> None:
-        """Nobody asks yet."""
 
 
 def compose(settings: Settings) -> Composition:
@@ -122,6 +117,8 @@ def compose(settings: Settings) -> Composition:
         ready=health.ready,
     )
     loop.start()
+    client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
+    dials = RedisDials(client, settings.namespace)
     stores = open_async(
         settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_SPARE_CONNECTIONS
     )
@@ -139,9 +136,12 @@ def compose(settings: Settings) -> Composition:
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )
+    history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
+    history.start()
     app = _app(
         settings,
         observe,
+        client,
         worker_id,
         Generate(
             controls=controls,
@@ -149,27 +149,37 @@ def compose(settings: Settings) -> Composition:
             has_api_key=settings.has_api_key,
             on_loop=loop.run_job,
             count_decision=observe.decided,
-            record=_recording(metrics, config, observe),
+            record=_recording(config, observe, history, worker_id),
             report_bug=observe.job_broke,
         ),
     )
+    signs = SignsOfLife(
+        client,
+        settings.namespace,
+        worker_id,
+        settings.worker_lost_seconds,
+        WorkerSelf(worker_id, config.version, brake, observe.sight).card,
+    )
+
+    def look_at_dials() -> None:
+        dials.read()  # records what raw commands have changed
+        controls.read()  # sets the gauges of the dials
+        signs.give_sign()
+
+    notices = DialNotices(look_at_dials)
+    switch = BrakeSwitch(loop.loop, brake, stores, settings.namespace, worker_id, notices.notice)
     watch = RedisBrakeWatch(
         settings.redis_url,
         settings.namespace,
         settings.ceilings,
         settings.control_read_timeout_ms / 1000,
-        _LoopSwitch(loop.loop, brake),
+        switch,
     )
     watch.start()
     health.watches = lambda: watch.alive
-    signs = SignsOfLife(
-        open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS),
-        settings.namespace,
-        worker_id,
-        settings.worker_lost_seconds,
-    )
+    notices.start()
     signs.start()
-    return Composition(app, health, exporter, loop, watch, signs, model, stores)
+    return Composition(app, health, exporter, loop, watch, signs, notices, history, model, stores)
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
@@ -212,18 +222,37 @@ def _budget(settings: Settings, stores: redis.asyncio.Redis, observe: Observatio
     )
 
 
-def _recording(metrics: Metrics, config: ExecutorConfig, observe: Observation) -> Any:
-    record = OutcomeRecording(Recorder(metrics), config.version)
+def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWriter, worker_id: str) -> Any:
+    record = OutcomeRecording(Recorder(observe.metrics), config.version)
 
-    def record_and_count(job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> None:
-        record(job, outcome, trail, latency_ms, task_id)
+    def record_and_count(job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> None:
+        valid = record(job, outcome, trail, latency_ms, task_id)
         observe.spent(trail.cost_nano_usd)
+        history.add(
+            job.subject,
+            task_id=task_id,
+            output_type=job.output_type,
+            status=outcome.status.value,
+            error_code=outcome.error_code.value if outcome.error_code else None,
+            path=trail.path,
+            latency_ms=round(latency_ms, 3),
+            cached=trail.cached,
+            attempts=trail.attempts,
+            cost_nano_usd=trail.cost_nano_usd,
+            gate=trail.gate,
+            rule_id=trail.rule_id,
+            policy_hash=trail.policy_hash,
+            executor_version=config.version,
+            worker_id=worker_id,
+            telemetry_valid=valid,
+        )
 
     return record_and_count
 
 
-def _app(settings: Settings, observe: Observation, worker_id: str, generate: Generate) -> Celery:
-    client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
+def _app(
+    settings: Settings, observe: Observation, client: redis.Redis, worker_id: str, generate: Generate
+) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
     QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gates import BrakeState
@@ -21,16 +21,26 @@ _DIALS = ("kill", "feature", "rollout_percent", "allowlist")
 _log = logging.getLogger("slotgen.worker")
 
 
+@dataclass(slots=True)
+class Sight:
+    """What the process saw last of the policy; None before it has read one."""
+
+    policy_hash: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One worker's observations; every method is safe in any thread."""
 
     metrics: Metrics
     config: ExecutorConfig
+    sight: Sight = field(default_factory=Sight)
 
     def controls_read(self, controls: Controls, seconds: float) -> None:
         """Note one read of the dials, and what they effectively are."""
         self.metrics.histogram("slotgen_control_read_seconds").observe(seconds)
+        if not controls.note:
+            self.sight.policy_hash = controls.policy_hash
         policy = controls.allowlist
         states = {
             "kill": controls.brake is not BrakeState.RELEASED,
@@ -87,6 +97,10 @@ class Observation:
     def message_rejected(self, reason: str) -> None:
         """Note a message that went to the dead letters."""
         self.metrics.counter("slotgen_rejected_messages_total").labels(reason).inc()
+
+    def history_dropped(self, number: int) -> None:
+        """Note outcomes that the history could not take."""
+        self.metrics.counter("slotgen_history_dropped_total").inc(number)
 
     def job_broke(self, job: Job, error: BaseException) -> None:
         """Note a bug: the type of the error and its place, never its text."""

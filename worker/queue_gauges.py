@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_queue_age import RedisQueueAge
 
 if TYPE_CHECKING:
     import redis
@@ -27,6 +28,7 @@ class QueueGauges:
     def attach(self, metrics: Metrics) -> None:
         """Let each scrape ask."""
         metrics.gauge("slotgen_queue_depth").set_function(self.depth)
+        metrics.gauge("slotgen_queue_oldest_seconds").set_function(self.oldest)
         metrics.gauge("slotgen_dead_letters").set_function(self.dead)
 
     def depth(self) -> int:
@@ -35,6 +37,14 @@ class QueueGauges:
             return self.client.llen(self.queue)
         except (RedisError, OSError):
             return _UNKNOWN
+
+    def oldest(self) -> float:
+        """Return how long the oldest message has waited at the least, in seconds."""
+        try:
+            seconds = RedisQueueAge(self.client, self.queue).oldest_seconds()
+        except (RedisError, OSError):
+            return _UNKNOWN
+        return _UNKNOWN if seconds is None else seconds
 
     def dead(self) -> int:
         """Return how many messages are dead."""

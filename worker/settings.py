@@ -135,6 +135,20 @@ class Settings(BaseSettings):
     budget_window_seconds: int = _name(
         "SLOTGEN_BUDGET_WINDOW_SECONDS", "set 60-2678400 seconds", 86_400, ge=60, le=2_678_400
     )
+    history_outcomes: int = _name(
+        "SLOTGEN_HISTORY_OUTCOMES",
+        "set how many outcomes to keep for status, report and tail, 1000-10000000",
+        50_000,
+        ge=1000,
+        le=10_000_000,
+    )
+    observation_seconds: int = _name(
+        "SLOTGEN_OBSERVATION_SECONDS",
+        "set 0-86400 seconds to observe before another dimension may be widened",
+        900,
+        ge=0,
+        le=86_400,
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _name(
         "SLOTGEN_LOG_LEVEL", "set DEBUG, INFO, WARNING or ERROR", "INFO"
     )

@@ -79,6 +79,14 @@ class Recorded:
     override: str
 
 
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """How the brake was pulled: by `SET`, or by `DEL` where Redis refuses to write; and if it is recorded."""
+
+    by: str
+    recorded: bool
+
+
 RAW_ACTOR = "unknown"
 RAW_COMMAND = "raw Redis command"
 
@@ -110,6 +118,15 @@ class DialStore(Protocol):
             DialsMoved: something has.
             AuditRefused: it could not be recorded.
             StoreUnavailable: Redis did not answer.
+
+        """
+        ...
+
+    def engage(self, actor: str, command: str, reason: str) -> Engaged:
+        """Pull the brake by whatever Redis still takes; a record that cannot be written does not hinder it.
+
+        Raises:
+            StoreUnavailable: Redis did not answer at all.
 
         """
         ...

@@ -49,7 +49,7 @@ class History(Protocol):
         ...
 
     def follow(self, after_id: str, block_seconds: float) -> list[PastOutcome]:
-        """Return what came after entry `after_id`, waiting up to `block_seconds` for something to come."""
+        """Return what came after entry `after_id` ("$": from now on), waiting up to `block_seconds`."""
         ...
 
     def now_ms(self) -> int:

@@ -13,6 +13,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
 
 from telemetry import emit
+from worker.adapters.redis_queue_age import taken_key
 
 TAG_SEPARATOR = ":"
 _DEATHS = "slotgen_deaths"
@@ -57,6 +58,7 @@ class ConsumerQoS(kombu_redis.QoS):
             pipe.zadd(self.unacked_index_key, {delivery_tag: kombu_redis.time()})
             pipe.hset(self.unacked_key, delivery_tag, kept)
             pipe.delete(taking_key(info["routing_key"], self.channel.worker_id))
+            pipe.incr(taken_key(info["routing_key"]))
             pipe.execute()
         VirtualQoS.append(self, message, delivery_tag)
 

@@ -19,6 +19,7 @@ from kombu.transport import redis as kombu_redis
 
 from tasks.intake import Rejected
 from worker.adapters.celery_delivery import TAG_SEPARATOR, ConsumerQoS, taking_key
+from worker.adapters.redis_queue_age import taken_key
 
 
 class Gatekeeper(Protocol):
@@ -101,6 +102,7 @@ class Channel(kombu_redis.Channel):
             gatekeeper.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
                 client.delete(taking_key(queue, self.worker_id))
+                client.incr(taken_key(queue))
             return None
 
 

@@ -6,12 +6,16 @@ from that loop would end while calls are in flight, and the others would take th
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.adapters.celery_delivery import workers_key
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_fleet import card_key
+from worker.adapters.redis_queue_age import RedisQueueAge
 
 if TYPE_CHECKING:
     import redis
@@ -19,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SignsOfLife:
-    """A thread that notes `worker_id` and the time in `<namespace>:workers`, thrice in `lost_seconds`."""
+    """A thread that notes `worker_id` and the time in `<namespace>:workers`, thrice in `lost_seconds`.
+
+    With each sign it leaves the worker's card, which `card(wall_ms)` writes, and notes the queue's arrivals.
+    """
 
     client: redis.Redis
     namespace: str
     worker_id: str
     lost_seconds: int
+    card: Callable[[int], str]
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -38,14 +46,24 @@ class SignsOfLife:
         self._stopped.set()
         if self._thread:
             self._thread.join()
+        with contextlib.suppress(RedisError, OSError):
+            self.client.delete(card_key(self.namespace, self.worker_id))
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                now = self.client.time()[0]
-                self.client.zadd(workers_key(self.namespace), {self.worker_id: now})
+                self.give_sign()
             except (RedisError, OSError):
                 # Silence is what the others would see, and what they are there for.
                 self._stopped.wait(1)
                 continue
             self._stopped.wait(self.lost_seconds / 3)
+
+    def give_sign(self) -> None:
+        """Give one now, from any thread. Raises RedisError."""
+        seconds, micros = self.client.time()
+        # First, and by itself: nothing that follows may make this worker look lost.
+        self.client.zadd(workers_key(self.namespace), {self.worker_id: seconds})
+        card = self.card(seconds * 1000 + micros // 1000)
+        self.client.set(card_key(self.namespace, self.worker_id), card, ex=self.lost_seconds)
+        RedisQueueAge(self.client, self.namespace).note()

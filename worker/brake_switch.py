@@ -1,0 +1,60 @@
+"""Tells the brake, on its loop, what the watcher's thread has seen; and the fleet, that it has halted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.fleet import Confirmation
+from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_fleet import confirmation, halts_channel
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from tasks.brake import Brake
+    from tasks.errors import ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeSwitch:
+    """The switch of one process. `on_dials_changed` is called in the watcher's thread and must not block."""
+
+    loop: asyncio.AbstractEventLoop
+    brake: Brake
+    stores: redis.asyncio.Redis
+    namespace: str
+    worker_id: str
+    on_dials_changed: Callable[[], None]
+    # asyncio holds its tasks weakly: one that nobody holds may end unfinished.
+    _confirming: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def released(self, confirmed_mono: float) -> None:
+        """Let calls take off."""
+        self.loop.call_soon_threadsafe(self.brake.release, confirmed_mono)
+
+    def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
+        """Halt; a change that Redis has reported is confirmed to whoever made it, once nothing is left."""
+        self.loop.call_soon_threadsafe(self._engage, reason, seen_mono, reported)
+
+    def dials_changed(self) -> None:
+        """Hand it on."""
+        self.on_dials_changed()
+
+    def _engage(self, reason: ErrorCode, seen_mono: float, reported: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
+        calls = self.brake.engage(reason, seen_mono)
+        if reported or calls:
+            confirming = self.loop.create_task(self._confirm(calls, seen_mono))
+            self._confirming.add(confirming)
+            confirming.add_done_callback(self._confirming.discard)
+
+    async def _confirm(self, calls: int, seen_mono: float) -> None:
+        await self.brake.stillness()
+        said = Confirmation(self.worker_id, calls, (time.monotonic() - seen_mono) * 1000)
+        # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
+        with contextlib.suppress(RedisError, OSError):
+            await self.stores.publish(halts_channel(self.namespace), confirmation(said))
