@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.fleet import Confirmation
 from worker.adapters.redis_clients import RedisError
-from worker.adapters.redis_fleet import confirmation, halts_channel
+from worker.adapters.redis_fleet import confirmation
+from worker.adapters.redis_keys import halts_channel
 
 if TYPE_CHECKING:
     import redis.asyncio

@@ -9,11 +9,11 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tests.fakes.ports import FakeAnswers, FakeClaims
-from worker.adapters.celery_delivery import workers_key
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async
 from worker.dev.embedded_redis import EmbeddedRedis
+from worker.adapters.redis_keys import workers_key
 
 WORKER = "worker-1"
 

@@ -13,7 +13,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
 
 from telemetry import emit
-from worker.adapters.redis_queue_age import taken_key
+from worker.adapters.redis_keys import taken_key, workers_key
 
 TAG_SEPARATOR = ":"
 _DEATHS = "slotgen_deaths"
@@ -113,11 +113,6 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _option(self, name: str) -> int:
         return int(self.channel.connection.client.transport_options[name])
-
-
-def workers_key(queue: str) -> str:
-    """Return the sorted set of each worker process's last sign of life; it outlives its connections."""
-    return f"{queue}:workers"
 
 
 def _after_a_death(message: dict[str, Any]) -> tuple[bytes, str, int]:

@@ -19,7 +19,7 @@ from kombu.transport import redis as kombu_redis
 
 from tasks.intake import Rejected
 from worker.adapters.celery_delivery import TAG_SEPARATOR, ConsumerQoS, taking_key
-from worker.adapters.redis_queue_age import taken_key
+from worker.adapters.redis_keys import taken_key
 
 
 class Gatekeeper(Protocol):

@@ -18,7 +18,7 @@ from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.errors import ErrorCode
 from telemetry import emit, whereabouts
 from worker.adapters.redis_clients import open_connection
-from worker.adapters.redis_controls import dial_keys
+from worker.adapters.redis_keys import dial_keys
 
 if TYPE_CHECKING:
     from redis.connection import Connection

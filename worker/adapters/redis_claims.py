@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import StoreUnavailable
-from worker.adapters.celery_delivery import workers_key
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_keys import workers_key
 
 if TYPE_CHECKING:
     import redis.asyncio

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from gates import Ceilings, Controls, RawControls
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_keys import dial_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +53,3 @@ class RedisControls:
         except (RedisError, OSError) as error:
             return Controls.unreadable(f"Redis did not answer ({type(error).__name__})")
         return Controls.parse(RawControls(*values), self.ceilings)
-
-
-def dial_keys(namespace: str) -> list[str]:
-    """Return the four keys, in the order in which they are read."""
-    return [f"{namespace}:{dial}" for dial in ("kill", "feature", "rollout_percent", "allowlist")]

@@ -29,7 +29,7 @@ from tasks.operations.dials import (
     Recorded,
 )
 from worker.adapters.redis_clients import RedisError
-from worker.adapters.redis_controls import dial_keys
+from worker.adapters.redis_keys import dial_keys
 
 if TYPE_CHECKING:
     import redis

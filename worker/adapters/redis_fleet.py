@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.fleet import Confirmation, WorkerCard
-from worker.adapters.celery_delivery import workers_key
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_keys import card_key, halts_channel, workers_key
 
 if TYPE_CHECKING:
     import redis
@@ -94,16 +94,6 @@ def confirmation(said: Confirmation) -> str:
 def card(of: WorkerCard) -> str:
     """Return what a worker keeps under `card_key`."""
     return json.dumps(dataclasses.asdict(of))
-
-
-def card_key(namespace: str, worker_id: str) -> str:
-    """Return the key of one worker's card."""
-    return f"{namespace}:worker:{worker_id}"
-
-
-def halts_channel(namespace: str) -> str:
-    """Return the channel on which workers confirm a halt; PUBLISH works even when Redis is out of memory."""
-    return f"{namespace}:halts"
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from worker.adapters.redis_keys import taken_key
+
 if TYPE_CHECKING:
     import redis
 
@@ -60,8 +62,3 @@ class RedisQueueAge:
     @property
     def _keys(self) -> tuple[str, str, str]:
         return self.queue, taken_key(self.queue), f"{self.queue}:arrived"
-
-
-def taken_key(queue: str) -> str:
-    """Return the counter of the messages that workers have taken from `queue`."""
-    return f"{queue}:taken"

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.adapters.celery_delivery import workers_key
 from worker.adapters.redis_clients import RedisError
-from worker.adapters.redis_fleet import card_key
+from worker.adapters.redis_keys import card_key, workers_key
 from worker.adapters.redis_queue_age import RedisQueueAge
 
 if TYPE_CHECKING:

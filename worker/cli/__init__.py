@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from worker.cli import dead, demo, dev, validate, worker
+from worker.cli import dead, demo, dev, kill, validate, worker
 from worker.cli.refusal import Refusal
 
 
@@ -24,6 +24,7 @@ def build() -> typer.Typer:
     app.command()(dev.dev)
     app.command()(demo.demo)
     app.command()(validate.validate)
+    app.command()(kill.kill)
     app.add_typer(dead.app, name="dead")
     return app
 

@@ -10,7 +10,8 @@ import pytest
 from gates import BrakeState, Ceilings
 from tests.builders import an_allowlist
 from worker.adapters.redis_clients import open_sync
-from worker.adapters.redis_controls import RedisControls, dial_keys
+from worker.adapters.redis_controls import RedisControls
+from worker.adapters.redis_keys import dial_keys
 from worker.dev.embedded_redis import EmbeddedRedis
 
 DEADLINE_SECONDS = 0.25
