@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.fleet import Confirmation
+from tasks.operations.halting import Confirmation
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_fleet import confirmation
 from worker.adapters.redis_keys import halts_channel

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gates import RawControls
+from tasks.operations.halting import Engaged
 
 
 class Dial(StrEnum):
@@ -77,14 +78,6 @@ class Recorded:
     reason: str
     widened: tuple[str, ...]
     override: str
-
-
-@dataclass(frozen=True, slots=True)
-class Engaged:
-    """How the brake was pulled: by `SET`, or by `DEL` where Redis refuses to write; and if it is recorded."""
-
-    by: str
-    recorded: bool
 
 
 RAW_ACTOR = "unknown"

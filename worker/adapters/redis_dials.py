@@ -7,15 +7,12 @@ whoever looks next. `…:audit:live` has the dials as they were when the brake w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import ResponseError
 
 from gates import RawControls
-from tasks.errors import StoreUnavailable
 from tasks.operations.dials import (
     NEVER_LIVE,
     RAW_ACTOR,
@@ -25,14 +22,16 @@ from tasks.operations.dials import (
     Dial,
     DialsMoved,
     DialsNow,
-    Engaged,
     Recorded,
 )
-from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_brake_lever import pull
 from worker.adapters.redis_keys import dial_keys
+from worker.adapters.redis_unavailable import unavailable
 
 if TYPE_CHECKING:
     import redis
+
+    from tasks.operations.halting import Engaged
 
 _KEPT = 10_000
 # KEYS: the four dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.
@@ -91,15 +90,6 @@ now[n] = after
 keep_live()
 return id
 """
-# The brake comes first: whatever goes wrong with the record, the fleet is halted.
-_ENGAGE = """
-local before = redis.call('MGET', KEYS[1])[1]
-redis.call('SET', KEYS[1], 'true')
-local fields = {'dial', 'kill', 'after', 'true', 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
-if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
-redis.call('XADD', KEYS[2], '*', unpack(fields))
-redis.call('HSET', KEYS[3], 'kill', 'true')
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +104,7 @@ class RedisDials:
 
         Where nothing can be recorded (Redis out of memory), it still reads.
         """
-        with _unavailable():
+        with unavailable():
             try:
                 version, *values = self._eval(_READ)
             except ResponseError:
@@ -135,7 +125,7 @@ class RedisDials:
         number = list(Dial).index(change.dial) + 1
         widened = ",".join(change.widened)
         words = (change.actor, change.command, change.reason, widened, change.override)
-        with _unavailable():
+        with unavailable():
             try:
                 audit_id = self._eval(_CHANGE, version, number, *given, *words)
             except ResponseError as error:
@@ -146,33 +136,12 @@ class RedisDials:
         return _recorded(entry)
 
     def engage(self, actor: str, command: str, reason: str) -> Engaged:
-        """Pull the brake by whatever Redis still takes: SET with its record, plain SET, or DEL.
-
-        Raises:
-            StoreUnavailable: Redis did not answer at all.
-
-        """
-        kill = dial_keys(self.namespace)[0]
-        with _unavailable():
-            try:
-                keys = [kill, self._audit, f"{self._audit}:seen"]
-                self.client.eval(_ENGAGE, len(keys), *keys, actor, command, reason)
-            except ResponseError:
-                return self._engage_without_record(kill)
-        return Engaged(by="SET", recorded=True)
-
-    def _engage_without_record(self, kill: str) -> Engaged:
-        try:
-            self.client.set(kill, "true")
-        except OutOfMemoryError:
-            # An absent key halts as well, and DEL works when nothing else does.
-            self.client.delete(kill)
-            return Engaged(by="DEL", recorded=False)
-        return Engaged(by="SET", recorded=False)
+        """Pull the brake by whatever Redis still takes. Raises StoreUnavailable."""
+        return pull(self.client, self.namespace, actor=actor, command=command, reason=reason)
 
     def audit(self, limit: int) -> list[Recorded]:
         """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""
-        with _unavailable():
+        with unavailable():
             entries = cast("list[Any]", self.client.xrevrange(self._audit, count=limit))
         return [_recorded(each) for each in entries]
 
@@ -190,14 +159,6 @@ class RedisDials:
     @property
     def _audit(self) -> str:
         return f"{self.namespace}:audit"
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(type(error).__name__) from error
 
 
 def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> Recorded:

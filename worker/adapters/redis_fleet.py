@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from tasks.errors import StoreUnavailable
-from tasks.operations.fleet import Confirmation, WorkerCard
-from worker.adapters.redis_clients import RedisError
+from tasks.operations.fleet import WorkerCard
+from tasks.operations.halting import Confirmation
 from worker.adapters.redis_keys import card_key, halts_channel, workers_key
+from worker.adapters.redis_unavailable import unavailable
 
 if TYPE_CHECKING:
     import redis
@@ -94,15 +92,6 @@ def confirmation(said: Confirmation) -> str:
 def card(of: WorkerCard) -> str:
     """Return what a worker keeps under `card_key`."""
     return json.dumps(dataclasses.asdict(of))
-
-
-@contextmanager
-def unavailable() -> Iterator[None]:
-    """Turn a Redis that does not answer into StoreUnavailable."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(type(error).__name__) from error
 
 
 def _card(raw: bytes) -> WorkerCard | None:

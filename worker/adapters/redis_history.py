@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gates import Subject
 from tasks.operations.history import PastOutcome
 from worker.adapters.redis_clients import RedisError
-from worker.adapters.redis_fleet import unavailable
+from worker.adapters.redis_unavailable import unavailable
 
 if TYPE_CHECKING:
     import redis

@@ -12,8 +12,8 @@ from worker.cli.connection import load_settings, open_redis
 from worker.cli.refusal import Refusal, print_json
 
 if TYPE_CHECKING:
-    from tasks.operations.dials import Engaged
-    from tasks.operations.fleet import Confirmation, WorkerCard
+    from tasks.operations.fleet import WorkerCard
+    from tasks.operations.halting import Confirmation, Engaged
     from worker.adapters.redis_fleet import HaltListener, RedisFleet
     from worker.settings import Settings
 
@@ -31,7 +31,7 @@ def kill(
     Exit 1 when the brake could not be pulled, or a living worker has not confirmed within 3 s.
     """
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.adapters.redis_dials import RedisDials  # noqa: PLC0415
+    from worker.adapters.redis_brake_lever import pull  # noqa: PLC0415
     from worker.adapters.redis_fleet import RedisFleet  # noqa: PLC0415
 
     settings = load_settings()
@@ -40,7 +40,9 @@ def kill(
         listener, workers = _ears(fleet)
         began_mono = time.monotonic()
         try:
-            engaged = RedisDials(client, settings.namespace).engage(named(actor), "slotgen kill", reason)
+            engaged = pull(
+                client, settings.namespace, actor=named(actor), command="slotgen kill", reason=reason
+            )
         except StoreUnavailable as error:
             raise Refusal(_unreachable(settings, str(error))) from None
         confirmed = _confirmations(listener, workers)

@@ -1,0 +1,53 @@
+"""What the operator's history costs a job: CPU of this process for one outcome, against one STUB job."""
+
+from __future__ import annotations
+
+import time
+
+from gates import Subject
+from tests.benchmarks import stub_throughput
+from worker.adapters.redis_clients import open_sync
+from worker.adapters.redis_history import HistoryWriter
+from worker.dev.embedded_redis import EmbeddedRedis
+
+OUTCOMES = 20_000
+SUBJECT = Subject("job-1", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True)
+OUTCOME = {
+    "task_id": "b08b66c8-2c0e-4d74-8832-954564295b1a",
+    "output_type": "text",
+    "status": "STUB",
+    "error_code": "KILL_SWITCH",
+    "path": "stub",
+    "latency_ms": 0.4,
+    "cached": False,
+    "attempts": 0,
+    "cost_nano_usd": 0,
+    "gate": "kill",
+    "rule_id": None,
+    "policy_hash": "6dfb333ca9f2",
+    "executor_version": "2026-11-1",
+    "worker_id": "b08b66c82c0e4d748832954564295b1a",
+    "telemetry_valid": True,
+}
+
+
+def run() -> list[tuple[str, str, str]]:
+    """Return (measure, figure, target) rows."""
+    job_seconds = 1 / jobs_a_second()
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
+        writer = HistoryWriter(client, "slotgen", 50_000, lambda _: None)
+        began = time.process_time()
+        for start in range(0, OUTCOMES, 500):
+            for _ in range(start, start + 500):
+                writer.add(SUBJECT, **OUTCOME)
+            writer._flush()
+        cpu_seconds = (time.process_time() - began) / OUTCOMES
+    share = cpu_seconds / job_seconds
+    return [
+        ("history: CPU of one outcome / one STUB job", f"{cpu_seconds * 1e6:.0f} µs, {share:.1%}", "<= 5 %")
+    ]
+
+
+def jobs_a_second() -> float:
+    (_, _, _), (_, ours, _), _ = stub_throughput.run()
+    return float(ours.split()[0])

@@ -1,0 +1,51 @@
+"""Pulls the brake by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from tasks.operations.halting import Engaged
+from worker.adapters.redis_keys import dial_keys
+from worker.adapters.redis_unavailable import unavailable
+
+if TYPE_CHECKING:
+    import redis
+
+# The brake comes first: whatever goes wrong with the record, the fleet is halted.
+_ENGAGE = """
+local before = redis.call('MGET', KEYS[1])[1]
+redis.call('SET', KEYS[1], 'true')
+local fields = {'dial', 'kill', 'after', 'true', 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
+if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
+redis.call('XADD', KEYS[2], '*', unpack(fields))
+redis.call('HSET', KEYS[3], 'kill', 'true')
+"""
+
+
+def pull(client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str) -> Engaged:
+    """Engage the brake by SET with its record, by plain SET, or by DEL; return by which.
+
+    Raises:
+        StoreUnavailable: Redis did not answer at all.
+
+    """
+    kill = dial_keys(namespace)[0]
+    keys = [kill, f"{namespace}:audit", f"{namespace}:audit:seen"]
+    with unavailable():
+        try:
+            client.eval(_ENGAGE, len(keys), *keys, actor, command, reason)
+        except ResponseError:
+            return Engaged(by=_plainly(client, kill), recorded=False)
+    return Engaged(by="SET", recorded=True)
+
+
+def _plainly(client: redis.Redis, kill: str) -> str:
+    try:
+        client.set(kill, "true")
+    except OutOfMemoryError:
+        # An absent key halts as well, and DEL works when nothing else does.
+        client.delete(kill)
+        return "DEL"
+    return "SET"
