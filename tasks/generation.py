@@ -23,7 +23,7 @@ from tasks.acceptance import accept
 from tasks.brake import Brake
 from tasks.errors import ErrorCode, Failed, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
-from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest
+from tasks.ports import AnswerStore, Budget, Claims, Hold, Model, ModelAnswer, ModelRequest
 from tasks.prompting import Prompts, build_request, job_key
 from tasks.shared_read import SharedRead
 from tasks.spec import Job
@@ -149,27 +149,33 @@ class Generation:
     async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
         worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
         hold_id = f"{key}:{uuid.uuid4().hex}"
-        spent = 0
+        spent, known = 0, True
         try:
-            await self._reserve(hold_id, worst)
+            await self._reserve(Hold(hold_id, worst, request.model, self._hold_seconds))
             await self._note_attempt(key)
             await self._confirm_brake_off(job)
             # From here on, unless the server says otherwise, the call may have been charged in full.
-            spent = worst
+            spent, known = worst, False
             answer = await self._request(request, trail)
+            known = answer.usage is not None
             spent = self._cost(answer, worst)
         except ModelError as error:
-            spent = worst if error.billed else 0
+            spent, known = (worst, False) if error.billed else (0, True)
             raise
         else:
             return answer
         finally:
             trail.cost_nano_usd += spent
-            await asyncio.shield(self.budget.settle(hold_id, spent))
+            await asyncio.shield(self.budget.settle(hold_id, spent, known=known))
 
-    async def _reserve(self, hold_id: str, amount_nano_usd: int) -> None:
+    @property
+    def _hold_seconds(self) -> float:
+        # A living worker settles within its deadline; a Redis that is away a while must not forfeit it.
+        return self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
+
+    async def _reserve(self, hold: Hold) -> None:
         # Shielded: cancelled half-way it would leave a hold that nobody knows of, and so nobody settles.
-        reserving = asyncio.ensure_future(self.budget.reserve(hold_id, amount_nano_usd))
+        reserving = asyncio.ensure_future(self.budget.reserve(hold))
         try:
             granted = await asyncio.shield(reserving)
         except asyncio.CancelledError:

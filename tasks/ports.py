@@ -106,11 +106,21 @@ class Claims(Protocol):
         ...
 
 
-class Budget(Protocol):
-    """The spend cap that all workers share. Amounts are integer nano-dollars."""
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money set aside for one request, in nano-dollars. After `seconds` unsettled it counts as spent."""
 
-    async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
-        """Hold `amount_nano_usd`; return False when the cap does not cover it.
+    hold_id: str
+    amount_nano_usd: int
+    model: str
+    seconds: float
+
+
+class Budget(Protocol):
+    """The fleet's account, and the spend cap on it. Amounts are integer nano-dollars."""
+
+    async def reserve(self, hold: Hold) -> bool:
+        """Set the hold's amount aside; return False when the cap does not cover it.
 
         Raises:
             StoreUnavailable: nobody can say, which is a no, too.
@@ -118,8 +128,11 @@ class Budget(Protocol):
         """
         ...
 
-    async def settle(self, hold_id: str, spent_nano_usd: int) -> None:
-        """Turn the hold into `spent_nano_usd`. Settling twice, or a hold that is gone, changes nothing."""
+    async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
+        """Turn the hold into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
+
+        Settling twice, or a hold that is gone, changes nothing.
+        """
         ...
 
 

@@ -23,7 +23,7 @@ from worker.adapters.model_loop import ModelLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_brake_watch import RedisBrakeWatch
-from worker.adapters.redis_budget import NoCap, RedisBudget
+from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async, open_sync
 from worker.adapters.redis_controls import RedisControls
@@ -213,13 +213,8 @@ async def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
 
 
 def _budget(settings: Settings, stores: redis.asyncio.Redis, observe: Observation) -> Budget:
-    if settings.budget_usd is None:
-        return NoCap()
-    cap = int(Decimal(str(settings.budget_usd)) * _NANO)
-    observe.metrics.gauge("slotgen_budget_cap_usd").set(settings.budget_usd)
-    return RedisBudget(
-        stores, settings.namespace, cap, settings.budget_window_seconds, observe.budget_denied, {}
-    )
+    cap = None if settings.budget_usd is None else int(Decimal(str(settings.budget_usd)) * _NANO)
+    return RedisBudget(stores, settings.namespace, cap, settings.budget_window_seconds, observe.budget_denied)
 
 
 def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWriter, worker_id: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gates import Controls
 from tasks.errors import StoreUnavailable
-from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
+from tasks.ports import Hold, ModelAnswer, ModelRequest, TokenUsage
 
 
 @dataclass
@@ -106,14 +106,16 @@ class FakeBudget:
 
     cap_nano_usd: int = 10**12
     spent: int = 0
+    forfeited: int = 0
     holds: dict[str, int] = field(default_factory=dict)
 
-    async def reserve(self, hold_id: str, amount_nano_usd: int) -> bool:
-        if self.spent + sum(self.holds.values()) + amount_nano_usd > self.cap_nano_usd:
+    async def reserve(self, hold: Hold) -> bool:
+        if self.spent + sum(self.holds.values()) + hold.amount_nano_usd > self.cap_nano_usd:
             return False
-        self.holds[hold_id] = amount_nano_usd
+        self.holds[hold.hold_id] = hold.amount_nano_usd
         return True
 
-    async def settle(self, hold_id: str, spent_nano_usd: int) -> None:
+    async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
         if self.holds.pop(hold_id, None) is not None:
             self.spent += spent_nano_usd
+            self.forfeited += 0 if known else spent_nano_usd

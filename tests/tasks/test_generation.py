@@ -234,7 +234,7 @@ class TestMoney:
         case.run(a_spec())
 
         # 100 tokens in at $0.10 and 50 out at $0.50 a million: 10,000 + 25,000 nano-dollars.
-        assert case.budget.spent == 35_000
+        assert (case.budget.spent, case.budget.forfeited) == (35_000, 0)
         assert case.budget.holds == {}
         assert case.records[0][4].cost_nano_usd == 35_000
 
@@ -253,6 +253,7 @@ class TestMoney:
         case.run(a_spec())
 
         assert (case.budget.spent > 1_000_000) is is_charged
+        assert case.budget.forfeited == case.budget.spent
         assert case.budget.holds == {}
 
     def test_a_cancelled_call_counts_as_spent(self):
@@ -273,10 +274,10 @@ class TestMoney:
         case = UseCase()
         reserve = case.budget.reserve
 
-        async def slow_reserve(hold_id, amount):
+        async def slow_reserve(hold):
             case.brake.engage(ErrorCode.KILL_SWITCH)
             await asyncio.sleep(0.01)  # the cancellation arrives in between
-            return await reserve(hold_id, amount)
+            return await reserve(hold)
 
         case.budget.reserve = slow_reserve
 

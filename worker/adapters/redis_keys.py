@@ -8,6 +8,11 @@ def dial_keys(namespace: str) -> list[str]:
     return [f"{namespace}:{dial}" for dial in ("kill", "feature", "rollout_percent", "allowlist")]
 
 
+def budget_cap_key(namespace: str) -> str:
+    """Return the dial of the spend cap: US dollars as decimal text; absent, only the environment's holds."""
+    return f"{namespace}:budget_usd"
+
+
 def workers_key(queue: str) -> str:
     """Return the sorted set of each worker process's last sign of life; it outlives its connections."""
     return f"{queue}:workers"

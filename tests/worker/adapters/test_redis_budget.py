@@ -7,66 +7,145 @@ import asyncio
 import pytest
 
 from tasks.errors import StoreUnavailable
+from tasks.ports import Hold
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_clients import open_async
 
 CAP = 1_000_000
+MINUTE = 60.0
+
+
+def hold(hold_id="h", amount=1, model="gpt", seconds=MINUTE):
+    return Hold(hold_id, amount, model, seconds)
 
 
 def run(redis_server, namespace, scenario, *, cap=CAP):
     async def composed():
         async with open_async(redis_server.url, timeout_seconds=5, max_connections=20) as client:
             denied = []
-            budget = RedisBudget(client, namespace, cap, 86_400, lambda: denied.append(1), {})
+            budget = RedisBudget(client, namespace, cap, 86_400, lambda: denied.append(1))
             result = await scenario(budget, client)
             return result, len(denied)
 
     return asyncio.run(composed())
 
 
-async def committed(client, namespace):
-    (key,) = [key async for key in client.scan_iter(f"{namespace}:budget:*")]
-    account = await client.hgetall(key)
-    holds = [name for name in account if name.startswith(b"hold:")]
-    return int(account[b"committed"]), len(holds)
+async def account(client, namespace):
+    found = {}
+    async for key in client.scan_iter(f"{namespace}:budget:[0-9]*"):
+        found |= {name.decode(): int(value) for name, value in (await client.hgetall(key)).items()}
+    return found
+
+
+async def totals(client, namespace):
+    sums = await account(client, namespace)
+    return tuple(sums.get(what, 0) for what in ("spent", "held", "forfeited"))
 
 
 def test_never_exceeds_the_cap_with_many_at_once(redis_server, namespace):
     async def scenario(budget, client):
-        granted = await asyncio.gather(*(budget.reserve(f"h{each}", 30_000) for each in range(200)))
-        return sum(granted), await committed(client, namespace)
+        granted = await asyncio.gather(*(budget.reserve(hold(f"h{each}", 30_000)) for each in range(200)))
+        return sum(granted), await totals(client, namespace)
 
-    (granted, (spent, holds)), denied = run(redis_server, namespace, scenario)
+    (granted, sums), denied = run(redis_server, namespace, scenario)
 
-    assert granted == holds == CAP // 30_000
-    assert spent == granted * 30_000
+    assert granted == CAP // 30_000
+    assert sums == (0, granted * 30_000, 0)
     assert denied == 200 - granted
 
 
 def test_settling_frees_what_was_not_spent_and_twice_changes_nothing(redis_server, namespace):
     async def scenario(budget, client):
-        assert await budget.reserve("h", 900_000)
-        assert not await budget.reserve("other", 200_000)
-        await budget.settle("h", 100_000)
-        await budget.settle("h", 100_000)
-        assert await budget.reserve("other", 200_000)
-        return await committed(client, namespace)
+        assert await budget.reserve(hold("h", 900_000))
+        assert not await budget.reserve(hold("other", 200_000))
+        await budget.settle("h", 100_000, known=True)
+        await budget.settle("h", 100_000, known=True)
+        assert await budget.reserve(hold("other", 200_000))
+        return await totals(client, namespace)
 
-    assert run(redis_server, namespace, scenario)[0] == (300_000, 1)
+    assert run(redis_server, namespace, scenario)[0] == (100_000, 200_000, 0)
+
+
+def test_an_unknown_outcome_is_forfeited_and_counts(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("h", 900_000))
+        await budget.settle("h", 900_000, known=False)
+        return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
+
+
+def test_a_hold_that_nobody_settles_is_forfeited_and_counts(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("lost", 900_000, seconds=0.001))
+        await asyncio.sleep(0.01)
+        return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
 
 
 def test_reserving_the_same_hold_twice_holds_it_once(redis_server, namespace):
     async def scenario(budget, client):
-        assert await budget.reserve("h", 600_000)
-        assert await budget.reserve("h", 600_000)
-        return await committed(client, namespace)
+        assert await budget.reserve(hold("h", 600_000))
+        assert await budget.reserve(hold("h", 600_000))
+        return await totals(client, namespace)
 
-    assert run(redis_server, namespace, scenario)[0] == (600_000, 1)
+    assert run(redis_server, namespace, scenario)[0] == (0, 600_000, 0)
+
+
+def test_the_account_is_kept_for_each_model_and_without_a_cap_too(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("a", 10, model="luna: 5 6"))
+        await budget.reserve(hold("b", 10**15, model="sol"))
+        await budget.settle("a", 7, known=True)
+        return await account(client, namespace)
+
+    sums, denied = run(redis_server, namespace, scenario, cap=None)
+
+    assert denied == 0
+    assert (sums["spent"], sums["spent:luna: 5 6"], sums["held:luna: 5 6"]) == (7, 7, 0)
+    assert (sums["held"], sums["held:sol"]) == (10**15, 10**15)
+
+
+@pytest.mark.parametrize(
+    ("cap", "dial", "amount", "granted"),
+    [
+        (None, b"0.000001", 1000, True),
+        (None, b"0.000001", 1001, False),
+        (500, b"1", 501, False),
+        (10**12, b"0.5", 500_000_001, False),
+        (10**12, b"0.5", 500_000_000, True),
+        (None, b"0", 1, False),
+        (10**12, b"", 1, False),
+        (10**12, b"lots", 1, False),
+        (None, b"-1", 1, False),
+        (None, b"1e9", 1, False),
+        (None, b"nan", 1, False),
+        (None, b" 5", 1, False),
+        (None, b"9" * 20, 1, False),
+    ],
+)
+def test_the_strictest_cap_holds_and_a_malformed_one_denies(
+    redis_server, namespace, cap, dial, amount, granted
+):
+    async def scenario(budget, client):
+        await client.set(f"{namespace}:budget_usd", dial)
+        return await budget.reserve(hold(amount=amount))
+
+    assert run(redis_server, namespace, scenario, cap=cap)[0] is granted
+
+
+def test_a_cap_of_another_type_denies(redis_server, namespace):
+    async def scenario(budget, client):
+        await client.lpush(f"{namespace}:budget_usd", "5")
+        return await budget.reserve(hold())
+
+    assert run(redis_server, namespace, scenario, cap=10**12)[0] is False
 
 
 def test_a_cap_of_nothing_denies_everything(redis_server, namespace):
     async def scenario(budget, _):
-        return await budget.reserve("h", 1)
+        return await budget.reserve(hold())
 
     assert run(redis_server, namespace, scenario, cap=0) == (False, 1)
 
@@ -75,9 +154,10 @@ def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
     async def scenario():
         async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
             denied = []
-            budget = RedisBudget(client, namespace, CAP, 86_400, lambda: denied.append(1), {})
+            budget = RedisBudget(client, namespace, CAP, 86_400, lambda: denied.append(1))
             with pytest.raises(StoreUnavailable):
-                await budget.reserve("h", 1)
+                await budget.reserve(hold())
+            await budget.settle("h", 1, known=True)
             return denied
 
     assert asyncio.run(scenario()) == []
