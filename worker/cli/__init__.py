@@ -7,8 +7,28 @@ import traceback
 
 import typer
 
-from worker.cli import dead, demo, dev, kill, validate, worker
+from worker.cli import allowlist, dead, demo, dev, enable, feature, kill, resume, rollout, validate, worker
 from worker.cli.refusal import Refusal
+
+_HALT, _WATCH, _OPEN, _RUN = (
+    "Halt and release",
+    "See what happens",
+    "Change exposure, one step at a time",
+    "Run",
+)
+# In the order in which `slotgen --help` shows them.
+_COMMANDS = (
+    (_HALT, kill.kill),
+    (_HALT, resume.resume),
+    (_OPEN, enable.enable),
+    (_OPEN, feature.feature),
+    (_OPEN, rollout.rollout),
+    (_RUN, worker.worker),
+    (_RUN, validate.validate),
+    (_RUN, dev.dev),
+    (_RUN, demo.demo),
+)
+_GROUPS = ((_OPEN, "allowlist", allowlist.app), (_WATCH, "dead", dead.app))
 
 
 def build() -> typer.Typer:
@@ -20,12 +40,10 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.command()(worker.worker)
-    app.command()(dev.dev)
-    app.command()(demo.demo)
-    app.command()(validate.validate)
-    app.command()(kill.kill)
-    app.add_typer(dead.app, name="dead")
+    for panel, function in _COMMANDS:
+        app.command(rich_help_panel=panel)(function)
+    for panel, name, group in _GROUPS:
+        app.add_typer(group, name=name, rich_help_panel=panel)
     return app
 
 

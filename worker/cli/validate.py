@@ -20,40 +20,56 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check FILE against its locked schema; exit 1 with one line for each problem."""
-    text = _read(file)
-    schema, problems = _problems(text)
+    check(file, None, as_json=as_json)
+
+
+def check(file: str, schema: str | None, *, as_json: bool) -> None:
+    """Print whether `file` follows `schema` (None: the one that it names itself); exit 1 when it does not."""
+    text = read(file)
+    named = schema or schema_of(text)
+    problems = problems_of(text, schema)
     if as_json:
-        print_json({"file": file, "schema": schema, "valid": not problems, "problems": problems})
+        print_json({"file": file, "schema": named, "valid": not problems, "problems": problems})
     elif not problems:
-        typer.echo(f"{file}: is valid ({schema})")
+        typer.echo(f"{file}: is valid ({named})")
     if problems and not as_json:
         raise Refusal("\n".join(f"{file}: {each}" for each in problems))
     if problems:
         raise typer.Exit(1)
 
 
-def _read(file: str) -> bytes:
+def read(file: str) -> bytes:
+    """Return the bytes of `file`, - being stdin. Raises Refusal."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise Refusal(f"{file}: cannot be read ({error.strerror}); name a readable file or -") from None
 
 
-def _problems(text: bytes) -> tuple[str | None, list[str]]:
+def schema_of(text: bytes) -> str | None:
+    """Return the schema that the document means to follow, or None when it is nobody's."""
+    from schemas import UnacceptableJson, parse_json  # noqa: PLC0415 - heavy imports wait for the command
+
+    try:
+        return _schema_of(parse_json(text, max_bytes=_MAX_FILE_BYTES))
+    except UnacceptableJson:
+        return None
+
+
+def problems_of(text: bytes, schema: str | None) -> list[str]:
+    """Return what is wrong with the document by `schema`, or by the one that it names itself."""
     from schemas import UnacceptableJson, describe, parse_json, violations  # noqa: PLC0415 - waits for the command
 
     try:
         document = parse_json(text, max_bytes=_MAX_FILE_BYTES)
     except UnacceptableJson as refusal:
-        return None, [str(refusal)]
-    schema = _schema_of(document)
-    if schema is None:
+        return [str(refusal)]
+    named = schema or _schema_of(document)
+    if named is None:
         version = document.get("version")
-        return None, [f"version is {version!r}; a job spec has 'v1', an allowlist 'allowlist.v1'"]
-    found = violations(schema, document, limit=20)
-    if found:
-        return schema, describe(found).splitlines()
-    return schema, _beyond_the_schema(schema, document)
+        return [f"version is {version!r}; a job spec has 'v1', an allowlist 'allowlist.v1'"]
+    found = violations(named, document, limit=20)
+    return describe(found).splitlines() if found else _beyond_the_schema(named, document)
 
 
 def _beyond_the_schema(schema: str, document: dict[str, Any]) -> list[str]:

@@ -1,0 +1,23 @@
+"""Spans of time in words, as an operator reads them."""
+
+from __future__ import annotations
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def span(seconds: float) -> str:
+    """Return a span in its largest whole unit, or two for hours and days: `45 s`, `12 min`, `3 h 5 min`."""
+    whole = int(seconds)
+    for number, (unit, size) in enumerate(_UNITS):
+        if whole >= size:
+            count, rest = divmod(whole, size)
+            below, below_size = _UNITS[min(number + 1, 3)]
+            more = f" {rest // below_size} {below}" if number < 2 and rest >= below_size else ""  # noqa: PLR2004 - days and hours
+            return f"{count} {unit}{more}"
+    return "0 s"
+
+
+def ago(milliseconds: float) -> str:
+    """Return how long ago something was: `12 min ago`, `just now`."""
+    seconds = milliseconds / 1000
+    return "just now" if seconds < 1 else f"{span(seconds)} ago"

@@ -1,0 +1,46 @@
+"""What a change of the dials would have meant for the jobs that came lately."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gates import BrakeState, Controls, Subject, evaluate
+from tasks.operations.history import PastOutcome
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How many of `jobs` recent jobs the gates would admit; `newly_admitted` has up to three of their ids."""
+
+    jobs: int
+    admitted_before: int
+    admitted_after: int
+    newly_admitted: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The effect in one line."""
+        if not self.jobs:
+            return "no jobs came in the last 24 h to estimate the effect from"
+        change = self.admitted_after - self.admitted_before
+        return (
+            f"of the {self.jobs} jobs of the last 24 h, {self.admitted_before} -> {self.admitted_after} "
+            f"would be admitted ({change:+})"
+        )
+
+
+def estimate(outcomes: Sequence[PastOutcome], before: Controls, after: Controls) -> Effect:
+    """Return the effect over the distinct jobs in `outcomes`, the brake taken as off in both."""
+    subjects = list({each.subject.job_id: each.subject for each in outcomes}.values())
+    was, will_be = _admitted(subjects, before), _admitted(subjects, after)
+    new = [subject.job_id for subject in subjects if subject.job_id in will_be - was]
+    return Effect(len(subjects), len(was), len(will_be), tuple(new[:_EXAMPLES]))
+
+
+def _admitted(subjects: Sequence[Subject], controls: Controls) -> set[str]:
+    released = dataclasses.replace(controls, brake=BrakeState.RELEASED)
+    return {subject.job_id for subject in subjects if evaluate(subject, released).allowed}

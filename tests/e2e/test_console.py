@@ -1,0 +1,95 @@
+"""The operator's commands against a running worker: halt with confirmation, and the safe enable sequence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from worker.dev.openai_stand_in import Behaviour
+from worker.dev.stack import worker_environment
+
+
+@pytest.fixture
+def slotgen(system):
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "worker.cli", *words],
+            env=worker_environment(system.stack.redis_url, None),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_kill_hears_from_every_worker_that_its_calls_are_closed(system, slotgen):
+    system.stand_in.behave(Behaviour(delay_seconds=60))
+    in_flight_before = system.stand_in.journal.counts().cancelled
+    pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(20)]
+    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 20, 20)
+
+    done = slotgen("kill", "--json")
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert (told["workers"], told["confirmed"], told["cancelledCalls"]) == (1, 1, 20)
+    assert told["milliseconds"] < 2000
+    assert system.stand_in.journal.counts().cancelled - in_flight_before == 20
+    assert {each.get(timeout=30)[0]["status"] for each in pending} == {"STUB"}
+
+
+def test_enable_opens_in_the_runbooks_order_and_can_be_run_again(system, slotgen, tmp_path):
+    policy = tmp_path / "allowlist.json"
+    policy.write_text(an_allowlist(a_rule(kinds=["explanatory"]), enabled=False))
+    words = ["enable", "--allowlist", str(policy), "--percent", "100"]
+    system.set_dials(kill=None, feature=None, rollout_percent=None, allowlist=None)
+    for key in system.stack.client.keys("slotgen:audit*"):
+        system.stack.client.delete(key)
+
+    looked = slotgen(*words, "--dry-run")
+    assert looked.returncode == 0
+    assert looked.stdout.endswith("nothing was changed\n")
+    assert system.stack.client.mget("slotgen:kill", "slotgen:feature") == [None, None]
+    assert slotgen(*words).returncode == 1
+
+    done = slotgen(*words, "--reason", "first day", "--json")
+
+    told = json.loads(done.stdout)["steps"]
+    assert [each["dial"] for each in told] == ["kill", "feature", "allowlist", "rollout_percent", "kill"]
+    # Until the last step the brake denies the sample job, whatever the other gates say.
+    assert [each["sampleJob"]["kill"] for each in told] == ["KILL_SWITCH"] * 4 + ["yes"]
+    assert set(told[-1]["sampleJob"].values()) == {"yes"}
+    assert system.answer(a_spec(a_job(str(uuid.uuid4()))))[0]["status"] == "COMPLETED"
+    again = slotgen(*words, "--reason", "again")
+    assert (again.returncode, again.stdout.count("already so")) == (0, 3)
+
+
+def test_enable_that_would_widen_two_dimensions_changes_nothing(system, slotgen, tmp_path):
+    system.set_dials(rollout_percent="1", allowlist=an_allowlist(a_rule(kinds=["revision"])))
+    policy = tmp_path / "allowlist.json"
+    policy.write_text(an_allowlist())
+
+    done = slotgen("enable", "--allowlist", str(policy), "--percent", "5", "--reason", "more")
+
+    assert done.returncode == 1
+    assert "this widens allowlist and rollout at once" in done.stderr
+    assert system.stack.client.get("slotgen:kill") == b"false"
+
+
+def test_enable_refuses_what_would_admit_nobody(system, slotgen, tmp_path):
+    policy = tmp_path / "allowlist.json"
+    policy.write_text(an_allowlist(a_rule(enabled=False)))
+
+    done = slotgen("enable", "--allowlist", str(policy), "--percent", "5", "--reason", "x")
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "these would admit nobody: no enabled rule can match, or the percentage is 0\n",
+    )

@@ -1,0 +1,89 @@
+"""The console of one namespace on a real Redis, called as a person would."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from typer.testing import CliRunner
+
+from gates import Subject
+from tests.builders import an_allowlist
+from tests.tasks.operations.past import an_outcome
+from worker.adapters.redis_dials import RedisDials
+from worker.adapters.redis_history import HistoryWriter
+from worker.cli import build
+from worker.cli.refusal import Refusal
+
+
+@dataclass
+class Slotgen:
+    """Runs commands in one namespace; `client` is for what happens behind the console's back."""
+
+    client: redis.Redis
+    namespace: str
+    folder: Path
+
+    def __call__(self, *words: str) -> tuple[int, str]:
+        """Run a command; return its exit code and what a person sees."""
+        done = CliRunner().invoke(build(), words)
+        if isinstance(done.exception, Refusal):
+            return 1, f"{done.output}{done.exception}\n"
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output
+
+    def json(self, *words: str) -> Any:
+        code, said = self(*words, "--json")
+        assert code == 0, said
+        return json.loads(said)
+
+    def file(self, name: str, text: str) -> str:
+        (self.folder / name).write_text(text)
+        return str(self.folder / name)
+
+    def raw(self, dial: str) -> bytes | None:
+        return self.client.get(f"{self.namespace}:{dial}")
+
+    def open(self, **dials: str | None) -> None:
+        """Open everything long ago, but for `dials`; None deletes the key."""
+        values = {
+            "feature": "true",
+            "rollout_percent": "1",
+            "allowlist": an_allowlist(),
+            "kill": "false",
+        } | dials
+        for dial, value in values.items():
+            key = f"{self.namespace}:{dial}"
+            self.client.set(key, value) if value is not None else self.client.delete(key)
+        # The record knows what is there, and has nothing recent.
+        self.dials.read()
+        self.client.delete(f"{self.namespace}:audit")
+
+    def outcomes(self, number: int = 1, **changes: Any) -> None:
+        """Leave outcomes of jobs `past-0`, … in the history, as of now."""
+        writer = HistoryWriter(self.client, self.namespace, 50_000, lambda _: None)
+        for each in range(number):
+            past = an_outcome(**changes)
+            subject = Subject(
+                f"past-{each}", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True
+            )
+            names = (name for name in past.__slots__ if name not in {"entry_id", "wall_ms", "subject"})
+            writer.add(subject, **{name: getattr(past, name) for name in names})
+        writer.start()
+        writer.stop()
+
+    @property
+    def dials(self) -> RedisDials:
+        return RedisDials(self.client, self.namespace)
+
+
+@pytest.fixture
+def slotgen(redis_server, redis_client, namespace, monkeypatch, tmp_path):
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", redis_server.url)
+    monkeypatch.setenv("SLOTGEN_NAMESPACE", namespace)
+    monkeypatch.setenv("COLUMNS", "200")
+    return Slotgen(redis_client, namespace, tmp_path)
