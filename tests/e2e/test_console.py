@@ -93,3 +93,42 @@ def test_enable_refuses_what_would_admit_nobody(system, slotgen, tmp_path):
         1,
         "these would admit nobody: no enabled rule can match, or the percentage is 0\n",
     )
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {},
+        {"kill": "true"},
+        {"kill": None},
+        {"feature": None},
+        {"rollout_percent": "50"},
+        {"rollout_percent": "0"},
+        {"allowlist": None},
+        {"allowlist": an_allowlist(a_rule(kinds=["revision"], maxJobsPerRun=1))},
+    ],
+)
+def test_explain_says_what_the_worker_does(system, slotgen, tmp_path, dials):
+    system.set_dials(**dials)
+    name = uuid.uuid4().hex
+    jobs = [
+        a_job(f"{name}-{number}", kind=kind, mode=mode, output={"field": "x", "type": output})
+        for number, (kind, mode, output) in enumerate(
+            [
+                ("explanatory", "generate", "text"),
+                ("revision", "generate", "text"),
+                ("revision", "generate", "flashcards"),
+                ("explanatory", "verbatim", "text"),
+                ("explanatory", "generate", "poem"),
+            ]
+        )
+    ]
+    spec = a_spec(*jobs)
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(spec))
+
+    told = json.loads(slotgen("explain", str(path), "--json").stdout)
+    system.answer(spec)
+
+    seen = [system.event_of(job["jobId"])["telemetry"]["errorCode"] for job in jobs]
+    assert [each["errorCode"] for each in told] == seen

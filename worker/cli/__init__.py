@@ -7,7 +7,23 @@ import traceback
 
 import typer
 
-from worker.cli import allowlist, dead, demo, dev, enable, feature, kill, resume, rollout, validate, worker
+from worker.cli import (
+    allowlist,
+    audit,
+    dead,
+    demo,
+    dev,
+    enable,
+    explain,
+    feature,
+    kill,
+    resume,
+    rollout,
+    status,
+    tail,
+    validate,
+    worker,
+)
 from worker.cli.refusal import Refusal
 
 _HALT, _WATCH, _OPEN, _RUN = (
@@ -20,6 +36,10 @@ _HALT, _WATCH, _OPEN, _RUN = (
 _COMMANDS = (
     (_HALT, kill.kill),
     (_HALT, resume.resume),
+    (_WATCH, status.status),
+    (_WATCH, explain.explain),
+    (_WATCH, tail.tail),
+    (_WATCH, audit.audit),
     (_OPEN, enable.enable),
     (_OPEN, feature.feature),
     (_OPEN, rollout.rollout),

@@ -10,7 +10,7 @@ import typer
 
 from worker.cli.refusal import Refusal, print_json
 
-_MAX_FILE_BYTES = 16_777_216
+MAX_FILE_BYTES = 16_777_216
 _SCHEMA_OF_VERSION = {"v1": "job.v1", "allowlist.v1": "allowlist.v1"}
 
 
@@ -51,7 +51,7 @@ def schema_of(text: bytes) -> str | None:
     from schemas import UnacceptableJson, parse_json  # noqa: PLC0415 - heavy imports wait for the command
 
     try:
-        return _schema_of(parse_json(text, max_bytes=_MAX_FILE_BYTES))
+        return _schema_of(parse_json(text, max_bytes=MAX_FILE_BYTES))
     except UnacceptableJson:
         return None
 
@@ -61,7 +61,7 @@ def problems_of(text: bytes, schema: str | None) -> list[str]:
     from schemas import UnacceptableJson, describe, parse_json, violations  # noqa: PLC0415 - waits for the command
 
     try:
-        document = parse_json(text, max_bytes=_MAX_FILE_BYTES)
+        document = parse_json(text, max_bytes=MAX_FILE_BYTES)
     except UnacceptableJson as refusal:
         return [str(refusal)]
     named = schema or _schema_of(document)

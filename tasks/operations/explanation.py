@@ -1,0 +1,106 @@
+"""Why a job would be generated or not: every gate's answer, what is nearest, and what it could cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gates import Controls, Decision, bucket, explain, matching_rule
+from schemas import output_type
+from tasks.admission import Admission
+from tasks.errors import JobEnded
+from tasks.executor_config import ExecutorConfig
+from tasks.prompting import Prompts, build_request
+from tasks.spec import Job, Spec
+from tasks.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The enabled rule that fails in the fewest fields, and those fields with the job's own values."""
+
+    rule_id: str
+    failing: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One job's way: `status` is STUB or FAILED with its `code`, or `generated` with None.
+
+    `admitted_from_percent` is the smallest percentage that lets it in, 0.001 to 100. `worst_case_nano_usd` is
+    for one attempt, None where no request could be built.
+    """
+
+    job_id: str
+    status: str
+    code: str | None
+    detail: str
+    gates: tuple[Decision, ...]
+    bucket: int
+    admitted_from_percent: float
+    rule_id: str | None
+    nearest: Nearest | None
+    worst_case_nano_usd: int | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a request costs at most: the executor's config and its prompts."""
+
+    config: ExecutorConfig
+    prompts: Prompts
+
+
+def explanations(spec: Spec, controls: Controls, worth: Worth) -> list[Explanation]:
+    """Return an explanation for each job, in order; the answers are those of a worker with an API key."""
+    admission = Admission(lambda: controls, lambda _: None, has_api_key=True)
+    return [_explanation(job, admission, controls, worth) for job in spec.jobs]
+
+
+def _explanation(job: Job, admission: Admission, controls: Controls, worth: Worth) -> Explanation:
+    status, code, detail = _end(job, admission)
+    rule = matching_rule(job.subject, controls)
+    own = bucket(job.job_id)
+    return Explanation(
+        job_id=job.job_id,
+        status=status,
+        code=code,
+        detail=detail,
+        gates=explain(job.subject, controls),
+        bucket=own,
+        admitted_from_percent=(own + 1) / 1000,
+        rule_id=rule.id if rule else None,
+        nearest=None if rule else _nearest(job, controls),
+        worst_case_nano_usd=_worst_case(job, worth),
+        attempts=worth.config.attempts,
+    )
+
+
+def _end(job: Job, admission: Admission) -> tuple[str, str | None, str]:
+    try:
+        admission.admit(job, Trail())
+    except JobEnded as end:
+        return end.status.value, end.code.value, end.detail
+    return "generated", None, "would be sent to the model"
+
+
+def _nearest(job: Job, controls: Controls) -> Nearest | None:
+    found = controls.allowlist.nearest(job.subject) if controls.allowlist else None
+    if found is None:
+        return None
+    rule, names = found
+    return Nearest(rule.id, tuple((name, _value(job, name)) for name in names))
+
+
+def _value(job: Job, field: str) -> str:
+    if field.startswith("appliesTo."):
+        return job.applies_to[field.removeprefix("appliesTo.")]
+    return {"kinds": job.kind, "slotIds": job.slot_id}[field]
+
+
+def _worst_case(job: Job, worth: Worth) -> int | None:
+    output = output_type(job.output_type)
+    if job.mode == "verbatim" or output is None:
+        return None
+    request = build_request(job, output, worth.prompts, worth.config)
+    return worth.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)

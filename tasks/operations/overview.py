@@ -1,0 +1,158 @@
+"""The state of the fleet at one moment: brake, dials, workers, queue, outcomes, and what is in the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gates import BrakeState, Ceilings, Controls
+from tasks.operations.dials import Dial, DialsNow, Recorded
+from tasks.operations.fleet import WorkerCard
+from tasks.operations.history import PastOutcome
+
+# An outcome's status and errorCode, "" when COMPLETED.
+Reason = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DialLine:
+    """One dial: its raw value, what it amounts to under the environment's ceilings, and who set it last."""
+
+    dial: Dial
+    value: bytes | None
+    effective: str
+    malformed: bool
+    restricted: bool
+    last: Recorded | None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing between now and the first generated job, and the command that clears it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that `slotgen status` shows. `oldest_seconds` is None where nobody can say."""
+
+    brake: BrakeState
+    why: str
+    dials: tuple[DialLine, ...]
+    workers: tuple[WorkerCard, ...]
+    disagreements: tuple[str, ...]
+    queue_depth: int
+    oldest_seconds: float | None
+    dead_letters: int
+    outcomes: tuple[tuple[Reason, int], ...]
+    obstacles: tuple[Obstacle, ...]
+    now_wall_ms: int
+    since_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What an overview is made of; `audit` newest first."""
+
+    dials: DialsNow
+    ceilings: Ceilings
+    audit: Sequence[Recorded]
+    workers: Sequence[WorkerCard]
+    outcomes: Sequence[PastOutcome]
+    queue_depth: int
+    oldest_seconds: float | None
+    dead_letters: int
+    now_wall_ms: int
+    since_seconds: int
+
+
+def overview(of: Sources) -> Overview:
+    """Return the overview of one moment."""
+    controls = Controls.parse(of.dials.raw, of.ceilings)
+    counted = Counter((each.status, each.error_code or "") for each in of.outcomes)
+    return Overview(
+        brake=controls.brake,
+        why=_why(controls),
+        dials=tuple(_line(dial, of, controls) for dial in Dial),
+        workers=tuple(of.workers),
+        disagreements=tuple(_disagreements(of.workers, controls)),
+        queue_depth=of.queue_depth,
+        oldest_seconds=of.oldest_seconds,
+        dead_letters=of.dead_letters,
+        outcomes=tuple(counted.most_common()),
+        obstacles=tuple(_obstacles(of, controls)),
+        now_wall_ms=of.now_wall_ms,
+        since_seconds=of.since_seconds,
+    )
+
+
+def _why(controls: Controls) -> str:
+    if controls.brake is BrakeState.RELEASED:
+        return "the kill dial is false"
+    trouble = controls.trouble("kill")
+    return f"the kill dial {trouble}" if trouble else "the kill dial is on"
+
+
+def _line(dial: Dial, of: Sources, controls: Controls) -> DialLine:
+    return DialLine(
+        dial=dial,
+        value=of.dials.value(dial),
+        effective=_effective(dial, controls),
+        malformed=dial in controls.malformed,
+        restricted=dial in controls.restricted,
+        last=next((each for each in of.audit if each.dial == dial), None),
+    )
+
+
+def _effective(dial: Dial, controls: Controls) -> str:
+    if dial is Dial.KILL:
+        return "released" if controls.brake is BrakeState.RELEASED else "halted"
+    if dial is Dial.FEATURE:
+        return "on" if controls.feature_enabled else "off"
+    if dial is Dial.ROLLOUT_PERCENT:
+        return f"{controls.rollout_thousandths / 1000:g} %"
+    policy = controls.allowlist
+    if policy is None or not policy.enabled:
+        return "denies all"
+    return f"{sum(rule.enabled for rule in policy.rules)} of {len(policy.rules)} rules"
+
+
+def _disagreements(workers: Sequence[WorkerCard], controls: Controls) -> Iterator[str]:
+    for what, values in (
+        ("versions", {each.version for each in workers}),
+        ("executor versions", {each.executor_version for each in workers}),
+    ):
+        if len(values) > 1:
+            yield f"the workers have different {what}: {', '.join(sorted(values))}"
+    for each in workers:
+        if each.policy_hash != controls.policy_hash:
+            name = f"{each.host}/{each.pid}"
+            yield f"worker {name} saw policy {each.policy_hash} last, not {controls.policy_hash}"
+
+
+def _obstacles(of: Sources, controls: Controls) -> list[Obstacle]:
+    found = []
+    if not of.workers:
+        found.append(Obstacle("no worker is running", "slotgen worker"))
+    if not controls.feature_enabled:
+        found.append(Obstacle(f"the feature is off{_because(controls, Dial.FEATURE)}", "slotgen feature on"))
+    if _effective(Dial.ALLOWLIST, controls) == "denies all":
+        what = f"the allowlist denies every job{_because(controls, Dial.ALLOWLIST)}"
+        usable = controls.allowlist is not None
+        command = "slotgen allowlist enable" if usable else "slotgen allowlist push FILE"
+        found.append(Obstacle(what, command))
+    if not controls.rollout_thousandths:
+        what = f"the percentage admits nobody{_because(controls, Dial.ROLLOUT_PERCENT)}"
+        found.append(Obstacle(what, "slotgen rollout 1"))
+    if controls.brake is not BrakeState.RELEASED:
+        # Last, as in the runbook: everything else is set while the brake is on.
+        found.append(Obstacle(f"the brake is on: {_why(controls)}", 'slotgen resume --reason "…"'))
+    return found
+
+
+def _because(controls: Controls, dial: Dial) -> str:
+    trouble = controls.trouble(dial)
+    return f": the dial {trouble}" if trouble else ""

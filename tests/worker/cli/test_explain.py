@@ -1,0 +1,120 @@
+"""`slotgen explain`: the same answers as a worker's, live and offline."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gates import bucket
+from tests.builders import a_job, a_rule, a_spec, an_allowlist
+
+SPEC = a_spec(
+    a_job("plain"),
+    a_job("verbatim", mode="verbatim"),
+    a_job("unknown", output={"field": "x", "type": "poem"}),
+    a_job("other", kind="revision"),
+)
+EXPLANATORY = an_allowlist(a_rule(kinds=["explanatory"]))
+
+
+@pytest.fixture
+def spec(slotgen):
+    return slotgen.file("spec.json", json.dumps(SPEC))
+
+
+def codes(slotgen, *words):
+    return {each["jobId"]: each["errorCode"] for each in slotgen.json("explain", *words)}
+
+
+def test_each_job_gets_its_verdict(slotgen, spec):
+    slotgen.open(rollout_percent="100", allowlist=EXPLANATORY)
+
+    assert codes(slotgen, spec) == {
+        "plain": None,
+        "verbatim": "VERBATIM_MODE",
+        "unknown": "UNSUPPORTED_OUTPUT_TYPE",
+        "other": "NOT_ALLOWLISTED",
+    }
+
+
+def test_names_every_gate_the_bucket_the_nearest_rule_and_the_cost(slotgen, spec):
+    slotgen.open(kill="true", rollout_percent="0", allowlist=EXPLANATORY)
+
+    found = {each["jobId"]: each for each in slotgen.json("explain", spec)}
+
+    assert [each["reason"] for each in found["other"]["gates"]] == [
+        "KILL_SWITCH",
+        None,
+        None,
+        "NOT_ALLOWLISTED",
+        "ROLLOUT_EXCLUDED",
+    ]
+    assert found["other"]["nearest"] == {
+        "ruleId": "biology",
+        "failing": [{"field": "kinds", "value": "revision"}],
+    }
+    assert found["plain"]["ruleId"] == "biology"
+    assert found["plain"]["admittedFromPercent"] == (bucket("plain") + 1) / 1000
+    assert found["plain"]["worstCaseUsd"] > 0
+    assert found["verbatim"]["worstCaseUsd"] is None
+
+
+def test_the_percentage_it_names_is_the_first_that_admits(slotgen, spec):
+    slotgen.open(rollout_percent="100")
+    percent = slotgen.json("explain", spec)[0]["admittedFromPercent"]
+
+    slotgen.open(rollout_percent=f"{percent:.3f}")
+    assert codes(slotgen, spec)["plain"] is None
+    slotgen.open(rollout_percent=f"{percent - 0.001:.3f}")
+    assert codes(slotgen, spec)["plain"] == "ROLLOUT_EXCLUDED"
+
+
+def test_a_person_reads_the_verdict_first(slotgen, spec):
+    slotgen.open(allowlist=EXPLANATORY)
+
+    _, said = slotgen("explain", spec)
+
+    assert "other: STUB NOT_ALLOWLISTED: no enabled rule matches\n" in said
+    assert "  nearest   rule biology: kinds lacks 'revision'\n" in said
+
+
+def test_offline_it_needs_no_redis(slotgen, spec, monkeypatch):
+    monkeypatch.delenv("SLOTGEN_REDIS_URL")
+    dials = {
+        "kill": "false",
+        "feature": "true",
+        "rollout_percent": "100",
+        "allowlist": json.loads(EXPLANATORY),
+    }
+
+    assert codes(slotgen, spec, "--controls", slotgen.file("d.json", json.dumps(dials)))["plain"] is None
+    assert codes(slotgen, spec, "--controls", slotgen.file("d.json", "{}"))["plain"] == "KILL_UNVERIFIED"
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"brake": "true"}'])
+def test_what_is_no_set_of_dials_is_refused(slotgen, spec, text):
+    code, said = slotgen("explain", spec, "--controls", slotgen.file("d.json", text))
+
+    assert code == 1
+    assert "d.json: " in said
+
+
+def test_a_redis_that_is_away_is_an_answer(slotgen, spec, monkeypatch):
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", "redis://127.0.0.1:1/0")
+
+    assert set(codes(slotgen, spec).values()) == {"KILL_UNVERIFIED"}
+
+
+def test_what_is_no_job_spec_is_refused_like_a_message(slotgen):
+    code, said = slotgen("explain", slotgen.file("x.json", "{}"))
+
+    assert code == 1
+    assert "x.json: jobs: is missing; add an array of 1 to 100 items" in said
+
+
+def test_a_specs_run_limit_counts(slotgen):
+    slotgen.open(rollout_percent="100", allowlist=an_allowlist(a_rule(maxJobsPerRun=1)))
+    path = slotgen.file("two.json", json.dumps(a_spec(a_job("one"), a_job("two"))))
+
+    assert codes(slotgen, path) == {"one": None, "two": "RUN_LIMIT"}

@@ -1,0 +1,202 @@
+"""`slotgen status`, `audit` and `tail`: what an operator sees."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tasks.operations.fleet import WorkerCard
+from tests.builders import a_rule, an_allowlist
+from worker.adapters.redis_fleet import card
+from worker.adapters.redis_keys import card_key, workers_key
+
+
+def a_worker(slotgen, worker_id="w1", **changes):
+    now_ms = slotgen.client.time()[0] * 1000
+    values = {
+        "worker_id": worker_id,
+        "host": "box",
+        "pid": 7,
+        "version": "0.1.0",
+        "executor_version": "2026-11-1",
+        "in_flight": 3,
+        "brake": None,
+        "policy_hash": slotgen.json("status")["dials"]["allowlist"]["value"].split(" ")[0],
+        "started_wall_ms": now_ms,
+        "seen_wall_ms": now_ms,
+    }
+    slotgen.client.zadd(workers_key(slotgen.namespace), {worker_id: now_ms / 1000})
+    slotgen.client.set(card_key(slotgen.namespace, worker_id), card(WorkerCard(**(values | changes))))
+
+
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("dials", "word", "why"),
+        [
+            ({}, "RELEASED", "the kill dial is false"),
+            ({"kill": "true"}, "HALTED", "the kill dial is on"),
+            ({"kill": "flase"}, "HALTED", "the kill dial is malformed"),
+            ({"kill": None}, "HALTED (unverified)", "the kill dial is absent"),
+        ],
+    )
+    def test_says_first_whether_the_brake_is_on_and_why(self, slotgen, dials, word, why):
+        slotgen.open(**dials)
+
+        code, said = slotgen("status")
+
+        assert code == 0
+        assert re.match(rf".*\n│\s+{re.escape(word)}\s+{why}\s+│", said)
+
+    def test_the_environment_of_the_shell_restricts_what_is_in_effect(self, slotgen, monkeypatch):
+        slotgen.open()
+        monkeypatch.setenv("SLOTGEN_AI_KILL", "true")
+
+        document = slotgen.json("status")
+
+        assert document["brake"] == {
+            "state": "engaged",
+            "why": "the kill dial is overruled by the environment",
+        }
+        assert document["dials"]["kill"]["restrictedByEnvironment"]
+
+    def test_shows_every_dial_with_its_value_who_set_it_and_what_it_amounts_to(self, slotgen):
+        slotgen.open(rollout_percent="ten")
+        slotgen("feature", "off", "--actor", "ann")
+        dials = slotgen.json("status")["dials"]
+
+        assert (dials["feature"]["value"], dials["feature"]["effective"]) == ("false", "off")
+        assert (dials["feature"]["setBy"], dials["feature"]["command"]) == ("ann", "slotgen feature off")
+        assert dials["rollout_percent"]["malformed"]
+        assert dials["rollout_percent"]["effective"] == "0 %"
+        assert dials["allowlist"]["effective"] == "1 of 1 rules"
+        assert "'ten' MALFORMED" in slotgen("status")[1]
+
+    def test_lists_the_living_workers_and_says_where_they_disagree(self, slotgen):
+        slotgen.open()
+        a_worker(slotgen)
+        a_worker(slotgen, "w2", pid=8, version="0.2.0", policy_hash="000000000000")
+
+        document = slotgen.json("status")
+
+        assert [each["inFlight"] for each in document["workers"]] == [3, 3]
+        assert document["disagreements"][0] == "the workers have different versions: 0.1.0, 0.2.0"
+        assert document["disagreements"][1].startswith("worker box/8 saw policy 000000000000 last, not ")
+
+    def test_says_what_stands_between_now_and_the_first_generated_job_brake_last(self, slotgen):
+        slotgen.open(kill=None, feature="no", rollout_percent=None, allowlist="{}")
+
+        found = slotgen.json("status")["inTheWay"]
+
+        assert [each["command"] for each in found] == [
+            "slotgen worker",
+            "slotgen feature on",
+            "slotgen allowlist push FILE",
+            "slotgen rollout 1",
+            'slotgen resume --reason "…"',
+        ]
+        assert "the dial is malformed" in found[1]["what"]
+        slotgen.open()
+        a_worker(slotgen)
+        assert slotgen.json("status")["inTheWay"] == []
+
+    def test_counts_the_outcomes_of_the_last_minutes_by_reason(self, slotgen):
+        slotgen.open()
+        slotgen.outcomes(3)
+        slotgen.outcomes(2, status="STUB", error_code="ROLLOUT_EXCLUDED", path="stub")
+
+        assert slotgen.json("status")["outcomes"]["counts"] == [
+            {"status": "COMPLETED", "errorCode": None, "jobs": 3},
+            {"status": "STUB", "errorCode": "ROLLOUT_EXCLUDED", "jobs": 2},
+        ]
+        assert slotgen("status", "--since", "5")[0] == 2
+
+    def test_fits_a_screen_of_80_by_24(self, slotgen, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        slotgen.open(allowlist=an_allowlist(*(a_rule(f"r{number}") for number in range(30))))
+        a_worker(slotgen)
+        for code in ("KILL_SWITCH", "NOT_ALLOWLISTED", "ROLLOUT_EXCLUDED"):
+            slotgen.outcomes(2, status="STUB", error_code=code, path="stub")
+
+        lines = slotgen("status")[1].splitlines()
+
+        assert len(lines) <= 24
+        assert max(len(line) for line in lines) <= 80
+
+
+class TestAudit:
+    def test_shows_who_what_when_and_why_newest_first(self, slotgen):
+        slotgen.open()
+        slotgen("rollout", "5", "--reason", "quiet", "--actor", "ann")
+        slotgen.client.set(f"{slotgen.namespace}:feature", "false")
+
+        code, said = slotgen("audit")
+
+        lines = said.splitlines()
+        assert code == 0
+        assert re.fullmatch(r"\S+Z  unknown  feature 'true' -> 'false'", lines[0])
+        assert lines[1] == "    raw Redis command"
+        assert re.fullmatch(r"\S+Z  ann  rollout_percent '1' -> '5'", lines[2])
+        assert lines[3] == "    slotgen rollout 5; quiet; widened rollout"
+
+    def test_filters_by_dial_and_knows_their_names(self, slotgen):
+        slotgen.open()
+        slotgen("kill")
+        slotgen("rollout", "0")
+
+        assert [each["dial"] for each in slotgen.json("audit", "--dial", "kill")] == ["kill"]
+        assert slotgen.json("audit", "--limit", "1")[0]["dial"] == "rollout_percent"
+        assert slotgen("audit", "--dial", "brake")[0] == 2
+
+    def test_a_policy_is_named_and_not_printed_whole(self, slotgen):
+        slotgen.open()
+        slotgen("allowlist", "disable")
+
+        assert re.search(
+            r"allowlist \w{12} \(enabled, 1 of 1 rules\) -> \w{12} \(disabled", slotgen("audit")[1]
+        )
+        assert json.loads(slotgen.json("audit")[0]["before"]) == json.loads(an_allowlist())
+
+    def test_says_when_there_is_nothing(self, slotgen):
+        assert slotgen("audit") == (0, "no change of a dial is recorded\n")
+
+
+class TestTail:
+    def test_shows_the_last_ones_and_ends_at_its_limit(self, slotgen):
+        slotgen.outcomes(5)
+        slotgen.outcomes(1, status="STUB", error_code="KILL_SWITCH", path="openai", latency_ms=12.4)
+
+        code, said = slotgen("tail", "--last", "2", "--limit", "2")
+
+        assert code == 0
+        assert re.fullmatch(
+            r"\S+Z  COMPLETED       100 ms  past-4  rule biology  \$0.000001\n"
+            r"\S+Z  STUB             12 ms  past-0  KILL_SWITCH  in flight  rule biology  \$0.000001\n",
+            said,
+        )
+
+    @pytest.mark.parametrize(
+        ("words", "number"),
+        [
+            (["--status", "STUB"], 2),
+            (["--code", "RUN_LIMIT"], 1),
+            (["--kind", "explanatory"], 3),
+            (["--kind", "revision"], 0),
+        ],
+    )
+    def test_filters(self, slotgen, words, number):
+        slotgen.outcomes(1)
+        slotgen.outcomes(1, status="STUB", error_code="KILL_SWITCH")
+        slotgen.outcomes(1, status="STUB", error_code="RUN_LIMIT")
+
+        _, said = slotgen("tail", "--last", "10", "--limit", "10", "--json", *words)
+
+        assert len([json.loads(line) for line in said.splitlines()]) == number
+
+    @pytest.mark.parametrize("words", [["--status", "DONE"], ["--code", "X"], ["--kind", "poem"]])
+    def test_names_the_words_that_a_filter_knows(self, slotgen, words):
+        code, said = slotgen("tail", *words)
+
+        assert code == 2
+        assert "it is one of" in said

@@ -1,0 +1,162 @@
+"""`slotgen explain`: why each job of a spec would be generated or not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import validate as validation
+from worker.cli.connection import load_settings, open_redis
+from worker.cli.dial_change import AsJson
+from worker.cli.refusal import Refusal, print_json
+
+if TYPE_CHECKING:
+    from gates import Controls, Decision
+    from tasks.operations.explanation import Explanation, Worth
+    from worker.settings import Settings
+
+_DIALS = ("kill", "feature", "rollout_percent", "allowlist")
+
+
+def explain(
+    file: Annotated[str, typer.Argument(help="A job spec; - is stdin.", metavar="FILE")],
+    *,
+    controls: Annotated[
+        str | None,
+        typer.Option(
+            help='Offline: a JSON object with the dials\' values, such as {"kill": "false", …}; absent ones '
+            "are absent keys, and the allowlist may be an object.",
+            metavar="FILE",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every gate's answer to each job of FILE, by the dials of this moment. Nothing is sent.
+
+    Exit 0 when FILE is a job spec, whatever the answers are.
+    """
+    from tasks.operations.explanation import explanations  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.spec import Spec  # noqa: PLC0415
+
+    text = validation.read(file)
+    problems = validation.problems_of(text, "job.v1")
+    if problems:
+        raise Refusal("\n".join(f"{file}: {each}" for each in problems))
+    dials = _offline(controls) if controls else _live(load_settings())
+    found = explanations(Spec.of(json.loads(text)), dials, _worth(offline=controls is not None))
+    if as_json:
+        print_json([_document(each) for each in found])
+        return
+    typer.echo("\n\n".join("\n".join(_lines(each)) for each in found))
+
+
+def _live(settings: Settings) -> Controls:
+    """Return the dials as a worker with these settings reads them; a Redis that is away is an answer, too."""
+    from worker.adapters.redis_controls import RedisControls  # noqa: PLC0415 - heavy imports wait for the command
+
+    deadline_seconds = settings.control_read_timeout_ms / 1000
+    with open_redis(settings) as client:
+        # The first command pays for the connection, which a worker has long opened.
+        reader = RedisControls(
+            client, settings.namespace, settings.ceilings, deadline_seconds, lambda *_: None
+        )
+        reader.read()
+        return reader.read()
+
+
+def _offline(file: str) -> Controls:
+    from gates import Ceilings, Controls, RawControls  # noqa: PLC0415 - heavy imports wait for the command
+    from schemas import UnacceptableJson, parse_json  # noqa: PLC0415
+
+    try:
+        document = parse_json(validation.read(file), max_bytes=validation.MAX_FILE_BYTES)
+    except UnacceptableJson as refusal:
+        raise Refusal(f"{file}: {refusal}") from None
+    if not isinstance(document, dict) or set(document) - set(_DIALS):
+        raise Refusal(f"{file}: is no set of dials; give a JSON object with some of {', '.join(_DIALS)}")
+    return Controls.parse(RawControls(*(_raw(document.get(dial)) for dial in _DIALS)), Ceilings())
+
+
+def _raw(value: Any) -> bytes | None:
+    if value is None or isinstance(value, str):
+        return None if value is None else value.encode()
+    return json.dumps(value).encode()
+
+
+def _worth(*, offline: bool) -> Worth:
+    from tasks import executor_config  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.explanation import Worth  # noqa: PLC0415
+    from tasks.prompting import Prompts  # noqa: PLC0415
+
+    try:
+        config = executor_config.load(None if offline else load_settings().executor_config)
+        return Worth(config, Prompts.load(config.prompts))
+    except executor_config.BadExecutorConfig as error:
+        raise Refusal(str(error)) from None
+
+
+def _lines(each: Explanation) -> list[str]:
+    return [
+        _headline(each),
+        *(_gate(gate) for gate in each.gates),
+        *_nearest(each),
+        f"  bucket {each.bucket}: inside from {each.admitted_from_percent:.3f} % on",
+        *_cost(each),
+    ]
+
+
+def _headline(each: Explanation) -> str:
+    if each.code is None:
+        return f"{typer.style(each.job_id, bold=True)}: would be generated (rule {each.rule_id})"
+    colour = "yellow" if each.status == "STUB" else "red"
+    verdict = typer.style(f"{each.status} {each.code}", fg=colour)
+    return f"{typer.style(each.job_id, bold=True)}: {verdict}: {each.detail}"
+
+
+def _gate(gate: Decision) -> str:
+    word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
+    return f"  {gate.gate.value:<9} {word} {gate.detail}"
+
+
+def _nearest(each: Explanation) -> list[str]:
+    if each.nearest is None:
+        return []
+    failing = ", ".join(f"{name} lacks {value!r}" for name, value in each.nearest.failing)
+    return [f"  nearest   rule {each.nearest.rule_id}: {failing or 'its policy is disabled'}"]
+
+
+def _cost(each: Explanation) -> list[str]:
+    if each.worst_case_nano_usd is None:
+        return ["  costs nothing"]
+    usd = each.worst_case_nano_usd / 1e9
+    return [f"  costs at most ${usd:.6f} a request, ${usd * each.attempts:.6f} with {each.attempts} attempts"]
+
+
+def _document(each: Explanation) -> dict[str, Any]:
+    return {
+        "jobId": each.job_id,
+        "status": each.status,
+        "errorCode": each.code,
+        "detail": each.detail,
+        "gates": [
+            {
+                "gate": gate.gate.value,
+                "allowed": gate.allowed,
+                "reason": gate.reason.value if gate.reason else None,
+                "detail": gate.detail,
+            }
+            for gate in each.gates
+        ],
+        "bucket": each.bucket,
+        "admittedFromPercent": each.admitted_from_percent,
+        "ruleId": each.rule_id,
+        "nearest": each.nearest
+        and {
+            "ruleId": each.nearest.rule_id,
+            "failing": [{"field": name, "value": value} for name, value in each.nearest.failing],
+        },
+        "worstCaseUsd": None if each.worst_case_nano_usd is None else each.worst_case_nano_usd / 1e9,
+        "attempts": each.attempts,
+    }
