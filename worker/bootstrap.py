@@ -158,7 +158,7 @@ def compose(settings: Settings) -> Composition:
         settings.namespace,
         worker_id,
         settings.worker_lost_seconds,
-        WorkerSelf(worker_id, config.version, brake, observe.sight).card,
+        WorkerSelf(worker_id, config.version, settings.has_api_key, brake, observe.sight).card,
     )
 
     def look_at_dials() -> None:

@@ -23,6 +23,7 @@ class WorkerSelf:
 
     worker_id: str
     executor_version: str
+    has_api_key: bool
     brake: Brake
     sight: Sight
     started_mono: float = field(default_factory=time.monotonic)
@@ -40,6 +41,7 @@ class WorkerSelf:
                 in_flight=self.brake.in_flight,
                 brake=reason.value if reason else None,
                 policy_hash=self.sight.policy_hash,
+                has_api_key=self.has_api_key,
                 started_wall_ms=wall_ms - int((time.monotonic() - self.started_mono) * 1000),
                 seen_wall_ms=wall_ms,
             )

@@ -22,6 +22,7 @@ class WorkerCard:
     in_flight: int
     brake: str | None
     policy_hash: str | None
+    has_api_key: bool
     started_wall_ms: int
     seen_wall_ms: int
 

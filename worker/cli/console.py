@@ -33,23 +33,19 @@ class Console:
 @contextmanager
 def console() -> Iterator[Console]:
     """Open the console of the environment's Redis; what goes wrong inside becomes a Refusal."""
+    with open_console(load_settings()) as opened:
+        yield opened
+
+
+@contextmanager
+def open_console(settings: Settings) -> Iterator[Console]:
+    """Open the console of `settings`; what goes wrong inside becomes a Refusal."""
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations.dials import AuditRefused, DialsMoved  # noqa: PLC0415
-    from worker.adapters.redis_dials import RedisDials  # noqa: PLC0415
-    from worker.adapters.redis_fleet import RedisFleet  # noqa: PLC0415
-    from worker.adapters.redis_history import RedisHistory  # noqa: PLC0415
 
-    settings = load_settings()
-    namespace = settings.namespace
     with redis_errors_refused(settings.redis_url), open_redis(settings) as client:
         try:
-            yield Console(
-                settings,
-                client,
-                RedisDials(client, namespace),
-                RedisFleet(client, namespace),
-                RedisHistory(client, namespace),
-            )
+            yield _console(settings, client)
         except StoreUnavailable as error:
             raise Refusal(_unreachable(settings.redis_url, str(error))) from None
         except DialsMoved:
@@ -62,6 +58,21 @@ def console() -> Iterator[Console]:
                 f"the change could not be recorded, so it was not made ({error}); "
                 "mend Redis first. `slotgen kill` works all the same"
             ) from None
+
+
+def _console(settings: Settings, client: redis.Redis) -> Console:
+    from worker.adapters.redis_dials import RedisDials  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.adapters.redis_fleet import RedisFleet  # noqa: PLC0415
+    from worker.adapters.redis_history import RedisHistory  # noqa: PLC0415
+
+    namespace = settings.namespace
+    return Console(
+        settings,
+        client,
+        RedisDials(client, namespace),
+        RedisFleet(client, namespace),
+        RedisHistory(client, namespace),
+    )
 
 
 def _unreachable(url: str, error: str) -> str:

@@ -95,18 +95,16 @@ def _outcomes(of: Overview) -> RenderableType:
     if not of.outcomes:
         return Text(f" no job has ended in the last {span(of.since_seconds)}")
     table = Table.grid(padding=(0, 2))
-    table.add_row(f" last {span(of.since_seconds)}:")
     for (status, code), number in of.outcomes:
-        table.add_row("", Text(status, style=_COLOURS[status]), code, f"{number:>6}")
-    return table
+        table.add_row("  ", Text(status, style=_COLOURS[status]), code, f"{number:>6}")
+    return Group(Text(f" last {span(of.since_seconds)}:"), table)
 
 
 def _obstacles(of: Overview) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.add_row(" between now and the first generated job:")
     for each in of.obstacles:
         table.add_row(f"   {each.what}", Text(each.command, style="bold"))
-    return table
+    return Group(Text(" between now and the first generated job:"), table)
 
 
 def document(of: Overview) -> dict[str, Any]:

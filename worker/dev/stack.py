@@ -135,6 +135,14 @@ class Stack:
         self.client.set("slotgen:feature", "false")
         self.client.set("slotgen:rollout_percent", "0")
 
+    def open_everything(self) -> None:
+        """Open every dial for the shipped policy, brake last."""
+        policy = self.allowlist_path.read_bytes()
+        self.client.mset(
+            {"slotgen:feature": b"true", "slotgen:rollout_percent": b"100", "slotgen:allowlist": policy}
+        )
+        self.client.set("slotgen:kill", "false")
+
     def check(self) -> None:
         """Raise WorkerDied when the worker has ended by itself."""
         self.worker.check()
@@ -181,6 +189,7 @@ class Stack:
 def stack(
     *,
     real: bool = False,
+    persistent: bool = False,
     concurrency: int = 50,
     openai_url: str | None = None,
     settings: dict[str, str] | None = None,
@@ -188,7 +197,8 @@ def stack(
 ) -> Iterator[Stack]:
     """Start everything, yield it, and end everything; nothing is left behind.
 
-    `openai_url` takes the place of our own stand-in; `settings` are added to the worker's environment.
+    `persistent` is what a Redis in production would be. `openai_url` takes the place of our own stand-in;
+    `settings` are added to the worker's environment.
 
     Raises:
         NoKey: `real`, without a key in the environment.
@@ -200,7 +210,7 @@ def stack(
         raise NoKey("--real calls OpenAI, and OPENAI_API_KEY is not set; set it, or leave --real out")
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
-        server = ending.enter_context(EmbeddedRedis())
+        server = ending.enter_context(EmbeddedRedis(persistent=persistent))
         stand_in = None if real or openai_url else ending.enter_context(OpenAIStandIn())
         url = stand_in.base_url if stand_in else openai_url
         client = ending.enter_context(open_sync(server.url, timeout_seconds=5))

@@ -24,6 +24,7 @@ def a_worker(slotgen, worker_id="w1", **changes):
         "in_flight": 3,
         "brake": None,
         "policy_hash": slotgen.json("status")["dials"]["allowlist"]["value"].split(" ")[0],
+        "has_api_key": True,
         "started_wall_ms": now_ms,
         "seen_wall_ms": now_ms,
     }

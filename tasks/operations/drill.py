@@ -1,0 +1,71 @@
+"""A rehearsal of the rollback: what was measured, and whether the brake did what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.operations.history import PastOutcome
+
+# Every worker must have halted and said so within this; a halt itself takes under 100 ms.
+CONFIRM_MS = 1000.0
+_BRAKE = {"KILL_SWITCH", "KILL_UNVERIFIED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a drill looks at: `passed`, and what was seen."""
+
+    name: str
+    passed: bool
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """What a drill leaves behind. `halt_ms`: from the SET to the last worker's word, None without it."""
+
+    wall_ms: int
+    actor: str
+    passed: bool
+    halt_ms: float | None
+    workers: int
+    cancelled_calls: int
+    checks: tuple[Check, ...]
+
+
+class Drills(Protocol):
+    """The record of drills."""
+
+    def add(self, record: DrillRecord) -> None:
+        """Keep the record. Raises StoreUnavailable."""
+        ...
+
+    def last(self) -> DrillRecord | None:
+        """Return the newest record, or None. Raises StoreUnavailable."""
+        ...
+
+
+def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> Check:
+    """Whether all of at least one worker confirmed in time."""
+    passed = workers > 0 and confirmed == workers and halt_ms <= CONFIRM_MS
+    seen = f"{confirmed} of {workers} workers within {halt_ms:.0f} ms (at most {CONFIRM_MS:.0f})"
+    return Check("every worker confirms the halt", passed, seen)
+
+
+def outcomes_check(outcomes: Sequence[PastOutcome], probes: int, sent: int) -> Check:
+    """Whether every job that ended after the halt is a STUB by the brake, and all `sent` probes did end."""
+    strays = [each for each in outcomes if each.status != "STUB" or each.error_code not in _BRAKE]
+    passed = not strays and probes == sent > 0
+    seen = f"{probes} of {sent} probes ended; {len(strays)} of {len(outcomes)} outcomes were not by the brake"
+    if strays:
+        seen += (
+            f", such as {strays[0].subject.job_id} {strays[0].status} {strays[0].error_code or ''}".rstrip()
+        )
+    return Check("every outcome after the halt is a STUB by the brake", passed, seen)
+
+
+def restored_check(*, restored: bool, why: str) -> Check:
+    """Whether the dials are as they were."""
+    return Check("the dials are as they were", restored, why)

@@ -1,0 +1,129 @@
+"""The beta runbook's checklist before any exposure: what was found, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gates import BrakeState, Controls
+from tasks.operations.fleet import WorkerCard
+from tasks.operations.history import PastOutcome
+
+_CLOCK_MS = 2000
+
+
+class Mark(StrEnum):
+    """How a point of the checklist stands."""
+
+    PASS = "pass"  # noqa: S105 - a mark, not a password
+    FAIL = "fail"
+    TO_CONFIRM = "to confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One point: its mark, the evidence, and the remedy of what does not pass."""
+
+    name: str
+    mark: Mark
+    evidence: str
+    remedy: str = ""
+
+
+def found(name: str, *, passed: bool, evidence: str, remedy: str) -> Finding:
+    """Return a finding that passes or fails."""
+    return Finding(name, Mark.PASS if passed else Mark.FAIL, evidence, "" if passed else remedy)
+
+
+def ci_is_green() -> Finding:
+    """Nobody here can see the CI."""
+    remedy = "look at the last run on main"
+    return Finding("CI is green on main", Mark.TO_CONFIRM, "not visible from here", remedy)
+
+
+def allowlist(controls: Controls) -> Finding:
+    """Whether the policy denies by default: every valid one does, and so does none at all."""
+    policy = controls.allowlist
+    trouble = controls.trouble("allowlist")
+    evidence = f"the dial {trouble}, which denies every job"
+    if policy is not None:
+        state = "enabled" if policy.enabled else "disabled"
+        rules = f"{len(policy.rules)} rules (policy {controls.policy_hash})"
+        evidence = f"valid, deny_by_default, {state}, {rules}"
+    return found(
+        "allowlist is schema-valid and deny-by-default",
+        passed=policy is not None or trouble == "is absent",
+        evidence=evidence,
+        remedy="slotgen allowlist push FILE",
+    )
+
+
+def workers(cards: Sequence[WorkerCard], controls: Controls) -> list[Finding]:
+    """Whether workers live, are of one version, have a key, and see the policy that is in force."""
+    if not cards:
+        return [found("a worker is running", passed=False, evidence="none", remedy="slotgen worker")]
+    versions = sorted({f"{each.version} with config {each.executor_version}" for each in cards})
+    keyless = [f"{each.host}/{each.pid}" for each in cards if not each.has_api_key]
+    astray = [f"{each.host}/{each.pid}" for each in cards if each.policy_hash != controls.policy_hash]
+    return [
+        found("a worker is running", passed=True, evidence=f"{len(cards)}", remedy=""),
+        found(
+            "workers are of one version",
+            passed=len(versions) == 1,
+            evidence=", ".join(versions),
+            remedy="finish the rollout of the deployment",
+        ),
+        found(
+            "workers have an API key",
+            passed=not keyless,
+            evidence=f"without one: {', '.join(keyless)}" if keyless else "all of them",
+            remedy="set OPENAI_API_KEY for them, and start them anew",
+        ),
+        found(
+            "workers see the policy in force",
+            passed=not astray,
+            evidence=f"not so: {', '.join(astray)}" if astray else f"policy {controls.policy_hash}",
+            remedy="look at their logs; a worker reads the dials afresh for every job",
+        ),
+    ]
+
+
+def telemetry(outcomes: Sequence[PastOutcome], sent: int, mine: str) -> Finding:
+    """Whether jobs sent through the real queue to a real worker left valid events, one each."""
+    probes = [each for each in outcomes if each.task_id == mine]
+    valid = sum(each.telemetry_valid for each in probes)
+    return found(
+        "telemetry is validated on the real route",
+        passed=valid == len(probes) == sent,
+        evidence=f"{len(probes)} of {sent} probe jobs ended, {valid} with a valid event",
+        remedy="look at the workers' logs for telemetry_invalid, and whether they consume",
+    )
+
+
+def dominance(outcomes: Sequence[PastOutcome], sent: int, mine: str, brake: BrakeState) -> Finding:
+    """Whether the brake alone decided on the probes; with the brake off only a drill can tell."""
+    name = "kill-switch dominates on the real route"
+    if brake is BrakeState.RELEASED:
+        return Finding(
+            name, Mark.TO_CONFIRM, "the brake is off", "slotgen drill, or keep the brake on for this"
+        )
+    codes = [each.error_code for each in outcomes if each.task_id == mine]
+    held = sum(code in {"KILL_SWITCH", "KILL_UNVERIFIED"} for code in codes)
+    return found(
+        name,
+        passed=held == len(codes) == sent,
+        evidence=f"{held} of {sent} opted-in probe jobs were STUB by the brake",
+        remedy="do not go on; report it with the output of `slotgen tail --last 50 --limit 50`",
+    )
+
+
+def clock(redis_wall_ms: int, local_wall_ms: int) -> Finding:
+    """Whether this machine and Redis agree on the time."""
+    apart_ms = abs(redis_wall_ms - local_wall_ms)
+    return found(
+        "clocks agree",
+        passed=apart_ms <= _CLOCK_MS,
+        evidence=f"Redis and this machine are {apart_ms} ms apart (at most {_CLOCK_MS})",
+        remedy="synchronise them (NTP)",
+    )
