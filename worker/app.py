@@ -28,7 +28,7 @@ POOL = "threads"
 def build_app(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> Celery:
     """Return an app that is nobody's default; `worker_id` is the name of its signs of life."""
     url = celery_url(settings.redis_url)
-    app = Celery("slotgen", broker=url, backend=url, set_as_current=False)
+    app = Celery("slotgen", broker=url, backend=_results(url), set_as_current=False)
     app.conf.update(_configuration(settings, gatekeeper, worker_id))
     return app
 
@@ -38,6 +38,12 @@ def celery_url(redis_url: str) -> str:
     if redis_url.startswith(SCHEME):
         return SentinelUrl.parse(redis_url).as_celery()
     return redis_url.replace("unix://", "redis+socket://", 1)
+
+
+def _results(url: str) -> str:
+    """Return `url` with our backend in front, in the place where Celery lets one name a class."""
+    kind = "PatientSentinelBackend" if url.startswith(SCHEME) else "PatientBackend"
+    return f"worker.adapters.celery_results:{kind}+{url.removeprefix('redis+')}"
 
 
 def _sentinel_options(settings: Settings) -> dict[str, Any]:

@@ -157,10 +157,24 @@ def test_an_answer_waits_for_a_redis_that_is_away():
         assert asyncio.run(scenario(server)) == (True, "paid for")
 
 
-def test_an_answer_that_a_full_redis_refuses_is_said_to_be_lost():
+def test_an_answer_waits_for_a_full_redis_to_have_room():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
             await client.config_set("maxmemory", "1")
+            putting = asyncio.ensure_future(RedisAnswers(client, "ns", 60).put("key", "paid for"))
+            await asyncio.wait({putting}, timeout=0.3)
+            assert not putting.done()
+            await client.config_set("maxmemory", "0")
+            return await asyncio.wait_for(putting, 10)
+
+    with EmbeddedRedis() as server:
+        assert asyncio.run(scenario(server)) is True
+
+
+def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
+    async def scenario(server):
+        async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
+            await client.execute_command("ACL", "SETUSER", "default", "-set")
             return await RedisAnswers(client, "ns", 60).put("key", "paid for")
 
     with EmbeddedRedis() as server:

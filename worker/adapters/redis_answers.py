@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
@@ -14,6 +15,8 @@ from worker.adapters.redis_clients import RedisError
 
 if TYPE_CHECKING:
     import redis.asyncio
+
+_PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,12 @@ class RedisAnswers:
             return None
 
     async def put(self, key: str, value: Any) -> bool:
-        """Keep `value` for the time to live; wait for a Redis that is away, for the answer is paid for.
+        """Keep `value` for the time to live; wait for a Redis that is away or full, for the answer is paid for.
 
-        Returns False when Redis refuses it (full, read-only).
+        Returns False when Redis refuses it for good.
         """
         patiently = AsyncRetrying(
-            retry=retry_if_exception_type((RedisConnectionError, RedisTimeoutError, OSError)),
+            retry=retry_if_exception_type(_PASSING),
             wait=wait_exponential_jitter(multiplier=0.05, max=1.0),
             reraise=True,
         )
