@@ -68,6 +68,24 @@ def test_the_metrics_table_is_the_metrics():
     assert markdown_table() in README
 
 
+def test_the_commands_table_is_the_command_line():
+    from typer.main import get_command
+
+    from worker.cli import build
+
+    known = []
+    for name, command in get_command(build()).commands.items():
+        known += [f"{name} {each}" for each in command.commands] if hasattr(command, "commands") else [name]
+    told = []
+    for row in table_after("<!-- commands"):
+        first, *others = re.findall(r"`([^`]+)`", row[0])
+        words = [word for word in first.split()[1:] if word.islower() and not word.startswith("[")]
+        name = words[0] if not others or words[0] == "feature" else " ".join(words)
+        told += [name] + [f"{words[0]} {each}" for each in others if words[0] != "feature"]
+
+    assert sorted(told) == sorted(known)
+
+
 def test_only_languages_that_a_test_runs_are_used():
     # The two blocks without a language are pictures.
     assert sorted({language for language, _ in BLOCKS}) == ["", "console", "python"]

@@ -12,8 +12,8 @@ from tests.fakes.ports import FakeAnswers, FakeClaims
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async
-from worker.dev.embedded_redis import EmbeddedRedis
 from worker.adapters.redis_keys import workers_key
+from worker.dev.embedded_redis import EmbeddedRedis
 
 WORKER = "worker-1"
 

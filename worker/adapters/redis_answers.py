@@ -36,7 +36,7 @@ class RedisAnswers:
             return None
 
     async def put(self, key: str, value: Any) -> bool:
-        """Keep `value` for the time to live; wait for a Redis that is away or full, for the answer is paid for.
+        """Keep `value` for the time to live; wait for a Redis that is away or full, for it is paid for.
 
         Returns False when Redis refuses it for good.
         """
