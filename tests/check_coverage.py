@@ -11,7 +11,8 @@ INNER = "gates,tasks,telemetry,schemas"
 
 
 def main() -> None:
-    tests = [f"tests/{package}" for package in INNER.split(",")]
+    # The commands run the operator's use cases, in this process.
+    tests = [*(f"tests/{package}" for package in INNER.split(",")), "tests/worker/cli"]
     sources = [f"--cov={package}" for package in INNER.split(",")]
     command = [sys.executable, "-m", "pytest", "-q", *tests, *sources]
     command += [

@@ -38,7 +38,7 @@ class TestStatus:
         [
             ({}, "RELEASED", "the kill dial is false"),
             ({"kill": "true"}, "HALTED", "the kill dial is on"),
-            ({"kill": "flase"}, "HALTED", "the kill dial is malformed"),
+            ({"kill": "fals"}, "HALTED", "the kill dial is malformed"),
             ({"kill": None}, "HALTED (unverified)", "the kill dial is absent"),
         ],
     )
