@@ -3,6 +3,7 @@
 Exception
 ├── InvalidMessage            the message is not a job spec; the producer's get() raises it
 ├── StoreUnavailable          Redis could not be asked
+├── PutOff                    the server asked for more time than a job has; it goes back to the queue
 └── JobEnded                  a job ends here, with an ErrorCode
     ├── Stubbed               a dial, a limit or the mode said no: STUB
     └── Failed                something broke: FAILED
@@ -64,6 +65,10 @@ class InvalidMessage(Exception):  # noqa: N818 - the producer reads this name, a
 
 class StoreUnavailable(Exception):  # noqa: N818 - says what is the matter
     """The store behind a port did not answer; what it would have said is unknown."""
+
+
+class PutOff(Exception):  # noqa: N818 - says what happens to the job
+    """The server asked the fleet to wait for longer than the job may take; the job is as good as new."""
 
 
 class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error

@@ -56,6 +56,7 @@ class ExecutorConfig:
 
     version: str
     model: str
+    max_input_tokens: int
     max_output_tokens: int
     options: dict[str, Any]
     job_deadline_seconds: float
@@ -65,6 +66,8 @@ class ExecutorConfig:
     backoff_max_seconds: float
     max_retry_after_seconds: float
     answer_ttl_seconds: int
+    max_age_seconds: float
+    probe_seconds: float
     prices: dict[str, Price]
     prompts: dict[str, str]
 
@@ -111,6 +114,7 @@ def _parse(document: dict[str, Any]) -> ExecutorConfig:
     return ExecutorConfig(
         version=document["version"],
         model=document["model"],
+        max_input_tokens=int(document["maxInputTokens"]),
         max_output_tokens=int(document["maxOutputTokens"]),
         options={ours: document[theirs] for theirs, ours in optional.items() if theirs in document},
         job_deadline_seconds=document["jobDeadlineSeconds"],
@@ -120,6 +124,8 @@ def _parse(document: dict[str, Any]) -> ExecutorConfig:
         backoff_max_seconds=document["backoff"]["maxSeconds"],
         max_retry_after_seconds=document["maxRetryAfterSeconds"],
         answer_ttl_seconds=int(document["answerTtlSeconds"]),
+        max_age_seconds=document["traffic"]["maxAgeSeconds"],
+        probe_seconds=document["traffic"]["probeSeconds"],
         prices={model: _price(each) for model, each in document["prices"].items()},
         prompts=document["prompts"],
     )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gates import Decision
 from schemas import OutputType
 from tasks.admission import Admission
-from tasks.errors import ErrorCode, Failed, JobEnded
+from tasks.errors import ErrorCode, Failed, JobEnded, PutOff
 from tasks.generation import Generation
 from tasks.outcome import Outcome, completed, ended
 from tasks.ports import ControlSource
@@ -29,6 +29,7 @@ class _Run:
     trail: Trail
     began_mono: float
     outcome: Outcome | None = None
+    put_off: bool = False
     output: OutputType | None = None
 
 
@@ -48,8 +49,13 @@ class Generate:
     record: Callable[[Job, Outcome, Trail, float, str], None]
     report_bug: Callable[[Job, BaseException], None]
 
-    def __call__(self, spec: Spec, task_id: str) -> list[dict[str, Any]]:
-        """Return one result v1 for each job, in the order of the spec's jobs. Never raises for a job."""
+    def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[dict[str, Any]]:
+        """Return one result v1 for each job, in the order of the spec's jobs.
+
+        Raises:
+            PutOff: the server asked for more time than a job has, and the spec `may_put_off`.
+
+        """
         admission = Admission(self.controls.read, self.count_decision, self.has_api_key)
         runs = [self._begin(job, admission) for job in spec.jobs]
         admitted = [run for run in runs if run.outcome is None]
@@ -58,7 +64,16 @@ class Generate:
                 self._record(run, task_id)
         if admitted:
             self.on_loop(self._generate_all(admitted, task_id))
+        self._end_put_off([run for run in runs if run.put_off], task_id, may_put_off=may_put_off)
         return [_outcome(run).as_result() for run in runs]
+
+    def _end_put_off(self, runs: list[_Run], task_id: str, *, may_put_off: bool) -> None:
+        if runs and may_put_off:
+            raise PutOff
+        for run in runs:
+            detail = "the server asked to wait, for longer than maxAgeSeconds"
+            run.outcome = self._ended(run, Failed(ErrorCode.OPENAI_RATE_LIMITED, detail))
+            self._record(run, task_id)
 
     def _begin(self, job: Job, admission: Admission) -> _Run:
         run = _Run(job, Trail(), time.monotonic())
@@ -77,6 +92,9 @@ class Generate:
         try:
             value = await self.generation.content(run.job, _type_of(run), run.trail)
             run.outcome = completed(run.job.job_id, {run.job.output_field: value})
+        except PutOff:
+            run.put_off = True
+            return
         except JobEnded as end:
             run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer

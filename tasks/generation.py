@@ -21,12 +21,13 @@ from gates import kill_switch
 from schemas import OutputType
 from tasks.acceptance import accept
 from tasks.brake import Brake
-from tasks.errors import ErrorCode, Failed, ModelError, StoreUnavailable, Stubbed
+from tasks.errors import ErrorCode, Failed, ModelError, PutOff, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
 from tasks.ports import AnswerStore, Budget, Claims, Hold, Model, ModelAnswer, ModelRequest
 from tasks.prompting import Prompts, build_request, job_key
 from tasks.shared_read import SharedRead
 from tasks.spec import Job
+from tasks.throttle import Throttle
 from tasks.trail import Trail
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Generation:
     brake: Brake
     config: ExecutorConfig
     prompts: Prompts
+    throttle: Throttle
     slots: asyncio.Semaphore
     count_cache: Callable[[str], None]
 
@@ -60,6 +62,7 @@ class Generation:
         Raises:
             Stubbed: the brake came on, or the spend cap does not cover the call.
             Failed: no usable answer within the deadline and the attempts.
+        PutOff: the server asked for more time than the job has.
 
         """
         key = job_key(job, self.prompts, self.config)
@@ -74,12 +77,12 @@ class Generation:
         """Generate while no other worker does; a message delivered twice at once is paid for once."""
         token, concluded = uuid.uuid4().hex, True
         try:
-            await self._in_reach(self._claim(key, token))
+            await self._in_reach(self._claim(key, token), trail)
             return await self._content_once(job, output, trail, key)
         except StoreUnavailable:
             raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
-        except asyncio.CancelledError:
-            # The worker stops: the job goes back without an outcome, and what it tried stays in the ledger.
+        except (asyncio.CancelledError, PutOff):
+            # The job goes back without an outcome, and what it tried stays in the ledger.
             concluded = False
             raise
         finally:
@@ -91,7 +94,8 @@ class Generation:
             trail.cached = True
             return value
         request = build_request(job, output, self.prompts, self.config)
-        answer = await self._in_reach(self._attempts(job, request, key, trail))
+        self._refuse_too_long(request)
+        answer = await self._in_reach(self._attempts(job, request, key, trail), trail)
         value = accept(output, answer)
         # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
         if not await self.answers.put(key, value):
@@ -111,12 +115,22 @@ class Generation:
         self.count_cache("hit" if usable else "miss")
         return value if usable else None
 
-    async def _in_reach(self, work: Coroutine[Any, Any, T]) -> T:
+    def _refuse_too_long(self, request: ModelRequest) -> None:
+        limit = self.config.max_input_tokens
+        if request.size_bytes > limit:
+            raise Stubbed(
+                ErrorCode.BUDGET_EXCEEDED,
+                f"the request may have {request.size_bytes} input tokens, and maxInputTokens is {limit}",
+            )
+
+    async def _in_reach(self, work: Coroutine[Any, Any, T], trail: Trail) -> T:
         """Run `work` in reach of the brake and of the job's deadline."""
         try:
             async with asyncio.timeout(self.config.job_deadline_seconds):
                 return await self.brake.fly(work)
         except TimeoutError:
+            if trail.held_back:
+                raise PutOff from None
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
 
     async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
@@ -147,6 +161,22 @@ class Generation:
         return backoff + asked if asked else backoff
 
     async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        """Send the request once the server has room; being asked to wait burns no attempt."""
+        while True:
+            trail.held_back = True
+            probe = await self.throttle.leave()
+            trail.held_back = False
+            try:
+                answer = await self._one_request(job, request, key, trail)
+            except ModelError as error:
+                if not await self.throttle.failed(error) or not self._worth_a_retry(error):
+                    raise
+                await self.claims.end_attempt(key)
+            else:
+                await self.throttle.answered(probe=probe)
+                return answer
+
+    async def _one_request(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
         worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
         hold_id = f"{key}:{uuid.uuid4().hex}"
         spent, known = 0, True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gates import Controls
+from tasks.errors import ErrorCode
 
 
 class ControlSource(Protocol):
@@ -96,6 +97,10 @@ class Claims(Protocol):
         """Give the claim back if `token` still holds it; forget the attempts of a job that is `concluded`."""
         ...
 
+    async def end_attempt(self, key: str) -> None:
+        """Take one attempt back that was refused before any work was done: it has an outcome."""
+        ...
+
     async def begin_attempt(self, key: str) -> int:
         """Note that a request for the job is about to leave; return how many were begun without an outcome.
 
@@ -103,6 +108,38 @@ class Claims(Protocol):
             StoreUnavailable: the note could not be written.
 
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What the fleet knows of a model's server. Nothing may leave for `wait_seconds` (0: at once).
+
+    `refused` is the errorCode for which the whole account is refused; then only a `probe` may leave.
+    """
+
+    wait_seconds: float
+    refused: ErrorCode | None
+    probe: bool
+
+
+class Traffic(Protocol):
+    """What the servers have told any worker of the fleet. Every method raises StoreUnavailable."""
+
+    async def permit(self, model: str) -> Permit:
+        """Return what holds for a request to `model` now; hands the one probe out while the breaker is open."""
+        ...
+
+    async def cool_down(self, model: str, seconds: float) -> None:
+        """Let no request to `model` leave for `seconds`; a longer cooldown stays."""
+        ...
+
+    async def open_breaker(self, code: ErrorCode) -> None:
+        """Let no request leave but a probe now and then: the account is refused with `code`."""
+        ...
+
+    async def close_breaker(self) -> None:
+        """Let requests leave again: a probe was answered."""
         ...
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from celery import Celery
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 
+from tasks.errors import PutOff
+from worker.adapters.celery_message import PUT_OFF_SINCE
 from worker.sentinel_url import SCHEME, SentinelUrl
 
 if TYPE_CHECKING:
@@ -111,14 +114,37 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
     }
 
 
-def register_generate(app: Celery, answer: Callable[[dict[str, Any], str], list[dict[str, Any]]]) -> None:
-    """Attach the task `slotgen.generate`: `answer(spec, task_id)` returns the results."""
+class Answer(Protocol):
+    """The use case, as the task calls it."""
+
+    def __call__(self, spec: dict[str, Any], task_id: str, *, may_put_off: bool) -> list[dict[str, Any]]:
+        """Return the results. Raises PutOff where it may."""
+        ...
+
+
+def register_generate(
+    app: Celery,
+    answer: Answer,
+    put_off: Callable[[dict[str, Any], str, int], None],
+    max_age_seconds: float,
+) -> None:
+    """Attach the task `slotgen.generate`.
+
+    `put_off(spec, task_id, since)` puts a spec back at the queue's end, as one that has been put off since
+    then (epoch seconds); after `max_age_seconds` of that it is answered whatever the server says.
+    """
 
     # Typing is off: the gatekeeper has counted the arguments, before the message was delivered.
     @app.task(name=TASK_NAME, bind=True, shared=False, typing=False)
     def generate(task: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
+        now = int(time.time())
+        since = task.request.get(PUT_OFF_SINCE) or now
         try:
-            return answer(spec, task.request.id)
+            return answer(spec, task.request.id, may_put_off=now - since < max_age_seconds)
+        except PutOff:
+            put_off(spec, task.request.id, since)
+            # Acknowledged without a result: the copy at the queue's end will have one.
+            raise Ignore from None
         except CancelledError:
             # A cold shutdown cancels what is in flight: the message goes back, and no result is stored.
             raise Reject("the worker is shutting down", requeue=True) from None

@@ -18,7 +18,9 @@ from tasks.prompting import Prompts
 from tasks.recording import OutcomeRecording
 from tasks.shared_read import SharedRead
 from tasks.spec import MAX_JOBS, Spec
+from tasks.throttle import Throttle
 from telemetry import Exporter, Metrics, Recorder, serve
+from worker.adapters.celery_message import raw_message
 from worker.adapters.model_loop import ModelLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_answers import RedisAnswers
@@ -31,6 +33,7 @@ from worker.adapters.redis_dead_letters import RedisDeadLetters
 from worker.adapters.redis_dials import RedisDials
 from worker.adapters.redis_history import HistoryWriter
 from worker.adapters.redis_signs_of_life import SignsOfLife
+from worker.adapters.redis_traffic import RedisTraffic
 from worker.app import build_app, register_generate
 from worker.brake_switch import BrakeSwitch
 from worker.dial_notices import DialNotices
@@ -133,6 +136,7 @@ def compose(settings: Settings) -> Composition:
         brake=brake,
         config=config,
         prompts=prompts,
+        throttle=Throttle(RedisTraffic(stores, settings.namespace, config.probe_seconds), config.model),
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )
@@ -152,6 +156,7 @@ def compose(settings: Settings) -> Composition:
             record=_recording(config, observe, history, worker_id),
             report_bug=observe.job_broke,
         ),
+        max_age_seconds=config.max_age_seconds,
     )
     signs = SignsOfLife(
         client,
@@ -246,7 +251,13 @@ def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWri
 
 
 def _app(
-    settings: Settings, observe: Observation, client: redis.Redis, worker_id: str, generate: Generate
+    settings: Settings,
+    observe: Observation,
+    client: redis.Redis,
+    worker_id: str,
+    generate: Generate,
+    *,
+    max_age_seconds: float,
 ) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
     QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
@@ -257,5 +268,12 @@ def _app(
     limits = Limits(max_message_bytes=settings.max_message_bytes)
     gatekeeper = IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected)
     app = build_app(settings, gatekeeper, worker_id)
-    register_generate(app, lambda spec, task_id: generate(Spec.of(spec), task_id))
+
+    def answer(spec: dict[str, Any], task_id: str, *, may_put_off: bool) -> list[dict[str, Any]]:
+        return generate(Spec.of(spec), task_id, may_put_off=may_put_off)
+
+    def put_off(spec: dict[str, Any], task_id: str, since: int) -> None:
+        client.lpush(settings.namespace, raw_message(spec, task_id, settings.namespace, put_off_since=since))
+
+    register_generate(app, answer, put_off, max_age_seconds)
     return app

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gates import Controls
-from tasks.errors import StoreUnavailable
-from tasks.ports import Hold, ModelAnswer, ModelRequest, TokenUsage
+from tasks.errors import ErrorCode, StoreUnavailable
+from tasks.ports import Hold, ModelAnswer, ModelRequest, Permit, TokenUsage
 
 
 @dataclass
@@ -93,11 +93,42 @@ class FakeClaims:
             if concluded:
                 self.attempts.pop(key, None)
 
+    async def end_attempt(self, key: str) -> None:
+        self.attempts[key] -= 1
+
     async def begin_attempt(self, key: str) -> int:
         if not self.available:
             raise StoreUnavailable
         self.attempts[key] = self.attempts.get(key, 0) + 1
         return self.attempts[key]
+
+
+@dataclass
+class FakeTraffic:
+    """Cooldowns and a breaker in memory, by the loop's clock; `probes` are the leases left to hand out."""
+
+    until: dict[str, float] = field(default_factory=dict)
+    refused: ErrorCode | None = None
+    probes: int = 0
+    available: bool = True
+
+    async def permit(self, model: str) -> Permit:
+        if not self.available:
+            raise StoreUnavailable
+        wait = max(0.0, self.until.get(model, 0.0) - asyncio.get_running_loop().time())
+        probe = self.refused is not None and self.probes > 0
+        self.probes -= probe
+        return Permit(wait, self.refused, probe)
+
+    async def cool_down(self, model: str, seconds: float) -> None:
+        until = asyncio.get_running_loop().time() + seconds
+        self.until[model] = max(until, self.until.get(model, 0.0))
+
+    async def open_breaker(self, code: ErrorCode) -> None:
+        self.refused = code
+
+    async def close_breaker(self) -> None:
+        self.refused = None
 
 
 @dataclass

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tasks.errors import ErrorCode, ModelError
+from tasks.errors import ErrorCode, ModelError, PutOff
 from tests.builders import a_job, a_spec, controls
 from tests.fakes.ports import FakeBudget, FakeModel, answer
 from tests.tasks.use_case import UseCase
@@ -151,13 +151,19 @@ class TestAttempts:
         assert len(case.model.requests) == 1
         assert case.outcomes == [("FAILED", "OPENAI_RATE_LIMITED", "openai")]
 
-    def test_a_wait_beyond_the_deadline_is_not_begun(self):
+    def test_a_wait_beyond_the_deadline_puts_the_job_off_or_fails_where_it_may_not(self):
         error = retryable(ErrorCode.OPENAI_RATE_LIMITED, retry_after_seconds=30)
-        case = UseCase(model=FakeModel([error]), changes={"job_deadline_seconds": 10})
+        changes = {"job_deadline_seconds": 0.2}
+        case = UseCase(model=FakeModel([error]), changes=changes)
 
-        case.run(a_spec())
+        with pytest.raises(PutOff):
+            case.run(a_spec(), may_put_off=True)
+        assert case.records == []
+        assert (case.claims.holders, sum(case.claims.attempts.values())) == ({}, 0)
 
-        assert case.outcomes == [("FAILED", "OPENAI_RATE_LIMITED", "openai")]
+        late = UseCase(model=FakeModel([error]), changes=changes)
+        late.run(a_spec())
+        assert late.outcomes == [("FAILED", "OPENAI_RATE_LIMITED", "openai")]
 
     def test_the_deadline_is_for_the_whole_job(self):
         async def never():

@@ -15,8 +15,9 @@ from tasks.generation import Generation
 from tasks.prompting import Prompts
 from tasks.shared_read import SharedRead
 from tasks.spec import Spec
+from tasks.throttle import Throttle
 from tests.builders import controls
-from tests.fakes.ports import FakeAnswers, FakeBudget, FakeClaims, FakeControls, FakeModel
+from tests.fakes.ports import FakeAnswers, FakeBudget, FakeClaims, FakeControls, FakeModel, FakeTraffic
 
 QUICK = {"backoff_initial_seconds": 0.001, "backoff_max_seconds": 0.002}
 
@@ -30,6 +31,7 @@ class UseCase:
     answers: FakeAnswers = field(default_factory=FakeAnswers)
     claims: FakeClaims = field(default_factory=FakeClaims)
     budget: FakeBudget = field(default_factory=FakeBudget)
+    traffic: FakeTraffic = field(default_factory=FakeTraffic)
     has_api_key: bool = True
     changes: dict[str, Any] = field(default_factory=dict)
     records: list[tuple[Any, ...]] = field(default_factory=list)
@@ -42,7 +44,7 @@ class UseCase:
     def __post_init__(self) -> None:
         self.brake = Brake(5.0, lambda number, seconds: self.halts.append((number, seconds)))
 
-    def run(self, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    def run(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
         config = dataclasses.replace(executor_config.load(None), **(QUICK | self.changes))
         generation = Generation(
             last_look=SharedRead(self.controls),
@@ -53,6 +55,7 @@ class UseCase:
             brake=self.brake,
             config=config,
             prompts=Prompts.load(config.prompts),
+            throttle=Throttle(self.traffic, config.model),
             slots=asyncio.Semaphore(50),
             count_cache=self.cache.append,
         )
@@ -65,7 +68,7 @@ class UseCase:
             record=self._record,
             report_bug=lambda _, error: self.bugs.append(error),
         )
-        return generate(Spec.of(spec), "task-1")
+        return generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
 
     def _on_loop(self, coroutine: Any) -> Any:
         async def released() -> Any:

@@ -66,6 +66,14 @@ class RedisClaims:
         except (RedisError, OSError):
             return
 
+    async def end_attempt(self, key: str) -> None:
+        """Take one attempt back; when Redis cannot be asked, it counts on."""
+        try:
+            if await self.client.decr(self._ledger(key)) <= 0:
+                await self.client.delete(self._ledger(key))
+        except (RedisError, OSError):
+            return
+
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
         try:

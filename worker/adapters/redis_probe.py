@@ -1,14 +1,14 @@
-"""Sends a job spec as any producer in any language could, by a plain LPUSH, and waits for its results."""
+"""Sends a job spec as any producer in any language could, but ahead of all others; waits for its results."""
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from worker.adapters.celery_message import raw_message
 from worker.adapters.redis_unavailable import unavailable
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ class RedisProbe:
     namespace: str
 
     def send(self, spec: dict[str, Any]) -> str:
-        """Put `spec` on the queue; return its task id. Raises StoreUnavailable."""
+        """Put `spec` at the head of the queue; return its task id. Raises StoreUnavailable."""
         task_id = str(uuid.uuid4())
         with unavailable():
-            self.client.lpush(self.namespace, _message(spec, task_id, self.namespace))
+            # Producers LPUSH, at the tail: behind a long backlog no probe would be answered in time.
+            self.client.rpush(self.namespace, raw_message(spec, task_id, self.namespace))
         return task_id
 
     def results(self, task_id: str, timeout_seconds: float) -> list[dict[str, Any]] | None:
@@ -63,20 +64,3 @@ def probe_spec(number: int, *, opted_in: bool) -> dict[str, Any]:
         "jobs": [job | {"jobId": f"{name}-{each}"} for each in range(number)],
         "metadata": {"requiresReview": False, "allowAI": opted_in},
     }
-
-
-def _message(spec: dict[str, Any], task_id: str, queue: str) -> str:
-    body = json.dumps([[spec], {}, {}]).encode()
-    return json.dumps(
-        {
-            "body": base64.b64encode(body).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": {"lang": "py", "task": "slotgen.generate", "id": task_id, "retries": 0},
-            "properties": {
-                "body_encoding": "base64",
-                "delivery_tag": task_id,
-                "delivery_info": {"exchange": "", "routing_key": queue},
-            },
-        }
-    )

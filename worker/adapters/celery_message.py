@@ -1,0 +1,28 @@
+"""Builds the message that carries a job spec, by Celery's protocol 2, for a plain LPUSH."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+PUT_OFF_SINCE = "slotgen_put_off_since"
+
+
+def raw_message(spec: dict[str, Any], task_id: str, queue: str, *, put_off_since: int | None = None) -> str:
+    """Return the message for `queue`; `put_off_since` (epoch seconds) marks one that was there before."""
+    body = json.dumps([[spec], {}, {}]).encode()
+    headers: dict[str, Any] = {"lang": "py", "task": "slotgen.generate", "id": task_id, "retries": 0}
+    return json.dumps(
+        {
+            "body": base64.b64encode(body).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": headers | ({} if put_off_since is None else {PUT_OFF_SINCE: put_off_since}),
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_tag": task_id,
+                "delivery_info": {"exchange": "", "routing_key": queue},
+            },
+        }
+    )
