@@ -115,8 +115,10 @@ class DialStore(Protocol):
         """
         ...
 
-    def engage(self, actor: str, command: str, reason: str) -> Engaged:
+    def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
         """Pull the brake by whatever Redis still takes; a record that cannot be written does not hinder it.
+
+        `value` is any spelling of true, and tells one pull from another.
 
         Raises:
             StoreUnavailable: Redis did not answer at all.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tasks.operations.dials import Recorded
 from tasks.operations.history import PastOutcome
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.
@@ -54,11 +55,15 @@ def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> Check:
     return Check("every worker confirms the halt", passed, seen)
 
 
-def outcomes_check(outcomes: Sequence[PastOutcome], probes: int, sent: int) -> Check:
+def outcomes_check(outcomes: Sequence[PastOutcome], probes: Sequence[PastOutcome], sent: int) -> Check:
     """Whether every job that ended after the halt is a STUB by the brake, and all `sent` probes did end."""
     strays = [each for each in outcomes if each.status != "STUB" or each.error_code not in _BRAKE]
-    passed = not strays and probes == sent > 0
-    seen = f"{probes} of {sent} probes ended; {len(strays)} of {len(outcomes)} outcomes were not by the brake"
+    passed = not strays and len(probes) == sent > 0
+    answering = len({each.worker_id for each in probes})
+    seen = (
+        f"{len(probes)} of {sent} probes ended, at {answering} workers; "
+        f"{len(strays)} of {len(outcomes)} outcomes were not by the brake"
+    )
     if strays:
         seen += (
             f", such as {strays[0].subject.job_id} {strays[0].status} {strays[0].error_code or ''}".rstrip()
@@ -69,3 +74,23 @@ def outcomes_check(outcomes: Sequence[PastOutcome], probes: int, sent: int) -> C
 def restored_check(*, restored: bool, why: str) -> Check:
     """Whether the dials are as they were."""
     return Check("the dials are as they were", restored, why)
+
+
+def foreign_change(changes: Sequence[Recorded], actor: str, command: str) -> Recorded | None:
+    """Return what was changed since a drill began beside its own pull, or None.
+
+    `changes` are those since then, newest first. One like our own may be a second drill of the same person.
+    """
+    own = [each for each in changes if (each.actor, each.command) == (actor, command)][-1:]
+    foreign = [each for each in changes if each not in own]
+    return foreign[0] if foreign else None
+
+
+def later(audit_id: str, than: str) -> bool:
+    """Whether one place in the audit comes after another."""
+    return _place(audit_id) > _place(than)
+
+
+def _place(audit_id: str) -> tuple[int, int]:
+    ms, _, number = audit_id.partition("-")
+    return int(ms), int(number)

@@ -89,9 +89,8 @@ def workers(cards: Sequence[WorkerCard], controls: Controls) -> list[Finding]:
     ]
 
 
-def telemetry(outcomes: Sequence[PastOutcome], sent: int, mine: str) -> Finding:
+def telemetry(probes: Sequence[PastOutcome], sent: int) -> Finding:
     """Whether jobs sent through the real queue to a real worker left valid events, one each."""
-    probes = [each for each in outcomes if each.task_id == mine]
     valid = sum(each.telemetry_valid for each in probes)
     return found(
         "telemetry is validated on the real route",
@@ -101,18 +100,19 @@ def telemetry(outcomes: Sequence[PastOutcome], sent: int, mine: str) -> Finding:
     )
 
 
-def dominance(outcomes: Sequence[PastOutcome], sent: int, mine: str, brake: BrakeState) -> Finding:
+def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> Finding:
     """Whether the brake alone decided on the probes; with the brake off only a drill can tell."""
     name = "kill-switch dominates on the real route"
     if brake is BrakeState.RELEASED:
         return Finding(
             name, Mark.TO_CONFIRM, "the brake is off", "slotgen drill, or keep the brake on for this"
         )
-    codes = [each.error_code for each in outcomes if each.task_id == mine]
-    held = sum(code in {"KILL_SWITCH", "KILL_UNVERIFIED"} for code in codes)
+    held = sum(
+        each.status == "STUB" and each.error_code in {"KILL_SWITCH", "KILL_UNVERIFIED"} for each in probes
+    )
     return found(
         name,
-        passed=held == len(codes) == sent,
+        passed=held == len(probes) == sent,
         evidence=f"{held} of {sent} opted-in probe jobs were STUB by the brake",
         remedy="do not go on; report it with the output of `slotgen tail --last 50 --limit 50`",
     )

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 # The brake comes first: whatever goes wrong with the record, the fleet is halted.
 _ENGAGE = """
 local before = redis.call('MGET', KEYS[1])[1]
-redis.call('SET', KEYS[1], 'true')
-local fields = {'dial', 'kill', 'after', 'true', 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
+redis.call('SET', KEYS[1], ARGV[4])
+local fields = {'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
 redis.call('XADD', KEYS[2], '*', unpack(fields))
-redis.call('HSET', KEYS[3], 'kill', 'true')
+redis.call('HSET', KEYS[3], 'kill', ARGV[4])
 """
 
 
-def pull(client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str) -> Engaged:
+def pull(
+    client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str, value: bytes = b"true"
+) -> Engaged:
     """Engage the brake by SET with its record, by plain SET, or by DEL; return by which.
+
+    `value` is any spelling of true.
 
     Raises:
         StoreUnavailable: Redis did not answer at all.
@@ -35,15 +39,15 @@ def pull(client: redis.Redis, namespace: str, *, actor: str, command: str, reaso
     keys = [kill, f"{namespace}:audit", f"{namespace}:audit:seen"]
     with unavailable():
         try:
-            client.eval(_ENGAGE, len(keys), *keys, actor, command, reason)
+            client.eval(_ENGAGE, len(keys), *keys, actor, command, reason, value)
         except ResponseError:
-            return Engaged(by=_plainly(client, kill), recorded=False)
+            return Engaged(by=_plainly(client, kill, value), recorded=False)
     return Engaged(by="SET", recorded=True)
 
 
-def _plainly(client: redis.Redis, kill: str) -> str:
+def _plainly(client: redis.Redis, kill: str, value: bytes) -> str:
     try:
-        client.set(kill, "true")
+        client.set(kill, value)
     except OutOfMemoryError:
         # An absent key halts as well, and DEL works when nothing else does.
         client.delete(kill)

@@ -135,9 +135,9 @@ class RedisDials:
             (entry,) = cast("list[Any]", self.client.xrange(self._audit, audit_id, audit_id))
         return _recorded(entry)
 
-    def engage(self, actor: str, command: str, reason: str) -> Engaged:
+    def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
         """Pull the brake by whatever Redis still takes. Raises StoreUnavailable."""
-        return pull(self.client, self.namespace, actor=actor, command=command, reason=reason)
+        return pull(self.client, self.namespace, actor=actor, command=command, reason=reason, value=value)
 
     def audit(self, limit: int) -> list[Recorded]:
         """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""

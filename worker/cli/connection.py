@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.cli.refusal import Refusal
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 5.0
 
 
-def load_settings() -> Settings:
-    """Return the settings of the environment, or refuse with one line for each bad one."""
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings of the environment under `overrides`, or refuse with one line for each bad one."""
     from worker import settings  # noqa: PLC0415 - heavy imports wait for the command
 
     try:
-        return settings.load()
+        return settings.load(**overrides)
     except settings.BadSetting as error:
         raise Refusal(str(error)) from None
 

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from worker.cli.console import Console
 
 _PROBES = 3
-_ANSWER_SECONDS = 8.0
-# Workers write their history every 0.2 s.
-_HISTORY_SECONDS = 0.5
+_ANSWER_SECONDS = 6.0
 _COLOURS = {"pass": "green", "fail": "red", "to confirm": "yellow"}
 
 
@@ -74,21 +72,13 @@ def _round_trip(opened: Console, controls: Controls, *, answered: bool) -> list[
     """Send jobs that cannot be generated through the real queue, and look at what came of them."""
     from gates import BrakeState  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations.preflight import dominance, telemetry  # noqa: PLC0415
-    from worker.adapters.redis_probe import RedisProbe, probe_spec  # noqa: PLC0415
+    from worker.cli.probing import probe  # noqa: PLC0415
 
     if not answered:
-        return [telemetry([], _PROBES, "")]
-    began_wall_ms = opened.history.now_ms()
-    probe = RedisProbe(opened.client, opened.settings.namespace)
+        return [telemetry([], _PROBES)]
     halted = controls.brake is not BrakeState.RELEASED
-    task_id = probe.send(probe_spec(_PROBES, opted_in=halted))
-    probe.results(task_id, _ANSWER_SECONDS)
-    time.sleep(_HISTORY_SECONDS)
-    outcomes = opened.history.since(began_wall_ms, 100_000)
-    return [
-        telemetry(outcomes, _PROBES, task_id),
-        dominance(outcomes, _PROBES, task_id, controls.brake),
-    ]
+    probes = probe(opened, _PROBES, opted_in=halted, timeout_seconds=_ANSWER_SECONDS)
+    return [telemetry(probes, _PROBES), dominance(probes, _PROBES, controls.brake)]
 
 
 def _redis(opened: Console) -> list[Finding]:

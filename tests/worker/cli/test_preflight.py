@@ -1,6 +1,12 @@
-"""`slotgen preflight` and `slotgen drill` where there is no worker."""
+"""`slotgen preflight` and `slotgen drill` where there is no worker, or no answer."""
 
 from __future__ import annotations
+
+import time
+
+import pytest
+
+from worker.dev.embedded_redis import EmbeddedRedis
 
 
 def test_without_a_worker_the_checklist_fails_and_says_what_to_start(slotgen):
@@ -11,6 +17,7 @@ def test_without_a_worker_the_checklist_fails_and_says_what_to_start(slotgen):
     assert code == 1
     assert "fail       a worker is running: none\n             slotgen worker" in said
     assert "fail       telemetry is validated on the real route: 0 of 3 probe jobs ended" in said
+    assert slotgen.client.llen(slotgen.namespace) == 0
 
 
 def test_without_a_worker_there_is_nothing_to_drill(slotgen):
@@ -21,3 +28,33 @@ def test_without_a_worker_there_is_nothing_to_drill(slotgen):
     assert code == 1
     assert "no worker is running, so there is nothing to halt" in said
     assert slotgen.raw("kill") == b"false"
+
+
+@pytest.mark.parametrize("command", [["preflight"], ["drill", "--yes"]])
+def test_a_redis_that_hangs_is_said_within_seconds(slotgen, monkeypatch, command):
+    with EmbeddedRedis() as server:
+        monkeypatch.setenv("SLOTGEN_REDIS_URL", server.url)
+        server.freeze()
+        began_mono = time.monotonic()
+
+        code, said = slotgen(*command)
+
+        assert code == 1
+        assert "did not answer (TimeoutError)" in said
+        assert time.monotonic() - began_mono < 15
+
+
+def test_only_the_brake_can_be_rehearsed(slotgen):
+    code, said = slotgen("drill", "engine")
+
+    assert code == 2
+    assert "'engine' is not" in said
+
+
+def test_a_bad_setting_is_named_before_the_embedded_drill(slotgen, monkeypatch):
+    monkeypatch.setenv("SLOTGEN_CONCURRENCY", "many")
+
+    code, said = slotgen("drill", "--embedded")
+
+    assert code == 1
+    assert "SLOTGEN_CONCURRENCY" in said

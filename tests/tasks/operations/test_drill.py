@@ -1,0 +1,72 @@
+"""What a drill makes of what it saw."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.operations.drill import confirmation_check, foreign_change, later, outcomes_check
+from tests.tasks.operations.past import a_change, an_outcome
+
+HELD = an_outcome(status="STUB", error_code="KILL_SWITCH", path="stub")
+
+
+def a_pull(audit_id, actor="ann"):
+    return a_change(audit_id=audit_id, dial="kill", actor=actor, command="slotgen drill")
+
+
+class TestConfirmation:
+    def test_of_every_worker_in_time_passes(self):
+        assert confirmation_check(2, 2, 1000.0).passed
+
+    @pytest.mark.parametrize(("workers", "confirmed", "ms"), [(2, 1, 5.0), (2, 2, 1001.0), (0, 0, 1.0)])
+    def test_of_some_too_late_or_of_nobody_fails(self, workers, confirmed, ms):
+        assert not confirmation_check(workers, confirmed, ms).passed
+
+
+class TestOutcomes:
+    def test_by_the_brake_alone_pass(self):
+        check = outcomes_check([HELD] * 3, [HELD] * 2, 2)
+
+        assert check.passed
+        assert check.seen == "2 of 2 probes ended, at 1 workers; 0 of 3 outcomes were not by the brake"
+
+    @pytest.mark.parametrize(
+        "stray",
+        [
+            an_outcome("stray-1"),
+            an_outcome("stray-1", status="STUB", error_code="NOT_ALLOWLISTED", path="stub"),
+            an_outcome("stray-1", status="FAILED", error_code="OPENAI_TIMEOUT"),
+        ],
+    )
+    def test_of_which_one_is_not_by_the_brake_fail_and_name_it(self, stray):
+        check = outcomes_check([HELD] * 3 + [stray], [HELD] * 3, 3)
+
+        assert not check.passed
+        assert f"1 of 4 outcomes were not by the brake, such as stray-1 {stray.status}" in check.seen
+
+    def test_without_every_probe_fail(self):
+        assert not outcomes_check([HELD] * 2, [HELD] * 2, 3).passed
+        assert not outcomes_check([], [], 0).passed
+
+
+class TestForeignChanges:
+    def test_are_none_where_there_is_only_our_own(self):
+        assert foreign_change([a_pull("5-0")], "ann", "slotgen drill") is None
+        assert foreign_change([], "ann", "slotgen drill") is None
+
+    def test_are_everybody_elses(self):
+        kill = a_change(audit_id="6-0", dial="kill", actor="bob", command="slotgen kill")
+
+        assert foreign_change([kill, a_pull("5-0")], "ann", "slotgen drill") is kill
+
+    def test_are_a_second_drill_of_the_same_person_too(self):
+        second = a_pull("6-0")
+
+        assert foreign_change([second, a_pull("5-0")], "ann", "slotgen drill") is second
+
+
+@pytest.mark.parametrize(("one", "other"), [("10-0", "9-9"), ("10-10", "10-9"), ("1-0", "0-0")])
+def test_places_in_the_audit_are_ordered_by_number(one, other):
+    assert later(one, other)
+    assert not later(other, one)
+    assert not later(one, one)
