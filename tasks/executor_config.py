@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas import describe, violations
+from tasks.guard import GuardMode, GuardRules
 from tasks.ports import TokenUsage
 
 # A dollar for a million tokens is 1,000 nano-dollars for one.
@@ -68,6 +69,7 @@ class ExecutorConfig:
     answer_ttl_seconds: int
     max_age_seconds: float
     probe_seconds: float
+    guard: GuardRules
     prices: dict[str, Price]
     prompts: dict[str, str]
 
@@ -126,8 +128,24 @@ def _parse(document: dict[str, Any]) -> ExecutorConfig:
         answer_ttl_seconds=int(document["answerTtlSeconds"]),
         max_age_seconds=document["traffic"]["maxAgeSeconds"],
         probe_seconds=document["traffic"]["probeSeconds"],
+        guard=_guard(document["guard"]),
         prices={model: _price(each) for model, each in document["prices"].items()},
         prompts=document["prompts"],
+    )
+
+
+def _guard(document: dict[str, Any]) -> GuardRules:
+    return GuardRules(
+        mode=GuardMode(document["mode"]),
+        window_seconds=document["windowSeconds"],
+        sample=int(document["sample"]),
+        minimum_sample=int(document["minimumSample"]),
+        max_failed_share=document["maxFailedShare"],
+        max_unusable_share=document["maxUnusableShare"],
+        max_latency_p95_seconds=document["maxLatencyP95Seconds"],
+        max_nano_usd_per_minute=int(Decimal(document["maxUsdPerMinute"]) * 10**9),
+        unexpected_codes=frozenset(document["unexpectedCodes"]),
+        max_invalid_events=int(document["maxInvalidEvents"]),
     )
 
 

@@ -13,6 +13,7 @@ from schemas import OutputType
 from tasks.admission import Admission
 from tasks.errors import ErrorCode, Failed, JobEnded, PutOff
 from tasks.generation import Generation
+from tasks.guard import Watch
 from tasks.outcome import Outcome, completed, ended
 from tasks.ports import ControlSource
 from tasks.spec import Job, Spec
@@ -37,8 +38,9 @@ class _Run:
 class Generate:
     """Answers specs. Called from worker threads; `on_loop` runs a coroutine on the process's event loop.
 
-    `record` gets every outcome exactly once, with its trail and its latency in milliseconds;
-    `report_bug` gets an exception that nobody expected, once.
+    `record` gets every outcome exactly once, with its trail and its latency in milliseconds, and says
+    whether its event was valid; `report_bug` gets an exception that nobody expected, once. `watch` looks at
+    every outcome of a model.
     """
 
     controls: ControlSource
@@ -46,8 +48,9 @@ class Generate:
     has_api_key: bool
     on_loop: Callable[[Coroutine[Any, Any, T]], T]
     count_decision: Callable[[Decision], None]
-    record: Callable[[Job, Outcome, Trail, float, str], None]
+    record: Callable[[Job, Outcome, Trail, float, str], bool]
     report_bug: Callable[[Job, BaseException], None]
+    watch: Watch
 
     def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[dict[str, Any]]:
         """Return one result v1 for each job, in the order of the spec's jobs.
@@ -99,7 +102,8 @@ class Generate:
             run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
             run.outcome = self._broken(run, error)
-        self._record(run, task_id)
+        event_valid = self._record(run, task_id)
+        await self.watch(_outcome(run), run.trail, event_valid=event_valid)
 
     def _ended(self, run: _Run, end: JobEnded) -> Outcome:
         run.trail.detail = end.detail or run.trail.detail
@@ -109,9 +113,9 @@ class Generate:
         self.report_bug(run.job, error)
         return ended(run.job.job_id, Failed(ErrorCode.INTERNAL_ERROR))
 
-    def _record(self, run: _Run, task_id: str) -> None:
+    def _record(self, run: _Run, task_id: str) -> bool:
         latency_ms = (time.monotonic() - run.began_mono) * 1000
-        self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
+        return self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
 
 
 def _type_of(run: _Run) -> OutputType:

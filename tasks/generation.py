@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -225,7 +226,11 @@ class Generation:
 
     async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:
         trail.begin_request(request.model)
-        answer = await self.model.respond(request)
+        began_mono = time.monotonic()
+        try:
+            answer = await self.model.respond(request)
+        finally:
+            trail.model_ms += (time.monotonic() - began_mono) * 1000
         trail.add_answer(answer)
         return answer
 

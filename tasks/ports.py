@@ -127,7 +127,7 @@ class Traffic(Protocol):
     """What the servers have told any worker of the fleet. Every method raises StoreUnavailable."""
 
     async def permit(self, model: str) -> Permit:
-        """Return what holds for a request to `model` now; hands the one probe out while the breaker is open."""
+        """Return what holds for a request to `model` now; while the breaker is open, one gets the probe."""
         ...
 
     async def cool_down(self, model: str, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Lets requests leave as the server can take them: the fleet's cooldown, its breaker, and one ahead of all."""
+"""Lets requests leave as the server can take them: the fleet's cooldown, its breaker, one ahead of all."""
 
 from __future__ import annotations
 

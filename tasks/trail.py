@@ -24,6 +24,7 @@ class Trail:
     cost_nano_usd: int = 0
     request_id: str | None = None
     cached: bool = False
+    model_ms: float = 0.0
     # Whether the job waits for the server to have room: a deadline that passes then is not its fault.
     held_back: bool = False
 

@@ -50,6 +50,7 @@ METRICS = (
     Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
     Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
     Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
+    Metric("slotgen_guard_breaches_total", "counter", (), "hard-stop conditions that the fleet's outcomes broke, counted by the worker that noticed"),
     Metric("slotgen_history_dropped_total", "counter", (), "outcomes that the history of `slotgen status` and `report` could not take"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
     Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),

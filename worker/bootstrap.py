@@ -13,6 +13,7 @@ from tasks import executor_config
 from tasks.brake import Brake
 from tasks.generate import Generate
 from tasks.generation import Generation
+from tasks.guard import Watch
 from tasks.intake import Limits
 from tasks.prompting import Prompts
 from tasks.recording import OutcomeRecording
@@ -31,6 +32,7 @@ from worker.adapters.redis_clients import open_async, open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_dead_letters import RedisDeadLetters
 from worker.adapters.redis_dials import RedisDials
+from worker.adapters.redis_guard import RedisGuard
 from worker.adapters.redis_history import HistoryWriter
 from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.adapters.redis_traffic import RedisTraffic
@@ -155,6 +157,9 @@ def compose(settings: Settings) -> Composition:
             count_decision=observe.decided,
             record=_recording(config, observe, history, worker_id),
             report_bug=observe.job_broke,
+            watch=Watch(
+                RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
+            ),
         ),
         max_age_seconds=config.max_age_seconds,
     )
@@ -225,7 +230,7 @@ def _budget(settings: Settings, stores: redis.asyncio.Redis, observe: Observatio
 def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWriter, worker_id: str) -> Any:
     record = OutcomeRecording(Recorder(observe.metrics), config.version)
 
-    def record_and_count(job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> None:
+    def record_and_count(job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> bool:
         valid = record(job, outcome, trail, latency_ms, task_id)
         observe.spent(trail.cost_nano_usd)
         history.add(
@@ -246,6 +251,7 @@ def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWri
             worker_id=worker_id,
             telemetry_valid=valid,
         )
+        return valid
 
     return record_and_count
 

@@ -13,6 +13,7 @@ from telemetry.logs import whereabouts
 if TYPE_CHECKING:
     from gates import Controls, Decision
     from tasks.executor_config import ExecutorConfig
+    from tasks.guard import GuardFinding
     from tasks.ports import ModelAnswer, ModelRequest
     from tasks.spec import Job
 
@@ -97,6 +98,12 @@ class Observation:
     def message_rejected(self, reason: str) -> None:
         """Note a message that went to the dead letters."""
         self.metrics.counter("slotgen_rejected_messages_total").labels(reason).inc()
+
+    def guard_breached(self, finding: GuardFinding) -> None:
+        """Note that the fleet's outcomes broke a rule; `tripped` is the one that pulled the brake."""
+        self.metrics.counter("slotgen_guard_breaches_total").inc()
+        event = "guard_halted" if finding.tripped else "guard_warned"
+        emit(_log, logging.ERROR, event, reason=finding.reason)
 
     def history_dropped(self, number: int) -> None:
         """Note outcomes that the history could not take."""

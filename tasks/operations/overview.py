@@ -75,7 +75,7 @@ def overview(of: Sources) -> Overview:
     counted = Counter((each.status, each.error_code or "") for each in of.outcomes)
     return Overview(
         brake=controls.brake,
-        why=_why(controls),
+        why=_why(controls) + _pulled(of),
         dials=tuple(_line(dial, of, controls) for dial in Dial),
         workers=tuple(of.workers),
         disagreements=tuple(_disagreements(of.workers, controls)),
@@ -94,6 +94,14 @@ def _why(controls: Controls) -> str:
         return "the kill dial is false"
     trouble = controls.trouble("kill")
     return f"the kill dial {trouble}" if trouble else "the kill dial is on"
+
+
+def _pulled(of: Sources) -> str:
+    """Return who has pulled the brake and why, where that was recorded with a reason."""
+    last = next((each for each in of.audit if each.dial == Dial.KILL), None)
+    if last is None or not last.reason or last.after != of.dials.value(Dial.KILL):
+        return ""
+    return f"; {last.actor}: {last.reason}"
 
 
 def _line(dial: Dial, of: Sources, controls: Controls) -> DialLine:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gates import Controls
 from tasks.errors import ErrorCode, StoreUnavailable
+from tasks.guard import GuardFinding, GuardVerdict, Mark
 from tasks.ports import Hold, ModelAnswer, ModelRequest, Permit, TokenUsage
 
 
@@ -129,6 +130,21 @@ class FakeTraffic:
 
     async def close_breaker(self) -> None:
         self.refused = None
+
+
+@dataclass
+class FakeGuard:
+    """Notes what it is shown; `breach` is what it answers to the next one."""
+
+    seen: list[tuple[frozenset[Mark], int]] = field(default_factory=list)
+    finding: GuardFinding = field(default_factory=lambda: GuardFinding(GuardVerdict.NO_DATA))
+    available: bool = True
+
+    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int) -> GuardFinding:
+        if not self.available:
+            raise StoreUnavailable
+        self.seen.append((marked, cost_nano_usd))
+        return self.finding
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""When a request may leave: after the cooldown, one ahead of all, and a probe while the account is refused."""
+"""When a request may leave: after the cooldown, one ahead of all, a probe while the account is refused."""
 
 from __future__ import annotations
 

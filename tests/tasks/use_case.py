@@ -12,12 +12,21 @@ from tasks import executor_config
 from tasks.brake import Brake
 from tasks.generate import Generate
 from tasks.generation import Generation
+from tasks.guard import Watch
 from tasks.prompting import Prompts
 from tasks.shared_read import SharedRead
 from tasks.spec import Spec
 from tasks.throttle import Throttle
 from tests.builders import controls
-from tests.fakes.ports import FakeAnswers, FakeBudget, FakeClaims, FakeControls, FakeModel, FakeTraffic
+from tests.fakes.ports import (
+    FakeAnswers,
+    FakeBudget,
+    FakeClaims,
+    FakeControls,
+    FakeGuard,
+    FakeModel,
+    FakeTraffic,
+)
 
 QUICK = {"backoff_initial_seconds": 0.001, "backoff_max_seconds": 0.002}
 
@@ -32,6 +41,9 @@ class UseCase:
     claims: FakeClaims = field(default_factory=FakeClaims)
     budget: FakeBudget = field(default_factory=FakeBudget)
     traffic: FakeTraffic = field(default_factory=FakeTraffic)
+    guard: FakeGuard = field(default_factory=FakeGuard)
+    breaches: list[Any] = field(default_factory=list)
+    event_valid: bool = True
     has_api_key: bool = True
     changes: dict[str, Any] = field(default_factory=dict)
     records: list[tuple[Any, ...]] = field(default_factory=list)
@@ -66,6 +78,7 @@ class UseCase:
             on_loop=self._on_loop,
             count_decision=self.decisions.append,
             record=self._record,
+            watch=Watch(self.guard, config.guard, self.breaches.append),
             report_bug=lambda _, error: self.bugs.append(error),
         )
         return generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
@@ -77,11 +90,12 @@ class UseCase:
 
         return asyncio.run(released())
 
-    def _record(self, job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> None:
+    def _record(self, job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> bool:
         assert latency_ms >= 0
         assert task_id == "task-1"
         code = outcome.error_code.value if outcome.error_code else None
         self.records.append((job.job_id, outcome.status.value, code, trail.path, trail))
+        return self.event_valid
 
     @property
     def outcomes(self) -> list[tuple[str, str | None, str]]:

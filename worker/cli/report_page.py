@@ -9,6 +9,9 @@ from importlib import resources
 from math import ceil, log10
 from typing import TYPE_CHECKING
 
+from tasks.operations.ages import span
+from worker.cli.moments import moment
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
 
 _STATUSES = ("COMPLETED", "STUB", "FAILED")
 _SLICES = 48
-_WIDTH, _HEIGHT = 720, 160
-_ROW = 26
-_WORDS_WIDTH = 300
+_WIDTH, _HEIGHT = 720, 200
+_ROW = 28
+# Room for the longest errorCode at the size that a phone needs.
+_WORDS_WIDTH = 400
+# Above the bars: lines of words, this high each.
+_LINE = 22
 _DOCUMENT = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -75,21 +81,23 @@ def _over_time(outcomes: Sequence[PastOutcome]) -> str:
     if not outcomes:
         return _NOTHING
     first = outcomes[0].wall_ms
-    width_ms = max(1, ceil((outcomes[-1].wall_ms - first + 1) / _SLICES))
+    last = outcomes[-1].wall_ms
+    width_ms = max(1, ceil((last - first + 1) / _SLICES / 1000)) * 1000
     slices: list[Counter[str]] = [Counter() for _ in range(_SLICES)]
     for each in outcomes:
         slices[(each.wall_ms - first) // width_ms][each.status] += 1
     most = max(one.total() for one in slices)
     bars = "".join(_stack(one, number, most) for number, one in enumerate(slices))
-    label = f'<text x="0" y="12">at most {most} jobs in {width_ms / 1000:.0f} s</text>'
-    return _svg(bars + label, "outcomes over time, stacked by status")
+    label = f'<text x="0" y="16">at most {most} jobs in {span(width_ms / 1000)}</text>'
+    ends = _ends(moment(first), moment(first + _SLICES * width_ms))
+    return _svg(bars + label + ends, "outcomes over time, stacked by status", _HEIGHT + _LINE)
 
 
 def _stack(one: Counter[str], number: int, most: int) -> str:
     step = _WIDTH / _SLICES
     found, y = [], float(_HEIGHT)
     for status in _STATUSES:
-        height = (_HEIGHT - 20) * one[status] / most
+        height = (_HEIGHT - _LINE) * one[status] / most
         y -= height
         if height:
             found.append(_bar(status, _Box(number * step, y, step - 1, height), f"{one[status]} {status}"))
@@ -125,18 +133,28 @@ def _latency(report: Report) -> str:
         _mark((log10(max(ms, 0.001)) - low) / spread * _WIDTH, f"{name} {ms / 1000:.2f} s", number)
         for number, (name, ms) in enumerate(report.percentiles_ms.items())
     )
-    return _svg(bars + marks, "how long generated jobs took, on a logarithmic axis")
+    ends = _ends(*(f"{report.latencies_ms[place] / 1000:.2f} s" for place in (0, -1)))
+    words = "how long generated jobs took, on a logarithmic axis"
+    return _svg(bars + marks + ends, words, _HEIGHT + _LINE)
 
 
 def _column(slot: int, count: int, share: float) -> str:
-    step, height = _WIDTH / _SLICES, (_HEIGHT - 40) * share
+    step, height = _WIDTH / _SLICES, (_HEIGHT - 3 * _LINE) * share
     return _bar("bar", _Box(slot * step, _HEIGHT - height, step - 1, height), f"{count} jobs")
 
 
 def _mark(x: float, words: str, number: int) -> str:
-    line = f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="30" y2="{_HEIGHT}"/>'
-    # Marks that stand close take turns in height.
-    return f'{line}<text x="{min(x, _WIDTH - 90):.1f}" y="{12 + 13 * (number % 2)}">{words}</text>'
+    # Each has a line of its own, for marks may stand close.
+    y = 16 + _LINE * number
+    line = f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 12}" y2="{_HEIGHT}"/>'
+    left = x > _WIDTH / 2
+    return f'{line}<text x="{x - 5 if left else x + 5:.1f}" y="{y}"{_END * left}>{words}</text>'
+
+
+def _ends(first: str, last: str) -> str:
+    """Return the words at both ends of the axis."""
+    y = _HEIGHT + 18
+    return f'<text x="0" y="{y}">{first}</text><text x="{_WIDTH}" y="{y}"{_END}>{last}</text>'
 
 
 def _bar(kind: str, at: _Box, title: str) -> str:
@@ -145,8 +163,10 @@ def _bar(kind: str, at: _Box, title: str) -> str:
 
 
 def _svg(inside: str, label: str, height: int = _HEIGHT) -> str:
-    axis = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{height}" y2="{height}"/>'
+    y = min(height, _HEIGHT) if height > _HEIGHT else height
+    axis = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}"/>'
     return f'<svg viewBox="0 0 {_WIDTH} {height + 2}" role="img" aria-label="{label}">{inside}{axis}</svg>'
 
 
+_END = ' text-anchor="end"'
 _NOTHING = "<p>no data</p>"

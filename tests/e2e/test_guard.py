@@ -1,0 +1,64 @@
+"""Answers turn bad while nobody looks: the fleet halts itself, and says why."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+
+import pytest
+from celery import Celery
+
+from tests.builders import a_job, a_spec, an_allowlist
+from worker.dev.openai_stand_in import Behaviour, Play
+from worker.dev.stack import stack, worker_environment
+
+CONCURRENCY = 40
+GOOD, SAMPLE = 500, 50
+
+
+@pytest.mark.timeout(180)
+def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
+    lines = []
+    with (
+        stack(concurrency=CONCURRENCY, on_line=lines.append) as system,
+        Celery(broker=system.redis_url, backend=system.redis_url) as celery,
+    ):
+        system.client.mset(
+            {"slotgen:feature": "true", "slotgen:rollout_percent": "100", "slotgen:allowlist": an_allowlist()}
+        )
+        system.client.set("slotgen:kill", "false")
+        bad = Behaviour(play=Play.SCHEMA_INVALID)
+        system.stand_in.play_next(*[Behaviour()] * GOOD)
+        system.stand_in.behave(bad)
+        jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(1500))]
+        pending = [
+            celery.send_task("slotgen.generate", args=[a_spec(*jobs[start : start + 5])], queue="slotgen")
+            for start in range(0, len(jobs), 5)
+        ]
+
+        statuses = [result["status"] for each in pending for result in each.get(timeout=120)]
+
+        begun = system.stand_in.journal.counts().begun
+        # Of the latest 50 a fifth may be unusable; what was in flight by then is all that was sent besides.
+        assert GOOD <= begun <= GOOD + SAMPLE * 0.2 + 1 + CONCURRENCY
+        # What was never sent is a STUB, and so is what the halt found in flight.
+        assert len(jobs) - begun <= statuses.count("STUB") <= len(jobs) - begun + CONCURRENCY
+        halts = [line for line in lines if line["event"] == "guard_halted"]
+        assert len(halts) == 1
+        assert "are unusable, at most 0.2" in halts[0]["reason"]
+        told = json.loads(slotgen(system, "audit", "--limit", "1", "--json"))
+        assert (told[0]["actor"], told[0]["reason"]) == ("guard", halts[0]["reason"])
+        assert halts[0]["reason"] in " ".join(slotgen(system, "status").split())
+
+
+def slotgen(system, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "worker.cli", *words],
+        env=worker_environment(system.redis_url, None) | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout

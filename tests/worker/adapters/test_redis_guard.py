@@ -1,0 +1,166 @@
+"""The guard in a real Redis: what breaches a rule, that it trips once, and that it only ever narrows."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from tasks.errors import StoreUnavailable
+from tasks.executor_config import load
+from tasks.guard import GuardMode, GuardVerdict, Mark
+from worker.adapters.redis_clients import open_async, open_sync
+from worker.adapters.redis_dials import RedisDials
+from worker.adapters.redis_guard import RedisGuard
+from worker.dev.embedded_redis import EmbeddedRedis
+
+RULES = dataclasses.replace(load(None).guard, sample=20, minimum_sample=10)
+FAILED, UNUSABLE = frozenset({Mark.FAILED}), frozenset({Mark.FAILED, Mark.UNUSABLE})
+FINE = frozenset()
+
+
+def play(redis_server, namespace, *steps, rules=RULES, cost=0, workers=1):
+    """Return the findings of one outcome after another, brought by `workers` in turn."""
+
+    async def scenario():
+        async with open_async(redis_server.url, timeout_seconds=5, max_connections=8) as client:
+            guards = [RedisGuard(client, namespace, rules) for _ in range(workers)]
+            return [await guards[n % workers].observe(marked, cost) for n, marked in enumerate(steps)]
+
+    return asyncio.run(scenario())
+
+
+@pytest.fixture
+def released(redis_client, namespace):
+    redis_client.set(f"{namespace}:kill", "false")
+    return lambda: redis_client.get(f"{namespace}:kill")
+
+
+def test_bad_outputs_beyond_the_share_pull_the_brake_once(redis_server, redis_client, namespace, released):
+    found = play(redis_server, namespace, *[FINE] * 20, *[UNUSABLE] * 10)
+
+    verdicts = [each.verdict for each in found]
+    assert verdicts[:9] == [GuardVerdict.NO_DATA] * 9
+    assert set(verdicts[9:24]) == {GuardVerdict.HEALTHY}
+    # The fifth of twenty is more than a fifth of them.
+    tripped = [number for number, each in enumerate(found) if each.tripped]
+    assert tripped == [24]
+    assert found[24].reason == "5 of the latest 20 outcomes are unusable, at most 0.2"
+    assert released() == b"true"
+    # With the brake on nothing counts, and nothing is written again.
+    assert set(verdicts[25:]) == {GuardVerdict.NO_DATA}
+
+
+def test_the_record_says_who_and_why(redis_server, redis_client, namespace, released):
+    play(redis_server, namespace, *[UNUSABLE] * 10)
+
+    newest = RedisDials(redis_client, namespace).audit(1)[0]
+    assert (newest.actor, newest.command, newest.dial) == ("guard", "auto-halt", "kill")
+    assert newest.reason == "10 of the latest 10 outcomes are unusable, at most 0.2"
+    # It is accounted for: nobody takes it for a raw command.
+    RedisDials(redis_client, namespace).read()
+    assert RedisDials(redis_client, namespace).audit(1) == [newest]
+
+
+@pytest.mark.parametrize(
+    ("marked", "cost", "changes", "reason"),
+    [
+        (FAILED, 0, {}, "10 of the latest 10 outcomes FAILED, at most 0.5"),
+        (
+            frozenset({Mark.SLOW}),
+            0,
+            {},
+            "10 of the latest 10 outcomes took longer than 60 s, at most 0.05",
+        ),
+        (frozenset({Mark.UNEXPECTED}), 0, {}, "1 of the latest 1 outcomes have an unexpected errorCode"),
+        (
+            frozenset({Mark.INVALID_EVENT}),
+            0,
+            {"max_invalid_events": 2},
+            "3 of the latest 3 outcomes left an invalid event, at most 2",
+        ),
+        (FINE, 2 * 10**9, {}, "6.00 USD were spent in a minute, at most 5.00"),
+    ],
+)
+def test_every_condition_has_its_figures(redis_server, namespace, released, marked, cost, changes, reason):
+    rules = dataclasses.replace(RULES, **changes)
+
+    found = play(redis_server, namespace, *[marked] * 12, rules=rules, cost=cost)
+
+    assert [each.reason for each in found if each.tripped] == [reason]
+    assert released() == b"true"
+
+
+def test_too_few_outcomes_hold(redis_server, namespace, released):
+    found = play(redis_server, namespace, *[UNUSABLE] * 9)
+
+    assert {each.verdict for each in found} == {GuardVerdict.NO_DATA}
+    assert released() == b"false"
+
+
+def test_old_outcomes_do_not_count(redis_server, redis_client, namespace, released):
+    now_ms = redis_client.time()[0] * 1000
+    redis_client.lpush(f"{namespace}:guard", *[f"{now_ms - 301_000} FS"] * 19)
+
+    (found,) = play(redis_server, namespace, UNUSABLE)
+
+    assert found.verdict is GuardVerdict.NO_DATA
+
+
+def test_it_is_one_account_whichever_worker_brings_the_outcome(redis_server, namespace, released):
+    alone = [each.verdict for each in play(redis_server, namespace, *[FINE] * 10, *[FAILED] * 12)]
+    other = f"{namespace}-b"
+    with open_sync(redis_server.url, timeout_seconds=5) as client:
+        client.set(f"{other}:kill", "false")
+
+    together = [each.verdict for each in play(redis_server, other, *[FINE] * 10, *[FAILED] * 12, workers=4)]
+
+    assert alone == together
+    assert GuardVerdict.BREACH in alone
+
+
+def test_after_the_release_the_fleet_is_judged_anew(redis_server, redis_client, namespace, released):
+    play(redis_server, namespace, *[UNUSABLE] * 12)
+    redis_client.set(f"{namespace}:kill", "false")
+
+    found = play(redis_server, namespace, *[FINE] * 9, UNUSABLE)
+
+    assert not any(each.tripped for each in found)
+    assert released() == b"false"
+
+
+@pytest.mark.parametrize("kill", [None, "true", "garbage"])
+def test_it_never_releases(redis_server, redis_client, namespace, kill):
+    if kill:
+        redis_client.set(f"{namespace}:kill", kill)
+
+    found = play(redis_server, namespace, *[FINE] * 30)
+
+    assert {each.verdict for each in found} == {GuardVerdict.NO_DATA}
+    assert redis_client.get(f"{namespace}:kill") == (kill.encode() if kill else None)
+
+
+def test_warning_touches_nothing_and_comes_once_for_each_sample(redis_server, namespace, released):
+    rules = dataclasses.replace(RULES, mode=GuardMode.WARN)
+
+    found = play(redis_server, namespace, *[UNUSABLE] * 20, rules=rules)
+
+    assert [each.verdict for each in found].count(GuardVerdict.BREACH) == 2
+    assert released() == b"false"
+
+
+def test_switched_off_it_does_not_look(redis_server, redis_client, namespace, released):
+    rules = dataclasses.replace(RULES, mode=GuardMode.OFF)
+
+    found = play(redis_server, namespace, *[UNUSABLE] * 20, rules=rules)
+
+    assert {each.verdict for each in found} == {GuardVerdict.NO_DATA}
+    assert redis_client.exists(f"{namespace}:guard") == 0
+
+
+def test_a_redis_that_cannot_be_asked_is_the_brakes_own_matter(namespace):
+    with EmbeddedRedis() as server:
+        server.kill()
+        with pytest.raises(StoreUnavailable):
+            play(server, namespace, FINE)
