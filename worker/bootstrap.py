@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from telemetry import Exporter, Metrics, Recorder, serve
 from worker.adapters.celery_message import raw_message
 from worker.adapters.model_loop import ModelLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
+from worker.adapters.redis_account import RedisAccount
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_brake_watch import RedisBrakeWatch
 from worker.adapters.redis_budget import RedisBudget
@@ -38,6 +38,7 @@ from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.adapters.redis_traffic import RedisTraffic
 from worker.app import build_app, register_generate
 from worker.brake_switch import BrakeSwitch
+from worker.budget_gauges import BudgetGauges
 from worker.dial_notices import DialNotices
 from worker.gatekeeping import IntakeGatekeeper
 from worker.health import WorkerHealth
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from tasks.trail import Trail
     from worker.settings import Settings
 
-_NANO = 1_000_000_000
 # Everything but the dials may take this long in Redis: answers, budget, dead letters.
 _STORE_TIMEOUT_SECONDS = 5.0
 _SPARE_CONNECTIONS = 64
@@ -132,7 +132,7 @@ def compose(settings: Settings) -> Composition:
     generation = Generation(
         last_look=SharedRead(controls),
         model=model,
-        answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds),
+        answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds, settings.cache_answers),
         claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),
         budget=_budget(settings, stores, observe),
         brake=brake,
@@ -223,8 +223,13 @@ async def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
 
 
 def _budget(settings: Settings, stores: redis.asyncio.Redis, observe: Observation) -> Budget:
-    cap = None if settings.budget_usd is None else int(Decimal(str(settings.budget_usd)) * _NANO)
-    return RedisBudget(stores, settings.namespace, cap, settings.budget_window_seconds, observe.budget_denied)
+    return RedisBudget(
+        stores,
+        settings.namespace,
+        settings.budget_nano_usd,
+        settings.budget_window_seconds,
+        observe.budget_denied,
+    )
 
 
 def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWriter, worker_id: str) -> Any:
@@ -267,6 +272,9 @@ def _app(
 ) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
     QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
+    BudgetGauges(
+        RedisAccount(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds)
+    ).attach(observe.metrics)
 
     def fail_task(task_id: str, error: InvalidMessage) -> None:
         app.backend.mark_as_failure(task_id, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -135,6 +136,13 @@ class Settings(BaseSettings):
     budget_window_seconds: int = _name(
         "SLOTGEN_BUDGET_WINDOW_SECONDS", "set 60-2678400 seconds", 86_400, ge=60, le=2_678_400
     )
+    cache_answers: int = _name(
+        "SLOTGEN_CACHE_ANSWERS",
+        "set how many paid answers to keep at most, 1-10000000",
+        100_000,
+        ge=1,
+        le=10_000_000,
+    )
     history_outcomes: int = _name(
         "SLOTGEN_HISTORY_OUTCOMES",
         "set how many outcomes to keep for status, report and tail, 1000-10000000",
@@ -164,6 +172,11 @@ class Settings(BaseSettings):
     def has_api_key(self) -> bool:
         """Whether there is a key; deployments pass an empty variable where there is none."""
         return self.openai_api_key is not None and bool(self.openai_api_key.get_secret_value().strip())
+
+    @property
+    def budget_nano_usd(self) -> int | None:
+        """The spend cap in nano-dollars, None for none."""
+        return None if self.budget_usd is None else int(Decimal(str(self.budget_usd)) * 10**9)
 
     @property
     def ceilings(self) -> Ceilings:

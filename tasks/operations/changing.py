@@ -11,6 +11,7 @@ from tasks.operations.estimate import Effect, estimate
 from tasks.operations.exposure import Dimension, opens, widened
 from tasks.operations.history import History, PastOutcome
 from tasks.operations.one_dimension import Verdict, judge
+from tasks.operations.spend_cap import is_wider
 
 FIRST_OPENING = "first_opening"
 _DAY_MS = 86_400_000
@@ -62,7 +63,8 @@ def propose(situation: Situation, dial: Dial, after: bytes | None) -> Proposal:
     raw_after = dials.with_value(dial, after)
     live = _parsed(dials.raw).brake is BrakeState.RELEASED
     at_once = live or _parsed(raw_after).brake is BrakeState.RELEASED
-    dimensions, first = _widened(dials, raw_after) if at_once else ((), False)
+    budget_after = after if dial is Dial.BUDGET_USD else dials.budget_usd
+    dimensions, first = _widened(dials, raw_after, budget_after) if at_once else ((), False)
     return Proposal(
         dial=dial,
         before=dials.value(dial),
@@ -104,6 +106,9 @@ def _with_widening(recorded: Recorded) -> Recorded:
     """Return a raw change with what it has widened, which nobody worked out when it was made."""
     if recorded.command != RAW_COMMAND or recorded.dial == Dial.KILL:
         return recorded
+    if recorded.dial == Dial.BUDGET_USD:
+        wider = is_wider(recorded.before, recorded.after)
+        return dataclasses.replace(recorded, widened=(Dimension.BUDGET.value,) if wider else ())
     before, after = (
         _parsed(DialsNow(NEVER_LIVE, "").with_value(Dial(recorded.dial), value))
         for value in (recorded.before, recorded.after)
@@ -113,10 +118,12 @@ def _with_widening(recorded: Recorded) -> Recorded:
 
 def judge_release(situation: Situation, after: RawControls) -> Verdict:
     """Return whether the dials may become `after`, all at once, with the brake off."""
-    return _judged(situation, _widened(situation.dials, after)[0])
+    return _judged(situation, _widened(situation.dials, after, situation.dials.budget_usd)[0])
 
 
-def _widened(dials: DialsNow, after: RawControls) -> tuple[tuple[Dimension, ...], bool]:
+def _widened(
+    dials: DialsNow, after: RawControls, budget_after: bytes | None
+) -> tuple[tuple[Dimension, ...], bool]:
     """Return what is wider than what was live last, and whether nothing ever was.
 
     While the brake is on, any number of dials may be set; its release is judged by their sum.
@@ -124,7 +131,8 @@ def _widened(dials: DialsNow, after: RawControls) -> tuple[tuple[Dimension, ...]
     before = _parsed(dials.live)
     if not opens(before):
         return (), opens(_parsed(after))
-    return widened(before, _parsed(after)), False
+    money = (Dimension.BUDGET,) if is_wider(dials.live_budget_usd, budget_after) else ()
+    return (*widened(before, _parsed(after)), *money), False
 
 
 def _before(dials: DialsNow, dial: Dial) -> Controls:

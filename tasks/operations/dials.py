@@ -11,12 +11,16 @@ from tasks.operations.halting import Engaged
 
 
 class Dial(StrEnum):
-    """The four dials; the words are the last part of their Redis keys, and the fields of `RawControls`."""
+    """The dials; the words are the last part of their Redis keys, the first four the fields of `RawControls`.
+
+    The gates read those four; the spend cap is read where money is reserved.
+    """
 
     KILL = "kill"
     FEATURE = "feature"
     ROLLOUT_PERCENT = "rollout_percent"
     ALLOWLIST = "allowlist"
+    BUDGET_USD = "budget_usd"
 
 
 NEVER_LIVE = RawControls(kill=None, feature=None, rollout_percent=None, allowlist=None)
@@ -26,20 +30,26 @@ NEVER_LIVE = RawControls(kill=None, feature=None, rollout_percent=None, allowlis
 class DialsNow:
     """The raw dials at one moment. `version` names the last recorded change; a change must name it.
 
-    `live` has the dials as they were when the brake was last off; all None when it never was.
+    `live` and `live_budget_usd` have the dials as they were when the brake was last off; None when never.
     """
 
     raw: RawControls
     version: str
     live: RawControls = NEVER_LIVE
+    budget_usd: bytes | None = None
+    live_budget_usd: bytes | None = None
 
     def value(self, dial: Dial) -> bytes | None:
         """Return the raw value of one dial; None when its key is absent."""
+        if dial is Dial.BUDGET_USD:
+            return self.budget_usd
         value: bytes | None = getattr(self.raw, dial.value)
         return value
 
     def with_value(self, dial: Dial, value: bytes | None) -> RawControls:
-        """Return the raw dials as they would be after one change."""
+        """Return the gates' raw dials as they would be after one change; the spend cap is none of theirs."""
+        if dial is Dial.BUDGET_USD:
+            return self.raw
         values = {each.name: getattr(self.raw, each.name) for each in fields(self.raw)}
         return RawControls(**(values | {dial.value: value}))
 

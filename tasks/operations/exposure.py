@@ -14,6 +14,7 @@ class Dimension(StrEnum):
     FEATURE = "feature"
     ALLOWLIST = "allowlist"
     ROLLOUT = "rollout"
+    BUDGET = "budget"
 
 
 def widened(before: Controls, after: Controls) -> tuple[Dimension, ...]:

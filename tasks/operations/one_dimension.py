@@ -10,6 +10,7 @@ from tasks.operations.dials import Recorded
 from tasks.operations.exposure import Dimension
 
 _OTHERWISE = 'or pass --override "reason"'
+_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,17 @@ def _other_widened(
         return None
     wait_seconds = max(1, -((since_ms - found.wall_ms) // 1000))
     which = " and ".join(sorted(others & set(found.widened)))
+    wait = _at_least(wait_seconds)
     return _no(
         f"{which} was widened {ago(now_wall_ms - found.wall_ms)} by {found.actor}, and only one dimension "
-        f"may be widened within {span(window_seconds)}; observe, and wait {span(wait_seconds)}, {_OTHERWISE}",
+        f"may be widened within {span(window_seconds)}; observe, and wait {wait}, {_OTHERWISE}",
         wait_seconds,
     )
+
+
+def _at_least(seconds: int) -> str:
+    """Return a wait in words, rounded up to whole minutes: one that is cut short ends in a second refusal."""
+    return span(seconds if seconds <= _MINUTE else -(-seconds // _MINUTE) * _MINUTE)
 
 
 def _unobserved(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gates import BrakeState, Ceilings, Controls
+from tasks.operations import spend_cap
 from tasks.operations.dials import Dial, DialsNow, Recorded
 from tasks.operations.fleet import WorkerCard
 from tasks.operations.history import PastOutcome
@@ -108,11 +109,21 @@ def _line(dial: Dial, of: Sources, controls: Controls) -> DialLine:
     return DialLine(
         dial=dial,
         value=of.dials.value(dial),
-        effective=_effective(dial, controls),
-        malformed=dial in controls.malformed,
+        effective=_cap(of.dials) if dial is Dial.BUDGET_USD else _effective(dial, controls),
+        malformed=dial in controls.malformed or _malformed_cap(dial, of.dials),
         restricted=dial in controls.restricted,
         last=next((each for each in of.audit if each.dial == dial), None),
     )
+
+
+def _malformed_cap(dial: Dial, dials: DialsNow) -> bool:
+    raw = dials.budget_usd
+    return dial is Dial.BUDGET_USD and raw is not None and not spend_cap.valid(raw)
+
+
+def _cap(dials: DialsNow) -> str:
+    nano = spend_cap.nano_usd(dials.budget_usd)
+    return "no cap" if nano is None else f"${nano / 1e9:g} a window"
 
 
 def _effective(dial: Dial, controls: Controls) -> str:

@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_keys import answer_key, answers_key
 
 if TYPE_CHECKING:
     import redis.asyncio
+    from redis.commands.core import AsyncScript
 
 _PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, OSError)
 
 
-@dataclass(frozen=True, slots=True)
+def _passes(error: BaseException) -> bool:
+    # From inside a script the same refusals come as plain response errors.
+    told = isinstance(error, ResponseError) and any(word in str(error) for word in ("OOM", "READONLY"))
+    return told or isinstance(error, _PASSING)
+
+
+# KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
+_PUT = """
+local now = redis.call('TIME')[1]
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[2]))
+local over = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[4])
+if over > 0 then
+  local oldest = redis.call('ZPOPMIN', KEYS[2], math.min(over, 10))
+  for i = 1, #oldest, 2 do redis.call('DEL', ARGV[5] .. oldest[i]) end
+end
+"""
+
+
+@dataclass(slots=True)
 class RedisAnswers:
-    """Answers live `ttl_seconds`; an unreadable one is a miss."""
+    """Answers live `ttl_seconds`, the newest `kept` of them; an unreadable one is a miss."""
 
     client: redis.asyncio.Redis
     namespace: str
     ttl_seconds: int
+    kept: int = 100_000
+    _put: AsyncScript = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._put = self.client.register_script(_PUT)
 
     async def get(self, key: str) -> Any | None:
         """Return the stored value, or None when there is none or it cannot be read."""
@@ -41,7 +68,7 @@ class RedisAnswers:
         Returns False when Redis refuses it for good.
         """
         patiently = AsyncRetrying(
-            retry=retry_if_exception_type(_PASSING),
+            retry=retry_if_exception(_passes),
             wait=wait_exponential_jitter(multiplier=0.05, max=1.0),
             reraise=True,
         )
@@ -53,7 +80,8 @@ class RedisAnswers:
 
     async def _set(self, key: str, text: str) -> None:
         # A coroutine function, for tenacity awaits nothing else.
-        await self.client.set(self._key(key), text, ex=self.ttl_seconds)
+        arguments: list[str | int] = [text, self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
+        await self._put(keys=[self._key(key), answers_key(self.namespace)], args=arguments)
 
     def _key(self, key: str) -> str:
-        return f"{self.namespace}:answer:{key}"
+        return answer_key(self.namespace, key)

@@ -18,7 +18,7 @@ from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.errors import ErrorCode
 from telemetry import emit, whereabouts
 from worker.adapters.redis_clients import open_connection
-from worker.adapters.redis_keys import dial_keys
+from worker.adapters.redis_keys import budget_cap_key, dial_keys
 
 if TYPE_CHECKING:
     from redis.connection import Connection
@@ -107,7 +107,8 @@ class RedisBrakeWatch:
         return connection, self._track(connection)
 
     def _track(self, connection: Connection) -> bool:
-        prefixes = [word for key in dial_keys(self.namespace) for word in ("PREFIX", key)]
+        keys = [*dial_keys(self.namespace), budget_cap_key(self.namespace)]
+        prefixes = [word for key in keys for word in ("PREFIX", key)]
         try:
             connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
             connection.read_response()

@@ -25,7 +25,7 @@ from tasks.operations.dials import (
     Recorded,
 )
 from worker.adapters.redis_brake_lever import pull
-from worker.adapters.redis_keys import dial_keys
+from worker.adapters.redis_keys import budget_cap_key, dial_keys
 from worker.adapters.redis_unavailable import unavailable
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from tasks.operations.halting import Engaged
 
 _KEPT = 10_000
-# KEYS: the four dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.
+# KEYS: the five dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.
 # A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
 _LOOK = f"""
-local NAMES = {{'kill', 'feature', 'rollout_percent', 'allowlist'}}
+local NAMES = {{'kill', 'feature', 'rollout_percent', 'allowlist', 'budget_usd'}}
 local function brief(value)
   if #value <= 65536 then return value end
   return 'sha1 ' .. redis.sha1hex(value) .. ', ' .. #value .. ' bytes'
@@ -47,13 +47,13 @@ local function note(dial, before, after, actor, command, reason, widened, overri
                   'widened', widened, 'override', override}}
   if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
   if after then fields[#fields + 1] = 'after'; fields[#fields + 1] = brief(after) end
-  local id = redis.call('XADD', KEYS[5], 'MAXLEN', '~', {_KEPT}, '*', unpack(fields))
-  if after then redis.call('HSET', KEYS[6], dial, brief(after)) else redis.call('HDEL', KEYS[6], dial) end
+  local id = redis.call('XADD', KEYS[6], 'MAXLEN', '~', {_KEPT}, '*', unpack(fields))
+  if after then redis.call('HSET', KEYS[7], dial, brief(after)) else redis.call('HDEL', KEYS[7], dial) end
   return id
 end
-local now = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+local now = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 for i, dial in ipairs(NAMES) do
-  local seen = redis.call('HGET', KEYS[6], dial)
+  local seen = redis.call('HGET', KEYS[7], dial)
   if (now[i] and brief(now[i])) ~= seen then
     note(dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
   end
@@ -61,22 +61,22 @@ end
 local function released() return now[1] and string.lower(string.match(now[1], '^%s*(.-)%s*$')) == 'false' end
 local function keep_live()
   if not released() then return end
-  for i = 2, 4 do
-    local kept = redis.call('HGET', KEYS[7], NAMES[i])
-    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[7], NAMES[i], now[i]) end
-    if kept and not now[i] then redis.call('HDEL', KEYS[7], NAMES[i]) end
+  for i = 2, 5 do
+    local kept = redis.call('HGET', KEYS[8], NAMES[i])
+    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[8], NAMES[i], now[i]) end
+    if kept and not now[i] then redis.call('HDEL', KEYS[8], NAMES[i]) end
   end
-  redis.call('HSETNX', KEYS[7], 'kill', 'false')
+  redis.call('HSETNX', KEYS[8], 'kill', 'false')
 end
 keep_live()
 local function version()
-  local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)[1]
+  local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
   return last and last[1] or '0-0'
 end
 """
 _READ = f"""{_LOOK}
-local live = redis.call('HMGET', KEYS[7], unpack(NAMES))
-return {{version(), now[1], now[2], now[3], now[4], live[1], live[2], live[3], live[4]}}
+local live = redis.call('HMGET', KEYS[8], unpack(NAMES))
+return {{version(), now[1], now[2], now[3], now[4], now[5], live[1], live[2], live[3], live[4], live[5]}}
 """
 # Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made.
 _CHANGE = f"""{_LOOK}
@@ -108,9 +108,16 @@ class RedisDials:
             try:
                 version, *values = self._eval(_READ)
             except ResponseError:
-                return DialsNow(RawControls(*self._plain()), self._version())
-        raw, live = RawControls(*values[:4]), RawControls(*values[4:])
-        return DialsNow(raw, version.decode(), live if live.kill else NEVER_LIVE)
+                *four, budget = self._plain()
+                return DialsNow(RawControls(*four), self._version(), budget_usd=budget)
+        live = RawControls(*values[5:9])
+        return DialsNow(
+            RawControls(*values[:4]),
+            version.decode(),
+            live if live.kill else NEVER_LIVE,
+            budget_usd=values[4],
+            live_budget_usd=values[9],
+        )
 
     def change(self, change: Change, version: str) -> Recorded:
         """Set one dial and record it, both or neither, if nothing has changed since `version`.
@@ -146,15 +153,19 @@ class RedisDials:
         return [_recorded(each) for each in entries]
 
     def _eval(self, script: str, *arguments: Any) -> Any:
-        keys = [*dial_keys(self.namespace), self._audit, f"{self._audit}:seen", f"{self._audit}:live"]
+        keys = [*self._dials, self._audit, f"{self._audit}:seen", f"{self._audit}:live"]
         return self.client.eval(script, len(keys), *keys, *arguments)
 
     def _plain(self) -> list[bytes | None]:
-        return cast("list[bytes | None]", self.client.mget(dial_keys(self.namespace)))
+        return cast("list[bytes | None]", self.client.mget(self._dials))
 
     def _version(self) -> str:
         entries = cast("list[Any]", self.client.xrevrange(self._audit, count=1))
         return entries[0][0].decode() if entries else "0-0"
+
+    @property
+    def _dials(self) -> list[str]:
+        return [*dial_keys(self.namespace), budget_cap_key(self.namespace)]
 
     @property
     def _audit(self) -> str:

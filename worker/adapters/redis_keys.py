@@ -13,6 +13,16 @@ def budget_cap_key(namespace: str) -> str:
     return f"{namespace}:budget_usd"
 
 
+def answer_key(namespace: str, job_key: str) -> str:
+    """Return where the answer of a job is kept."""
+    return f"{namespace}:answer:{job_key}"
+
+
+def answers_key(namespace: str) -> str:
+    """Return the sorted set of the jobs whose answers are kept, by the time of storing (seconds)."""
+    return f"{namespace}:answers"
+
+
 def workers_key(queue: str) -> str:
     """Return the sorted set of each worker process's last sign of life; it outlives its connections."""
     return f"{queue}:workers"

@@ -10,6 +10,8 @@ import typer
 from worker.cli import (
     allowlist,
     audit,
+    budget,
+    cache,
     dead,
     demo,
     dev,
@@ -54,7 +56,12 @@ _COMMANDS = (
     (_RUN, dev.dev),
     (_RUN, demo.demo),
 )
-_GROUPS = ((_OPEN, "allowlist", allowlist.app), (_WATCH, "dead", dead.app))
+_GROUPS = (
+    (_OPEN, "allowlist", allowlist.app),
+    (_OPEN, "budget", budget.app),
+    (_WATCH, "cache", cache.app),
+    (_WATCH, "dead", dead.app),
+)
 
 
 def build() -> typer.Typer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tasks.operations.dials import Recorded
 
 app = typer.Typer(help="Push, show, validate, enable or disable the policy.", no_args_is_help=True)
+# Of what a policy newly admits.
+_EXAMPLES = 3
 _File = Annotated[str, typer.Argument(help="A policy (allowlist v1 JSON); - is stdin.", metavar="FILE")]
 
 
@@ -113,11 +116,15 @@ def _undo(recorded: Recorded) -> str:
 
 
 def _differences(situation: Situation, proposal: Proposal) -> list[str]:
-    from gates.breadth import rule_differences  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.breadth import broader_parts  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.differences import rule_differences  # noqa: PLC0415 - as above
 
     del situation
-    found = rule_differences(_parsed(proposal.before), _parsed(proposal.after))
-    return [f"  {each.sentence}" for each in found if each.sentence]
+    before, after = _parsed(proposal.before), _parsed(proposal.after)
+    # Rules may all be as they were and yet admit more, in another order: only the parts show that.
+    parts = islice(broader_parts(before, after), _EXAMPLES)
+    sentences = [each.sentence for each in rule_differences(before, after)]
+    return [f"  {each}" for each in (*sentences, *(part.sentence for part in parts))]
 
 
 def read_valid(file: str) -> bytes:

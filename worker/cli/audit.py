@@ -10,6 +10,7 @@ from worker.cli.allowlist import described
 from worker.cli.console import console
 from worker.cli.dial_change import AsJson, shown_text
 from worker.cli.moments import moment
+from worker.cli.plain import plain
 from worker.cli.refusal import print_json
 
 if TYPE_CHECKING:
@@ -66,8 +67,10 @@ def _print(found: list[Recorded]) -> None:
     for each in found:
         shown = described if each.dial == "allowlist" else shown_text
         change = f"{shown(each.before)} -> {shown(each.after)}"
-        typer.echo(f"{moment(each.wall_ms)}  {each.actor}  {typer.style(each.dial, bold=True)} {change}")
-        typer.echo(f"    {'; '.join(_why(each))}")
+        typer.echo(
+            f"{moment(each.wall_ms)}  {plain(each.actor)}  {typer.style(each.dial, bold=True)} {change}"
+        )
+        typer.echo(f"    {plain('; '.join(_why(each)))}")
 
 
 def _why(each: Recorded) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 from worker.cli import validate as validation
 from worker.cli.connection import load_settings, open_redis
 from worker.cli.dial_change import AsJson
+from worker.cli.plain import plain
 from worker.cli.refusal import Refusal, print_json
 
 if TYPE_CHECKING:
@@ -108,23 +109,24 @@ def _lines(each: Explanation) -> list[str]:
 
 
 def _headline(each: Explanation) -> str:
+    name = typer.style(plain(each.job_id), bold=True)
     if each.code is None:
-        return f"{typer.style(each.job_id, bold=True)}: would be generated (rule {each.rule_id})"
+        return f"{name}: would be generated (rule {plain(each.rule_id or '')})"
     colour = "yellow" if each.status == "STUB" else "red"
     verdict = typer.style(f"{each.status} {each.code}", fg=colour)
-    return f"{typer.style(each.job_id, bold=True)}: {verdict}: {each.detail}"
+    return f"{name}: {verdict}: {plain(each.detail)}"
 
 
 def _gate(gate: Decision) -> str:
     word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
-    return f"  {gate.gate.value:<9} {word} {gate.detail}"
+    return f"  {gate.gate.value:<9} {word} {plain(gate.detail)}"
 
 
 def _nearest(each: Explanation) -> list[str]:
     if each.nearest is None:
         return []
     failing = ", ".join(f"{name} lacks {value!r}" for name, value in each.nearest.failing)
-    return [f"  nearest   rule {each.nearest.rule_id}: {failing or 'its policy is disabled'}"]
+    return [f"  nearest   rule {plain(each.nearest.rule_id)}: {failing or 'its policy is disabled'}"]
 
 
 def _cost(each: Explanation) -> list[str]:

@@ -37,7 +37,7 @@ def report(
 
     with console() as opened:
         now_wall_ms = opened.history.now_ms()
-        from_wall_ms = now_wall_ms - seconds(since) * 1000
+        from_wall_ms = max(0, now_wall_ms - seconds(since) * 1000)
         outcomes = opened.history.since(from_wall_ms, _OUTCOMES)
         oldest = opened.history.oldest_ms()
         drill = RedisDrills(opened.client, opened.settings.namespace).last()
@@ -66,17 +66,18 @@ def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str
 
 def _print(found: Report, covers: str, html: Path | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
+    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table("criterion", "verdict", "figure", title=f"beta stable? {covers}", title_justify="left")
     for each in found.criteria:
-        table.add_row(each.name, f"[{_COLOURS[each.verdict]}]{each.verdict}[/]", each.figure)
+        table.add_row(each.name, f"[{_COLOURS[each.verdict]}]{each.verdict}[/]", escape(each.figure))
     screen = Console()
     screen.print(table)
     word = "[bold green]stable[/]" if found.stable else "[bold red]not stable, or not known to be[/]"
     screen.print(f"{word}: {found.jobs} jobs ended, {found.admitted} of them had passed the gates")
     if html is not None:
-        screen.print(f"page: {html}", highlight=False)
+        screen.print(f"page: {html}", markup=False, highlight=False)
 
 
 def _write(path: Path, found: Report, outcomes: list[PastOutcome], covers: str, now_wall_ms: int) -> None:

@@ -9,7 +9,6 @@ from importlib import resources
 from math import ceil, log10
 from typing import TYPE_CHECKING
 
-from tasks.operations.ages import span
 from worker.cli.moments import moment
 
 if TYPE_CHECKING:
@@ -81,16 +80,19 @@ def _over_time(outcomes: Sequence[PastOutcome]) -> str:
     if not outcomes:
         return _NOTHING
     first = outcomes[0].wall_ms
-    last = outcomes[-1].wall_ms
-    width_ms = max(1, ceil((last - first + 1) / _SLICES / 1000)) * 1000
+    width_ms = max(1, ceil((outcomes[-1].wall_ms - first + 1) / _SLICES))
     slices: list[Counter[str]] = [Counter() for _ in range(_SLICES)]
     for each in outcomes:
         slices[(each.wall_ms - first) // width_ms][each.status] += 1
     most = max(one.total() for one in slices)
     bars = "".join(_stack(one, number, most) for number, one in enumerate(slices))
-    label = f'<text x="0" y="16">at most {most} jobs in {span(width_ms / 1000)}</text>'
-    ends = _ends(moment(first), moment(first + _SLICES * width_ms))
-    return _svg(bars + label + ends, "outcomes over time, stacked by status", _HEIGHT + _LINE)
+    label = f'<text x="0" y="16">at most {most} jobs in {_long(width_ms / 1000)}</text>'
+    axis = _axis(moment(first), moment(outcomes[-1].wall_ms))
+    return _svg(bars + label + axis, "outcomes over time, stacked by status")
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.3g} min"  # noqa: PLR2004 - of two digits
 
 
 def _stack(one: Counter[str], number: int, most: int) -> str:
@@ -106,7 +108,7 @@ def _stack(one: Counter[str], number: int, most: int) -> str:
 
 def _codes(report: Report) -> str:
     if not report.codes:
-        return _NOTHING
+        return "<p>none</p>" if report.jobs else _NOTHING
     most = max(report.codes.values())
     rows = (
         _code(code, count, count / most, _ROW * n) for n, (code, count) in enumerate(report.codes.items())
@@ -116,8 +118,8 @@ def _codes(report: Report) -> str:
 
 def _code(code: str, count: int, share: float, y: float) -> str:
     width = max(2.0, (_WIDTH - _WORDS_WIDTH) * share)
-    words = f'<text x="{width + 8:.0f}" y="{y + 14:.0f}">{count} {escape(code)}</text>'
-    return _bar("bar", _Box(0, y, width, 18), code) + words
+    words = f'<text x="{width + 8:.0f}" y="{y + 17:.0f}">{count} {escape(code)}</text>'
+    return _bar("bar", _Box(0, y, width, 22), code) + words
 
 
 def _latency(report: Report) -> str:
@@ -133,9 +135,8 @@ def _latency(report: Report) -> str:
         _mark((log10(max(ms, 0.001)) - low) / spread * _WIDTH, f"{name} {ms / 1000:.2f} s", number)
         for number, (name, ms) in enumerate(report.percentiles_ms.items())
     )
-    ends = _ends(*(f"{report.latencies_ms[place] / 1000:.2f} s" for place in (0, -1)))
-    words = "how long generated jobs took, on a logarithmic axis"
-    return _svg(bars + marks + ends, words, _HEIGHT + _LINE)
+    axis = _axis(*(f"{report.latencies_ms[place] / 1000:.2f} s" for place in (0, -1)))
+    return _svg(bars + marks + axis, "how long generated jobs took, on a logarithmic axis")
 
 
 def _column(slot: int, count: int, share: float) -> str:
@@ -151,10 +152,11 @@ def _mark(x: float, words: str, number: int) -> str:
     return f'{line}<text x="{x - 5 if left else x + 5:.1f}" y="{y}"{_END * left}>{words}</text>'
 
 
-def _ends(first: str, last: str) -> str:
-    """Return the words at both ends of the axis."""
+def _axis(first: str, last: str) -> str:
+    """Return the line below the bars, with words at both ends."""
     y = _HEIGHT + 18
-    return f'<text x="0" y="{y}">{first}</text><text x="{_WIDTH}" y="{y}"{_END}>{last}</text>'
+    line = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>'
+    return f'{line}<text x="0" y="{y}">{first}</text><text x="{_WIDTH}" y="{y}"{_END}>{last}</text>'
 
 
 def _bar(kind: str, at: _Box, title: str) -> str:
@@ -162,10 +164,8 @@ def _bar(kind: str, at: _Box, title: str) -> str:
     return f'<rect class="{kind}" {place}><title>{escape(title)}</title></rect>'
 
 
-def _svg(inside: str, label: str, height: int = _HEIGHT) -> str:
-    y = min(height, _HEIGHT) if height > _HEIGHT else height
-    axis = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}"/>'
-    return f'<svg viewBox="0 0 {_WIDTH} {height + 2}" role="img" aria-label="{label}">{inside}{axis}</svg>'
+def _svg(inside: str, label: str, height: int = _HEIGHT + _LINE) -> str:
+    return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">{inside}</svg>'
 
 
 _END = ' text-anchor="end"'

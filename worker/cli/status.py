@@ -48,11 +48,12 @@ def _show(found: Overview, *, as_json: bool) -> None:
     else:
         from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
 
-        Console().print(page(found))
+        Console(markup=False).print(page(found))
 
 
 def _watch(since: str, every_seconds: float, *, as_json: bool) -> None:
-    from rich.live import Live  # noqa: PLC0415 - heavy imports wait for the command
+    from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
+    from rich.live import Live  # noqa: PLC0415
 
     from worker.cli.status_page import document, page, unreadable  # noqa: PLC0415
 
@@ -61,7 +62,7 @@ def _watch(since: str, every_seconds: float, *, as_json: bool) -> None:
             sys.stdout.write(json.dumps(document(_look(since))) + "\n")
             sys.stdout.flush()
             time.sleep(every_seconds)
-    with Live(screen=True, auto_refresh=False) as live:
+    with Live(screen=True, auto_refresh=False, console=Console(markup=False)) as live:
         while True:
             try:
                 live.update(page(_look(since)), refresh=True)

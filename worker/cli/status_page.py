@@ -11,12 +11,13 @@ from rich.text import Text
 
 from gates import BrakeState
 from tasks.operations.ages import ago, span
-from tasks.operations.dials import Dial
+from tasks.operations.dials import RAW_COMMAND, Dial
 from tasks.operations.fleet import WorkerCard
 from tasks.operations.overview import DialLine, Overview
 from worker.cli.allowlist import described
 from worker.cli.dial_change import shown_text
 from worker.cli.moments import moment
+from worker.cli.plain import plain
 
 _COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
 _BRAKE = {
@@ -43,7 +44,7 @@ def unreadable(problem: str) -> RenderableType:
 
 def _brake(of: Overview) -> RenderableType:
     word, style = _BRAKE[of.brake]
-    return Panel(Text.assemble((f" {word} ", style), f"  {of.why}"), padding=(0, 1))
+    return Panel(Text.assemble((f" {word} ", style), f"  {plain(of.why)}"), padding=(0, 1))
 
 
 def _dials(of: Overview) -> RenderableType:
@@ -65,7 +66,7 @@ def _value(line: DialLine) -> Text:
 def _set(line: DialLine, now_wall_ms: int) -> str:
     if line.last is None:
         return ""
-    who = "by a raw command" if line.last.command == "raw Redis command" else f"by {line.last.actor}"
+    who = "by a raw command" if line.last.command == RAW_COMMAND else f"by {plain(line.last.actor)}"
     return f"{ago(now_wall_ms - line.last.wall_ms)} {who}"
 
 

@@ -12,6 +12,7 @@ import typer
 from worker.cli.console import console
 from worker.cli.dial_change import AsJson
 from worker.cli.moments import moment
+from worker.cli.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,11 +101,11 @@ def _show(outcomes: Any, *, as_json: bool) -> None:
 
 def _line(each: PastOutcome) -> str:
     status = typer.style(f"{each.status:9}", fg=_COLOURS[each.status])
-    parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", each.subject.job_id]
+    parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", plain(each.subject.job_id)]
     parts += [each.error_code] if each.error_code else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
     parts += ["cached"] if each.cached else []
-    parts += [f"rule {each.rule_id}"] if each.rule_id else []
+    parts += [f"rule {plain(each.rule_id)}"] if each.rule_id else []
     parts += [f"${each.cost_nano_usd / 1e9:.6f}"] if each.cost_nano_usd else []
     return "  ".join(parts)
 

@@ -39,6 +39,15 @@ def test_another_dimension_within_the_window_is_refused_until_it_has_passed():
     assert judge([Dimension.ALLOWLIST], [a_change(minutes_ago=15.1)], SEEN, NOW_MS, WINDOW).allowed
 
 
+@pytest.mark.parametrize(
+    ("minutes_ago", "wait"), [(3.01, "12 min"), (13.99, "2 min"), (14, "1 min"), (14.5, "30 s")]
+)
+def test_the_wait_that_is_named_is_long_enough(minutes_ago, wait):
+    verdict = judge([Dimension.ALLOWLIST], [a_change(minutes_ago=minutes_ago)], SEEN, NOW_MS, WINDOW)
+
+    assert f"observe, and wait {wait}, or" in verdict.sentence
+
+
 def test_the_same_dimension_may_be_widened_again_once_it_was_observed():
     assert judge([Dimension.ROLLOUT], [a_change(minutes_ago=3)], SEEN, NOW_MS, WINDOW).allowed
 

@@ -192,6 +192,14 @@ class TestAllowlist:
         assert "  rule new: added\n" in said
         assert "  rule gone: removed\n" in said
 
+    def test_shows_what_another_order_of_the_same_rules_newly_admits(self, slotgen):
+        strict, free = a_rule("strict", maxJobsPerRun=1), a_rule("free", maxJobsPerRun=9)
+        slotgen.open(allowlist=an_allowlist(strict, free))
+
+        _, said = slotgen("allowlist", "push", slotgen.file("new.json", an_allowlist(free, strict)))
+
+        assert "  rule free raises the jobs of a spec from 1 to 9, for one for Biology" in said
+
     def test_an_invalid_file_changes_nothing_and_names_the_field(self, slotgen):
         slotgen.open()
         path = slotgen.file("bad.json", an_allowlist(a_rule(maxJobsPerRun=1000)))

@@ -118,3 +118,11 @@ def test_a_specs_run_limit_counts(slotgen):
     path = slotgen.file("two.json", json.dumps(a_spec(a_job("one"), a_job("two"))))
 
     assert codes(slotgen, path) == {"one": None, "two": "RUN_LIMIT"}
+
+
+def test_a_name_cannot_steer_the_terminal(slotgen):
+    slotgen.open(rollout_percent="100", allowlist=an_allowlist(a_rule("bio\nlogy")))
+
+    _, said = slotgen("explain", slotgen.file("x.json", json.dumps(a_spec(a_job("job\x1b[2J")))))
+
+    assert said.startswith("job\\x1b[2J: would be generated (rule bio\\nlogy)\n  kill ")

@@ -9,9 +9,9 @@ from tasks.operations.drill import DrillRecord
 from worker.adapters.redis_drills import RedisDrills
 
 
-def drilled(slotgen):
+def drilled(slotgen, actor="ann"):
     now_ms = slotgen.client.time()[0] * 1000
-    RedisDrills(slotgen.client, slotgen.namespace).add(DrillRecord(now_ms, "ann", True, 9.0, 1, 3, ()))
+    RedisDrills(slotgen.client, slotgen.namespace).add(DrillRecord(now_ms, actor, True, 9.0, 1, 3, ()))
 
 
 def test_no_data_is_not_stable(slotgen):
@@ -81,3 +81,20 @@ def test_a_page_that_cannot_be_written_is_a_sentence(slotgen):
 
 def test_a_duration_has_a_unit(slotgen):
     assert slotgen("report", "--since", "24")[0] == 2
+
+
+def test_it_reaches_back_as_far_as_one_likes(slotgen):
+    slotgen.outcomes(1)
+
+    assert "1 jobs ended" in slotgen("report", "--since", "99999d")[1]
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(slotgen):
+    drilled(slotgen, actor="[/]ann[bold]")
+    path = slotgen.folder / "[red].html"
+
+    code, said = slotgen("report", "--html", str(path))
+
+    assert (code, path.exists()) == (1, True)
+    assert "by [/]ann[bold]: 1 workers" in said
+    assert "[red].html" in said

@@ -201,3 +201,26 @@ class TestTail:
 
         assert code == 2
         assert "it is one of" in said
+
+
+@pytest.mark.parametrize("actor", ["[/]ann", "\x1b[2Jann"])
+@pytest.mark.parametrize("words", [["status"], ["audit"]])
+def test_what_others_wrote_is_shown_and_not_obeyed(slotgen, words, actor):
+    slotgen.open()
+    slotgen("kill", "--actor", actor, "--reason", actor)
+
+    code, said = slotgen(*words)
+
+    assert code == 0
+    assert "\x1b[2J" not in said
+    assert "ann" in said
+
+
+def test_the_spend_cap_stands_among_the_dials(slotgen):
+    slotgen.open()
+    slotgen("budget", "set", "5")
+    assert slotgen.json("status")["dials"]["budget_usd"]["effective"] == "$5 a window"
+
+    slotgen.client.set(f"{slotgen.namespace}:budget_usd", "lots")
+    found = slotgen.json("status")["dials"]["budget_usd"]
+    assert (found["malformed"], found["effective"]) == (True, "$0 a window")

@@ -1,0 +1,126 @@
+"""Sets of jobs as boxes: one set of values for each field a rule has, and every combination of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gates.rule import Rule
+
+FIELDS = (
+    "appliesTo.subject",
+    "appliesTo.level",
+    "appliesTo.board",
+    "appliesTo.specVersion",
+    "kinds",
+    "slotIds",
+)
+Box = tuple[frozenset[str], ...]
+# A longer list of values is not looked up one by one: it counts as touching every box.
+_MOST_LOOKUPS = 64
+
+
+class TooFine(Exception):  # noqa: N818 - says what is the matter
+    """The answer would take too many steps."""
+
+
+def box_of(rule: Rule, every_slot: frozenset[str]) -> Box:
+    """Return the jobs that `rule` matches by itself; `every_slot` stands for its empty `slotIds`."""
+    slot_ids = rule.slot_ids or every_slot
+    return (rule.subjects, rule.levels, rule.boards, rule.spec_versions, rule.kinds, slot_ids)
+
+
+def overlap(one: Box, other: Box) -> Box:
+    """Return what is in both; a box with an empty field is nothing."""
+    return tuple(mine & theirs for mine, theirs in zip(one, other, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Numbered boxes, indexed so that those near another are found without trying each.
+
+    Sets of them are integers: bit i is box i, as in `Allowlist`.
+    """
+
+    boxes: Sequence[Box]
+    _indexes: tuple[dict[str, int], ...]
+    _long: tuple[int, ...]
+
+    @classmethod
+    def of(cls, boxes: Sequence[Box]) -> Boxes:
+        """Return `boxes`, numbered in their order."""
+        fields = [[box[field] for box in boxes] for field in range(len(FIELDS))]
+        return cls(boxes, tuple(_index(lists) for lists in fields), tuple(_long(lists) for lists in fields))
+
+    def touching(self, box: Box) -> int:
+        """Return every box that overlaps `box`, and maybe some that do not."""
+        found = (1 << len(self.boxes)) - 1
+        for values, index, long in zip(box, self._indexes, self._long, strict=True):
+            if len(values) <= _MOST_LOOKUPS:
+                held = long
+                for value in values:
+                    held |= index.get(value, 0)
+                found &= held
+        return found
+
+    def _held(self, box: Box, covers: int) -> bool:
+        """Whether one of `covers` has all of `box`: most pieces end so, instead of in ever smaller ones."""
+        for values, index, long in zip(box, self._indexes, self._long, strict=True):
+            for value in values if len(values) <= _MOST_LOOKUPS else ():
+                covers &= index.get(value, 0) | long
+            if not covers:
+                return False
+        return any(overlap(box, self.boxes[number]) == box for number in numbers(covers))
+
+    def outside(self, box: Box, covers: int, steps: Iterator[int]) -> Iterator[Box]:
+        """Yield what is left of `box` when `covers` are cut away, as boxes that do not overlap.
+
+        Raises:
+            TooFine: `steps`, of which each piece takes one, have run out.
+
+        """
+        pieces = [(box, covers)] if all(box) else []
+        while pieces:
+            piece, near = pieces.pop()
+            if next(steps, None) is None:
+                raise TooFine
+            near &= self.touching(piece)
+            if self._held(piece, near):
+                continue
+            if not near:
+                yield piece
+                continue
+            first = near & -near
+            cut = _outside(piece, self.boxes[first.bit_length() - 1])
+            pieces.extend((rest, near ^ first) for rest in cut)
+
+
+def numbers(bits: int) -> Iterator[int]:
+    """Yield the numbers in a set of boxes, lowest first."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def _index(lists: Iterable[frozenset[str]]) -> dict[str, int]:
+    index: dict[str, int] = {}
+    for number, values in enumerate(lists):
+        for value in values if len(values) <= _MOST_LOOKUPS else ():
+            index[value] = index.get(value, 0) | 1 << number
+    return index
+
+
+def _long(lists: Iterable[frozenset[str]]) -> int:
+    return sum(1 << number for number, values in enumerate(lists) if len(values) > _MOST_LOOKUPS)
+
+
+def _outside(piece: Box, other: Box) -> Iterator[Box]:
+    if not all(overlap(piece, other)):
+        yield piece
+        return
+    inside: Box = ()
+    for number, (mine, theirs) in enumerate(zip(piece, other, strict=True)):
+        if mine - theirs:
+            yield (*inside, mine - theirs, *piece[number + 1 :])
+        inside = (*inside, mine & theirs)
