@@ -10,7 +10,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ["decision", "validation", "stub_throughput", "history", "startup", "pools", "halt"]
+NAMES = ["decision", "validation", "stub_throughput", "history", "money", "startup", "pools", "halt"]
 
 
 def main() -> None:

@@ -18,10 +18,11 @@ _KEPT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RedisDrills:
-    """The stream `<namespace>:drills`, the newest 1,000."""
+    """The stream `<namespace>:drills:<target>`, the newest 1,000; the target is `brake` or `guard`."""
 
     client: redis.Redis
     namespace: str
+    target: str = "brake"
 
     def add(self, record: DrillRecord) -> None:
         """Keep the record. Raises StoreUnavailable."""
@@ -40,4 +41,4 @@ class RedisDrills:
 
     @property
     def _key(self) -> str:
-        return f"{self.namespace}:drills"
+        return f"{self.namespace}:drills:{self.target}"

@@ -28,6 +28,7 @@ class Target(StrEnum):
     """What can be rehearsed."""
 
     BRAKE = "brake"
+    GUARD = "guard"
 
 
 def drill(
@@ -43,18 +44,25 @@ def drill(
 ) -> None:
     """Rehearse the rollback: halt, measure, verify that only STUBs follow, restore the dials exactly.
 
-    The probe jobs cost nothing, whatever happens. Exit 1 when the brake did not do what it must.
+    The probe jobs cost nothing, whatever happens. `drill guard` tries the guard on a brake of its own, and
+    halts nobody. Exit 1 when the brake or the guard did not do what it must.
     """
-    from worker.cli.rehearsal import Rehearsal  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.cli.guard_rehearsal import GuardRehearsal  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.cli.rehearsal import Rehearsal  # noqa: PLC0415
 
-    if not (embedded or yes):
+    if target is Target.BRAKE and not (embedded or yes):
         typer.confirm("This halts the whole fleet for some seconds. Go on?", abort=True)
     with _embedded() if embedded else console() as opened:
-        record = Rehearsal(opened, named(actor), jobs).run()
+        rehearsal = (
+            GuardRehearsal(opened, named(actor))
+            if target is Target.GUARD
+            else Rehearsal(opened, named(actor), jobs)
+        )
+        record = rehearsal.run()
     if as_json:
         print_json({"target": target.value} | _document(record))
     else:
-        typer.echo("\n".join(_lines(record)))
+        typer.echo("\n".join(_lines(record, target)))
     if not record.passed:
         raise typer.Exit(1)
 
@@ -91,15 +99,19 @@ def _load(system: Stack) -> None:
     system.stand_in.journal.wait_until(lambda counts: counts.in_flight >= _EMBEDDED_CALLS // 2)
 
 
-def _lines(record: DrillRecord) -> list[str]:
+def _lines(record: DrillRecord, target: Target) -> list[str]:
     colour = "green" if record.passed else "red"
     word = typer.style("PASS" if record.passed else "FAIL", fg=colour, bold=True)
-    halted = "not confirmed by all" if record.halt_ms is None else f"confirmed after {record.halt_ms:.0f} ms"
     checks = (f"  {'yes' if each.passed else 'NO '}  {each.name}: {each.seen}" for each in record.checks)
     return [
-        f"{word}: the halt was {halted}; {record.cancelled_calls} calls in flight were cancelled",
+        f"{word}: {_headline(record) if target is Target.BRAKE else 'the guard, on a brake of its own'}",
         *checks,
     ]
+
+
+def _headline(record: DrillRecord) -> str:
+    halted = "not confirmed by all" if record.halt_ms is None else f"confirmed after {record.halt_ms:.0f} ms"
+    return f"the halt was {halted}; {record.cancelled_calls} calls in flight were cancelled"
 
 
 def _document(record: DrillRecord) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_the_oldest_ones_leave(drills, redis_client, namespace):
         drills.add(RECORD)
 
     # Redis drops whole nodes of 100 entries.
-    assert 1_000 <= redis_client.xlen(f"{namespace}:drills") <= 1_100
+    assert 1_000 <= redis_client.xlen(f"{namespace}:drills:brake") <= 1_100
 
 
 def test_a_redis_that_is_away_is_said(namespace):

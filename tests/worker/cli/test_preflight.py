@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from importlib import resources
 
 import pytest
 
@@ -58,3 +60,28 @@ def test_a_bad_setting_is_named_before_the_embedded_drill(slotgen, monkeypatch):
 
     assert code == 1
     assert "SLOTGEN_CONCURRENCY" in said
+
+
+def test_the_guard_is_rehearsed_on_a_brake_of_its_own(slotgen):
+    slotgen.open()
+    before = slotgen.client.keys(f"{slotgen.namespace}:*")
+
+    verdicts = [slotgen.json("drill", "guard")["passed"] for _ in range(2)]
+
+    assert verdicts == [True, True]
+    assert slotgen.raw("kill") == b"false"
+    assert sorted({*slotgen.client.keys(f"{slotgen.namespace}:*")} - set(before)) == [
+        f"{slotgen.namespace}:drills:guard".encode()
+    ]
+    assert "after 11 unusable outcomes in a row: 11 of the latest 50" in slotgen("drill", "guard")[1]
+
+
+def test_a_guard_that_only_warns_does_not_pass_its_drill(slotgen, monkeypatch):
+    document = json.loads((resources.files("tasks") / "executor.v1.json").read_text())
+    document["guard"]["mode"] = "warn"
+    monkeypatch.setenv("SLOTGEN_EXECUTOR_CONFIG", slotgen.file("executor.json", json.dumps(document)))
+
+    code, said = slotgen("drill", "guard")
+
+    assert code == 1
+    assert "its mode is warn; set it to halt in the executor config" in said
