@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from telemetry import emit, whereabouts
 from worker.adapters.redis_clients import RedisError
 
 _log = logging.getLogger("slotgen.dials")
+# A change may be the brake: while hundreds of calls are being closed, the record can wait.
+_PAUSE_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class DialNotices:
     def _run(self) -> None:
         while not self._stopped:
             self._noticed.wait()
+            time.sleep(_PAUSE_SECONDS)
             self._noticed.clear()
             if not self._stopped:
                 self._look()

@@ -203,7 +203,17 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         raise BadSetting("\n".join(_line(each) for each in error.errors())) from None
     _refuse_bad_ceilings(settings)
+    _refuse_early_loss(settings)
     return settings
+
+
+def _refuse_early_loss(settings: Settings) -> None:
+    # A worker that is cut off goes on with its calls for as long as the grace period.
+    if settings.worker_lost_seconds <= settings.brake_grace_seconds:
+        raise BadSetting(
+            f"SLOTGEN_WORKER_LOST_SECONDS is {settings.worker_lost_seconds}; set more than the "
+            f"{settings.brake_grace_seconds:g} of SLOTGEN_BRAKE_GRACE_SECONDS, in which its calls go on"
+        )
 
 
 def _refuse_bad_ceilings(settings: Settings) -> None:

@@ -181,6 +181,18 @@ def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
         assert asyncio.run(scenario(server)) is False
 
 
+def test_a_claim_of_the_one_who_asks_is_held_however_old_its_sign_of_life(server):
+    async def scenario():
+        async with redis_client(server, "back") as client:
+            claims = RedisClaims(client, "back", WORKER, 15)
+            assert await claims.acquire("job", "a", 60)
+            # Redis was away for long, and is back: the first copy of the job is still in flight.
+            await client.zadd(workers_key("back"), {WORKER: 1})
+            return await claims.acquire("job", "b", 60)
+
+    assert asyncio.run(scenario()) is False
+
+
 @pytest.mark.parametrize("text", [b"{", b"\xff"])
 def test_a_spoilt_answer_is_a_miss(server, text):
     async def scenario():

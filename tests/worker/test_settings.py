@@ -77,6 +77,16 @@ def test_names_the_variable_its_value_and_the_remedy(monkeypatch, name, value):
     assert len(str(refusal.value).splitlines()) == 1
 
 
+def test_a_worker_is_lost_only_after_it_has_halted_itself(monkeypatch):
+    monkeypatch.setenv("SLOTGEN_WORKER_LOST_SECONDS", "5")
+
+    with pytest.raises(BadSetting, match="SLOTGEN_WORKER_LOST_SECONDS is 5; set more than the 5 of"):
+        load()
+
+    monkeypatch.setenv("SLOTGEN_BRAKE_GRACE_SECONDS", "4.5")
+    assert load().worker_lost_seconds == 5
+
+
 def test_a_missing_redis_url_is_explained(monkeypatch):
     monkeypatch.delenv("SLOTGEN_REDIS_URL")
 

@@ -43,12 +43,34 @@ class ConsumerQoS(kombu_redis.QoS):
     _queue: str | None = None
 
     def register(self, queue: str) -> None:
-        """Before the first message: give a sign of life, and return what an earlier connection was taking."""
+        """Before the first message: give a sign of life, and return what an earlier connection held.
+
+        A connection that breaks between a command and its reply leaves messages of ours that nobody works
+        on, and acknowledgements that were never made. What is still worked on is answered by its stored answer.
+        """
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
                 client.zadd(workers_key(queue), {self.channel.worker_id: int(client.time()[0])})
                 _return_taken(queue, self.channel.worker_id, client)
+                for tag in self._held_by(self.channel.worker_id, client):
+                    self._give_back(queue, tag, client)
             self._queue = queue
+
+    def _held_by(self, worker_id: str, client: Any) -> list[bytes]:
+        prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
+        return [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
+
+    def _give_back(self, queue: str, tag: bytes, client: Any) -> None:
+        """Put one message of our own back on the queue; nobody has died with it."""
+
+        def transaction(pipe: Any) -> None:
+            kept = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)
+            if kept:
+                pipe.rpush(queue, json.dumps(json.loads(kept)[0]))
+
+        client.transaction(transaction, self.unacked_key)
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Write the message to `unacked` and take it off the taking list, both or neither."""
@@ -77,9 +99,8 @@ class ConsumerQoS(kombu_redis.QoS):
     def _bring_back(self, queue: str, worker_id: str, client: Any) -> None:
         """Return what `worker_id` held. Two workers may do this at once: each step happens once."""
         returned = _return_taken(queue, worker_id, client)
-        for tag in client.hkeys(self.unacked_key):
-            if tag.startswith(f"{worker_id}{TAG_SEPARATOR}".encode()):
-                returned += self._return(queue, tag, client)
+        for tag in self._held_by(worker_id, client):
+            returned += self._return(queue, tag, client)
         client.zrem(workers_key(queue), worker_id)
         # A worker that left in order holds nothing, and is only forgotten.
         level, event = (

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 # A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
-# clock): a killed worker must not keep its jobs from those who take them over.
+# clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,
+# however old its last sign is: when Redis has just come back, its own jobs are still in flight.
 _ACQUIRE = """
 local holder = redis.call('GET', KEYS[1])
 if holder then
-  local seen = redis.call('ZSCORE', KEYS[2], string.match(holder, '^[^:]+'))
+  local worker = string.match(holder, '^[^:]+')
+  if worker == string.match(ARGV[1], '^[^:]+') then return 0 end
+  local seen = redis.call('ZSCORE', KEYS[2], worker)
   if seen and tonumber(redis.call('TIME')[1]) - tonumber(seen) <= tonumber(ARGV[3]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

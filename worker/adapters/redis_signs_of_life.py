@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import redis
 
 
+_RETRY_SECONDS = 0.25
+
+
 @dataclass(slots=True)
 class SignsOfLife:
     """A thread that notes `worker_id` and the time in `<namespace>:workers`, thrice in `lost_seconds`.
@@ -53,8 +56,9 @@ class SignsOfLife:
             try:
                 self.give_sign()
             except (RedisError, OSError):
-                # Silence is what the others would see, and what they are there for.
-                self._stopped.wait(1)
+                # Silence is what the others would see, and what they are there for; but once Redis is back,
+                # they must hear from the living soon.
+                self._stopped.wait(_RETRY_SECONDS)
                 continue
             self._stopped.wait(self.lost_seconds / 3)
 
