@@ -52,7 +52,7 @@ format: $(DEV) ## Put the code into the house's form
 	$(BIN)/ruff check --fix .
 
 faults: $(DEV) ## Run the fault suite at full length
-	SLOTGEN_FUZZ_MESSAGES=20000 $(BIN)/pytest tests/faults --timeout 600 -v
+	SLOTGEN_FAULTS=full $(BIN)/pytest tests/faults --timeout 600
 
 bench: $(DEV) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks

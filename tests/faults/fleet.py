@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from worker.dev.openai_stand_in import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
 
 LOST_SECONDS = 3
+GRACE_SECONDS = 2
 
 
 @dataclass
@@ -39,7 +40,10 @@ class Fleet:
 
     def start_worker(self, concurrency: int = 50, **settings: str) -> WorkerProcess:
         environment = worker_environment(self.server.url, self.stand_in.base_url)
-        environment |= {"SLOTGEN_WORKER_LOST_SECONDS": str(LOST_SECONDS)} | settings
+        environment |= {
+            "SLOTGEN_WORKER_LOST_SECONDS": str(LOST_SECONDS),
+            "SLOTGEN_BRAKE_GRACE_SECONDS": str(GRACE_SECONDS),
+        } | settings
         worker = WorkerProcess(environment, self.folder / f"{uuid.uuid4()}.log", self.lines.append)
         self.ending.callback(worker.stop)
         worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
@@ -52,14 +56,13 @@ class Fleet:
         self.client.set("slotgen:kill", "false")
 
     def send(self, number: int) -> list[str]:
-        """Send specs of one job each and return the task ids.
+        """Send `number` new jobs and return the task ids."""
+        return self.send_jobs([str(uuid.uuid4()) for _ in range(number)])
 
-        The topics differ, so that the stand-in can tell the requests apart.
-        """
-        jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(number))]
-        return [
-            self.celery.send_task("slotgen.generate", args=[a_spec(job)], queue="slotgen").id for job in jobs
-        ]
+    def send_jobs(self, job_ids: Iterable[str]) -> list[str]:
+        """Send a spec for each of these jobs and return the task ids."""
+        specs = [a_spec(job_of(each)) for each in job_ids]
+        return [self.celery.send_task("slotgen.generate", args=[each], queue="slotgen").id for each in specs]
 
     def outcome(self, task_id: str, timeout: float = 30) -> dict[str, Any]:
         """Return what the result backend has for the task, once it has it.
@@ -86,6 +89,14 @@ class Fleet:
 
     def codes(self) -> list[str | None]:
         return [line["telemetry"]["errorCode"] for line in list(self.lines) if "telemetry" in line]
+
+
+def job_of(job_id: str) -> dict[str, Any]:
+    """Return the job that a fleet sends under this id.
+
+    The topics differ, so that the stand-in can tell the requests apart.
+    """
+    return a_job(job_id, input={"topic": job_id})
 
 
 def kill(worker: WorkerProcess) -> None:

@@ -46,7 +46,7 @@ class ConsumerQoS(kombu_redis.QoS):
         """Before the first message: give a sign of life, and return what an earlier connection held.
 
         A connection that breaks between a command and its reply leaves messages of ours that nobody works
-        on, and acknowledgements that were never made. What is still worked on is answered by its stored answer.
+        on, and acknowledgements that were never made. What is still worked on gets its stored answer.
         """
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:

@@ -1,0 +1,68 @@
+"""Redis does what it was asked and the connection breaks before the reply: the job still gets its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.fleet import Fleet, fleet
+from tests.faults.tcp_proxy import TcpProxy
+
+# By words that the command on the wire has in it, in the order of a job's way.
+COMMANDS = {
+    "taking the message": ("BLMOVE", "slotgen:taking:"),
+    "noting it as unacknowledged": ("HSET", "slotgen:unacked"),
+    "reading the dials": ("MGET", "slotgen:allowlist"),
+    "looking for a stored answer": ("GET", "slotgen:answer:"),
+    "claiming the job": ("EVAL", "slotgen:claim:"),
+    "holding its worst case": ("EVAL", "slotgen:budget:holds"),
+    "writing the attempt down": ("INCRBY", "slotgen:ledger:"),
+    "storing the answer": ("EVAL", "slotgen:answer:"),
+    "giving the claim back": ("EVAL", "slotgen:claim:", "slotgen:ledger:"),
+    "storing the result": ("SETEX", "celery-task-meta-"),
+    "acknowledging the message": ("HDEL", "slotgen:unacked"),
+}
+WAIT_SECONDS = 15
+
+
+def wait_until_settled(hurt: Fleet) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while hurt.client.hlen("slotgen:unacked") or hurt.client.keys("slotgen:taking:*"):
+        assert time.monotonic() < deadline, "a message is held, and nobody works on it"
+        time.sleep(0.05)  # what another process does has nothing to await
+
+
+@pytest.fixture(scope="module")
+def behind_a_proxy() -> Iterator[tuple[Fleet, TcpProxy]]:
+    with fleet(persistent=False) as hurt, TcpProxy(hurt.server.port) as proxy:
+        hurt.start_worker(SLOTGEN_REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
+        yield hurt, proxy
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("step", COMMANDS)
+def test_whatever_reply_is_lost_the_job_gets_its_result_and_is_paid_once(step, behind_a_proxy, saw):
+    hurt, proxy = behind_a_proxy
+    lost_before = proxy.replies_lost
+    proxy.lose_reply_to(*COMMANDS[step])
+
+    try:
+        # Two, one after the other: the first comes with a BLMOVE that was sent before.
+        statuses = [*hurt.statuses(hurt.send(1)), *hurt.statuses(hurt.send(1))]
+        wait_until_settled(hurt)
+    finally:
+        # What one step leaves behind is not the next one's fault.
+        hurt.client.delete("slotgen:unacked", "slotgen:unacked_index")
+
+    assert proxy.replies_lost == lost_before + 1
+    assert set(statuses) <= {"COMPLETED", "STUB"}
+    assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
+    assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
+    saw(
+        "lost reply",
+        f"connection reset before Redis's reply to the command for {step}",
+        f"two jobs {' and '.join(statuses)}, nothing held, none billed twice",
+        "0 lost, paid once",
+    )
