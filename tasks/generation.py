@@ -150,32 +150,35 @@ class Generation:
         return (error.retry_after_seconds or 0) <= self.config.max_retry_after_seconds
 
     def _wait_seconds(self, state: RetryCallState) -> float:
-        """Return the jittered backoff, but never less than the server asked for."""
+        """Return the jittered backoff, but never less than the server asked for.
+
+        What a 429 asked for is waited for in the throttle, by the whole fleet.
+        """
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, ModelError) else None
+        if asked and isinstance(error, ModelError) and error.code is ErrorCode.OPENAI_RATE_LIMITED:
+            return 0
         backoff = wait_exponential_jitter(
             multiplier=self.config.backoff_initial_seconds,
             max=self.config.backoff_max_seconds,
             jitter=self.config.backoff_initial_seconds,
         )(state)
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after_seconds if isinstance(error, ModelError) else None
         # The backoff is added, not replaced: many workers told the same second must not come back as one.
         return backoff + asked if asked else backoff
 
     async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
-        """Send the request once the server has room; being asked to wait burns no attempt."""
-        while True:
-            trail.held_back = True
-            probe = await self.throttle.leave()
-            trail.held_back = False
-            try:
-                answer = await self._one_request(job, request, key, trail)
-            except ModelError as error:
-                if not await self.throttle.failed(error) or not self._worth_a_retry(error):
-                    raise
+        """Send the request once the server has room; waiting for that burns no attempt."""
+        trail.held_back = True
+        probe = await self.throttle.leave()
+        trail.held_back = False
+        try:
+            answer = await self._one_request(job, request, key, trail)
+        except ModelError as error:
+            if await self.throttle.failed(error):
                 await self.claims.end_attempt(key)
-            else:
-                await self.throttle.answered(probe=probe)
-                return answer
+            raise
+        await self.throttle.answered(probe=probe)
+        return answer
 
     async def _one_request(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
         worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)

@@ -52,6 +52,12 @@ class System:
             else:
                 self.stack.client.set(f"slotgen:{dial}", value)
 
+    def forget_the_server(self) -> None:
+        """Forget what the stand-in told the fleet in an earlier test: no room, no account, bad answers."""
+        client = self.stack.client
+        told = ["slotgen:breaker", "slotgen:breaker:probe", "slotgen:guard"]
+        client.delete(*told, *client.keys("slotgen:cooldown:*"))
+
     def hear(self, line: dict[str, Any]) -> None:
         with self.arrived:
             self.lines.append(line)
@@ -100,5 +106,6 @@ def running() -> Iterator[System]:
 def system(running: System) -> System:
     """The running system with every dial open, an empty queue and a quick stand-in."""
     running.set_dials()
+    running.forget_the_server()
     running.stand_in.behave(Behaviour())
     return running

@@ -79,8 +79,7 @@ class HaltListener:
         self.channel.close()
 
     def _hear(self, message: dict[str, Any] | None) -> None:
-        if message is not None and message["type"] == "message":
-            said = Confirmation(**json.loads(message["data"]))
+        if message is not None and message["type"] == "message" and (said := _said(message["data"])):
             self.confirmed[said.worker_id] = said
 
 
@@ -94,9 +93,16 @@ def card(of: WorkerCard) -> str:
     return json.dumps(dataclasses.asdict(of))
 
 
+# A worker of another version says other things, of itself and of its halts; they are left out.
 def _card(raw: bytes) -> WorkerCard | None:
     try:
         return WorkerCard(**json.loads(raw))
     except (TypeError, ValueError):
-        # A worker of another version says other things of itself.
+        return None
+
+
+def _said(raw: bytes) -> Confirmation | None:
+    try:
+        return Confirmation(**json.loads(raw))
+    except (TypeError, ValueError):
         return None

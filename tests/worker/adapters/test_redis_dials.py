@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import functools
+import hashlib
+import time
 
 import pytest
 from redis.exceptions import ResponseError
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.dials import RAW_COMMAND, AuditRefused, Change, Dial, DialsMoved
+from tasks.operations.dials import AuditRefused, Change, Dial, DialsMoved
 from tests.builders import an_allowlist
+from tests.worker.adapters.dialling import all_at_once, key, to
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_dials import RedisDials
 from worker.dev.embedded_redis import EmbeddedRedis
@@ -18,14 +21,6 @@ from worker.dev.embedded_redis import EmbeddedRedis
 @pytest.fixture
 def dials(redis_client, namespace):
     return RedisDials(redis_client, namespace)
-
-
-def to(percent, **changes):
-    return Change(Dial.ROLLOUT_PERCENT, percent, "ann", "slotgen rollout", **changes)
-
-
-def key(dials, dial):
-    return f"{dials.namespace}:{dial}"
 
 
 class TestChange:
@@ -76,83 +71,85 @@ class TestChange:
             except DialsMoved:
                 return
 
-        racing = [threading.Thread(target=try_it, args=(b"%d" % each,)) for each in range(8)]
-        for each in racing:
-            each.start()
-        for each in racing:
-            each.join()
+        all_at_once(*(functools.partial(try_it, b"%d" % each) for each in range(8)))
 
         assert len(won) == 1
         assert dials.client.get(key(dials, "rollout_percent")) == won[0]
+        assert [each.after for each in dials.audit(10)] == won
 
-
-class TestRawCommands:
-    @pytest.mark.parametrize(
-        ("command", "before", "after"),
-        [
-            (("SET", "50"), b"5", b"50"),
-            (("DEL",), b"5", None),
-            (("SET", "\xff"), b"5", "\xff".encode()),
-        ],
-    )
-    def test_are_recorded_as_such(self, dials, command, before, after):
+    def test_is_refused_after_a_redis_that_was_emptied(self, dials):
         dials.change(to(b"5"), dials.read().version)
+        version = dials.read().version
+        for each in dials.client.keys(f"{dials.namespace}:*"):
+            dials.client.delete(each)
 
-        dials.client.execute_command(command[0], key(dials, "rollout_percent"), *command[1:])
-        dials.read()
+        with pytest.raises(DialsMoved):
+            dials.change(to(b"9"), version)
 
+        assert dials.client.get(key(dials, "rollout_percent")) is None
+
+    @pytest.mark.parametrize("dial", Dial)
+    def test_of_any_dial_leaves_the_others_alone(self, dials, dial):
+        now = {each: f"{each} before".encode() for each in Dial}
+        dials.client.mset({key(dials, each): value for each, value in now.items()})
+
+        dials.change(Change(dial, b"after", "ann", "x"), dials.read().version)
+
+        found = dials.read()
+        assert {each: found.value(each) for each in Dial} == now | {dial: b"after"}
         newest = dials.audit(1)[0]
-        assert (newest.before, newest.after) == (before, after)
-        assert (newest.actor, newest.command) == ("unknown", RAW_COMMAND)
+        assert (newest.dial, newest.before, newest.after) == (dial, f"{dial} before".encode(), b"after")
 
-    def test_a_key_of_another_type_reads_as_absent(self, dials):
-        dials.client.lpush(key(dials, "kill"), "false")
+    def test_to_what_is_there_already_is_recorded_too(self, dials):
+        for _ in range(2):
+            dials.change(to(b"5"), dials.read().version)
 
-        assert dials.read().value(Dial.KILL) is None
-        made = dials.change(Change(Dial.KILL, b"true", "ann", "x"), dials.read().version)
-        assert made.after == b"true"
-        assert dials.client.get(key(dials, "kill")) == b"true"
+        assert [(each.before, each.after) for each in dials.audit(10)] == [(b"5", b"5"), (None, b"5")]
 
-    def test_are_recorded_once_however_many_look(self, dials):
-        dials.client.set(key(dials, "feature"), "true")
+    def test_that_cannot_be_recorded_is_not_made(self, dials):
+        version = dials.read().version
+        dials.client.set(f"{dials.namespace}:audit", "a string, where the record belongs")
 
-        looking = [threading.Thread(target=dials.read) for _ in range(8)]
-        for each in looking:
-            each.start()
-        for each in looking:
-            each.join()
+        with pytest.raises(AuditRefused):
+            dials.change(to(b"5"), version)
 
-        assert [each.dial for each in dials.audit(10)] == ["feature"]
+        assert dials.client.get(key(dials, "rollout_percent")) is None
 
-    def test_a_policy_of_megabytes_is_recorded_by_its_digest(self, dials):
+    def test_to_a_policy_of_megabytes_is_made_whole_and_recorded_by_its_digest(self, dials):
         policy = b"x" * 100_000
 
-        dials.client.set(key(dials, "allowlist"), policy)
-        dials.read()
-        dials.read()
+        made = dials.change(Change(Dial.ALLOWLIST, policy, "ann", "x"), dials.read().version)
 
-        (entry,) = dials.audit(10)
-        assert entry.after.startswith(b"sha1 ")
-        assert entry.after.endswith(b", 100000 bytes")
+        digest = f"sha1 {hashlib.sha1(policy, usedforsecurity=False).hexdigest()}, 100000 bytes".encode()
+        assert made.after == digest
+        assert dials.read().value(Dial.ALLOWLIST) == policy
+        again = dials.change(Change(Dial.ALLOWLIST, b"{}", "ann", "x"), dials.read().version)
+        assert (again.before, len(dials.audit(10))) == (digest, 2)
 
 
-class TestLive:
-    def test_is_nothing_until_the_brake_was_off_once(self, dials):
-        dials.client.set(key(dials, "rollout_percent"), "5")
+class TestAudit:
+    def test_is_newest_first_and_no_more_than_asked_for(self, dials):
+        for percent in range(5):
+            dials.change(to(b"%d" % percent), dials.read().version)
 
-        assert dials.read().live.rollout_percent is None
+        assert [each.after for each in dials.audit(3)] == [b"4", b"3", b"2"]
+        assert [each.after for each in dials.audit(100)] == [b"4", b"3", b"2", b"1", b"0"]
+        assert dials.read().version == dials.audit(1)[0].audit_id
 
-    def test_stays_what_it_was_while_the_brake_is_on(self, dials):
-        dials.client.mset({key(dials, "rollout_percent"): "5", key(dials, "kill"): " FALSE\n"})
-        assert dials.read().live.rollout_percent == b"5"
-        dials.engage("ann", "slotgen kill", "")
+    def test_of_nothing_is_empty(self, dials):
+        assert dials.audit(10) == []
+        assert dials.read().version == "0-0"
 
-        dials.change(to(b"50"), dials.read().version)
-        dials.client.delete(key(dials, "rollout_percent"))
+    def test_is_bounded(self, dials):
+        pipe = dials.client.pipeline(transaction=False)
+        for _ in range(10_500):
+            pipe.xadd(f"{dials.namespace}:audit", {"dial": "feature"})
+        pipe.execute()
 
-        assert dials.read().live.rollout_percent == b"5"
-        dials.client.set(key(dials, "kill"), "false")
-        assert dials.read().live.rollout_percent is None
+        dials.change(to(b"5"), dials.read().version)
+
+        # Redis trims whole nodes of a hundred.
+        assert 10_000 <= dials.client.xlen(f"{dials.namespace}:audit") <= 10_100
 
 
 class TestEngage:
@@ -173,6 +170,29 @@ class TestEngage:
 
         assert dials.engage("ann", "slotgen kill", "").by == "SET"
         assert dials.client.get(key(dials, "kill")) == b"true"
+
+    def test_goes_on_when_the_record_cannot_be_written(self, dials):
+        dials.client.set(key(dials, "kill"), "false")
+        dials.client.set(f"{dials.namespace}:audit", "a string, where the record belongs")
+
+        engaged = dials.engage("ann", "slotgen kill", "")
+
+        assert (engaged.by, engaged.recorded) == ("SET", False)
+        assert dials.client.get(key(dials, "kill")) == b"true"
+
+    def test_needs_no_version_and_moves_the_dials_for_whoever_has_one(self, dials):
+        version = dials.read().version
+
+        dials.engage("ann", "slotgen kill", "")
+
+        with pytest.raises(DialsMoved):
+            dials.change(to(b"5"), version)
+
+    def test_can_tell_its_pull_from_anybody_elses(self, dials):
+        dials.engage("ann", "slotgen drill", "", value=b" true ")
+
+        assert dials.client.get(key(dials, "kill")) == b" true "
+        assert dials.audit(1)[0].after == b" true "
 
 
 class TestTroubledRedis:
@@ -206,9 +226,26 @@ class TestTroubledRedis:
             assert (engaged.by, engaged.recorded) == ("SET", False)
             assert client.get(f"{namespace}:kill") == b"true"
 
-    def test_one_that_does_not_answer_is_said_to_be_unavailable(self, namespace):
+    def test_one_that_is_away_is_said_to_be_unavailable(self, namespace):
         with open_sync("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
-            dials = RedisDials(client, namespace)
-            for call in (dials.read, lambda: dials.audit(1), lambda: dials.engage("a", "b", "")):
-                with pytest.raises(StoreUnavailable):
-                    call()
+            refuse_all(RedisDials(client, namespace))
+
+    def test_one_that_is_frozen_is_said_to_be_unavailable(self, namespace):
+        with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=0.2) as client:
+            server.freeze()
+            began = time.monotonic()
+            refuse_all(RedisDials(client, namespace))
+            server.thaw()
+
+        assert time.monotonic() - began < 5
+
+
+def refuse_all(dials):
+    for call in (
+        dials.read,
+        lambda: dials.change(to(b"5"), "0-0"),
+        lambda: dials.audit(1),
+        lambda: dials.engage("a", "b", ""),
+    ):
+        with pytest.raises(StoreUnavailable):
+            call()

@@ -1,17 +1,20 @@
-"""The living workers in a real Redis, the queue's age, and the word that a halt is done."""
+"""The living workers in a real Redis, and their word that a halt is done."""
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
+from tasks.errors import StoreUnavailable
 from tasks.operations.fleet import WorkerCard
 from tasks.operations.halting import Confirmation
+from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_fleet import RedisFleet, card, confirmation
-from worker.adapters.redis_keys import card_key, halts_channel, taken_key, workers_key
-from worker.adapters.redis_queue_age import RedisQueueAge
+from worker.adapters.redis_keys import card_key, halts_channel, workers_key
 from worker.adapters.redis_signs_of_life import SignsOfLife
+from worker.dev.embedded_redis import EmbeddedRedis
 
 
 @pytest.fixture
@@ -23,8 +26,10 @@ def a_card(worker_id, wall_ms=1):
     return WorkerCard(worker_id, "box", 7, "0.1.0", "c", 0, None, None, True, wall_ms, wall_ms)
 
 
-def give_sign(redis_client, namespace, worker_id, started_ms):
-    signs = SignsOfLife(redis_client, namespace, worker_id, 15, lambda _: card(a_card(worker_id, started_ms)))
+def give_sign(redis_client, namespace, worker_id, started_ms, lost_seconds=15):
+    signs = SignsOfLife(
+        redis_client, namespace, worker_id, lost_seconds, lambda _: card(a_card(worker_id, started_ms))
+    )
     signs.give_sign()
     return signs
 
@@ -45,10 +50,34 @@ class TestCards:
 
         assert fleet.workers() == []
 
+    def test_end_by_themselves_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
+        give_sign(redis_client, namespace, "killed", 1, lost_seconds=1)
+        give_sign(redis_client, namespace, "alive", 1)
+        deadline = time.monotonic() + 10
+
+        while len(fleet.workers()) == 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # an expiry has nothing to await
+
+        assert [each.worker_id for each in fleet.workers()] == ["alive"]
+
+    def test_come_back_as_they_were_written(self, fleet, redis_client, namespace):
+        written = WorkerCard("w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, 2)
+        SignsOfLife(redis_client, namespace, "w", 15, lambda _: card(written)).give_sign()
+
+        assert fleet.workers() == [written]
+
     def test_of_another_version_are_left_out(self, fleet, redis_client, namespace):
-        redis_client.zadd(workers_key(namespace), {"odd": 1, "broken": 2})
-        redis_client.set(card_key(namespace, "odd"), '{"worker_id": "odd"}')
-        redis_client.set(card_key(namespace, "broken"), "{")
+        give_sign(redis_client, namespace, "ours", 1)
+        others = {"less": '{"worker_id": "less"}', "more": '{"a": 1}', "list": "[1]", "broken": "{"}
+        for worker_id, said in others.items():
+            redis_client.zadd(workers_key(namespace), {worker_id: 1})
+            redis_client.set(card_key(namespace, worker_id), said)
+
+        assert [each.worker_id for each in fleet.workers()] == ["ours"]
+
+    def test_of_another_namespace_are_another_fleet(self, fleet, redis_client, namespace):
+        give_sign(redis_client, f"{namespace}-other", "w", 1)
 
         assert fleet.workers() == []
 
@@ -73,56 +102,47 @@ class TestHalts:
         listener.close()
 
         assert set(heard) == {"a"}
-        assert time.monotonic() - began < 2
+        assert 0.2 <= time.monotonic() - began < 2
+
+    def test_that_come_while_one_waits_end_the_wait(self, fleet, redis_client, namespace):
+        listener = fleet.listen()
+        said = confirmation(Confirmation("a", 2, 1))
+        speaker = threading.Timer(0.2, redis_client.publish, (halts_channel(namespace), said))
+        speaker.start()
+
+        began = time.monotonic()
+        heard = listener.wait_for({"a"}, 30)
+        speaker.join()
+        listener.close()
+
+        assert heard["a"].calls == 2
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.parametrize("said", ["{", "[1]", "7", '{"worker_id": "b"}', b"\xff"])
+    def test_in_words_of_another_version_are_not_heard(self, fleet, redis_client, namespace, said):
+        listener = fleet.listen()
+        redis_client.publish(halts_channel(namespace), said)
+        redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
+
+        heard = listener.wait_for({"a"}, 5)
+        listener.close()
+
+        assert set(heard) == {"a"}
 
 
-class TestQueueAge:
-    @pytest.fixture
-    def age(self, redis_client, namespace):
-        return RedisQueueAge(redis_client, namespace)
+class TestTroubledRedis:
+    def test_one_that_is_away_is_said_to_be_unavailable(self, namespace):
+        with open_sync("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
+            fleet = RedisFleet(client, namespace)
+            for ask in (fleet.workers, fleet.queue_depth, fleet.queue_oldest_seconds, fleet.listen):
+                with pytest.raises(StoreUnavailable):
+                    ask()
 
-    def notes(self, redis_client, namespace, **arrived_at_seconds_ago):
-        now = redis_client.time()[0]
-        for arrived, ago in arrived_at_seconds_ago.items():
-            redis_client.zadd(f"{namespace}:arrived", {arrived.strip("n"): now - ago})
+    def test_one_that_goes_away_ends_the_listening(self, namespace):
+        with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=1) as client:
+            listener = RedisFleet(client, namespace).listen()
+            server.kill()
 
-    def test_an_empty_queue_waits_for_nothing(self, age):
-        assert age.oldest_seconds() == 0
-
-    def test_nobody_can_say_before_the_first_note(self, age, redis_client, namespace):
-        redis_client.lpush(namespace, "m")
-
-        assert age.oldest_seconds() is None
-        age.note()
-        assert 0 <= age.oldest_seconds() < 2
-
-    def test_a_backlog_is_as_old_as_its_oldest_message_though_it_moves(self, age, redis_client, namespace):
-        # 100 had arrived 60 s ago, 200 by 30 s ago, 300 by now; 150 were taken: number 151 is the oldest.
-        self.notes(redis_client, namespace, n100=60, n200=30, n300=0)
-        redis_client.set(taken_key(namespace), 150)
-        redis_client.lpush(namespace, *range(150))
-
-        assert 29 < age.oldest_seconds() < 32
-        redis_client.set(taken_key(namespace), 99)
-        assert 59 < age.oldest_seconds() < 62
-
-    def test_notes_only_what_is_new(self, age, redis_client, namespace):
-        redis_client.lpush(namespace, "a", "b")
-        for _ in range(5):
-            age.note()
-        redis_client.rpop(namespace)
-        redis_client.incr(taken_key(namespace))
-        age.note()
-
-        assert redis_client.zrange(f"{namespace}:arrived", 0, -1) == [b"2"]
-
-    def test_a_queue_that_was_emptied_by_hand_counts_anew(self, age, redis_client, namespace):
-        redis_client.lpush(namespace, *range(50))
-        age.note()
-        redis_client.delete(namespace)
-        redis_client.lpush(namespace, "m")
-
-        age.note()
-
-        assert redis_client.zrange(f"{namespace}:arrived", 0, -1) == [b"1"]
-        assert 0 <= age.oldest_seconds() < 2
+            with pytest.raises(StoreUnavailable):
+                listener.wait_for({"a"}, 30)
+            listener.close()
