@@ -119,19 +119,18 @@ class RedisBrakeWatch:
     def _follow(self, connection: Connection, poll_seconds: float) -> None:
         seen_mono, reported = time.monotonic(), False
         while not self._stopped.is_set():
-            self._tell(connection, seen_mono, reported=reported)
-            if reported:
+            if self._tell(connection, seen_mono, reported=reported):
                 self.switch.dials_changed()
             reported = bool(connection.can_read(timeout=poll_seconds))
             seen_mono = time.monotonic()
             if reported:
                 connection.read_response(push_request=True)
 
-    def _tell(self, connection: Connection, seen_mono: float, *, reported: bool) -> None:
+    def _tell(self, connection: Connection, seen_mono: float, *, reported: bool) -> bool:
+        """Tell the switch what the dial is; return whether a change was reported, until now."""
         asked_mono = time.monotonic()
-        # MGET, not GET: a key of another type reads as absent, like everywhere else.
-        connection.send_command("MGET", self._key)
-        (kill,) = connection.read_response()
+        kill, reported_meanwhile = self._ask(connection)
+        reported = reported or reported_meanwhile
         raw = RawControls(kill=kill, feature=None, rollout_percent=None, allowlist=None)
         state = Controls.parse(raw, self.ceilings).brake
         if state is BrakeState.RELEASED:
@@ -140,6 +139,17 @@ class RedisBrakeWatch:
             self.switch.engaged(ErrorCode.KILL_SWITCH, seen_mono, reported=reported)
         else:
             self.switch.engaged(ErrorCode.KILL_UNVERIFIED, seen_mono, reported=reported)
+        return reported
+
+    def _ask(self, connection: Connection) -> tuple[bytes | None, bool]:
+        # MGET, not GET: a key of another type reads as absent, like everywhere else.
+        connection.send_command("MGET", self._key)
+        reported = False
+        # A change that is reported just before the answer reads as None. Without `push_request` redis-py
+        # would skip it, and nobody would confirm the halt.
+        while (answer := connection.read_response(push_request=True)) is None:
+            reported = True
+        return answer[0], reported
 
     @property
     def _key(self) -> str:

@@ -78,9 +78,11 @@ _READ = f"""{_LOOK}
 local live = redis.call('HMGET', KEYS[8], unpack(NAMES))
 return {{version(), now[1], now[2], now[3], now[4], now[5], live[1], live[2], live[3], live[4], live[5]}}
 """
-# Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made.
+# Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made. HLEN fails
+# where `live` could not be kept afterwards, with the change made and refused at once.
 _CHANGE = f"""{_LOOK}
 if version() ~= ARGV[1] then return false end
+redis.call('HLEN', KEYS[8])
 local n = tonumber(ARGV[2])
 local after = ARGV[3] == '1' and ARGV[4] or false
 local before = now[n] and brief(now[n]) or false

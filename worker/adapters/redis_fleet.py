@@ -80,7 +80,14 @@ class HaltListener:
 
     def _hear(self, message: dict[str, Any] | None) -> None:
         if message is not None and message["type"] == "message" and (said := _said(message["data"])):
-            self.confirmed[said.worker_id] = said
+            before = self.confirmed.get(said.worker_id)
+            self.confirmed[said.worker_id] = _together(before, said) if before else said
+
+
+def _together(before: Confirmation, after: Confirmation) -> Confirmation:
+    # A worker whose own look finds the brake on a moment before Redis reports the change speaks twice.
+    halt_ms = max(before.halt_ms, after.halt_ms)
+    return Confirmation(after.worker_id, before.calls + after.calls, halt_ms)
 
 
 def confirmation(said: Confirmation) -> str:

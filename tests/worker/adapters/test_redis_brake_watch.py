@@ -8,6 +8,7 @@ import time
 import pytest
 
 from gates import Ceilings
+from worker.adapters import redis_brake_watch
 from worker.adapters.redis_brake_watch import RedisBrakeWatch
 from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
@@ -119,6 +120,23 @@ def test_reports_a_change_of_any_dial(watched, dial):
     client.set(f"slotgen:{dial}", "5")
 
     assert switch.changes.get(timeout=WAIT_SECONDS) == "changed"
+
+
+def test_no_report_is_lost_among_its_own_questions(monkeypatch):
+    # It asks without a pause, so that many a report comes between a question and its answer.
+    monkeypatch.setattr(redis_brake_watch, "_POLL_SECONDS", 0)
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
+        switch = Switch()
+        watch = RedisBrakeWatch(server.url, "slotgen", Ceilings(), 0.5, switch)
+        watch.start()
+        assert switch.next() == "KILL_UNVERIFIED"
+
+        for _ in range(50):
+            client.set("slotgen:kill", "true")
+            assert switch.changes.get(timeout=WAIT_SECONDS) == "changed"
+        watch.stop()
+
+    assert switch.reported == 50
 
 
 def test_other_keys_do_not_wake_it(watched):

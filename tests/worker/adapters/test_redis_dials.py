@@ -115,6 +115,18 @@ class TestChange:
 
         assert dials.client.get(key(dials, "rollout_percent")) is None
 
+    @pytest.mark.parametrize("part", ["audit", "audit:seen", "audit:live"])
+    def test_that_is_refused_has_not_released_the_brake(self, dials, part):
+        dials.client.set(key(dials, "kill"), "true")
+        version = dials.read().version
+        dials.client.delete(key(dials, part))
+        dials.client.set(key(dials, part), "a string, where a part of the record belongs")
+
+        with pytest.raises((AuditRefused, DialsMoved)):
+            dials.change(Change(Dial.KILL, b"false", "ann", "slotgen resume"), version)
+
+        assert dials.client.get(key(dials, "kill")) == b"true"
+
     def test_to_a_policy_of_megabytes_is_made_whole_and_recorded_by_its_digest(self, dials):
         policy = b"x" * 100_000
 

@@ -118,6 +118,16 @@ class TestHalts:
         assert heard["a"].calls == 2
         assert time.monotonic() - began < 10
 
+    def test_that_a_worker_speaks_of_twice_are_added_up(self, fleet, redis_client, namespace):
+        listener = fleet.listen()
+        for said in (Confirmation("a", 5, 80), Confirmation("a", 0, 1), Confirmation("b", 1, 2)):
+            redis_client.publish(halts_channel(namespace), confirmation(said))
+
+        heard = listener.wait_for({"a", "b"}, 5)
+        listener.close()
+
+        assert heard["a"] == Confirmation("a", 5, 80)
+
     @pytest.mark.parametrize("said", ["{", "[1]", "7", '{"worker_id": "b"}', b"\xff"])
     def test_in_words_of_another_version_are_not_heard(self, fleet, redis_client, namespace, said):
         listener = fleet.listen()

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tasks.errors import StoreUnavailable
 from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_history import HistoryWriter, RedisHistory, history_key
@@ -19,10 +20,18 @@ def fields(past):
     }
 
 
-def write(client, namespace, *pasts, kept=50_000):
-    writer = HistoryWriter(client, namespace, kept, lambda _: None)
+def add(writer, *pasts):
     for past in pasts:
         writer.add(past.subject, **fields(past))
+
+
+def task_ids(history):
+    return [each.task_id for each in history.since(0, 50_000)]
+
+
+def write(client, namespace, *pasts, kept=50_000):
+    writer = HistoryWriter(client, namespace, kept, lambda _: None)
+    add(writer, *pasts)
     writer.start()
     writer.stop()
 
@@ -60,6 +69,30 @@ def test_it_is_bounded(history, redis_client, namespace):
     assert 1000 <= redis_client.xlen(history_key(namespace)) < 1200
 
 
+def test_since_is_from_that_moment_on(history, redis_client, namespace):
+    for wall_ms in (1000, 2000, 3000):
+        write(redis_client, f"{namespace}-{wall_ms}", an_outcome(task_id=f"at {wall_ms}"))
+        ((_, entry),) = redis_client.xrange(history_key(f"{namespace}-{wall_ms}"))
+        redis_client.xadd(history_key(namespace), entry, id=f"{wall_ms}-0")
+
+    assert [each.wall_ms for each in history.since(2000, 10)] == [2000, 3000]
+    assert history.since(3001, 10) == []
+    assert history.oldest_ms() == 1000
+
+
+def test_following_from_now_on_leaves_out_what_was(history, redis_client, namespace):
+    write(redis_client, namespace, an_outcome(task_id="old"))
+    sender = threading.Timer(0.2, write, (redis_client, namespace, an_outcome(task_id="new")))
+    sender.start()
+
+    began = time.monotonic()
+    found = history.follow("$", 4)
+    sender.join()
+
+    assert [each.task_id for each in found] == ["new"]
+    assert time.monotonic() - began < 4
+
+
 def test_following_waits_for_what_comes(history, redis_client, namespace):
     write(redis_client, namespace, an_outcome(task_id="old"))
     last = history.since(0, 1)[0].entry_id
@@ -91,28 +124,107 @@ def test_what_a_redis_that_is_away_could_not_take_is_written_later(namespace):
         writer = HistoryWriter(client, namespace, 50_000, lambda _: None)
         server.kill()
         writer.start()
-        for number in range(10):
-            writer.add(an_outcome().subject, **fields(an_outcome(task_id=f"t{number}")))
+        add(writer, *(an_outcome(task_id=f"t{number}") for number in range(10)))
         time.sleep(0.5)  # several attempts fail meanwhile
         server.restart()
 
-        deadline = time.monotonic() + 10
-        while client.xlen(history_key(namespace)) < 10:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)  # the writer's thread has nothing to await
+        await_length(client, namespace, 10)
         writer.stop()
 
-        assert [each.task_id for each in RedisHistory(client, namespace).since(0, 20)] == [
-            f"t{number}" for number in range(10)
-        ]
+        assert task_ids(RedisHistory(client, namespace)) == [f"t{number}" for number in range(10)]
 
 
-def test_what_no_longer_fits_is_counted(redis_client, namespace):
+def test_what_a_frozen_redis_answers_too_late_is_written_once(namespace):
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=0.2) as client:
+        writer = HistoryWriter(client, namespace, 50_000, lambda _: None)
+        client.ping()
+        server.freeze()
+        writer.start()
+        add(writer, *(an_outcome(task_id=f"t{number}") for number in range(10)))
+        time.sleep(1)  # the first attempt leaves a copy in the connection that was open
+        server.thaw()
+        await_length(client, namespace, 10)
+        add(writer, an_outcome(task_id="later"))
+        writer.stop()
+
+        assert task_ids(RedisHistory(client, namespace)) == [*(f"t{number}" for number in range(10)), "later"]
+
+
+def test_a_full_redis_gets_all_of_it_once_there_is_room(namespace):
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=1) as client:
+        writer = HistoryWriter(client, namespace, 50_000, lambda _: None)
+        client.config_set("maxmemory", "1")
+        writer.start()
+        add(writer, *(an_outcome(task_id=f"t{number}") for number in range(600)))
+        time.sleep(0.5)  # several attempts fail meanwhile
+        assert client.xlen(history_key(namespace)) == 0
+        client.config_set("maxmemory", "0")
+
+        await_length(client, namespace, 600)
+        writer.stop()
+
+        assert task_ids(RedisHistory(client, namespace)) == [f"t{number}" for number in range(600)]
+
+
+def test_two_workers_write_side_by_side(redis_client, namespace, history):
+    writers = [HistoryWriter(redis_client, namespace, 50_000, lambda _: None) for _ in range(2)]
+    for number, writer in enumerate(writers):
+        writer.start()
+        add(writer, *(an_outcome(worker_id=f"w{number}") for _ in range(700)))
+    for writer in writers:
+        writer.stop()
+
+    assert sorted(each.worker_id for each in history.since(0, 5000)) == ["w0"] * 700 + ["w1"] * 700
+
+
+def test_nothing_of_a_writer_stays_but_the_stream(redis_client, namespace, history):
+    write(redis_client, namespace, an_outcome())
+
+    (mark,) = set(redis_client.keys(f"{namespace}:*")) - {history_key(namespace).encode()}
+    assert 0 < redis_client.ttl(mark) <= 3600
+
+
+def await_length(client, namespace, number):
+    deadline = time.monotonic() + 10
+    while client.xlen(history_key(namespace)) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # the writer's thread has nothing to await
+
+
+def test_what_no_longer_fits_is_counted_and_is_the_oldest(redis_client, namespace, history):
     dropped = []
     writer = HistoryWriter(redis_client, namespace, 50_000, dropped.append)
-    past = an_outcome()
 
-    for _ in range(20_005):
-        writer.add(past.subject, **fields(past))
+    add(writer, *(an_outcome(task_id=f"t{number}") for number in range(20_005)))
+    writer.start()
+    writer.stop()
 
     assert sum(dropped) == 5
+    found = task_ids(history)
+    assert (len(found), found[0], found[-1]) == (20_000, "t5", "t20004")
+
+
+def test_nothing_is_lost_uncounted_while_redis_does_not_answer(namespace):
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=2) as client:
+        dropped = []
+        writer = HistoryWriter(client, namespace, 50_000, dropped.append)
+        client.ping()
+        server.freeze()
+        add(writer, *(an_outcome() for _ in range(1000)))
+        writer.start()
+        time.sleep(0.5)  # by now the writer has a batch in hand, and waits for its answer
+        add(writer, *(an_outcome() for _ in range(20_500)))
+        time.sleep(2)  # past the timeout
+        server.thaw()
+        writer.stop()
+
+        assert client.xlen(history_key(namespace)) + sum(dropped) == 21_500
+
+
+def test_a_redis_that_is_away_is_said_to_be_unavailable(namespace):
+    with open_sync("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
+        history = RedisHistory(client, namespace)
+        asked = (lambda: history.since(0, 1), lambda: history.follow("$", 0.1), history.now_ms)
+        for ask in (*asked, history.oldest_ms):
+            with pytest.raises(StoreUnavailable):
+                ask()
