@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,14 @@ _FIELDS = tuple(
     if each.name not in {"entry_id", "wall_ms", "subject"}
 )
 
+# A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
+# written, so that none counts twice. An hour outlives any copy that is still under way.
+_WRITE = """
+if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[2]) or '0') then return end
+for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
+redis.call('SET', KEYS[2], ARGV[1], 'EX', 3600)
+"""
+
 
 def history_key(namespace: str) -> str:
     """Return the stream of the latest outcomes."""
@@ -49,6 +58,9 @@ class HistoryWriter:
     kept: int
     count_dropped: Callable[[int], None]
     _waiting: deque[tuple[Any, ...]] = field(default_factory=lambda: deque(maxlen=_WAITING_KEPT))
+    _batch: list[tuple[Any, ...]] = field(default_factory=list)
+    _batch_number: int = 0
+    _writer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -75,21 +87,21 @@ class HistoryWriter:
         self._flush()
 
     def _flush(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        while self._batch or self._waiting:
+            if not self._batch:
+                self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                self._batch_number += 1
             try:
-                self._write(batch)
+                self._write()
             except (RedisError, OSError):
-                self._waiting.extendleft(reversed(batch[: _WAITING_KEPT - len(self._waiting)]))
                 return
+            self._batch = []
 
-    def _write(self, batch: list[tuple[Any, ...]]) -> None:
-        pipe = self.client.pipeline(transaction=False)
-        for subject, outcome in batch:
-            values = [getattr(subject, name) for name in _SUBJECT] + [outcome[name] for name in _FIELDS]
-            entry: dict[Any, Any] = {"o": json.dumps(values)}
-            pipe.xadd(history_key(self.namespace), entry, maxlen=self.kept, approximate=True)
-        pipe.execute()
+    def _write(self) -> None:
+        key = history_key(self.namespace)
+        keys = (key, f"{key}:{self._writer_id}")
+        entries = [_entry(*each) for each in self._batch]
+        self.client.eval(_WRITE, len(keys), *keys, self._batch_number, self.kept, *entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,11 @@ class RedisHistory:
     @property
     def _key(self) -> str:
         return history_key(self.namespace)
+
+
+def _entry(subject: Subject, outcome: dict[str, Any]) -> str:
+    values = [getattr(subject, name) for name in _SUBJECT] + [outcome[name] for name in _FIELDS]
+    return json.dumps(values)
 
 
 def _outcomes(entries: Any) -> list[PastOutcome]:
