@@ -64,7 +64,7 @@ class Fleet:
         specs = [a_spec(job_of(each)) for each in job_ids]
         return [self.celery.send_task("slotgen.generate", args=[each], queue="slotgen").id for each in specs]
 
-    def outcome(self, task_id: str, timeout: float = 30) -> dict[str, Any]:
+    def outcome(self, task_id: str, timeout: float = 60) -> dict[str, Any]:
         """Return what the result backend has for the task, once it has it.
 
         Asked by plain GETs, for Celery's own waiting does not survive a Redis that is restarted.
