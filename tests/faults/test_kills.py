@@ -54,8 +54,9 @@ def test_kills_at_random_moments_lose_nothing_and_pay_for_no_finished_job_again(
             " 0 finished jobs paid again",
         )
         assert sum(results.values()) == JOBS
-        assert [each for each in extra if each.at is None] == []
-        assert [each for each in extra if not each.in_ledger] == []
+        # A Redis that is away for longer than the grace halts what is in flight; such a job may come back.
+        assert sum(each.at is None for each in extra) <= hurt.codes().count("KILL_UNVERIFIED")
+        assert [each for each in extra if each.at is not None and not each.in_ledger] == []
         assert paid_again == []
         # Redis was away, or three workers in a row died with the job.
         assert set(hurt.codes()) <= {None, "KILL_UNVERIFIED", "OPENAI_CONNECTION_ERROR"}
