@@ -19,7 +19,8 @@ _FIXED = {
     "result": {"hit", "miss", "store_failed"},
     "gen_ai_token_type": {"input", "output"},
 }
-_REJECTIONS = {
+# Why a message went to the dead letters.
+REJECTIONS = {
     "too_large",
     "not_a_task_message",
     "body_not_json",
@@ -41,7 +42,7 @@ class LabelValues:
             "error_code": codes | {"none"},
             "error_type": codes | {"", "cancelled"},
             "outcome": codes | {"ok", "cancelled"},
-            "reason": codes | {"admitted"} | _REJECTIONS,
+            "reason": codes | {"admitted"} | REJECTIONS,
         }
 
     def bounds(self, labels: tuple[str, ...]) -> tuple[Bound, ...]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from telemetry.instruments import BoundedCounter, BoundedGauge, BoundedHistogram
 from telemetry.label_values import LabelValues
@@ -38,8 +45,11 @@ METRICS = (
     Metric("slotgen_gate_decisions_total", "counter", ("gate", "reason"), "which gate spoke; reason is `admitted` for a yes"),
     Metric("slotgen_control_state", "gauge", ("control",), "the effective dials: kill 1 = halted, feature 0 or 1, rollout_percent, allowlist 1 = valid and enabled"),
     Metric("slotgen_control_invalid", "gauge", ("control",), "1 while the dial holds a malformed value"),
+    Metric("slotgen_brake_unverified", "gauge", (), "1 while this worker cannot confirm what the brake is: key absent, Redis away"),
+    Metric("slotgen_policy_fingerprint", "gauge", (), "a number made of the allowlist's hash, 0 without one: workers that differ see different policies"),
     Metric("slotgen_control_read_seconds", "histogram", (), "reading the four dials", _FAST),
     Metric("slotgen_inflight_requests", "gauge", (), "model requests in flight"),
+    Metric("slotgen_concurrency", "gauge", (), "model requests that may be in flight at once"),
     Metric("slotgen_halted_requests_total", "counter", (), "calls in flight that the brake cancelled"),
     Metric("slotgen_halt_seconds", "histogram", (), "from seeing the brake to the last of its calls closed", _HALT),
     Metric("slotgen_openai_requests_total", "counter", ("outcome",), "model requests: `ok`, `cancelled` or an errorCode"),
@@ -79,6 +89,8 @@ class Metrics:
         self.registry = registry or CollectorRegistry()
         self._values = LabelValues()
         self._made = {row.name: self._make(row) for row in METRICS}
+        # CPU, memory and open files of the process, by the names that every Prometheus client gives them.
+        ProcessCollector(registry=self.registry)
         self.gauge("slotgen_build_info").labels(version, executor_version).set(1)
         self.gauge("slotgen_budget_cap_usd").set(float("inf"))
 

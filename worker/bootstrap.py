@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import executor_config
 from tasks.brake import Brake
+from tasks.errors import ErrorCode
 from tasks.generate import Generate
 from tasks.generation import Generation
 from tasks.guard import Watch
@@ -40,6 +41,7 @@ from worker.app import build_app, register_generate
 from worker.brake_switch import BrakeSwitch
 from worker.budget_gauges import BudgetGauges
 from worker.dial_notices import DialNotices
+from worker.first_series import start_at_zero
 from worker.gatekeeping import IntakeGatekeeper
 from worker.health import WorkerHealth
 from worker.observation import Observation
@@ -109,6 +111,8 @@ def compose(settings: Settings) -> Composition:
     _refuse_short_visibility(settings, config)
     prompts = Prompts.load(config.prompts)
     metrics = Metrics(version=version("slotgen"), executor_version=config.version)
+    start_at_zero(metrics, config.model)
+    metrics.gauge("slotgen_concurrency").set(settings.concurrency)
     observe = Observation(metrics, config)
     worker_id = uuid.uuid4().hex
     loop = ModelLoop()
@@ -129,6 +133,7 @@ def compose(settings: Settings) -> Composition:
     )
     model = loop.run(_open_model(settings, observe))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
+    metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
     generation = Generation(
         last_look=SharedRead(controls),
         model=model,

@@ -42,6 +42,7 @@ class Observation:
         self.metrics.histogram("slotgen_control_read_seconds").observe(seconds)
         if not controls.note:
             self.sight.policy_hash = controls.policy_hash
+            self.metrics.gauge("slotgen_policy_fingerprint").set(_fingerprint(controls.policy_hash))
         policy = controls.allowlist
         states = {
             "kill": controls.brake is not BrakeState.RELEASED,
@@ -112,3 +113,8 @@ class Observation:
     def job_broke(self, job: Job, error: BaseException) -> None:
         """Note a bug: the type of the error and its place, never its text."""
         emit(_log, logging.ERROR, "job_broke", job_id=job.job_id, **whereabouts(error))
+
+
+def _fingerprint(policy_hash: str | None) -> int:
+    # Its 12 digits are 48 bits: a sample is a double, which holds every integer up to 2**53.
+    return int(policy_hash, 16) if policy_hash else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gates import Ceilings
-from worker import sentinel_url
+from worker import secret_files, sentinel_url
 
 _URL_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _SCHEMES = ("redis://", "rediss://", "unix://", sentinel_url.SCHEME)
@@ -73,6 +75,10 @@ class Settings(BaseSettings):
         "SLOTGEN_REDIS_URL",
         "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required, unix:///PATH "
         "or sentinel://HOST:26379,HOST:26379/SERVICE/0 (to try slotgen without a Redis: slotgen dev)",
+        repr=False,  # it may carry a password
+    )
+    redis_password_file: Path | None = _name(
+        "SLOTGEN_REDIS_PASSWORD_FILE", "name a readable file with nothing but the password", None
     )
     namespace: str = _name(
         "SLOTGEN_NAMESPACE", "use 1-64 letters, digits, - or _", "slotgen", pattern=r"^[A-Za-z0-9_-]{1,64}$"
@@ -80,8 +86,14 @@ class Settings(BaseSettings):
     openai_api_key: Annotated[SecretStr, AfterValidator(_api_key)] | None = _name(
         "OPENAI_API_KEY", "set the key of your OpenAI project", None
     )
+    openai_api_key_file: Path | None = _name(
+        "OPENAI_API_KEY_FILE", "name a readable file with nothing but the key", None
+    )
     openai_base_url: Annotated[str, AfterValidator(_http_url)] | None = _name(
         "OPENAI_BASE_URL", "set an address such as https://HOST/v1, or unset it", None
+    )
+    allow_plain_http: bool = _name(
+        "SLOTGEN_ALLOW_PLAIN_HTTP", "set true or false, or unset it", default=False
     )
     concurrency: int = _name(
         "SLOTGEN_CONCURRENCY", "set the calls at once of one process, 1-1000", 200, ge=1, le=1000
@@ -204,7 +216,56 @@ def load(**overrides: Any) -> Settings:
         raise BadSetting("\n".join(_line(each) for each in error.errors())) from None
     _refuse_bad_ceilings(settings)
     _refuse_early_loss(settings)
-    return settings
+    _refuse_plain_http(settings)
+    return _with_secrets(settings)
+
+
+def _with_secrets(settings: Settings) -> Settings:
+    """Return the settings with what the secret files hold in its place."""
+    read: dict[str, Any] = {}
+    if settings.openai_api_key_file:
+        if settings.has_api_key:
+            raise BadSetting("OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set; unset one of them")
+        read["openai_api_key"] = _secret("openai_api_key_file", settings.openai_api_key_file, _api_key)
+    if settings.redis_password_file:
+        password = _secret("redis_password_file", settings.redis_password_file)
+        try:
+            read["redis_url"] = secret_files.with_password(settings.redis_url, password.get_secret_value())
+        except ValueError:
+            raise BadSetting(
+                "SLOTGEN_REDIS_URL and SLOTGEN_REDIS_PASSWORD_FILE both hold a password; leave it to the file"
+            ) from None
+    return settings.model_copy(update=read)
+
+
+def _secret(
+    field: str, path: Path, check: Callable[[SecretStr], SecretStr] = lambda secret: secret
+) -> SecretStr:
+    try:
+        return check(secret_files.read(path))
+    except (OSError, ValueError) as error:
+        named = _named(field)
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise BadSetting(f"{named.env} is {str(path)!r} ({why}); {named.remedy}") from None
+
+
+def _refuse_plain_http(settings: Settings) -> None:
+    url = settings.openai_base_url
+    if settings.allow_plain_http or not url or url.startswith("https://") or _is_loopback(url):
+        return
+    named = _named("openai_base_url")
+    raise BadSetting(
+        f"{named.env} is {_shown(named, url)}, and the key would cross the network in clear; set https://…, "
+        "or SLOTGEN_ALLOW_PLAIN_HTTP=true for a server on a network of your own"
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_early_loss(settings: Settings) -> None:

@@ -60,6 +60,7 @@ def test_has_the_contracts_defaults():
         ("SLOTGEN_BUDGET_WINDOW_SECONDS", "1"),
         ("SLOTGEN_LOG_LEVEL", "LOUD"),
         ("OPENAI_BASE_URL", "example.org"),
+        ("SLOTGEN_ALLOW_PLAIN_HTTP", "perhaps"),
         ("SLOTGEN_AI_KILL", "on"),
         ("SLOTGEN_AI_KILL", ""),
         ("FEATURE_SLOTGEN_AI", "yes"),
@@ -134,7 +135,7 @@ def test_never_shows_a_password_or_a_key(monkeypatch):
         load()
 
     assert "hunter" not in str(refusal.value)
-    monkeypatch.setenv("SLOTGEN_REDIS_URL", URL)
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", "redis://user:hunter2@example.org")
     assert "hunter" not in repr(load())
 
 
@@ -163,3 +164,112 @@ def test_accepts_every_kind_of_url_that_it_supports(monkeypatch, url):
     monkeypatch.setenv("SLOTGEN_REDIS_URL", url)
 
     assert load().redis_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["http://models.example.org/v1", "http://10.0.0.7:8000", "http://[2001:db8::1]/"]
+)
+def test_a_key_crosses_no_network_in_clear_unless_that_is_allowed(monkeypatch, url):
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+
+    with pytest.raises(BadSetting, match=r"OPENAI_BASE_URL is .* in clear; set https://") as refusal:
+        load()
+
+    assert url in str(refusal.value)
+    monkeypatch.setenv("SLOTGEN_ALLOW_PLAIN_HTTP", "true")
+    assert load().openai_base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://api.example.org/v1", "http://localhost:8000/v1", "http://127.0.0.1/v1", "http://[::1]:8000/v1"],
+)
+def test_a_server_of_this_machine_needs_no_certificate(monkeypatch, url):
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+
+    assert load().openai_base_url == url
+
+
+def test_a_refused_address_shows_no_password(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://user:hunter2@example.org/v1")
+
+    with pytest.raises(BadSetting) as refusal:
+        load()
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_key_may_come_from_a_mounted_file(monkeypatch, tmp_path):
+    (tmp_path / "key").write_text("sk-mounted\n")
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+
+    settings = load()
+
+    assert settings.openai_api_key.get_secret_value() == "sk-mounted"
+    assert settings.has_api_key
+    assert "sk-mounted" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "complete"),
+    [
+        ("redis://worker@redis:6379/0", "redis://worker:p%2Fw%40%20%3A1@redis:6379/0"),
+        ("redis://redis:6379/0", "redis://:p%2Fw%40%20%3A1@redis:6379/0"),
+        ("unix:///run/redis.sock", "unix://:p%2Fw%40%20%3A1@/run/redis.sock"),
+        (
+            "sentinel://worker@one:26379,two:26379/m/0",
+            "sentinel://worker:p%2Fw%40%20%3A1@one:26379,two:26379/m/0",
+        ),
+    ],
+)
+def test_the_password_of_redis_may_come_from_a_mounted_file(monkeypatch, tmp_path, url, complete):
+    (tmp_path / "password").write_text("p/w@ :1\n")
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", url)
+    monkeypatch.setenv("SLOTGEN_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+
+    assert load().redis_url == complete
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY_FILE", "SLOTGEN_REDIS_PASSWORD_FILE"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file or directory"),
+        (b"", "not one line of text"),
+        (b"hunter2\nhunter3", "not one line of text"),
+        (b"hunter2\xff", "not UTF-8"),
+        (b"hunter2" * 1000, "more than 4096 bytes"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_used_is_named_and_never_shown(
+    monkeypatch, tmp_path, name, content, why
+):
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv(name, str(path))
+
+    with pytest.raises(BadSetting) as refusal:
+        load()
+
+    assert str(refusal.value).startswith(f"{name} is '{path}' ({why}); name a readable file")
+    assert "hunter" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [
+        (("OPENAI_API_KEY", "OPENAI_API_KEY_FILE"), "sk-hunter2"),
+        (("SLOTGEN_REDIS_URL", "SLOTGEN_REDIS_PASSWORD_FILE"), "redis://worker:hunter2@redis:6379/0"),
+    ],
+)
+def test_a_secret_from_two_places_is_refused(monkeypatch, tmp_path, names, given):
+    (tmp_path / "secret").write_text("hunter3")
+    monkeypatch.setenv(names[0], given)
+    monkeypatch.setenv(names[1], str(tmp_path / "secret"))
+
+    with pytest.raises(BadSetting, match=f"{names[0]} and {names[1]} ") as refusal:
+        load()
+
+    assert "hunter" not in str(refusal.value)

@@ -1,0 +1,51 @@
+"""Starts every counter of a closed vocabulary at zero: Prometheus sees no increase of a new series."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from gates import Gate, Reason
+from schemas import load, violations
+from tasks.errors import ErrorCode
+from telemetry.label_values import REJECTIONS
+
+if TYPE_CHECKING:
+    from telemetry import Metrics
+
+_GATES = {
+    Gate.KILL: (Reason.KILL_SWITCH, Reason.KILL_UNVERIFIED),
+    Gate.FEATURE: (Reason.FEATURE_DISABLED,),
+    Gate.OPT_IN: (Reason.NOT_OPTED_IN,),
+    Gate.ALLOWLIST: (Reason.NOT_ALLOWLISTED,),
+    Gate.ROLLOUT: (Reason.ROLLOUT_EXCLUDED, None),
+}
+
+
+def start_at_zero(metrics: Metrics, model: str) -> None:
+    """Make every series that an alert or a dashboard may ask for, `model` being the one that is called."""
+    for status, code, path in _outcomes():
+        metrics.counter("slotgen_jobs_total").labels(status, code or "none", path)
+    for gate, reasons in _GATES.items():
+        for reason in reasons:
+            metrics.counter("slotgen_gate_decisions_total").labels(gate.value, reason or "admitted")
+    for outcome in ("ok", "cancelled", *(code for code in ErrorCode if code.startswith("OPENAI_"))):
+        metrics.counter("slotgen_openai_requests_total").labels(str(outcome))
+    for result in ("hit", "miss", "store_failed"):
+        metrics.counter("slotgen_cache_total").labels(result)
+    for rejection in REJECTIONS:
+        metrics.counter("slotgen_rejected_messages_total").labels(rejection)
+    metrics.counter("slotgen_cost_usd_total").labels(model)
+
+
+def _outcomes() -> list[tuple[str, str | None, str]]:
+    """Return (status, errorCode, path) of each event that the locked schema lets pass."""
+    event = {"version": "v1", "executorVersion": "any", "jobId": "any", "latencyMs": 0}
+    allowed = load("telemetry.v1")["properties"]
+    return [
+        (status, code, path)
+        for status, code, path in product(
+            *(allowed[field]["enum"] for field in ("status", "errorCode", "path"))
+        )
+        if not violations("telemetry.v1", event | {"status": status, "errorCode": code, "path": path})
+    ]
