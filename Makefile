@@ -6,7 +6,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 CODE := gates tasks telemetry schemas worker
 
-.PHONY: help demo dev test check format faults bench lock clean
+.PHONY: help demo dev test check format faults monitoring-test tools sbom bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -54,6 +54,16 @@ format: $(DEV) ## Put the code into the house's form
 faults: $(DEV) ## Run the fault suite at full length
 	SLOTGEN_FAULTS=full $(BIN)/pytest tests/faults --timeout 600
 
+monitoring-test: $(DEV) ## Prove the alerts with promtool, and every dashboard query on a real Prometheus and worker
+	$(BIN)/pytest tests/monitoring
+
+tools: $(DEV) ## Unpack Prometheus, Alertmanager and Redis 7 below .tools for the tests (Debian packages, no root)
+	$(BIN)/python -m tests.debian
+
+sbom: $(DEV) ## Write the bill of materials of what runs (CycloneDX)
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o dist/slotgen.cdx.json requirements/runtime.lock
+
 bench: $(DEV) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks
 
@@ -63,4 +73,4 @@ lock: $(DEV) ## Renew the hashed locks (needs uv)
 	done
 
 clean: ## Remove what the above made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage* dist build
+	rm -rf .venv .tools .mypy_cache .ruff_cache .hypothesis .coverage* dist build

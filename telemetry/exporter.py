@@ -1,4 +1,4 @@
-"""Serves /metrics, /healthz and /readyz of one process over HTTP."""
+"""Serves a small WSGI application over HTTP: /metrics, /healthz and /readyz of one process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Callable
 from socketserver import ThreadingMixIn
 from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import WSGIApplication
 
 from prometheus_client import CollectorRegistry
 
 from telemetry.pages import Health, application
 
-__all__ = ["Exporter", "Health", "PortUnavailable", "serve"]
+__all__ = ["Exporter", "Health", "PortUnavailable", "listen", "serve"]
 
 # Of silence, after which a client is left.
 _REQUEST_SECONDS = 10
@@ -84,7 +85,17 @@ def serve(
     healthy: Callable[[], Health],
     ready: Callable[[], Health],
 ) -> Exporter:
-    """Listen on `host`:`port` (0: any free port) and answer GET and HEAD.
+    """Listen on `host`:`port` (0: any free port) and answer GET and HEAD of the three pages.
+
+    Raises:
+        PortUnavailable: the address is taken, or not this machine's.
+
+    """
+    return listen(application(registry, healthy, ready), host=host, port=port)
+
+
+def listen(answer: WSGIApplication, *, host: str, port: int) -> Exporter:
+    """Listen on `host`:`port` (0: any free port) and let `answer` answer.
 
     Raises:
         PortUnavailable: the address is taken, or not this machine's.
@@ -95,7 +106,7 @@ def serve(
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or "no such port"
         raise PortUnavailable(
-            f"cannot listen on {host}:{port} ({why}); free it, or set another SLOTGEN_METRICS_PORT"
+            f"cannot listen on {host}:{port} ({why}); free it, or take another port (SLOTGEN_METRICS_PORT)"
         ) from None
-    server.set_app(application(registry, healthy, ready))
+    server.set_app(answer)
     return Exporter(server)

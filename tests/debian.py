@@ -46,6 +46,24 @@ def find(name: str) -> Path | None:
     return unpacked if unpacked.exists() else None
 
 
+def among_its_files(name: str) -> list[str]:
+    """Return the command that runs `name` with its package's /usr/share in place, or skip the test.
+
+    Some programs open files there by their full names. A mount of this process alone needs no root.
+    """
+    unpacked = program(name)
+    if not unpacked.is_relative_to(_ROOT):
+        return [str(unpacked)]
+    mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mounted += ['mount --bind "$0" /usr/share && exec "$@"', str(_ROOT / "usr/share")]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip(f"{name} cannot be run: this system allows no mounts in a user namespace")
+    return [*mounted, str(unpacked)]
+
+
 def library_path() -> dict[str, str]:
     """Return the environment in which an unpacked program finds its libraries."""
     folders = [str(folder) for folder in (_ROOT / "usr/lib").glob("*-linux-gnu")]
@@ -85,3 +103,14 @@ def _unpack_all() -> None:
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, cwd=TOOLS, check=True, timeout=_FETCH_SECONDS, capture_output=True)
+
+
+def main() -> int:
+    """Fetch everything; say what is there. Exit 1 when something is missing."""
+    missing = [name for name in _PACKAGES if find(name) is None]
+    print("missing, their tests will skip:" if missing else "all there:", *(missing or _PACKAGES))
+    return bool(missing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -92,6 +92,6 @@ def test_every_line_of_the_beta_runbook_has_its_place():
     assert [line for line in promises if f"| {line} |" not in RUNBOOK] == []
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", RUNBOOK))
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", RUNBOOK))))
 def test_every_link_leads_somewhere(link):
     assert (ROOT / "deploy" / link).exists()

@@ -27,6 +27,7 @@ from worker.cli import (
     status,
     tail,
     validate,
+    webhook,
     worker,
 )
 from worker.cli.refusal import Refusal
@@ -52,6 +53,7 @@ _COMMANDS = (
     (_OPEN, feature.feature),
     (_OPEN, rollout.rollout),
     (_RUN, worker.worker),
+    (_RUN, webhook.webhook),
     (_RUN, validate.validate),
     (_RUN, dev.dev),
     (_RUN, demo.demo),

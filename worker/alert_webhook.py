@@ -1,0 +1,105 @@
+"""Answers the webhook of an Alertmanager, or of anything else that holds the token: it pulls the brake."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from tasks.errors import StoreUnavailable
+from telemetry import emit
+
+_log = logging.getLogger("slotgen.webhook")
+# Alertmanager sends a group of alerts in one request.
+_MAX_BODY_BYTES = 1 << 20
+_MAX_REASON = 300
+
+Pull = Callable[[str], str]
+_Answer = tuple[HTTPStatus, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertWebhook:
+    """A WSGI application: POST /halt with `Authorization: Bearer <token>` pulls the brake; it never releases.
+
+    `pull(reason)` engages the brake and returns by which command; it may raise StoreUnavailable. Whoever
+    holds the token may halt, whatever the body says; only a body that clearly speaks of nothing but resolved
+    alerts does not.
+    """
+
+    token: str
+    pull: Pull
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        status, document = self._answer(environ)
+        body = json.dumps(document).encode() + b"\n"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [body]
+
+    def _answer(self, environ: dict[str, Any]) -> _Answer:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if (method, path) == ("GET", "/healthz"):
+            return HTTPStatus.OK, {"status": "ok"}
+        if path != "/halt":
+            return HTTPStatus.NOT_FOUND, {"error": "there are POST /halt and GET /healthz"}
+        if method != "POST":
+            return HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only POST halts"}
+        if not self._authorised(environ.get("HTTP_AUTHORIZATION", "")):
+            emit(_log, logging.WARNING, "webhook_refused")
+            return HTTPStatus.UNAUTHORIZED, {"error": "send Authorization: Bearer and the webhook's token"}
+        return self._halt(_body(environ))
+
+    def _authorised(self, header: str) -> bool:
+        scheme, _, given = header.partition(" ")
+        # In the time of a full comparison, so that nobody finds the token letter by letter.
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
+
+    def _halt(self, body: bytes) -> _Answer:
+        firing = _firing(body)
+        if firing is None:
+            return HTTPStatus.OK, {
+                "halted": False,
+                "why": "every alert is resolved; people release the brake",
+            }
+        reason = _reason(firing)
+        try:
+            by = self.pull(reason)
+        except StoreUnavailable:
+            emit(_log, logging.ERROR, "webhook_halt_failed")
+            # The sender tries again; until then workers that cannot reach Redis halt by themselves.
+            return HTTPStatus.SERVICE_UNAVAILABLE, {"halted": False, "why": "Redis did not answer"}
+        emit(_log, logging.WARNING, "webhook_halted", by=by, reason=reason)
+        return HTTPStatus.OK, {"halted": True, "by": by}
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    body: bytes = environ["wsgi.input"].read(min(max(length, 0), _MAX_BODY_BYTES))
+    return body
+
+
+def _firing(body: bytes) -> list[str] | None:
+    """Return the names of the alerts that fire, as far as they can be read; None when all are resolved."""
+    try:
+        alerts = json.loads(body)["alerts"]
+        states = [(each["status"], str(each["labels"].get("alertname", ""))) for each in alerts]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+    if states and all(status == "resolved" for status, _ in states):
+        return None
+    return [name for status, name in states if status != "resolved"]
+
+
+def _reason(firing: list[str]) -> str:
+    # Names only: labels and annotations are somebody's text, and go to the audit.
+    names = sorted({name for name in firing if name.isidentifier()})
+    return f"alert {', '.join(names)}"[:_MAX_REASON] if names else "a webhook without an alert's name"
