@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BrakeSwitch:
-    """The switch of one process. `on_dials_changed` is called in the watcher's thread and must not block."""
+    """The switch of one process. `on_dials_changed`, called in any thread, must not block."""
 
     loop: asyncio.AbstractEventLoop
     brake: Brake
@@ -36,7 +36,7 @@ class BrakeSwitch:
 
     def released(self, confirmed_mono: float) -> None:
         """Let calls take off."""
-        self.loop.call_soon_threadsafe(self.brake.release, confirmed_mono)
+        self.loop.call_soon_threadsafe(self._release, confirmed_mono)
 
     def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
         """Halt; a change that Redis has reported is confirmed to whoever made it, once nothing is left."""
@@ -45,6 +45,13 @@ class BrakeSwitch:
     def dials_changed(self) -> None:
         """Hand it on."""
         self.on_dials_changed()
+
+    def _release(self, confirmed_mono: float) -> None:
+        before = self.brake.reason
+        self.brake.release(confirmed_mono)
+        if self.brake.reason is not before:
+            # The dial was looked at when it changed, which may have been before the brake took it in.
+            self.on_dials_changed()
 
     def _engage(self, reason: ErrorCode, seen_mono: float, reported: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
         calls = self.brake.engage(reason, seen_mono)

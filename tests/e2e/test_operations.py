@@ -1,0 +1,247 @@
+"""What a running worker leaves for the operator: its card, its word on a halt, the history, the queue age."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.request
+import uuid
+from collections import Counter
+
+import pytest
+
+from gates import dials as parsing
+from tasks.operations.dials import RAW_COMMAND
+from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from worker.adapters.redis_dials import RedisDials
+from worker.adapters.redis_fleet import RedisFleet
+from worker.adapters.redis_history import RedisHistory
+from worker.dev.openai_stand_in import Behaviour, Play
+
+WAIT_SECONDS = 10
+
+
+@pytest.fixture
+def fleet(system):
+    return RedisFleet(system.stack.client, "slotgen")
+
+
+@pytest.fixture
+def dials(system):
+    return RedisDials(system.stack.client, "slotgen")
+
+
+@pytest.fixture
+def history(system):
+    return RedisHistory(system.stack.client, "slotgen")
+
+
+def fresh(**changes):
+    return a_job(f"job-{uuid.uuid4()}", **changes)
+
+
+def until(seen, within_seconds=WAIT_SECONDS):
+    """Return the seconds after which `seen()` first held."""
+    began = time.monotonic()
+    while not seen():
+        assert time.monotonic() - began < within_seconds, "it never came to be"
+        time.sleep(0.01)  # a key that another process writes: nothing to await
+    return time.monotonic() - began
+
+
+class TestCard:
+    def test_says_who_the_worker_is(self, system, fleet):
+        (card,) = fleet.workers()
+
+        now_ms = system.stack.client.time()[0] * 1000
+        assert card.pid == system.stack.worker.pid
+        assert card.has_api_key
+        assert card.started_wall_ms <= card.seen_wall_ms <= now_ms + 1000
+        assert now_ms - card.seen_wall_ms < 15_000
+
+    @pytest.mark.parametrize(
+        ("kill", "brake"),
+        [("true", "KILL_SWITCH"), ("anything", "KILL_SWITCH"), (None, "KILL_UNVERIFIED"), (" FALSE ", None)],
+    )
+    def test_follows_the_brake_that_a_raw_command_moves_within_a_second(self, system, fleet, kill, brake):
+        system.set_dials(kill="false" if brake else "true")
+        until(lambda: (fleet.workers()[0].brake is None) == bool(brake))
+
+        system.set_dials(kill=kill)
+
+        assert until(lambda: fleet.workers()[0].brake == brake) < 1
+
+    def test_follows_the_policy_within_a_second(self, system, fleet):
+        policy = an_allowlist(a_rule(f"rule-{uuid.uuid4().hex}"))
+
+        system.set_dials(allowlist=policy)
+
+        policy_hash = parsing.policy_hash(policy.encode())
+        assert until(lambda: fleet.workers()[0].policy_hash == policy_hash) < 1
+        system.set_dials(allowlist=None)
+        assert until(lambda: fleet.workers()[0].policy_hash is None) < 1
+
+    def test_counts_what_is_in_flight(self, system, fleet):
+        system.stand_in.behave(Behaviour(delay_seconds=60))
+        pending = [system.send(a_spec(fresh())) for _ in range(7)]
+        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 7, 20)
+
+        system.stack.client.set("slotgen:rollout_percent", "99.9")
+
+        assert until(lambda: fleet.workers()[0].in_flight == 7) < 1
+        system.set_dials(kill="true")
+        assert until(lambda: fleet.workers()[0].in_flight == 0) < 1
+        assert {each.get(timeout=30)[0]["status"] for each in pending} == {"STUB"}
+
+
+class TestHalt:
+    def test_is_confirmed_with_the_number_of_calls_once_the_last_has_closed(self, system, fleet, dials):
+        system.stand_in.behave(Behaviour(delay_seconds=60))
+        pending = [system.send(a_spec(fresh())) for _ in range(12)]
+        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 12, 20)
+        (card,) = fleet.workers()
+        listener = fleet.listen()
+
+        dials.engage("ann", "slotgen kill", "")
+        heard = listener.wait_for({card.worker_id}, WAIT_SECONDS)
+        left = system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 0, 2)
+        listener.close()
+
+        assert heard[card.worker_id].calls == 12
+        assert heard[card.worker_id].halt_ms < 2000
+        assert left.in_flight == 0
+        assert {each.get(timeout=30)[0]["status"] for each in pending} == {"STUB"}
+
+    @pytest.mark.parametrize("command", [("SET", "slotgen:kill", "true"), ("DEL", "slotgen:kill")])
+    def test_by_anyones_raw_command_is_confirmed_too_though_nothing_is_in_flight(
+        self, system, fleet, command
+    ):
+        (card,) = fleet.workers()
+        listener = fleet.listen()
+
+        system.stack.client.execute_command(*command)
+
+        heard = listener.wait_for({card.worker_id}, WAIT_SECONDS)
+        listener.close()
+        assert heard[card.worker_id].calls == 0
+
+
+class TestRecord:
+    def test_of_a_raw_change_is_written_by_the_worker_once_though_others_look_too(self, system, dials):
+        version = dials.read().version
+
+        system.stack.client.set("slotgen:rollout_percent", "42")
+        until(lambda: dials.audit(1)[0].audit_id != version)
+        looking = [threading.Thread(target=dials.read) for _ in range(8)]
+        for each in looking:
+            each.start()
+        for each in looking:
+            each.join()
+
+        newest, before = dials.audit(2)
+        assert (newest.dial, newest.before, newest.after) == ("rollout_percent", b"100", b"42")
+        assert newest.command == RAW_COMMAND
+        assert before.audit_id == version
+
+    def test_is_kept_though_nobody_asks_for_it(self, system, dials):
+        dials.read()
+
+        system.stack.client.set("slotgen:rollout_percent", "43")
+
+        # `audit` only reads: it is the worker that has looked.
+        assert until(lambda: dials.audit(1)[0].after == b"43") < 1
+
+
+class TestHistory:
+    def past(self, history, job_ids, number):
+        def of_ours():
+            return [each for each in history.since(0, 5000) if each.subject.job_id in job_ids]
+
+        until(lambda: len(of_ours()) >= number)
+        # Twice its rhythm: what would come a second time would have come.
+        time.sleep(0.5)
+        return of_ours()
+
+    def test_has_every_outcome_once(self, system, history):
+        completed, verbatim = fresh(), fresh(mode="verbatim")
+        unknown_type = fresh(output={"field": "x", "type": "poem"})
+        system.answer(a_spec(completed, verbatim, unknown_type))
+        system.answer(a_spec(completed))
+        refused = fresh()
+        system.stand_in.behave(Behaviour(play=Play.REFUSAL))
+        system.answer(a_spec(refused))
+        system.set_dials(kill="true")
+        halted = fresh()
+        system.answer(a_spec(halted))
+
+        jobs = [completed, verbatim, unknown_type, refused, halted]
+        found = self.past(history, {each["jobId"] for each in jobs}, 6)
+
+        said = [(each.subject.job_id, each.status, each.error_code, each.path, each.cached) for each in found]
+        assert Counter(said) == Counter(
+            [
+                (completed["jobId"], "COMPLETED", None, "openai", False),
+                (completed["jobId"], "COMPLETED", None, "stub", True),
+                (verbatim["jobId"], "STUB", "VERBATIM_MODE", "stub", False),
+                (unknown_type["jobId"], "FAILED", "UNSUPPORTED_OUTPUT_TYPE", "stub", False),
+                (refused["jobId"], "FAILED", "OUTPUT_REFUSED", "openai", False),
+                (halted["jobId"], "STUB", "KILL_SWITCH", "stub", False),
+            ]
+        )
+
+    def test_says_what_the_event_says(self, system, history, fleet):
+        job = fresh()
+        system.answer(a_spec(job))
+
+        (past,) = self.past(history, {job["jobId"]}, 1)
+
+        line = system.event_of(job["jobId"])
+        telemetry, details = line["telemetry"], line["details"]
+        assert (past.status, past.path, past.error_code) == ("COMPLETED", "openai", telemetry["errorCode"])
+        assert past.latency_ms == pytest.approx(telemetry["latencyMs"], abs=0.001)
+        assert (past.attempts, past.cost_nano_usd) == (details["attempts"], details["cost_nano_usd"])
+        assert (past.rule_id, past.policy_hash) == (details["rule_id"], details["policy_hash"])
+        assert past.executor_version == telemetry["executorVersion"]
+        assert past.worker_id == fleet.workers()[0].worker_id
+        assert past.telemetry_valid
+
+    def test_has_hundreds_of_jobs_at_once_in_full(self, system, history):
+        system.set_dials(feature="false")
+        jobs = [fresh() for _ in range(300)]
+        pending = [system.send(a_spec(*jobs[start : start + 20])) for start in range(0, 300, 20)]
+        for each in pending:
+            each.get(timeout=30)
+
+        found = self.past(history, {each["jobId"] for each in jobs}, 300)
+
+        assert Counter(each.subject.job_id for each in found) == dict.fromkeys(
+            (each["jobId"] for each in jobs), 1
+        )
+        assert {each.error_code for each in found} == {"FEATURE_DISABLED"}
+
+
+class TestQueueAge:
+    def scraped(self, system):
+        with urllib.request.urlopen(system.stack.metrics_url, timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        (line,) = [each for each in lines if each.startswith("slotgen_queue_oldest_seconds ")]
+        return float(line.split()[1])
+
+    def test_of_an_empty_queue_is_on_the_metrics_as_zero(self, system):
+        system.answer(a_spec(fresh()))
+
+        assert self.scraped(system) == 0
+
+    def test_grows_while_a_backlog_waits(self, system, fleet):
+        system.stand_in.behave(Behaviour(delay_seconds=60))
+        # More than the worker, of 64 slots, takes at once.
+        pending = [system.send(a_spec(fresh())) for _ in range(200)]
+        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 64, 20)
+        assert fleet.queue_depth() > 0
+
+        # Noted at the latest with the next sign of life, and older from then on.
+        until(lambda: self.scraped(system) > 1, 20)
+
+        system.set_dials(kill="true")
+        assert {each.get(timeout=60)[0]["status"] for each in pending} == {"STUB"}
+        assert (fleet.queue_oldest_seconds(), self.scraped(system)) == (0, 0)
