@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError
 
 from tasks.operations.halting import Engaged
 from worker.adapters.redis_keys import dial_keys
@@ -41,15 +41,26 @@ def pull(
         try:
             client.eval(_ENGAGE, len(keys), *keys, actor, command, reason, value)
         except ResponseError:
-            return Engaged(by=_plainly(client, kill, value), recorded=False)
+            entry = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
+            return _plainly(client, keys, value, entry)
     return Engaged(by="SET", recorded=True)
 
 
-def _plainly(client: redis.Redis, kill: str, value: bytes) -> str:
+def _plainly(client: redis.Redis, keys: list[str], value: bytes, entry: dict[str, str]) -> Engaged:
+    kill, audit, seen = keys
     try:
         client.set(kill, value)
-    except OutOfMemoryError:
-        # An absent key halts as well, and DEL works when nothing else does.
+    except (OutOfMemoryError, NoPermissionError):
+        # An absent key halts as well. DEL works when nothing else does, and is all that some roles have.
         client.delete(kill)
-        return "DEL"
-    return "SET"
+        return Engaged(by="DEL", recorded=_noted(client, audit, seen, entry))
+    return Engaged(by="SET", recorded=False)
+
+
+def _noted(client: redis.Redis, audit: str, seen: str, entry: dict[str, str]) -> bool:
+    try:
+        client.xadd(audit, entry)  # type: ignore[arg-type]  # redis-py's mapping type is invariant
+        client.hdel(seen, "kill")
+    except RedisError:
+        return False
+    return True

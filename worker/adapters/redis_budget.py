@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import budget_cap_key
+from worker.adapters.redis_scripts import undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +93,8 @@ class RedisBudget:
     _settle: AsyncScript = field(init=False)
 
     def __post_init__(self) -> None:
-        self._reserve = self.client.register_script(_RESERVE)
-        self._settle = self.client.register_script(_SETTLE)
+        self._reserve = self.client.register_script(undeclared(_RESERVE, 4))
+        self._settle = self.client.register_script(undeclared(_SETTLE, 4))
 
     async def reserve(self, hold: Hold) -> bool:
         """Hold the amount; False when the cap does not cover it. Raises StoreUnavailable."""
@@ -113,12 +114,12 @@ class RedisBudget:
 
     async def _run(self, script: AsyncScript, arguments: list[Any]) -> Any:
         try:
-            return await script(keys=budget_keys(self.namespace), args=arguments)
+            return await script(args=[*_keys(self.namespace), *arguments])
         except (RedisError, OSError):
             raise StoreUnavailable from None
 
 
-def budget_keys(namespace: str) -> list[str]:
+def _keys(namespace: str) -> list[str]:
     """Return the KEYS of every script that begins with `LEDGER`."""
     prefix = f"{namespace}:budget"
     return [prefix, f"{prefix}:holds", f"{prefix}:expiry", budget_cap_key(namespace)]

@@ -26,6 +26,7 @@ from tasks.operations.dials import (
 )
 from worker.adapters.redis_brake_lever import pull
 from worker.adapters.redis_keys import budget_cap_key, dial_keys
+from worker.adapters.redis_scripts import undeclared
 from worker.adapters.redis_unavailable import unavailable
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class RedisDials:
 
     def _eval(self, script: str, *arguments: Any) -> Any:
         keys = [*self._dials, self._audit, f"{self._audit}:seen", f"{self._audit}:live"]
-        return self.client.eval(script, len(keys), *keys, *arguments)
+        return self.client.eval(undeclared(script, len(keys)), 0, *keys, *arguments)
 
     def _plain(self) -> list[bytes | None]:
         return cast("list[bytes | None]", self.client.mget(self._dials))

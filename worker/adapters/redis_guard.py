@@ -13,6 +13,7 @@ from tasks.errors import StoreUnavailable
 from tasks.guard import GuardFinding, GuardMode, GuardVerdict
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import dial_keys
+from worker.adapters.redis_scripts import undeclared
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -59,10 +60,17 @@ end
 if not why then return {n >= minimum and 'healthy' or 'no data', '', 0} end
 redis.call('DEL', KEYS[2], minute)
 if mode ~= 'halt' then return {'breach', why, 0} end
-redis.call('SET', KEYS[1], 'true')
-redis.call('XADD', KEYS[4], '*', 'dial', 'kill', 'before', kill, 'after', 'true', 'actor', ARGV[12],
-  'command', 'auto-halt', 'reason', why)
-redis.call('HSET', KEYS[5], 'kill', 'true')
+local entry = {'dial', 'kill', 'before', kill, 'actor', ARGV[12], 'command', 'auto-halt', 'reason', why}
+local set = redis.pcall('SET', KEYS[1], 'true')
+if type(set) == 'table' and set.err then
+  -- A role that may only engage has no SET, and a full Redis takes none; an absent key halts as well.
+  redis.call('DEL', KEYS[1])
+  redis.call('HDEL', KEYS[5], 'kill')
+else
+  entry[#entry + 1] = 'after'; entry[#entry + 1] = 'true'
+  redis.call('HSET', KEYS[5], 'kill', 'true')
+end
+redis.call('XADD', KEYS[4], '*', unpack(entry))
 return {'breach', why, 1}
 """
 
@@ -77,7 +85,7 @@ class RedisGuard:
     _observe: AsyncScript = field(init=False)
 
     def __post_init__(self) -> None:
-        self._observe = self.client.register_script(_OBSERVE)
+        self._observe = self.client.register_script(undeclared(_OBSERVE, 5))
 
     async def observe(self, marked: frozenset[Mark], cost_nano_usd: int) -> GuardFinding:
         """Count one outcome, judge, and pull the brake on a breach. Raises StoreUnavailable."""
@@ -85,7 +93,7 @@ class RedisGuard:
             return GuardFinding(GuardVerdict.NO_DATA)
         arguments = ["".join(sorted(marked)), cost_nano_usd, *self._arguments]
         try:
-            verdict, reason, tripped = await self._observe(keys=self._keys, args=arguments)
+            verdict, reason, tripped = await self._observe(args=[*self._keys, *arguments])
         except (RedisError, OSError):
             raise StoreUnavailable from None
         return GuardFinding(GuardVerdict(verdict.decode()), reason.decode(), bool(tripped))
