@@ -44,6 +44,10 @@ check: $(DEV) ## Linters, types, import contracts, coverage, the wheel: what CI 
 	$(BIN)/python -m schemas.lock --check
 	$(BIN)/check-jsonschema --check-metaschema schemas/*.json schemas/outputs/*.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict -k 1.33 $(filter-out %kustomization.yaml %scaledobject.yaml %servicemonitor.yaml,$(wildcard deploy/kubernetes/*.yaml))
+	$(BIN)/python deploy/grafana/generate.py --check
 	$(BIN)/python tests/check_coverage.py
 	$(BIN)/python tests/check_wheel.py
 

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs slotgen from SOURCE into a virtual environment at TARGET: locked and hashed, no build tool left in it.
+# The image is built by it, and so is what tests/deploy/test_image.py starts.
+set -eu
+source=${1:?name the checkout}
+target=${2:?name the folder of the virtual environment}
+python=${PYTHON:-python3}
+workshop=$(mktemp -d)
+trap 'rm -rf "$workshop"' EXIT
+
+install="pip install --quiet --no-cache-dir --disable-pip-version-check"
+"$python" -m venv "$target"
+"$target"/bin/python -m $install --require-hashes -r "$source"/requirements/runtime.lock
+
+"$python" -m venv "$workshop"/venv
+"$workshop"/venv/bin/python -m $install --require-hashes -r "$source"/requirements/build.lock
+"$workshop"/venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --wheel-dir "$workshop" "$source"
+"$target"/bin/python -m $install --no-deps "$workshop"/slotgen-*.whl
+
+# Written once here, since the root is read-only later.
+"$target"/bin/python -m compileall -q "$target" || true
+"$target"/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check pip setuptools 2>/dev/null ||
+    "$target"/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check pip

@@ -1,0 +1,59 @@
+"""Debian's Redis 7 with the shipped users, on a port of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from tests.debian import library_path, program
+
+ROLES = ("producer", "worker", "operator", "monitor", "guard")
+REDIS = Path(__file__).resolve().parents[2] / "deploy" / "redis"
+_WAIT_SECONDS = 10
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def users_of(folder: Path) -> Path:
+    """Write a password for each role, fill the shipped template with them, and return the file."""
+    for role in ROLES:
+        (folder / role).write_text(f"{role}-password\n")
+    made = subprocess.run([REDIS / "make-users", folder], capture_output=True, text=True, check=True)
+    (folder / "users.acl").write_text(made.stdout)
+    return folder / "users.acl"
+
+
+@contextmanager
+def redis_server(folder: Path, arguments: Sequence[str | Path], probe: redis.Redis) -> Iterator[None]:
+    """Run a server until the end; returns once it answers `probe`, be it with a refusal."""
+    process = subprocess.Popen(
+        [program("redis-server"), *arguments, "--dir", folder, "--save", ""],
+        env=library_path(),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline_mono = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                probe.ping()
+                break
+            except (AuthenticationError, NoPermissionError):
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline_mono, "Redis did not answer"
+                time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(_WAIT_SECONDS)
