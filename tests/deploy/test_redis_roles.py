@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 import redis
@@ -139,6 +140,8 @@ def worker(port, clients, stand_in, tmp_path):
         on_line=lines.append,
     )
     process.start(["--metrics-port", "0"])
+    for seen_by_ps in ("cmdline", "environ"):
+        assert b"worker-password" not in Path(f"/proc/{process.pid}/{seen_by_ps}").read_bytes()
     yield process
     assert process.stop() == 0
     log = (tmp_path / "worker.log").read_text()
