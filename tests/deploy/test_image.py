@@ -48,6 +48,31 @@ def test_the_dockerfile_keeps_the_promises_of_an_image():
     assert not re.search(r"KEY|PASSWORD|TOKEN|SECRET", DOCKERFILE)
 
 
+@pytest.mark.timeout(120)
+def test_everything_locked_is_a_wheel_for_the_python_of_the_image(tmp_path):
+    # The base has no compiler: one source distribution would end the build.
+    (version,) = set(re.findall(r"FROM python:(\d+\.\d+)", DOCKERFILE))
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--no-deps",
+        "--only-binary=:all:",
+    ]
+    command += ["--python-version", version, "--target", tmp_path, "--require-hashes"]
+    for platform in ("manylinux2014_x86_64", "manylinux_2_28_x86_64"):
+        command += ["--platform", platform]
+
+    found = subprocess.run(
+        [*command, "-r", ROOT / "requirements" / "runtime.lock"], capture_output=True, text=True, check=False
+    )
+
+    assert found.returncode == 0, found.stderr
+
+
 def test_nothing_but_the_product_reaches_the_build():
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line[1:] for line in lines if line.startswith("!")}
