@@ -10,10 +10,10 @@ trap 'rm -rf "$workshop"' EXIT
 
 install="pip install --quiet --no-cache-dir --disable-pip-version-check"
 "$python" -m venv "$target"
-"$target"/bin/python -m $install --require-hashes -r "$source"/requirements/runtime.lock
+"$target"/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/runtime.lock
 
 "$python" -m venv "$workshop"/venv
-"$workshop"/venv/bin/python -m $install --require-hashes -r "$source"/requirements/build.lock
+"$workshop"/venv/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/build.lock
 "$workshop"/venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     --wheel-dir "$workshop" "$source"
 "$target"/bin/python -m $install --no-deps "$workshop"/slotgen-*.whl
