@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gates import Decision
 from schemas import OutputType
@@ -34,26 +34,36 @@ class _Run:
     output: OutputType | None = None
 
 
+class OnLoop(Protocol):
+    """Runs a coroutine on the process's event loop, from a worker thread."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T], meanwhile: Callable[[], None] | None) -> T:
+        """Return its result; until then call `meanwhile` once a second, from the calling thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Answers specs. Called from worker threads; `on_loop` runs a coroutine on the process's event loop.
+    """Answers specs. Called from worker threads.
 
     `record` gets every outcome exactly once, with its trail and its latency in milliseconds, and says
     whether its event was valid; `report_bug` gets an exception that nobody expected, once. `watch` looks at
-    every outcome of a model.
+    every outcome of a model. `tell_progress(task_id, done, total)` hears of a spec with several jobs, at most
+    once a second.
     """
 
     controls: ControlSource
     generation: Generation
     has_api_key: bool
-    on_loop: Callable[[Coroutine[Any, Any, T]], T]
+    on_loop: OnLoop
     count_decision: Callable[[Decision], None]
     record: Callable[[Job, Outcome, Trail, float, str], bool]
     report_bug: Callable[[Job, BaseException], None]
     watch: Watch
+    tell_progress: Callable[[str, int, int], None]
 
-    def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[dict[str, Any]]:
-        """Return one result v1 for each job, in the order of the spec's jobs.
+    def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[Outcome]:
+        """Return one outcome for each job, in the order of the spec's jobs.
 
         Raises:
             PutOff: the server asked for more time than a job has, and the spec `may_put_off`.
@@ -66,9 +76,22 @@ class Generate:
             if run.outcome is not None:
                 self._record(run, task_id)
         if admitted:
-            self.on_loop(self._generate_all(admitted, task_id))
+            self.on_loop(self._generate_all(admitted, task_id), self._teller(runs, task_id))
         self._end_put_off([run for run in runs if run.put_off], task_id, may_put_off=may_put_off)
-        return [_outcome(run).as_result() for run in runs]
+        return [_outcome(run) for run in runs]
+
+    def _teller(self, runs: list[_Run], task_id: str) -> Callable[[], None] | None:
+        """Return what tells how many of several jobs are done, when that has changed; one job has none."""
+        told = 0
+
+        def tell() -> None:
+            nonlocal told
+            done = sum(run.outcome is not None for run in runs)
+            if done > told:
+                self.tell_progress(task_id, done, len(runs))
+                told = done
+
+        return tell if len(runs) > 1 else None
 
     def _end_put_off(self, runs: list[_Run], task_id: str, *, may_put_off: bool) -> None:
         if runs and may_put_off:

@@ -31,17 +31,22 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The jobs of one message, in the order sent (1-100)."""
+    """The jobs of one message, in the order sent (1-100).
+
+    `requires_review`: a person looks at the content before it is published.
+    """
 
     jobs: tuple[Job, ...]
+    requires_review: bool
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Spec:
         """Return the typed spec of a document that `refuse_invalid` let pass."""
-        applies_to = document["appliesTo"]
+        applies_to, metadata = document["appliesTo"], document["metadata"]
         # Only JSON true opts in; `is True` also keeps 1 and 1.0 out, which compare equal to it.
-        opted_in = document["metadata"].get("allowAI") is True
-        return cls(tuple(_job(each, applies_to, opted_in=opted_in) for each in document["jobs"]))
+        opted_in = metadata.get("allowAI") is True
+        jobs = tuple(_job(each, applies_to, opted_in=opted_in) for each in document["jobs"])
+        return cls(jobs, requires_review=metadata["requiresReview"])
 
 
 def refuse_invalid(document: Any) -> None:

@@ -16,6 +16,7 @@ from worker.sentinel_url import SCHEME, SentinelUrl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tasks.delivery import Answer
     from worker.adapters.celery_transport import Gatekeeper
     from worker.settings import Settings
 
@@ -114,17 +115,17 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
     }
 
 
-class Answer(Protocol):
+class Respond(Protocol):
     """The use case, as the task calls it."""
 
-    def __call__(self, spec: dict[str, Any], task_id: str, *, may_put_off: bool) -> list[dict[str, Any]]:
-        """Return the results. Raises PutOff where it may."""
+    def __call__(self, document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+        """Return the answer. Raises PutOff where it may."""
         ...
 
 
 def register_generate(
     app: Celery,
-    answer: Answer,
+    respond: Respond,
     put_off: Callable[[dict[str, Any], str, int], None],
     max_age_seconds: float,
 ) -> None:
@@ -140,7 +141,7 @@ def register_generate(
         now = int(time.time())
         since = task.request.get(PUT_OFF_SINCE) or now
         try:
-            return answer(spec, task.request.id, may_put_off=now - since < max_age_seconds)
+            answer = respond(spec, task.request.id, may_put_off=now - since < max_age_seconds)
         except PutOff:
             put_off(spec, task.request.id, since)
             # Acknowledged without a result: the copy at the queue's end will have one.
@@ -148,3 +149,11 @@ def register_generate(
         except CancelledError:
             # A cold shutdown cancels what is in flight: the message goes back, and no result is stored.
             raise Reject("the worker is shutting down", requeue=True) from None
+        # The result backend puts them beside the results.
+        task.request.slotgen_reasons = answer.reasons
+        return answer.results
+
+
+def tell_progress(app: Celery, task_id: str, done: int, total: int) -> None:
+    """Store how many of the task's jobs are done, as Celery's custom state PROGRESS."""
+    app.backend.store_result(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")

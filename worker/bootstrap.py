@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tasks import executor_config
 from tasks.brake import Brake
+from tasks.delivery import Answer
 from tasks.errors import ErrorCode
 from tasks.generate import Generate
 from tasks.generation import Generation
@@ -35,9 +37,10 @@ from worker.adapters.redis_dead_letters import RedisDeadLetters
 from worker.adapters.redis_dials import RedisDials
 from worker.adapters.redis_guard import RedisGuard
 from worker.adapters.redis_history import HistoryWriter
+from worker.adapters.redis_results_stream import ResultsStream
 from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.adapters.redis_traffic import RedisTraffic
-from worker.app import build_app, register_generate
+from worker.app import build_app, register_generate, tell_progress
 from worker.brake_switch import BrakeSwitch
 from worker.budget_gauges import BudgetGauges
 from worker.dial_notices import DialNotices
@@ -149,11 +152,12 @@ def compose(settings: Settings) -> Composition:
     )
     history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
     history.start()
-    app = _app(
+    app = _app(settings, observe, client, worker_id)
+    _register(
+        app,
         settings,
-        observe,
         client,
-        worker_id,
+        config,
         Generate(
             controls=controls,
             generation=generation,
@@ -165,8 +169,8 @@ def compose(settings: Settings) -> Composition:
             watch=Watch(
                 RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
             ),
+            tell_progress=partial(tell_progress, app),
         ),
-        max_age_seconds=config.max_age_seconds,
     )
     signs = SignsOfLife(
         client,
@@ -266,15 +270,7 @@ def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWri
     return record_and_count
 
 
-def _app(
-    settings: Settings,
-    observe: Observation,
-    client: redis.Redis,
-    worker_id: str,
-    generate: Generate,
-    *,
-    max_age_seconds: float,
-) -> Celery:
+def _app(settings: Settings, observe: Observation, client: redis.Redis, worker_id: str) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
     QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
     BudgetGauges(
@@ -287,12 +283,34 @@ def _app(
     limits = Limits(max_message_bytes=settings.max_message_bytes)
     gatekeeper = IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected)
     app = build_app(settings, gatekeeper, worker_id)
+    return app
 
-    def answer(spec: dict[str, Any], task_id: str, *, may_put_off: bool) -> list[dict[str, Any]]:
-        return generate(Spec.of(spec), task_id, may_put_off=may_put_off)
+
+def _register(
+    app: Celery, settings: Settings, client: redis.Redis, config: ExecutorConfig, generate: Generate
+) -> None:
+    stream = _results_stream(settings)
+
+    def respond(document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+        spec = Spec.of(document)
+        answer = Answer.of(spec, generate(spec, task_id, may_put_off=may_put_off), config.version)
+        if stream:
+            stream.add(answer.deliveries(task_id))
+        return answer
 
     def put_off(spec: dict[str, Any], task_id: str, since: int) -> None:
         client.lpush(settings.namespace, raw_message(spec, task_id, settings.namespace, put_off_since=since))
 
-    register_generate(app, answer, put_off, max_age_seconds)
-    return app
+    register_generate(app, respond, put_off, config.max_age_seconds)
+
+
+def _results_stream(settings: Settings) -> ResultsStream | None:
+    if not settings.stream_results:
+        return None
+    # Each thread may have an answer at the same time.
+    client = open_sync(
+        settings.redis_url,
+        timeout_seconds=_STORE_TIMEOUT_SECONDS,
+        max_connections=settings.concurrency + _SPARE_CONNECTIONS,
+    )
+    return ResultsStream(client, settings.namespace, settings.stream_results)

@@ -162,6 +162,13 @@ class Settings(BaseSettings):
         ge=1000,
         le=10_000_000,
     )
+    stream_results: int = _name(
+        "SLOTGEN_STREAM_RESULTS",
+        "set how many results the stream keeps, 0-10000000 (0: there is none)",
+        0,
+        ge=0,
+        le=10_000_000,
+    )
     observation_seconds: int = _name(
         "SLOTGEN_OBSERVATION_SECONDS",
         "set 0-86400 seconds to observe before another dimension may be widened",

@@ -14,7 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from tests.debian import library_path, program
 
-ROLES = ("producer", "worker", "operator", "monitor", "guard")
+ROLES = ("producer", "consumer", "worker", "operator", "monitor", "guard")
 REDIS = Path(__file__).resolve().parents[2] / "deploy" / "redis"
 _WAIT_SECONDS = 10
 

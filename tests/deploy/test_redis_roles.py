@@ -19,6 +19,7 @@ from tests.debian import program
 from tests.deploy.redis7 import ROLES, free_port, redis_server, users_of
 from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
 from worker.dev.stack import WorkerProcess, worker_environment
+from worker.producing import Producer
 
 WAIT_SECONDS = 30
 OPEN = {"feature": "true", "rollout_percent": "100", "allowlist": an_allowlist(), "kill": "false"}
@@ -66,6 +67,11 @@ FORBIDDEN = [
         "LRANGE slotgen 0 -1", "RPOP slotgen", "DEL slotgen", "XRANGE slotgen:history - +",
         "GET slotgen:answer:x", "SET celery-task-meta-x forged", "KEYS *", "FLUSHALL", "CONFIG GET *",
         "EVAL return(1) 0", "ACL WHOAMI", "PUBLISH celery-task-meta-x forged",
+    )),
+    *(("consumer", command) for command in (
+        "SET slotgen:kill false", "GET slotgen:kill", "LPUSH slotgen x", "GET celery-task-meta-x",
+        "XADD slotgen:results * delivery forged", "XTRIM slotgen:results MAXLEN 0", "DEL slotgen:results",
+        "XRANGE slotgen:history - +", "KEYS *", "FLUSHALL",
     )),
     *(("worker", command) for command in (
         "SET slotgen:kill false", "SET slotgen:kill true",
@@ -135,7 +141,7 @@ def worker(port, clients, stand_in, tmp_path):
     (tmp_path / "password").write_text("worker-password")
     process = WorkerProcess(
         environment=worker_environment(f"redis://worker@127.0.0.1:{port}/0", stand_in.base_url)
-        | {"SLOTGEN_REDIS_PASSWORD_FILE": str(tmp_path / "password")},
+        | {"SLOTGEN_REDIS_PASSWORD_FILE": str(tmp_path / "password"), "SLOTGEN_STREAM_RESULTS": "1000"},
         log_path=tmp_path / "worker.log",
         on_line=lines.append,
     )
@@ -179,6 +185,19 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
 
     halted = producer(a_spec(a_job(f"job-{uuid.uuid4()}")))
     assert halted[0]["status"] == "STUB"
+
+    with Producer.open(url(port, "producer")) as ours:
+        sent = ours.send(a_spec())
+        assert ours.wait(sent, timeout_seconds=WAIT_SECONDS)[0].error_code == "KILL_SWITCH"
+        assert ours.progress(sent) is None
+        assert ours.cancel(sent) is False
+        assert ours.queue_depth() == 0
+    consumer = clients["consumer"]
+    consumer.xgroup_create("slotgen:results", "content", "0")
+    ((_, entries),) = consumer.xreadgroup("content", "c1", {"slotgen:results": ">"}, count=100)
+    assert consumer.xack("slotgen:results", "content", *[entry_id for entry_id, _ in entries]) == 3
+    consumer.xautoclaim("slotgen:results", "content", "c2", 0)
+
     assert {(entry["username"], entry["object"]) for entry in clients["admin"].acl_log()} == set()
 
 

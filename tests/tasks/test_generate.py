@@ -175,3 +175,22 @@ def test_the_vocabulary_is_the_telemetry_schemas():
 
     assert all(f'"{code.value}"' in text for code in ErrorCode)
     assert {status.value for status in Status} == {"STUB", "COMPLETED", "FAILED"}
+
+
+def test_tells_how_many_of_several_jobs_are_done_and_only_when_that_changes():
+    case = UseCase()
+    case.run(a_spec(a_job("a"), a_job("b"), a_job("c", mode="verbatim")))
+
+    # What the waiting thread calls once a second; here all jobs are done by then.
+    case.meanwhile()
+    case.meanwhile()
+
+    assert case.progress == [("task-1", 3, 3)]
+
+
+def test_one_job_has_no_progress_to_tell():
+    case = UseCase()
+
+    case.run(a_spec())
+
+    assert case.meanwhile is None

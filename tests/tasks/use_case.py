@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +52,8 @@ class UseCase:
     decisions: list[Any] = field(default_factory=list)
     cache: list[str] = field(default_factory=list)
     halts: list[tuple[int, float]] = field(default_factory=list)
+    progress: list[tuple[str, int, int]] = field(default_factory=list)
+    meanwhile: Callable[[], None] | None = None
     brake: Brake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,10 +83,14 @@ class UseCase:
             record=self._record,
             watch=Watch(self.guard, config.guard, self.breaches.append),
             report_bug=lambda _, error: self.bugs.append(error),
+            tell_progress=lambda *progress: self.progress.append(progress),
         )
-        return generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
+        outcomes = generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
+        return [each.as_result() for each in outcomes]
 
-    def _on_loop(self, coroutine: Any) -> Any:
+    def _on_loop(self, coroutine: Any, meanwhile: Any) -> Any:
+        self.meanwhile = meanwhile
+
         async def released() -> Any:
             self.brake.release(time.monotonic())
             return await coroutine

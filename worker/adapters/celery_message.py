@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import datetime
 from typing import Any
 
 PUT_OFF_SINCE = "slotgen_put_off_since"
 
 
-def raw_message(spec: dict[str, Any], task_id: str, queue: str, *, put_off_since: int | None = None) -> str:
-    """Return the message for `queue`; `put_off_since` (epoch seconds) marks one that was there before."""
-    body = json.dumps([[spec], {}, {}]).encode()
+def raw_message(
+    spec: Any,
+    task_id: str,
+    queue: str,
+    *,
+    expires: datetime | None = None,
+    put_off_since: int | None = None,
+) -> str:
+    """Return the message for `queue`.
+
+    A job that has not begun at `expires` (with its zone) is revoked. `put_off_since` (epoch seconds) marks a
+    message that was there before.
+    """
+    # Not escaped: a spec that came in as UTF-8 must not grow beyond the limit on its way back.
+    body = json.dumps([[spec], {}, {}], ensure_ascii=False, separators=(",", ":")).encode()
     headers: dict[str, Any] = {"lang": "py", "task": "slotgen.generate", "id": task_id, "retries": 0}
+    if expires is not None:
+        headers["expires"] = expires.isoformat()
     return json.dumps(
         {
             "body": base64.b64encode(body).decode(),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from celery import states
 from celery.backends.redis import RedisBackend, SentinelBackend
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
@@ -11,11 +14,25 @@ _PASSING = (OutOfMemoryError, ReadOnlyError)
 
 
 class PatientBackend(RedisBackend):
-    """Celery's setting: `worker.adapters.celery_results:PatientBackend+redis://…`."""
+    """Celery's setting: `worker.adapters.celery_results:PatientBackend+redis://…`.
+
+    Beside Celery's own properties a finished task's document has `reasons` (reasons v1), which the task left
+    in its request as `slotgen_reasons`; readers that do not know it pass it over.
+    """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
         """Return whether storing is tried again: when Redis is away, full, or no longer the primary."""
         return isinstance(exc, _PASSING) or super().exception_safe_to_retry(exc)
+
+    # celery-types leaves out what a backend overrides.
+    def _get_result_meta(
+        self, result: Any, state: str, traceback: Any, request: Any, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        meta: dict[str, Any] = super()._get_result_meta(  # type: ignore[misc]  # see above
+            result, state, traceback, request, *args, **kwargs
+        )
+        reasons = getattr(request, "slotgen_reasons", None) if state == states.SUCCESS else None
+        return meta | ({"reasons": reasons} if reasons else {})
 
 
 class PatientSentinelBackend(PatientBackend, SentinelBackend):

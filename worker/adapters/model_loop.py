@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 # Threads for the blocking reads of the dial right before a request.
 _READERS = 32
+_MEANWHILE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -33,9 +34,16 @@ class ModelLoop:
         """Run `coroutine` on the loop and wait for its result, from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
-    def run_job(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run as `run` does, in reach of `cancel_jobs`, which makes it raise CancelledError."""
-        return self.run(self._as_job(coroutine))
+    def run_job(self, coroutine: Coroutine[Any, Any, T], meanwhile: Callable[[], None] | None = None) -> T:
+        """Run as `run` does, in reach of `cancel_jobs`, which makes it raise CancelledError.
+
+        `meanwhile` is called once a second by the thread that waits.
+        """
+        future = asyncio.run_coroutine_threadsafe(self._as_job(coroutine), self.loop)
+        if meanwhile:
+            while wait([future], _MEANWHILE_SECONDS).not_done:
+                meanwhile()
+        return future.result()
 
     def cancel_jobs(self) -> None:
         """Cancel every job that runs now, from any thread; each unwinds before its `run_job` ends."""

@@ -1,0 +1,195 @@
+"""What a producer gets from a real worker: answers with their reasons, progress, cancellation, the stream."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+
+import pytest
+from celery.exceptions import TaskRevokedError
+
+import schemas
+from tests.builders import a_job, a_spec, an_allowlist
+from tests.e2e.conftest import WAIT_SECONDS
+from worker.dev.openai_stand_in import Behaviour
+from worker.dev.stack import stack
+from worker.producing import InvalidMessage, Producer, Progress, TaskRevoked
+
+
+def new_job(**changes):
+    return a_job(f"job-{uuid.uuid4()}", **changes)
+
+
+@pytest.fixture
+def producer(system):
+    with Producer.open(system.stack.redis_url) as opened:
+        yield opened
+
+
+def test_stub_completed_and_failed_come_with_their_reasons(system, producer):
+    jobs = [new_job(), new_job(mode="verbatim"), new_job(output={"field": "body", "type": "hologram"})]
+
+    deliveries = producer.wait(producer.send(a_spec(*jobs)), timeout_seconds=WAIT_SECONDS)
+
+    assert [(each.job_id, each.status, each.error_code) for each in deliveries] == [
+        (jobs[0]["jobId"], "COMPLETED", None),
+        (jobs[1]["jobId"], "STUB", "VERBATIM_MODE"),
+        (jobs[2]["jobId"], "FAILED", "UNSUPPORTED_OUTPUT_TYPE"),
+    ]
+    assert [system.event_of(each.job_id)["telemetry"]["errorCode"] for each in deliveries] == [
+        each.error_code for each in deliveries
+    ]
+    assert all(schemas.is_valid("delivery.v1", each.as_document()) for each in deliveries)
+
+
+def test_the_result_backend_is_celerys_with_the_reasons_beside(system, producer):
+    pending = system.send(a_spec(new_job(mode="verbatim")))
+    (result,) = pending.get(timeout=WAIT_SECONDS)
+
+    stored = json.loads(system.stack.client.get(f"celery-task-meta-{pending.id}"))
+    assert stored["result"] == [result]
+    assert schemas.violations("result.v1", result) == []
+    assert schemas.violations("reasons.v1", stored["reasons"]) == []
+    assert stored["reasons"]["errorCodes"] == ["VERBATIM_MODE"]
+
+
+def test_the_same_spec_twice_at_once_is_answered_twice_and_paid_once(system, producer):
+    system.stand_in.behave(Behaviour(delay_seconds=0.3))
+    before = system.stand_in.journal.counts().begun
+    spec = a_spec(new_job(input={"topic": str(uuid.uuid4())}))
+
+    sent = [producer.send(spec), producer.send(spec)]
+    first, second = (producer.wait(each, timeout_seconds=WAIT_SECONDS)[0] for each in sent)
+    (again,) = producer.wait(producer.send(spec), timeout_seconds=WAIT_SECONDS)
+
+    assert first.output == second.output == again.output
+    assert first.output is not None
+    assert system.stand_in.journal.counts().begun - before == 1
+
+
+def test_the_worker_says_what_the_client_would_have_said(system, producer):
+    broken = a_spec(new_job()) | {"version": "v9"}
+    with pytest.raises(InvalidMessage) as here:
+        producer.prepare(broken)
+
+    pending = system.send(broken)
+    with pytest.raises(InvalidMessage) as there:
+        producer.wait(pending.id, timeout_seconds=WAIT_SECONDS)
+
+    assert str(there.value) == str(here.value)
+
+
+def test_a_spec_of_several_jobs_tells_how_far_it_is(system, producer):
+    # Half of the jobs are answered at once, the others in two seconds.
+    quick, slow = [new_job(mode="verbatim") for _ in range(3)], [new_job() for _ in range(3)]
+    system.stand_in.behave(Behaviour(delay_seconds=2.5))
+    sent = producer.send(a_spec(*quick, *slow))
+    celery_view = system.celery.AsyncResult(sent.task_id)
+
+    told = threading.Event()
+    while producer.progress(sent) is None and not producer.endings([sent.task_id]):
+        told.wait(0.05)
+
+    assert producer.progress(sent) == Progress(3, 6)
+    assert (celery_view.state, celery_view.info["done"]) == ("PROGRESS", 3)
+    assert schemas.violations("progress.v1", celery_view.info) == []
+    assert len(producer.wait(sent, timeout_seconds=WAIT_SECONDS)) == 6
+    assert celery_view.state == "SUCCESS"
+
+
+def test_one_job_is_stored_once(system, producer):
+    system.stand_in.behave(Behaviour(delay_seconds=1.5))
+    seen = system.stack.client.pubsub()
+    sent = producer.prepare(a_spec(new_job()))
+    seen.subscribe(f"celery-task-meta-{sent.task_id}")
+    producer.push([sent])
+
+    producer.wait(sent, timeout_seconds=WAIT_SECONDS)
+
+    states = []
+    while message := seen.get_message(timeout=0.2):
+        states += [json.loads(message["data"])["status"]] if message["type"] == "message" else []
+    seen.close()
+    assert states == ["SUCCESS"]
+
+
+@pytest.fixture
+def narrow():
+    """A system of one thread, that hands its results to the stream as well."""
+    with stack(concurrency=1, settings={"SLOTGEN_STREAM_RESULTS": "1000"}) as started:
+        started.client.mset(
+            {
+                "slotgen:feature": "true",
+                "slotgen:rollout_percent": "100",
+                "slotgen:allowlist": an_allowlist(),
+                "slotgen:kill": "false",
+            }
+        )
+        yield started
+
+
+def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
+    narrow.stand_in.behave(Behaviour(delay_seconds=1))
+    with Producer.open(narrow.redis_url) as producer:
+        # One is worked on, one lies ready in the worker, the others wait.
+        sent = producer.send_all([a_spec(new_job(input={"topic": str(each)})) for each in range(5)])
+        narrow.stand_in.journal.wait_until(lambda counts: counts.begun == 1)
+
+        assert producer.cancel(sent[0]) is False
+        assert producer.cancel(sent[4]) is True
+        assert producer.cancel(sent[4]) is False
+
+        with pytest.raises(TaskRevoked, match="nothing was generated"):
+            producer.wait(sent[4], timeout_seconds=WAIT_SECONDS)
+        for each in sent[:4]:
+            assert producer.wait(each, timeout_seconds=WAIT_SECONDS)[0].status == "COMPLETED"
+    assert narrow.stand_in.journal.counts().begun == 4
+    from celery import Celery
+
+    celery = Celery(broker=narrow.redis_url, backend=narrow.redis_url, set_as_current=False)
+    with pytest.raises(TaskRevokedError):
+        celery.AsyncResult(sent[4].task_id).get(timeout=WAIT_SECONDS)
+    celery.close()
+
+
+def test_what_has_not_begun_when_it_expires_is_revoked(narrow):
+    with Producer.open(narrow.redis_url) as producer:
+        sent = producer.send(a_spec(new_job()), expires_seconds=0.001)
+
+        with pytest.raises(TaskRevoked):
+            producer.wait(sent, timeout_seconds=WAIT_SECONDS)
+    assert narrow.stand_in.journal.counts().begun == 0
+
+
+def test_a_consumer_that_dies_leaves_its_results_to_the_next(narrow):
+    key, client = "slotgen:results", narrow.client
+    client.xgroup_create(key, "content", id="0", mkstream=True)
+    with Producer.open(narrow.redis_url) as producer:
+        sent = producer.send(a_spec(new_job(), new_job(mode="verbatim")))
+        waited = producer.wait(sent, timeout_seconds=WAIT_SECONDS)
+
+    ((_, taken),) = client.xreadgroup("content", "dies", {key: ">"}, count=10)
+    client.xack(key, "content", taken[0][0])
+    claimed = client.xautoclaim(key, "content", "lives", min_idle_time=0)[1]
+
+    documents = [json.loads(fields[b"delivery"]) for _, fields in taken]
+    assert documents == [each.as_document() for each in waited]
+    assert [entry_id for entry_id, _ in claimed] == [taken[1][0]]
+
+
+def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow):
+    """A worker killed between the two answers the message again: twice in the stream, never not at all."""
+    client = narrow.client
+    client.set("slotgen:results", "in the way")
+    with Producer.open(narrow.redis_url) as producer:
+        sent = producer.send(a_spec(new_job(mode="verbatim")))
+        refused = threading.Event()
+        while "results_stream_refused" not in narrow.log_path.read_text():
+            refused.wait(0.02)
+
+        assert producer.endings([sent.task_id]) == []
+        assert client.hlen("slotgen:unacked") == 1
+        client.delete("slotgen:results")
+        producer.wait(sent, timeout_seconds=WAIT_SECONDS)
+    assert client.xlen("slotgen:results") == 1

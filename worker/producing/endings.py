@@ -1,0 +1,87 @@
+"""Reads what Celery's result backend keeps of a task: an ending, its progress, or nothing yet.
+
+Exception
+├── InvalidMessage   (tasks.errors) the message was no job spec; it is kept in the dead letters
+├── TaskFailed       the worker could not answer the message at all
+└── TaskRevoked      it was cancelled, or had not begun when it expired
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.delivery import Answer, Delivery
+from tasks.errors import InvalidMessage
+
+_EXPIRED_WORDS = "was cancelled, or had not begun when it expired; nothing was generated"
+
+
+class TaskFailed(Exception):  # noqa: N818 - says what happened, as Celery's FAILURE does
+    """The task ended without results; the text has the worker's reason."""
+
+
+class TaskRevoked(Exception):  # noqa: N818 - says what happened, as Celery's REVOKED does
+    """The task never began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of a spec's jobs have their outcome."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a task ended: with deliveries in the order of its jobs, or with the `error` that says why not."""
+
+    task_id: str
+    deliveries: tuple[Delivery, ...] = ()
+    error: Exception | None = None
+
+    def result(self) -> list[Delivery]:
+        """Return the deliveries, or raise the error."""
+        if self.error:
+            raise self.error
+        return list(self.deliveries)
+
+
+def read(task_id: str, stored: bytes | None) -> Ending | Progress | None:
+    """Return what the backend's document for `task_id` says; None for one that says nothing yet.
+
+    A document of another making (broken JSON, results of another task) is an ending with an error.
+    """
+    if stored is None:
+        return None
+    try:
+        document = json.loads(stored)
+        return _read(task_id, document["status"], document)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Ending(task_id, error=TaskFailed(f"{task_id}: its stored result is not one of slotgen's"))
+
+
+def _read(task_id: str, status: str, document: dict[str, Any]) -> Ending | Progress | None:
+    result = document["result"]
+    if status == "SUCCESS":
+        return Ending(task_id, tuple(_answer(result, document.get("reasons")).deliveries(task_id)))
+    if status == "FAILURE":
+        return Ending(task_id, error=_failure(task_id, result))
+    if status == "REVOKED":
+        return Ending(task_id, error=TaskRevoked(f"{task_id}: {_EXPIRED_WORDS}"))
+    return Progress(int(result["done"]), int(result["total"])) if status == "PROGRESS" else None
+
+
+def _answer(results: list[dict[str, Any]], reasons: dict[str, Any] | None) -> Answer:
+    # A worker older than the reasons left none; a person looks at what nobody vouches for.
+    unknown = {"executorVersion": "unknown", "requiresReview": True, "errorCodes": [None] * len(results)}
+    return Answer(results, reasons or unknown)
+
+
+def _failure(task_id: str, raised: dict[str, Any]) -> Exception:
+    text = " ".join(str(each) for each in raised.get("exc_message") or ())
+    if raised["exc_type"] == InvalidMessage.__name__:
+        return InvalidMessage(text)
+    return TaskFailed(f"{task_id}: {raised['exc_type']}: {text}")

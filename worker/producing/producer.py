@@ -1,0 +1,206 @@
+"""The producer's side of the queue: specs are checked by the worker's own rules before they leave."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from tasks.errors import InvalidMessage, StoreUnavailable
+from tasks.intake import Limits, Rejected, inspect
+from worker.adapters.celery_message import raw_message
+from worker.adapters.redis_clients import open_sync
+from worker.adapters.redis_outbox import RedisOutbox
+from worker.producing.endings import Ending, Progress, read
+
+if TYPE_CHECKING:
+    import redis
+
+    from tasks.delivery import Delivery
+
+_REDIS_TIMEOUT_SECONDS = 5.0
+# Long before now by any clock: the worker that takes such a message revokes it.
+_EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
+# A look costs Redis some microseconds. An answer is late by less than a fifth of the time it took.
+_FIRST_LOOK_SECONDS = 0.005
+_LAST_LOOK_SECONDS = 0.25
+_SLOWER = 1.2
+
+
+class AnswerLate(TimeoutError):  # noqa: N818 - says what happened
+    """No answer in time; it may still come, and `wait` can be called again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message on its way; `task_id` is all that another process needs to wait for it."""
+
+    task_id: str
+    spec: dict[str, Any]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Sends specs and collects their answers. Threads may share one.
+
+    A spec that is sent twice is answered twice and paid for once: workers know a job by its content.
+    """
+
+    client: redis.Redis
+    namespace: str = "slotgen"
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def open(cls, redis_url: str, *, namespace: str = "slotgen", max_message_bytes: int = 262_144) -> Self:
+        """Return a producer for the queue `namespace`; `max_message_bytes` as the workers' setting.
+
+        Connects with its first command. `with Producer.open(…) as producer` closes it.
+        """
+        client = open_sync(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS)
+        return cls(client, namespace, Limits(max_message_bytes=max_message_bytes))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def prepare(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
+        """Return `spec` as the message that `push` sends. Touches nothing.
+
+        A message that has not begun after `expires_seconds` (by the worker's clock) is revoked.
+
+        Raises:
+            InvalidMessage: the same text that the worker would answer.
+
+        """
+        expires = datetime.now(UTC) + timedelta(seconds=expires_seconds) if expires_seconds else None
+        task_id = str(uuid.uuid4())
+        try:
+            message = raw_message(spec, task_id, self.namespace, expires=expires)
+            inspect(message.encode(), self.limits)
+        except Rejected as rejected:
+            raise InvalidMessage(rejected.problem) from None
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidMessage(
+                "the spec is not JSON: use dict, list, str, int, float, bool and None"
+            ) from None
+        return Sent(task_id, spec, message)
+
+    def push(self, prepared: Sequence[Sent]) -> int:
+        """Send all of `prepared` in one command, or none; return how many messages wait on the queue now.
+
+        Raises:
+            StoreUnavailable: Redis did not answer; they may or may not have been sent. Sending again is safe.
+
+        """
+        return self._outbox.push([each.message for each in prepared]) if prepared else self._outbox.waiting()
+
+    def send(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
+        """Check `spec` and send it. Raises InvalidMessage and StoreUnavailable, see `prepare` and `push`."""
+        sent = self.prepare(spec, expires_seconds=expires_seconds)
+        self.push([sent])
+        return sent
+
+    def send_all(self, specs: Iterable[Any], *, expires_seconds: float | None = None) -> list[Sent]:
+        """Check every one of `specs`, then send all of them; one that is invalid keeps all of them here."""
+        prepared = [self.prepare(each, expires_seconds=expires_seconds) for each in specs]
+        self.push(prepared)
+        return prepared
+
+    def wait(self, task: Sent | str, *, timeout_seconds: float) -> list[Delivery]:
+        """Return the deliveries of one task, in the order of its jobs.
+
+        Raises:
+            AnswerLate: none came in `timeout_seconds`.
+            InvalidMessage, TaskFailed, TaskRevoked: there will be none.
+
+        """
+        (ending,) = self.as_completed([task], timeout_seconds=timeout_seconds)
+        return ending.result()
+
+    def as_completed(self, tasks: Iterable[Sent | str], *, timeout_seconds: float) -> Iterator[Ending]:
+        """Yield the ending of each task as it comes.
+
+        A Redis that is away for a while is waited for like an answer.
+
+        Raises:
+            AnswerLate: some had none `timeout_seconds` after the first look.
+
+        """
+        left = list(dict.fromkeys(_task_id(each) for each in tasks))
+        deadline = time.monotonic() + timeout_seconds
+        pause = _FIRST_LOOK_SECONDS
+        while left:
+            problem = ""
+            try:
+                found = self.endings(left)
+            except StoreUnavailable as error:
+                found, problem = [], f"; Redis did not answer ({error})"
+            yield from found
+            ended = {each.task_id for each in found}
+            left = [each for each in left if each not in ended]
+            remaining = deadline - time.monotonic()
+            if left and remaining <= 0:
+                raise AnswerLate(_late(left, timeout_seconds) + problem)
+            pause = _FIRST_LOOK_SECONDS if found else min(pause * _SLOWER, _LAST_LOOK_SECONDS)
+            if left:
+                time.sleep(min(pause, max(remaining, 0)))
+
+    def endings(self, task_ids: Sequence[str]) -> list[Ending]:
+        """Return those of the tasks that have ended, in their order. Raises StoreUnavailable."""
+        looked = zip(task_ids, self._outbox.stored(task_ids), strict=True)
+        states = (read(task_id, stored) for task_id, stored in looked)
+        return [each for each in states if isinstance(each, Ending)]
+
+    def progress(self, task: Sent | str) -> Progress | None:
+        """Return how far a running spec of several jobs is, None when nobody has said.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+
+        """
+        task_id = _task_id(task)
+        (stored,) = self._outbox.stored([task_id])
+        state = read(task_id, stored)
+        return state if isinstance(state, Progress) else None
+
+    def cancel(self, sent: Sent) -> bool:
+        """Cancel what no worker has begun; False when one has, and the answer will come.
+
+        Whoever waits for it is told when its turn would have come: `TaskRevoked` here, `TaskRevokedError` in
+        Celery.
+
+        Raises:
+            StoreUnavailable: Redis did not answer; look for an answer, and cancel again without one.
+
+        """
+        if not self._outbox.take_back(sent.message):
+            return False
+        # A producer may not write results; the worker that takes this does, without looking at the spec.
+        revoked = raw_message(sent.spec, sent.task_id, self.namespace, expires=_EXPIRED)
+        self._outbox.push([revoked])
+        return True
+
+    def queue_depth(self) -> int:
+        """Return how many messages wait on the queue. Raises StoreUnavailable."""
+        return self._outbox.waiting()
+
+    @property
+    def _outbox(self) -> RedisOutbox:
+        return RedisOutbox(self.client, self.namespace)
+
+
+def _task_id(task: Sent | str) -> str:
+    return task if isinstance(task, str) else task.task_id
+
+
+def _late(left: list[str], timeout_seconds: float) -> str:
+    return (
+        f"no answer in {timeout_seconds:g} s for {len(left)} of the tasks, the first is {left[0]}; "
+        "wait again, or see `slotgen status` for workers and queue"
+    )
