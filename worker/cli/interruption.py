@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+
+_ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @contextmanager
@@ -17,9 +19,36 @@ def endings_interrupt() -> Iterator[None]:
 
 
 @contextmanager
+def endings_held() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Hold Ctrl-C, SIGTERM and a closed terminal back, but inside what is yielded: there they interrupt."""
+    held, open_now = False, False
+
+    def hold(*_: object) -> None:
+        nonlocal held
+        held = True
+        if open_now:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interruptible() -> Iterator[None]:
+        nonlocal open_now
+        open_now = True
+        try:
+            if held:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            open_now = False
+
+    endings = [each for each in _ENDINGS if signal.getsignal(each) != signal.SIG_IGN]
+    with _handled(endings, hold):
+        yield interruptible
+
+
+@contextmanager
 def endings_ignored() -> Iterator[None]:
     """Go on to the end, whoever is in a hurry."""
-    with _handled([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIG_IGN):
+    with _handled(_ENDINGS, signal.SIG_IGN):
         yield
 
 

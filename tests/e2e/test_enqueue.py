@@ -1,0 +1,258 @@
+"""`slotgen enqueue` as a process, against a real worker: output, interruptions, the bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+import schemas
+from tests.builders import a_job, a_spec
+from worker.dev.openai_stand_in import Behaviour
+from worker.dev.stack import worker_environment
+
+COMMAND = [sys.executable, "-m", "worker.cli", "enqueue"]
+WAIT_SECONDS = 60
+
+
+@pytest.fixture
+def enqueue(system, tmp_path):
+    """Run it in a folder of its own; return the finished process."""
+
+    def run(*words, given=None):
+        return subprocess.run(
+            [*COMMAND, *words],
+            env=environment(system),
+            cwd=tmp_path,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+        )
+
+    return run
+
+
+def environment(system):
+    return worker_environment(system.stack.redis_url, None) | {"PYTHONPATH": str(Path.cwd())}
+
+
+def specs(number, **changes):
+    return [a_spec(a_job(f"job-{uuid.uuid4()}", **changes)) for _ in range(number)]
+
+
+def ids(documents):
+    return [job["jobId"] for each in documents for job in each["jobs"]]
+
+
+def lines(text):
+    return [json.loads(each) for each in text.splitlines()]
+
+
+def write(path, documents):
+    path.write_text("".join(json.dumps(each) + "\n" for each in documents))
+    return str(path)
+
+
+def test_prints_answers_in_the_order_of_the_input(system, enqueue, tmp_path):
+    documents = specs(20) + specs(20, mode="verbatim")
+    system.set_dials(rollout_percent="50")
+    write(tmp_path / "specs.jsonl", documents)
+
+    done = enqueue("specs.jsonl", "--wait")
+
+    answers = lines(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert [each["jobId"] for each in answers] == ids(documents)
+    assert all(schemas.is_valid("delivery.v1", each) for each in answers)
+    assert {each["errorCode"] for each in answers} <= {None, "ROLLOUT_EXCLUDED", "VERBATIM_MODE"}
+    assert "sent 40 of 40 specs, answered 40; COMPLETED " in done.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "specs.jsonl"]
+
+
+def test_takes_standard_input_folders_arrays_and_documents(system, enqueue, tmp_path):
+    documents = specs(6, mode="verbatim")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "1.json").write_text(json.dumps(documents[0], indent=2))
+    (tmp_path / "folder" / "2.json").write_text(json.dumps(documents[1:3]))
+    write(tmp_path / "folder" / "3.jsonl", documents[3:5])
+
+    done = enqueue("folder", "-", "--wait", given=json.dumps(documents[5]))
+
+    assert done.returncode == 0, done.stderr
+    assert [each["jobId"] for each in lines(done.stdout)] == ids(documents)
+
+
+def test_without_wait_prints_the_task_id_of_each_spec(system, enqueue, tmp_path):
+    documents = specs(3, mode="verbatim")
+
+    done = enqueue("-", "--json", given="".join(json.dumps(each) + "\n" for each in documents))
+
+    receipts = lines(done.stdout)
+    assert [(each["source"], each["line"]) for each in receipts] == [("-", 1), ("-", 2), ("-", 3)]
+    for receipt, document in zip(receipts, documents, strict=True):
+        (result,) = system.celery.AsyncResult(receipt["taskId"]).get(timeout=WAIT_SECONDS)
+        assert [result["jobId"]] == ids([document])
+    (summary,) = lines(done.stderr)
+    assert summary["summary"]["sent"] == 3
+
+
+def test_names_invalid_specs_with_their_lines_and_sends_the_others(system, enqueue, tmp_path):
+    documents = specs(2, mode="verbatim")
+    text = (
+        f"{json.dumps(documents[0])}\n{{half\n\n{json.dumps({'version': 'v1'})}\n{json.dumps(documents[1])}\n"
+    )
+    (tmp_path / "specs.jsonl").write_text(text)
+
+    done = enqueue("specs.jsonl", "--wait")
+
+    assert done.returncode == 1
+    assert [each["jobId"] for each in lines(done.stdout)] == ids(documents)
+    assert "specs.jsonl:2: the spec is not JSON (line 1, column 2); mend the syntax there" in done.stderr
+    assert "specs.jsonl:4: jobs: is missing; add an array of 1 to 100 items" in done.stderr
+    assert "sent 2 of 4 specs, answered 2, refused 2" in done.stderr
+
+
+def test_strict_stops_at_the_first_invalid_spec_and_resumes_when_it_is_mended(system, enqueue, tmp_path):
+    documents = specs(3, mode="verbatim")
+    write(tmp_path / "specs.jsonl", [documents[0], {"version": "v1"}, documents[2]])
+    stopped = enqueue("specs.jsonl", "--wait", "--strict")
+    write(tmp_path / "specs.jsonl", documents)
+
+    (resume,) = re.findall(r"slotgen enqueue --resume (\S+)", stopped.stderr)
+    went_on = enqueue("--resume", resume)
+
+    assert (stopped.returncode, went_on.returncode) == (1, 0), went_on.stderr
+    assert "specs.jsonl:2: appliesTo: is missing" in stopped.stderr
+    assert [each["jobId"] for each in lines(stopped.stdout + went_on.stdout)] == ids(documents)
+    assert not (tmp_path / resume).exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue, tmp_path, ending):
+    # The fortieth hangs, so that the run cannot end before it is interrupted.
+    documents = specs(39, mode="verbatim") + specs(1) + specs(60, mode="verbatim")
+    write(tmp_path / "specs.jsonl", documents)
+    system.stand_in.behave(Behaviour(delay_seconds=3))
+    process = subprocess.Popen(
+        [*COMMAND, "specs.jsonl", "--wait", "--window", "50"],
+        env=environment(system),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    printed = [process.stdout.readline() for _ in range(39)]
+    process.send_signal(ending)
+    rest, said = process.communicate(timeout=WAIT_SECONDS)
+
+    (resume,) = re.findall(r"interrupted; go on with: slotgen enqueue --resume (\S+)", said)
+    went_on = enqueue("--resume", resume)
+
+    assert (process.returncode, went_on.returncode) == (1, 0), went_on.stderr
+    assert [each["jobId"] for each in lines("".join(printed) + rest + went_on.stdout)] == ids(documents)
+    assert "sent 100 of 100 specs, answered 100" in went_on.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "specs.jsonl"]
+
+
+def test_a_reader_that_leaves_ends_the_run_without_a_traceback(system, tmp_path):
+    write(tmp_path / "specs.jsonl", specs(300, mode="verbatim"))
+    process = subprocess.Popen(
+        [*COMMAND, "specs.jsonl", "--wait", "--window", "10"],
+        env=environment(system),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait(WAIT_SECONDS) == 1
+    assert "nobody reads the answers any more; go on with: slotgen enqueue --resume" in said
+    assert "Traceback" not in said
+    assert "slotgen broke" not in said
+
+
+def test_a_terminal_shows_a_bar_that_ends_full_with_every_outcome(system, tmp_path):
+    write(tmp_path / "specs.jsonl", [*specs(30), {"version": "v1"}, *specs(9, mode="verbatim")])
+    controller, terminal = pty.openpty()
+    with (tmp_path / "answers").open("w") as answers:
+        process = subprocess.Popen(
+            [*COMMAND, "specs.jsonl", "--wait"],
+            env=environment(system) | {"TERM": "xterm", "COLUMNS": "120"},
+            cwd=tmp_path,
+            stdout=answers,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        screen = read_all(controller)
+        process.wait(WAIT_SECONDS)
+
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
+    assert re.findall(r"(\d+)/40 specs left:", shown)[-1] == "40"
+    assert "COMPLETED 30  STUB VERBATIM_MODE 9  refused 1" in shown
+    assert "specs.jsonl:31: appliesTo: is missing; add an object" in shown
+    assert len((tmp_path / "answers").read_text().splitlines()) == 39
+
+
+def read_all(descriptor):
+    found = b""
+    try:
+        while part := os.read(descriptor, 65536):
+            found += part
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(descriptor)
+    return found.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "problem"),
+    [
+        ([], 2, "name the inputs"),
+        (["a.json", "--resume", "b"], 2, "and not both"),
+        (["absent.json"], 1, "absent.json: is not there; name a file, a folder, or -"),
+        (["--resume", "absent"], 1, "cannot be read (No such file or directory)"),
+    ],
+)
+def test_wrong_words_are_named(enqueue, words, code, problem):
+    done = enqueue(*words)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert problem in done.stderr
+
+
+def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkeypatch):
+    from worker.cli.enqueue import enqueue as command
+    from worker.cli.refusal import Refusal
+
+    monkeypatch.setenv("SLOTGEN_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.chdir(tmp_path)
+    write(Path("specs.jsonl"), specs(1))
+
+    with pytest.raises(Refusal, match=r"Redis at redis://127.0.0.1:1/0 did not answer .*; nothing was sent"):
+        command(
+            ["specs.jsonl"],
+            wait=True,
+            strict=False,
+            resume=None,
+            window=9,
+            max_queue=9,
+            timeout=None,
+            as_json=False,
+        )
+
+    assert [each.name for each in tmp_path.iterdir()] == ["specs.jsonl"]

@@ -1,0 +1,106 @@
+"""Where an interrupted `slotgen enqueue` stands, and from where it goes on: a small file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from worker.producing.sources import Item
+
+_VERSION = "enqueue.v1"
+
+
+class BadBookmark(Exception):  # noqa: N818 - says what is the matter
+    """The file is no bookmark, or what it was made for has changed; the text says which and what to do."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A spec that was sent and whose answer has not been handed on."""
+
+    source: str
+    number: int
+    task_id: str
+
+
+@dataclass(slots=True)
+class Bookmark:
+    """What was done in `folder` for `inputs`: `position` items taken, those of `waiting` not answered yet.
+
+    `counts` has sent and refused specs, specs without an answer, and outcomes as `STUB KILL_SWITCH`.
+    """
+
+    folder: str
+    inputs: list[str]
+    wait: bool
+    position: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    _expected: str = ""
+    # None until the items before `position` were seen again.
+    _hash: Any = None
+
+    def advance(self, item: Item) -> None:
+        """Take note that `item` is dealt with: sent, or refused."""
+        self.position += 1
+        self._hash.update(item.text + b"\n")
+
+    def remaining(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield what is left of `items`. Raises BadBookmark when those before are not what they were."""
+        position, seen = self.position, hashlib.sha256()
+        for taken in range(position):
+            item = next(items, None)
+            if item is None:
+                raise BadBookmark(_changed(f"it had {position} specs, and now has {taken}"))
+            seen.update(item.text + b"\n")
+        if position and seen.hexdigest() != self._expected:
+            raise BadBookmark(_changed("what was sent already is not what stands there now"))
+        self._hash = seen
+        yield from items
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        document = {
+            "version": _VERSION,
+            "folder": self.folder,
+            "inputs": self.inputs,
+            "wait": self.wait,
+            "position": self.position,
+            "sha256": self._hash.hexdigest() if self._hash else self._expected,
+            "waiting": [[each.source, each.number, each.task_id] for each in self.waiting],
+            "counts": self.counts,
+        }
+        path.write_text(json.dumps(document) + "\n", "utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the bookmark in the file `path`. Raises BadBookmark."""
+        try:
+            document = json.loads(path.read_bytes())
+            if document["version"] != _VERSION:
+                raise BadBookmark(f"{path}: has version {document['version']!r}, not {_VERSION!r}")
+            return cls(
+                folder=str(document["folder"]),
+                inputs=[str(each) for each in document["inputs"]],
+                wait=bool(document["wait"]),
+                position=int(document["position"]),
+                waiting=[Waiting(*each) for each in document["waiting"]],
+                counts=Counter(document["counts"]),
+                _expected=document["sha256"],
+            )
+        except OSError as error:
+            raise BadBookmark(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError):
+            raise BadBookmark(f"{path}: is no file that `slotgen enqueue` left") from None
+
+
+def _changed(how: str) -> str:
+    return (
+        f"the input has changed since: {how}; "
+        "give it as it was, or start anew (what was paid is not paid again)"
+    )
