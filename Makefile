@@ -50,6 +50,7 @@ check: $(DEV) ## Linters, types, import contracts, coverage, the wheel: what CI 
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict -k 1.33 $(filter-out %kustomization.yaml %scaledobject.yaml %servicemonitor.yaml,$(wildcard deploy/kubernetes/*.yaml))
 	$(BIN)/python deploy/grafana/generate.py --check
+	$(BIN)/python docs/asyncapi.py --check
 	$(BIN)/python tests/check_coverage.py
 	$(BIN)/python tests/check_wheel.py
 
@@ -63,8 +64,9 @@ faults: $(DEV) ## Run the fault suite at full length
 monitoring-test: $(DEV) ## Prove the alerts with promtool, and every dashboard query on a real Prometheus and worker
 	$(BIN)/pytest tests/monitoring
 
-tools: $(DEV) ## Unpack Prometheus, Alertmanager and Redis 7 below .tools for the tests (Debian packages, no root)
+tools: $(DEV) ## Put Prometheus, Alertmanager, Redis 7 and Node's packages below .tools for the tests (no root)
 	$(BIN)/python -m tests.debian
+	$(BIN)/python -m tests.node
 
 sbom: $(DEV) ## Write the bill of materials of what runs (CycloneDX)
 	@mkdir -p dist

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from schemas import OutputType
+from schemas import OutputType, output_type
 from tasks.executor_config import BadExecutorConfig, ExecutorConfig
 from tasks.ports import ModelRequest
 from tasks.spec import Job
@@ -17,25 +18,44 @@ OPENING = "<<<JOB_DATA"
 CLOSING = "JOB_DATA>>>"
 
 
+_OUTPUT_PROMPT = re.compile(r"([A-Za-z]+)\.v([1-9][0-9]*)\.md")
+
+
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The prompt text for each kind of job."""
+    """The prompt text for each kind of job, and what is added to it for an output type that has its own."""
 
     texts: dict[str, str]
+    outputs: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, names: dict[str, str]) -> Prompts:
         """Return the prompts of the files `names` (kind to file name, as in the executor config).
 
+        Those of output types are found by their names, the newest version of each.
+
         Raises:
             BadExecutorConfig: a file is missing or empty.
 
         """
-        return cls({kind: _text(kind, name) for kind, name in names.items()})
+        return cls({kind: _text(kind, name) for kind, name in names.items()}, _output_prompts())
+
+    def instructions(self, kind: str, output: OutputType | None) -> str:
+        """Return what the model is told about a job of `kind` for `output`."""
+        own = self.outputs.get(output.name) if output else None
+        return f"{self.texts[kind]}\n\n{own}" if own else self.texts[kind]
+
+
+def _output_prompts() -> dict[str, str]:
+    folder = resources.files("tasks.prompts") / "outputs"
+    files = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    found = [match for each in files if (match := _OUTPUT_PROMPT.fullmatch(each))]
+    newest = {each[1]: each[0] for each in sorted(found, key=lambda each: int(each[2]))}
+    return {name: _text(name, f"outputs/{file.removesuffix('.md')}") for name, file in newest.items()}
 
 
 def _text(kind: str, name: str) -> str:
-    file = resources.files("tasks.prompts") / f"{name}.md"
+    file = resources.files("tasks.prompts").joinpath(f"{name}.md")
     text = file.read_text("utf-8").strip() if file.is_file() else ""
     if not text:
         raise BadExecutorConfig(
@@ -50,14 +70,15 @@ def job_key(job: Job, prompts: Prompts, config: ExecutorConfig) -> str:
     It covers the job as sent, its `appliesTo`, the prompt's text and the executor version: whatever
     changes one of them is a new job.
     """
-    identity = [job.document, job.applies_to, prompts.texts[job.kind], config.version]
+    instructions = prompts.instructions(job.kind, output_type(job.output_type))
+    identity = [job.document, job.applies_to, instructions, config.version]
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def build_request(job: Job, output: OutputType, prompts: Prompts, config: ExecutorConfig) -> ModelRequest:
     """Return the request for `job`: everything the producer wrote lies between the two delimiters."""
-    instructions = f"{prompts.texts[job.kind]}\n\nThe slot asks for: {output.description}"
+    instructions = f"{prompts.instructions(job.kind, output)}\n\nThe slot asks for: {output.description}"
     input_text = f"{OPENING}\n{_as_data(job)}\n{CLOSING}"
     schema_bytes = len(json.dumps(output.wire))
     return ModelRequest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import pytest
 import schemas
 from tasks.errors import ErrorCode, Status
 from telemetry import markdown_table
+from tests import node
 from tests.builders import an_allowlist
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.redis_binary import find_redis_server
@@ -90,25 +92,60 @@ def test_the_commands_table_is_the_command_line():
 
 def test_only_languages_that_a_test_runs_are_used():
     # The two blocks without a language are pictures.
-    assert sorted({language for language, _ in BLOCKS}) == ["", "console", "python"]
+    assert sorted({language for language, _ in BLOCKS}) == ["", "console", "js", "python"]
 
 
-def test_the_python_block_runs_against_a_worker():
-    (source,) = [text for language, text in BLOCKS if language == "python"]
-    with stack() as system:
+@pytest.fixture(scope="module")
+def system():
+    with stack() as started:
         for dial, value in {
             "feature": "true",
             "rollout_percent": "100",
             "allowlist": an_allowlist(),
             "kill": "false",
         }.items():
-            system.client.set(f"slotgen:{dial}", value)
-        here = source.replace("redis://127.0.0.1:6379/0", system.redis_url)
-        done = subprocess.run(
-            [sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False
-        )
+            started.client.set(f"slotgen:{dial}", value)
+        yield started
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where a newcomer stands: with the spec of the Python block in a file."""
+    spec = re.search(r"^spec = (\{.*?^\})", README, re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "spec.json").write_text(json.dumps(ast.literal_eval(spec)))
+    return tmp_path
+
+
+def run(command, system, cwd, **more):
+    env = worker_environment(system.redis_url, None) | {"PYTHONPATH": str(ROOT), **more}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_python_block_runs_against_a_worker(system, folder):
+    (source,) = [text for language, text in BLOCKS if language == "python"]
+    here = source.replace("redis://127.0.0.1:6379/0", system.redis_url)
+
+    done = run([sys.executable, "-c", here], system, folder)
 
     assert (done.stdout, done.stderr) == ("COMPLETED\n", "")
+
+
+def test_the_node_block_runs_against_a_worker(system, folder):
+    (source,) = [text for language, text in BLOCKS if language == "js"]
+    here = source.replace("redis://127.0.0.1:6379/0", system.redis_url)
+
+    done = run(["node", "-e", here], system, folder, NODE_PATH=str(node.modules()))
+
+    assert (done.stdout, done.stderr) == ("COMPLETED\n", "")
+
+
+def test_the_enqueue_command_prints_the_answer(system, folder):
+    (command,) = [command for command in COMMANDS if command.startswith("slotgen enqueue")]
+
+    done = run([sys.executable, "-m", "worker.cli", *command.split()[1:]], system, folder)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["status"] == "COMPLETED"
 
 
 # Done step by step by tests/deploy/test_fleet_page.py.
@@ -116,7 +153,7 @@ FLEET = ("deploy/compose/secrets.sh", "docker compose --file deploy/compose.yaml
 
 
 def test_every_console_command_is_one_that_a_test_runs():
-    known = ("make demo", "slotgen worker", "redis-cli", *FLEET)
+    known = ("make demo", "slotgen worker", "slotgen enqueue", "redis-cli", *FLEET)
     assert COMMANDS
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 

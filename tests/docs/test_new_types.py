@@ -1,0 +1,104 @@
+"""The page on new types: its files go into a copy of the product, and a worker of that fills the slot."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from tests.builders import a_job, a_spec, an_allowlist
+from worker.dev.stack import stack
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("gates", "tasks", "telemetry", "schemas", "worker")
+PAGE = (ROOT / "docs" / "new-types.md").read_text("utf-8")
+WAIT_SECONDS = 30
+
+
+def files_of_the_page():
+    """The file that each heading names, with the block below it."""
+    return re.findall(r"^## The \w+: `([^`]+)`\n\n```\w+\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def product(tmp_path):
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in files_of_the_page():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def python(product, *words):
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=product,
+        env={**os.environ, "PYTHONPATH": str(product)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_page_adds_one_schema_and_one_prompt_and_no_code():
+    names = [name for name, _ in files_of_the_page()]
+
+    assert names == ["schemas/outputs/hint.v1.json", "tasks/prompts/outputs/hint.v1.md"]
+
+
+def test_the_lock_takes_it(product):
+    (command,) = re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE)
+    before = python(product, "-m", "schemas.lock", "--check")
+    python(product, *shlex.split(command)[1:])
+    after = python(product, "-m", "schemas.lock", "--check")
+
+    assert (before.returncode, before.stderr) == (
+        1,
+        "schemas/outputs/hint.v1.json: is not locked; run `python -m schemas.lock`\n",
+    )
+    assert (after.returncode, after.stderr) == (0, "")
+
+
+def test_a_worker_generates_it_with_its_prompt(product):
+    # Without the second the checkout, where the tests run, would come first.
+    with stack(settings={"PYTHONPATH": str(product), "PYTHONSAFEPATH": "1"}) as system:
+        system.client.mset(
+            {
+                "slotgen:feature": "true",
+                "slotgen:rollout_percent": "100",
+                "slotgen:allowlist": an_allowlist(),
+                "slotgen:kill": "false",
+            }
+        )
+        celery = Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False)
+        job = a_job(output={"field": "hint", "type": "hint"})
+        (result,) = celery.send_task("slotgen.generate", args=[a_spec(job)], queue="slotgen").get(
+            timeout=WAIT_SECONDS
+        )
+        celery.close()
+
+    assert result["status"] == "COMPLETED"
+    assert result["output"]["hint"].keys() == {"hint", "question"}
+
+
+def test_the_prompt_follows_that_of_the_kind(product):
+    script = (
+        "import json, schemas, tasks.executor_config as c; from tasks.prompting import Prompts\n"
+        "p = Prompts.load(c.load(None).prompts)\n"
+        "t = schemas.output_type\n"
+        "print(json.dumps([p.instructions('revision', t(each)) for each in ('hint', 'text')]))"
+    )
+    done = python(product, "-c", script)
+
+    hint, text = json.loads(done.stdout)
+    ((_, _), (_, prompt)) = files_of_the_page()
+    assert hint == f"{text}\n\n{prompt.strip()}"
