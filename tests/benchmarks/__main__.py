@@ -10,7 +10,17 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ["decision", "validation", "stub_throughput", "history", "money", "startup", "pools", "halt"]
+NAMES = [
+    "decision",
+    "validation",
+    "stub_throughput",
+    "enqueue",
+    "history",
+    "money",
+    "startup",
+    "pools",
+    "halt",
+]
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import schemas
+from tests.benchmarks import rig
 from tests.builders import a_job, a_spec
 from worker.dev.openai_stand_in import Behaviour
 from worker.dev.stack import worker_environment
@@ -256,3 +257,25 @@ def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkey
         )
 
     assert [each.name for each in tmp_path.iterdir()] == ["specs.jsonl"]
+
+
+@pytest.mark.timeout(120)
+def test_the_memory_of_the_producer_does_not_grow_with_the_input(system, tmp_path):
+    write(tmp_path / "specs.jsonl", specs(3000, mode="verbatim"))
+    process = subprocess.Popen(
+        [*COMMAND, "specs.jsonl", "--wait", "--window", "100"],
+        env=environment(system),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    memory_mb = {}
+    for number, _ in enumerate(process.stdout, 1):
+        # What the pipe and the window hold is less than what is left: the process is still at work.
+        if number in {600, 2600}:
+            memory_mb[number] = rig.memory_mb(process.pid)
+    process.stdout.close()
+
+    assert (process.wait(WAIT_SECONDS), number) == (0, 3000)
+    # Kept, 2,000 specs would be 2 MB as text alone, and several times that as Python's objects.
+    assert memory_mb[2600] < memory_mb[600] + 2, memory_mb

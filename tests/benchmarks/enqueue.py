@@ -1,0 +1,80 @@
+"""10,000 specs through `slotgen enqueue --wait`: answers in order, time, memory of the producer, the bar."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.benchmarks.rig import memory_mb
+from tests.builders import a_job, a_spec, an_allowlist
+from worker.dev.stack import Stack, stack, worker_environment
+
+SPECS = 10_000
+
+
+def run() -> list[tuple[str, str, str]]:
+    """Return (measure, figure, target) rows."""
+    with stack(concurrency=100) as system, tempfile.TemporaryDirectory() as folder:
+        dials = {"feature": "true", "rollout_percent": "50", "allowlist": an_allowlist(), "kill": "false"}
+        system.client.mset({f"slotgen:{dial}": value for dial, value in dials.items()})
+        file = Path(folder) / "specs.jsonl"
+        with file.open("w") as lines:
+            for each in range(SPECS):
+                # Half are verbatim, a quarter outside the rollout, a quarter generated.
+                job = a_job(f"job-{each}", mode="verbatim" if each % 2 else "generate", input={"topic": each})
+                lines.write(json.dumps(a_spec(job)) + "\n")
+        answers, screen, seconds, memory = _enqueue(system, file)
+    in_order = [json.loads(each)["jobId"] for each in answers] == [f"job-{each}" for each in range(SPECS)]
+    bar = re.findall(rf"(\d+)/{SPECS} specs", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen))
+    quarter = len(memory) // 4
+    return [
+        (
+            f"enqueue --wait, {SPECS:,} specs",
+            f"{len(answers):,} answered, in order: {in_order}",
+            f"{SPECS:,}",
+        ),
+        ("  its time", f"{seconds:.0f} s, {SPECS / seconds:.0f} specs/s", ""),
+        (
+            "  memory after a quarter, at the end",
+            f"{memory[quarter]:.0f} MB, {memory[-1]:.0f} MB (most {max(memory):.0f})",
+            "flat",
+        ),
+        ("  the bar's last word", f"{bar[-1]}/{SPECS}", f"{SPECS}/{SPECS}"),
+    ]
+
+
+def _enqueue(system: Stack, file: Path) -> tuple[list[str], str, float, list[float]]:
+    controller, terminal = pty.openpty()
+    answers, memory, shown = file.with_name("answers"), [], bytearray()
+    began = time.monotonic()
+    with answers.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.cli", "enqueue", file, "--wait"],
+            env=worker_environment(system.redis_url, None) | {"TERM": "xterm", "COLUMNS": "120"},
+            stdout=out,
+            stderr=terminal,
+        )
+    os.close(terminal)
+    reader = threading.Thread(target=_read, args=(controller, shown))
+    reader.start()
+    while process.poll() is None:
+        memory.append(memory_mb(process.pid))
+        time.sleep(0.25)  # a sample, not a wait
+    reader.join()
+    return answers.read_text().splitlines(), shown.decode(), time.monotonic() - began, memory[2:-1]
+
+
+def _read(descriptor: int, into: bytearray) -> None:
+    try:
+        while part := os.read(descriptor, 65536):
+            into += part
+    except OSError:  # the other end is closed
+        os.close(descriptor)
