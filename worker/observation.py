@@ -24,8 +24,9 @@ _log = logging.getLogger("slotgen.worker")
 
 @dataclass(slots=True)
 class Sight:
-    """What the process saw last of the policy; None before it has read one."""
+    """What the process saw last: the dials, and the hash of the policy when it could read one."""
 
+    controls: Controls | None = None
     policy_hash: str | None = None
 
 
@@ -40,6 +41,9 @@ class Observation:
     def controls_read(self, controls: Controls, seconds: float) -> None:
         """Note one read of the dials, and what they effectively are."""
         self.metrics.histogram("slotgen_control_read_seconds").observe(seconds)
+        if controls == self.sight.controls:
+            return
+        self.sight.controls = controls
         if not controls.note:
             self.sight.policy_hash = controls.policy_hash
             self.metrics.gauge("slotgen_policy_fingerprint").set(_fingerprint(controls.policy_hash))

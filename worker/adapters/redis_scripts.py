@@ -1,4 +1,4 @@
-"""Lets a Lua script name keys that its caller may only read.
+"""Runs Lua scripts, and lets one name keys that its caller may only read.
 
 Redis 7 asks of EVAL the right to read and to write every key that is declared to it; a worker may read the
 dials, and not write them. Of an undeclared key each command of the script is judged by itself. Redis Cluster,
@@ -7,9 +7,36 @@ the one that needs declared keys, is not supported by Celery's transport.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+
+if TYPE_CHECKING:
+    import redis
+
+_WRAPPED = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
+
 
 def undeclared(script: str, keys: int) -> str:
     """Return `script` for an EVAL that declares no keys: its first `keys` arguments are its KEYS."""
     given = f"{{unpack(ARGV, 1, {keys})}}, {{unpack(ARGV, {keys + 1})}}"
     # On one line, so that an error's line number is the script's own.
     return f"local KEYS, ARGV = {given};{script}"
+
+
+def run(client: redis.Redis, script: str, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+    """Run `script` in one command and return its reply.
+
+    Raises:
+        OutOfMemoryError, ReadOnlyError: as for a plain command; Redis 6 wraps them in an error of the script.
+
+    """
+    try:
+        return client.eval(script, len(keys), *keys, *arguments)
+    except ResponseError as error:
+        text = str(error)
+        wrapped = next((kind for word, kind in _WRAPPED.items() if f"-{word} " in text), None)
+        if wrapped:
+            raise wrapped(text) from error
+        raise

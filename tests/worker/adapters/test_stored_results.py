@@ -1,0 +1,69 @@
+"""A result is stored and published in one step; a success is final; a Redis in need says so in plain words."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+from celery import Celery
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+
+from worker.adapters.redis_scripts import run
+
+
+@pytest.fixture
+def backend(redis_server):
+    url = f"worker.adapters.celery_results:PatientBackend+{redis_server.url}"
+    app = Celery("test", broker=redis_server.url, backend=url, set_as_current=False)
+    app.conf.result_serializer = "json"
+    yield app.backend
+    app.close()
+
+
+def stored(client, task_id):
+    return json.loads(client.get(f"celery-task-meta-{task_id}"))
+
+
+def test_a_success_is_final_and_everything_before_it_is_not(backend, redis_client):
+    task_id = str(uuid.uuid4())
+    redis_client.set(f"celery-task-meta-{task_id}", "neither JSON nor ours")
+    states = []
+    for result, state in [(1, "PROGRESS"), (["first"], "SUCCESS"), (2, "PROGRESS"), (["second"], "SUCCESS")]:
+        backend.store_result(task_id, result, state)
+        states.append((stored(redis_client, task_id)["status"], stored(redis_client, task_id)["result"]))
+
+    assert states == [("PROGRESS", 1)] + [("SUCCESS", ["first"])] * 3
+    assert 0 < redis_client.ttl(f"celery-task-meta-{task_id}") <= 86_400
+
+
+def test_who_listens_is_told_what_is_stored(backend, redis_client):
+    task_id = str(uuid.uuid4())
+    listener = redis_client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(f"celery-task-meta-{task_id}")
+    listener.get_message(timeout=5)
+
+    backend.store_result(task_id, ["é"], "SUCCESS")
+
+    message = listener.get_message(timeout=5)
+    listener.close()
+    assert message["data"] == redis_client.get(f"celery-task-meta-{task_id}")
+
+
+def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace):
+    with pytest.raises(ResponseError) as broken:
+        run(redis_client, "redis.call('INCR', KEYS[1], 'too', 'many')", [namespace])
+    redis_client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            run(redis_client, "redis.call('SET', KEYS[1], 'x')", [namespace])
+    finally:
+        redis_client.config_set("maxmemory", 0)
+
+    assert not isinstance(broken.value, OutOfMemoryError | ReadOnlyError)
+
+
+def test_a_replica_is_told_apart_as_well(redis_client, namespace):
+    refused = "return redis.error_reply('READONLY You can\\'t write against a read only replica.')"
+    with pytest.raises(ReadOnlyError):
+        run(redis_client, refused, [namespace])
