@@ -1,4 +1,4 @@
-"""A result is stored and published in one step; a success is final; a Redis in need says so in plain words."""
+"""A result is stored and published in one step; a success is final; a Redis in need says so."""
 
 from __future__ import annotations
 
