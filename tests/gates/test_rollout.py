@@ -55,7 +55,7 @@ def test_says_the_bucket_and_the_percentage_of_a_yes():
     decision = check(a_subject(job_id=FIRST_BUCKET), dials(rollout_percent=b"12.50"))
 
     assert (decision.allowed, decision.gate) == (True, Gate.ROLLOUT)
-    assert decision.detail == "bucket 0 is inside 12.5 %"
+    assert decision.detail == "the bucket is inside 12.5 %"
 
 
 @pytest.mark.parametrize(
