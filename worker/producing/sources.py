@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,8 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         rest = line
         while not rest.endswith(b"\n") and len(rest) > MAX_DOCUMENT_BYTES:
             rest = stream.readline(MAX_DOCUMENT_BYTES + 1)
-        if text := line.strip():
+        # Windows likes to begin a file with a mark.
+        if text := (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
             yield number, text
 
 

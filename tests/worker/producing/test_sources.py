@@ -41,6 +41,13 @@ def test_a_json_file_is_a_spec_an_array_or_lines(tmp_path, name, text, expected)
     assert found(tmp_path / name) == expected
 
 
+def test_the_mark_at_the_beginning_of_a_file_is_passed_over(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{\r\n"a": 1}\r\n')
+    (tmp_path / "b.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 2}\r\n')
+
+    assert found(tmp_path) == [(1, {"a": 1}), (1, {"a": 2})]
+
+
 def test_a_document_that_is_broken_is_one_item_not_one_for_each_of_its_lines(tmp_path):
     file = tmp_path / "spec.json"
     file.write_text('{\n  "a": 1,\n  "b": \n}\n')
