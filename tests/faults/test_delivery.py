@@ -79,6 +79,31 @@ def test_what_a_worker_had_just_taken_comes_back(saw):
         saw("worker killed", "dead between taking a message and noting it", "1 of 1 COMPLETED", "0 lost")
 
 
+@pytest.mark.timeout(120)
+def test_what_redis_handed_to_a_connection_that_is_gone_comes_back(saw):
+    """A frozen Redis that wakes up finds the old request first, and hands the next message to nobody."""
+    with fleet() as hurt:
+        hurt.start_worker()
+        hurt.open_dials()
+        # What a worker's first look finds, it returns anyway.
+        assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
+        (worker_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
+        taking, task_id = f"slotgen:taking:{worker_id.decode()}", "forgotten-1"
+        hurt.client.rpush(taking, json.dumps(a_message(a_spec(), task_id=task_id)))
+        began = time.monotonic()
+
+        # Those that come after it must not wipe it away.
+        others = hurt.send(5)
+        assert hurt.statuses([*others, task_id]) == ["COMPLETED"] * 6
+        assert hurt.client.exists(taking) == 0
+        saw(
+            "Redis frozen",
+            "a message handed to a connection that was gone",
+            f"answered after {time.monotonic() - began:.1f} s, and those after it",
+            "0 lost",
+        )
+
+
 @pytest.mark.timeout(180)
 def test_a_redis_that_is_killed_and_restarted_loses_nothing(saw):
     with fleet() as hurt:

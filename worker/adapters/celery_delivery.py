@@ -23,8 +23,11 @@ TAG_SEPARATOR = ":"
 _APPEND = """
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-redis.call('DEL', KEYS[3])
+redis.call('LREM', KEYS[3], 1, ARGV[4])
 redis.call('INCR', KEYS[4])
+"""
+_PUT_BACK = """
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
 """
 _ACK = """
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -55,6 +58,7 @@ class ConsumerQoS(kombu_redis.QoS):
     """
 
     _queue: str | None = None
+    _lying: frozenset[bytes] | set[bytes] = frozenset()
 
     def register(self, queue: str) -> None:
         """Before the first message: give a sign of life, and return what an earlier connection held.
@@ -93,7 +97,8 @@ class ConsumerQoS(kombu_redis.QoS):
         kept = json.dumps([message._raw, info["exchange"], queue])  # noqa: SLF001 - as kombu does
         keys = [self.unacked_index_key, self.unacked_key, taking_key(queue, self.channel.worker_id)]
         with self.channel.conn_or_acquire() as client:
-            run(client, _APPEND, [*keys, taken_key(queue)], kombu_redis.time(), delivery_tag, kept)
+            arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
+            run(client, _APPEND, [*keys, taken_key(queue)], *arguments)
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
@@ -103,11 +108,27 @@ class ConsumerQoS(kombu_redis.QoS):
         VirtualQoS.ack(self, delivery_tag)
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
-        """Bring back what is overdue (kombu's part), and what dead workers held (ours)."""
+        """Bring back what is overdue (kombu's part), and what dead workers or connections held (ours)."""
         super().restore_visible(start, num, interval)
         if self._queue is not None:
             with self.channel.conn_or_acquire() as client:
                 self._bring_back_the_dead(self._queue, client)
+                self._bring_back_the_forgotten(self._queue, client)
+
+    def _bring_back_the_forgotten(self, queue: str, client: Any) -> None:
+        """Return what lies in this worker's own taking list although nobody takes note of it.
+
+        Redis may hand a message to a connection that is gone already on our side: a frozen one that wakes up
+        finds the old request first. What we do take leaves the list within milliseconds, so that what lies
+        there at two looks, seconds apart, was never seen here.
+        """
+        taking = taking_key(queue, self.channel.worker_id)
+        lying = set(client.lrange(taking, 0, -1))
+        forgotten, self._lying = lying & self._lying, lying
+        for raw in forgotten:
+            run(client, _PUT_BACK, [taking, queue], raw)
+        if forgotten:
+            emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
 
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
         silent_since = int(client.time()[0]) - self._option("worker_lost_seconds")

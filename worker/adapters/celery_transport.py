@@ -51,6 +51,8 @@ class Channel(kombu_redis.Channel):
         # The process's name, not the connection's: it stays the same when Redis comes back.
         self.worker_id: str = self.connection.client.transport_options["worker_id"]
         self._commands: Any = None
+        # The message between Redis and `unacked`, as it lies in the taking list.
+        self.taken: bytes = b""
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -84,6 +86,7 @@ class Channel(kombu_redis.Channel):
             if raw is None:
                 raise Empty
             self._queue_cycle.rotate(self._polled_queue)
+            self.taken = raw
             message = self._inspected(self._polled_queue, raw)
             if message is not None:
                 # kombu's own protocol between its channel and its transport.
@@ -115,7 +118,7 @@ class Channel(kombu_redis.Channel):
             # When it cannot be kept (Redis full, or gone), this raises, and it stays in the taking list.
             gatekeeper.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
-                client.delete(taking_key(queue, self.worker_id))
+                client.lrem(taking_key(queue, self.worker_id), 1, raw)
                 client.incr(taken_key(queue))
             return None
 
