@@ -7,17 +7,24 @@ file with the next version, beside the old one.
 import argparse
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 _LOCK = "schemas.lock"
+# As the loader wants it.
+_NAME = re.compile(r"(outputs/)?[A-Za-z]+\.v[1-9][0-9]*\.json")
 
 
 def problems(folder: Path = FOLDER) -> list[str]:
     """Return one line for each schema of `folder` that is changed, gone or not yet locked."""
     locked, found = _locked(folder), _digests(folder)
-    return [*_broken(locked, found), *(_not_locked(name) for name in sorted(found.keys() - locked.keys()))]
+    return [
+        *_broken(locked, found),
+        *_misnamed(found),
+        *(_not_locked(name) for name in sorted(found.keys() - locked.keys())),
+    ]
 
 
 def write(folder: Path = FOLDER) -> list[str]:
@@ -26,7 +33,7 @@ def write(folder: Path = FOLDER) -> list[str]:
     When there is one, the lock stays as it is.
     """
     locked, found = _locked(folder), _digests(folder)
-    forbidden = _broken(locked, found)
+    forbidden = _broken(locked, found) + _misnamed(found)
     if not forbidden:
         (folder / _LOCK).write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", "utf-8")
     return forbidden
@@ -36,6 +43,14 @@ def _broken(locked: dict[str, str], found: dict[str, str]) -> list[str]:
     changed = [_changed(name) for name in sorted(locked) if found.get(name, locked[name]) != locked[name]]
     gone = [f"{name}: is locked and gone; restore the file" for name in sorted(locked.keys() - found.keys())]
     return changed + gone
+
+
+def _misnamed(found: dict[str, str]) -> list[str]:
+    return [
+        f"{name}: is read by nobody; name it NAME.vNUMBER.json, NAME being letters"
+        for name in sorted(found)
+        if not _NAME.fullmatch(name)
+    ]
 
 
 def _changed(name: str) -> str:

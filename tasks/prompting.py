@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from schemas import OutputType, output_type
+from schemas import OutputType, output_type, output_types
 from tasks.executor_config import BadExecutorConfig, ExecutorConfig
 from tasks.ports import ModelRequest
 from tasks.spec import Job
@@ -49,9 +49,19 @@ class Prompts:
 def _output_prompts() -> dict[str, str]:
     folder = resources.files("tasks.prompts") / "outputs"
     files = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-    found = [match for each in files if (match := _OUTPUT_PROMPT.fullmatch(each))]
+    found = [_named_after_a_type(each) for each in files if each.endswith(".md")]
     newest = {each[1]: each[0] for each in sorted(found, key=lambda each: int(each[2]))}
     return {name: _text(name, f"outputs/{file.removesuffix('.md')}") for name, file in newest.items()}
+
+
+def _named_after_a_type(file: str) -> re.Match[str]:
+    match = _OUTPUT_PROMPT.fullmatch(file)
+    if match is None or match[1] not in output_types():
+        raise BadExecutorConfig(
+            f"tasks/prompts/outputs/{file}: is read by nobody; name it TYPE.vNUMBER.md, TYPE being one of "
+            f"{', '.join(output_types())}"
+        )
+    return match
 
 
 def _text(kind: str, name: str) -> str:

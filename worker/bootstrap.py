@@ -37,7 +37,7 @@ from worker.adapters.redis_dead_letters import RedisDeadLetters
 from worker.adapters.redis_dials import RedisDials
 from worker.adapters.redis_guard import RedisGuard
 from worker.adapters.redis_history import HistoryWriter
-from worker.adapters.redis_results_stream import ResultsStream
+from worker.adapters.redis_results_stream import ResultsStream, results_key
 from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.adapters.redis_traffic import RedisTraffic
 from worker.app import build_app, register_generate, tell_progress
@@ -84,10 +84,13 @@ class Composition:
     _history: HistoryWriter
     _model: OpenAIModel
     _stores: redis.asyncio.Redis
+    _stream: ResultsStream | None
 
     def return_unfinished(self) -> None:
         """Cancel what is in flight; each message goes back to the queue as its job ends."""
         self._loop.cancel_jobs()
+        if self._stream:
+            self._stream.give_up()
 
     def stop(self) -> None:
         """End every thread and connection of this process, in the reverse order of their use."""
@@ -106,7 +109,8 @@ def compose(settings: Settings) -> Composition:
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
-        BadSetting: the visibility timeout is shorter than the longest spec can take.
+        BadSetting: the visibility timeout is shorter than the longest spec can take, or the results
+            stream's key holds something else.
         PortUnavailable: the metrics port is taken.
 
     """
@@ -153,6 +157,7 @@ def compose(settings: Settings) -> Composition:
     history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
     history.start()
     app = _app(settings, observe, client, worker_id)
+    stream = _results_stream(settings)
     _register(
         app,
         settings,
@@ -171,6 +176,7 @@ def compose(settings: Settings) -> Composition:
             ),
             tell_progress=partial(tell_progress, app),
         ),
+        stream=stream,
     )
     signs = SignsOfLife(
         client,
@@ -198,7 +204,7 @@ def compose(settings: Settings) -> Composition:
     health.watches = lambda: watch.alive
     notices.start()
     signs.start()
-    return Composition(app, health, exporter, loop, watch, signs, notices, history, model, stores)
+    return Composition(app, health, exporter, loop, watch, signs, notices, history, model, stores, stream)
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
@@ -287,10 +293,14 @@ def _app(settings: Settings, observe: Observation, client: redis.Redis, worker_i
 
 
 def _register(
-    app: Celery, settings: Settings, client: redis.Redis, config: ExecutorConfig, generate: Generate
+    app: Celery,
+    settings: Settings,
+    client: redis.Redis,
+    config: ExecutorConfig,
+    generate: Generate,
+    *,
+    stream: ResultsStream | None,
 ) -> None:
-    stream = _results_stream(settings)
-
     def respond(document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
         spec = Spec.of(document)
         answer = Answer.of(spec, generate(spec, task_id, may_put_off=may_put_off), config.version)
@@ -313,4 +323,10 @@ def _results_stream(settings: Settings) -> ResultsStream | None:
         timeout_seconds=_STORE_TIMEOUT_SECONDS,
         max_connections=settings.concurrency + _SPARE_CONNECTIONS,
     )
-    return ResultsStream(client, settings.namespace, settings.stream_results)
+    stream = ResultsStream(client, settings.namespace, settings.stream_results)
+    if not stream.is_usable():
+        raise BadSetting(
+            f"SLOTGEN_STREAM_RESULTS is {settings.stream_results}, and {results_key(settings.namespace)} is "
+            "not a stream; delete that key, or set 0"
+        )
+    return stream

@@ -28,10 +28,10 @@ WAIT_SECONDS = 60
 def enqueue(system, tmp_path):
     """Run it in a folder of its own; return the finished process."""
 
-    def run(*words, given=None):
+    def run(*words, given=None, **more):
         return subprocess.run(
             [*COMMAND, *words],
-            env=environment(system),
+            env=environment(system) | more,
             cwd=tmp_path,
             input=given,
             capture_output=True,
@@ -184,6 +184,82 @@ def test_a_reader_that_leaves_ends_the_run_without_a_traceback(system, tmp_path)
     assert "nobody reads the answers any more; go on with: slotgen enqueue --resume" in said
     assert "Traceback" not in said
     assert "slotgen broke" not in said
+
+
+def test_an_open_pipe_can_be_interrupted(system, tmp_path):
+    (document,) = specs(1, mode="verbatim")
+    process = subprocess.Popen(
+        [*COMMAND, "-", "--wait"],
+        env=environment(system),
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write(json.dumps(document) + "\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["jobId"] == ids([document])[0]
+    process.send_signal(signal.SIGINT)
+    said = process.stderr.read()
+
+    assert process.wait(WAIT_SECONDS) == 1
+    process.stdin.close()
+    process.stdout.close()
+    process.stderr.close()
+    assert "interrupted; go on with: slotgen enqueue --resume" in said
+    assert said.rstrip().endswith("with the same standard input")
+
+
+def test_a_full_disk_leaves_a_bookmark(system, enqueue, tmp_path):
+    write(tmp_path / "specs.jsonl", specs(3, mode="verbatim"))
+    with Path("/dev/full").open("w") as full:
+        failed = subprocess.run(
+            [*COMMAND, "specs.jsonl", "--wait"],
+            env=environment(system),
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+        )
+    (resume,) = re.findall(
+        r"cannot write \(No space left on device\); go on with: .* --resume (\S+)", failed.stderr
+    )
+
+    went_on = enqueue("--resume", resume)
+
+    assert (failed.returncode, went_on.returncode) == (1, 0), went_on.stderr
+    assert len(lines(went_on.stdout)) == 3
+
+
+def test_a_folder_of_specs_may_hold_the_bookmark(system, enqueue, tmp_path):
+    for number, document in enumerate(specs(3, mode="verbatim")):
+        (tmp_path / f"unit-{number}.json").write_text(json.dumps(document))
+    (tmp_path / "unit-1.json").write_text("{broken")
+
+    stopped = enqueue(".", "--wait", "--strict")
+    (resume,) = re.findall(r"--resume (\S+)", stopped.stderr)
+    still = enqueue("--resume", resume)
+    (tmp_path / "unit-1.json").write_text(json.dumps(specs(1, mode="verbatim")[0]))
+    went_on = enqueue("--resume", resume)
+
+    # Strict it began, and strict it goes on.
+    assert (stopped.returncode, still.returncode, went_on.returncode) == (1, 1, 0), went_on.stderr
+    assert "unit-1.json:1: the spec is not JSON" in still.stderr
+    assert [len(lines(each.stdout)) for each in (stopped, still, went_on)] == [1, 0, 2]
+
+
+def test_another_redis_is_not_where_the_answers_are(system, enqueue, tmp_path):
+    write(tmp_path / "specs.jsonl", [specs(1, mode="verbatim")[0], {"version": "v1"}])
+    stopped = enqueue("specs.jsonl", "--wait", "--strict")
+    (resume,) = re.findall(r"--resume (\S+)", stopped.stderr)
+
+    elsewhere = enqueue("--resume", resume, SLOTGEN_NAMESPACE="other")
+
+    assert elsewhere.returncode == 1
+    assert re.search(r"was begun on slotgen at \S+, and this is other at \S+; set SLOTGEN_", elsewhere.stderr)
 
 
 def test_a_terminal_shows_a_bar_that_ends_full_with_every_outcome(system, tmp_path):

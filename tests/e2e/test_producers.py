@@ -114,10 +114,13 @@ def test_one_job_is_stored_once(system, producer):
     assert states == ["SUCCESS"]
 
 
+NARROW = {"SLOTGEN_STREAM_RESULTS": "1000", "SLOTGEN_SHUTDOWN_GRACE_SECONDS": "1"}
+
+
 @pytest.fixture
 def narrow():
     """A system of one thread, that hands its results to the stream as well."""
-    with stack(concurrency=1, settings={"SLOTGEN_STREAM_RESULTS": "1000"}) as started:
+    with stack(concurrency=1, settings=NARROW) as started:
         started.client.mset(
             {
                 "slotgen:feature": "true",
@@ -193,3 +196,16 @@ def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow):
         client.delete("slotgen:results")
         producer.wait(sent, timeout_seconds=WAIT_SECONDS)
     assert client.xlen("slotgen:results") == 1
+
+
+def test_a_worker_with_a_stream_in_the_way_still_stops_and_its_messages_go_back(narrow):
+    client = narrow.client
+    client.set("slotgen:results", "in the way")
+    with Producer.open(narrow.redis_url) as producer:
+        producer.send(a_spec(new_job(mode="verbatim")))
+        refused = threading.Event()
+        while "results_stream_refused" not in narrow.log_path.read_text():
+            refused.wait(0.02)
+
+        assert narrow.worker.stop() == 0
+        assert producer.queue_depth() == 1

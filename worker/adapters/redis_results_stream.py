@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
 
-from tenacity import RetryCallState, retry, retry_if_exception_type, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from tasks.delivery import Delivery
 from telemetry import emit
@@ -37,6 +46,10 @@ def _say(state: RetryCallState) -> None:
     )
 
 
+def _give_up(_: RetryCallState) -> NoReturn:
+    raise CancelledError
+
+
 @dataclass(frozen=True, slots=True)
 class ResultsStream:
     """Writes deliveries before their message is acknowledged: each arrives at least once.
@@ -47,18 +60,39 @@ class ResultsStream:
     client: redis.Redis
     namespace: str
     kept: int
+    _closing: threading.Event = field(default_factory=threading.Event)
 
-    # As the result backend does: a Redis that is away or full gets its time, the message meanwhile stays.
-    @retry(
-        retry=retry_if_exception_type((RedisError, OSError)),
-        wait=wait_exponential(multiplier=0.05, max=1),
-        before_sleep=_say,
-    )
+    def is_usable(self) -> bool:
+        """Whether the key is a stream, or free; True while Redis cannot be asked."""
+        try:
+            return self.client.type(results_key(self.namespace)) in {b"stream", b"none"}
+        except (RedisError, OSError):
+            return True
+
+    def give_up(self) -> None:
+        """End every `add` that waits: the worker stops, and its messages go back to the queue."""
+        self._closing.set()
+
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Add one entry for each of `deliveries`, its field `delivery` being delivery v1 as JSON.
 
-        Waits for a Redis that does not take them, however long.
+        Waits for a Redis that does not take them, as the result backend does; the message meanwhile stays.
+
+        Raises:
+            CancelledError: the worker is shutting down.
+
         """
+        patiently = Retrying(
+            retry=retry_if_exception_type((RedisError, OSError)),
+            wait=wait_exponential(multiplier=0.05, max=1),
+            stop=stop_when_event_set(self._closing),
+            sleep=sleep_using_event(self._closing),
+            before_sleep=_say,
+            retry_error_callback=_give_up,
+        )
+        patiently(self._add, list(deliveries))
+
+    def _add(self, deliveries: list[Delivery]) -> None:
         pipe = self.client.pipeline()
         for each in deliveries:
             document = json.dumps(each.as_document(), ensure_ascii=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from worker.cli.enqueue_screen import Screen
     from worker.producing.bookmark import Bookmark
-    from worker.producing.feeding import Pace
+    from worker.settings import Settings
 
 
 def enqueue(
@@ -52,33 +53,36 @@ def enqueue(
     """Send job specs to the queue; each is checked first, by the rules of the worker.
 
     Without --wait a line for each spec names its task id. Invalid specs are reported with their lines and
-    passed over; then, or when a spec got no answer, the exit code is 1. Ctrl-C leaves a file for --resume.
+    passed over; then, or when a spec got no answer, the exit code is 1. Ctrl-C leaves a file for --resume,
+    which goes on with the options of the run.
     """
     from worker.producing.bookmark import BadBookmark, Bookmark  # noqa: PLC0415 - heavy imports wait
-    from worker.producing.feeding import Pace  # noqa: PLC0415
     from worker.producing.sources import BadSource  # noqa: PLC0415
 
     if bool(inputs) == bool(resume):
         raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")
+    settings = load_settings()
+    queue = f"{settings.namespace} at {settings.redis_url.rpartition('@')[2]}"
+    terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
     resume = resume.absolute() if resume else None
     try:
-        bookmark = _resumed(resume) if resume else Bookmark(str(Path.cwd()), inputs or [], wait)
-        pace = Pace(window, max_queue, timeout, strict)
-        _run(bookmark, pace, resume or _fresh_path(), as_json=as_json)
+        bookmark = (
+            _resumed(resume, queue) if resume else Bookmark(str(Path.cwd()), inputs or [], wait, queue, terms)
+        )
+        _run(bookmark, resume or _fresh_path(), settings, as_json=as_json)
     except (BadSource, BadBookmark) as error:
         raise Refusal(str(error)) from None
     if bookmark.counts["refused"] or bookmark.counts["unanswered"]:
         raise typer.Exit(1)
 
 
-def _run(bookmark: Bookmark, pace: Pace, path: Path, *, as_json: bool) -> None:
+def _run(bookmark: Bookmark, path: Path, settings: Settings, *, as_json: bool) -> None:
     from worker.cli.enqueue_screen import Screen  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.producing.feeding import Feeder  # noqa: PLC0415
+    from worker.producing.feeding import Feeder, Pace  # noqa: PLC0415
     from worker.producing.producer import Producer  # noqa: PLC0415
     from worker.producing.reader import Reader  # noqa: PLC0415
     from worker.producing.sources import count, files, items  # noqa: PLC0415
 
-    settings = load_settings()
     sources = files(bookmark.inputs)
     screen = Screen(bookmark, count(sources), as_json)
     reader = Reader(bookmark.remaining(items(sources)))
@@ -86,44 +90,61 @@ def _run(bookmark: Bookmark, pace: Pace, path: Path, *, as_json: bool) -> None:
         Producer.open(
             settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
         ) as producer,
-        _ended_well(bookmark, path, screen, settings.redis_url),
+        # Outside: a second Ctrl-C must not end what the first one has begun.
         endings_held() as interruptible,
+        _ended_well(bookmark, path, screen, settings.redis_url),
         screen.shown(),
     ):
         reader.start()
-        Feeder(producer, reader, bookmark, screen, pace, interruptible).run()
+        Feeder(producer, reader, bookmark, screen, Pace(**bookmark.terms), interruptible).run()
 
 
 @contextmanager
 def _ended_well(bookmark: Bookmark, path: Path, screen: Screen, url: str) -> Iterator[None]:
     """Leave the bookmark at `path` when the run ends before its work, and say how to go on."""
-    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.producing.feeding import RefusedSpec  # noqa: PLC0415
-
-    why = ""
     try:
         yield
-    except KeyboardInterrupt:
-        why = "interrupted"
-    except BrokenPipeError:
-        why = "nobody reads the answers any more"
-        # The interpreter would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except RefusedSpec as refused:
-        why = f"{refused}\nstopped there (--strict); mend it"
-    except StoreUnavailable as error:
-        why = f"Redis at {url.rpartition('@')[2]} did not answer ({error})"
-    if not why:
-        path.unlink(missing_ok=True)
-        screen.finish(None)
-        return
-    begun = bool(bookmark.position or bookmark.waiting)
-    if begun:
-        _leave(bookmark, path)
-    screen.finish(str(path) if begun else None)
-    raise Refusal(
-        f"{why}; go on with: slotgen enqueue --resume {path}" if begun else f"{why}; nothing was sent"
-    )
+    except BaseException as error:
+        begun = bool(bookmark.position or bookmark.waiting)
+        if begun:
+            _leave(bookmark, path)
+        if isinstance(error, OSError):
+            # The interpreter would try once more to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.finish(str(path) if begun else None)
+        why = _why(error, url)
+        if why is None:
+            raise
+        raise Refusal(f"{why}; {_go_on(bookmark, path)}" if begun else f"{why}; nothing was sent") from None
+    path.unlink(missing_ok=True)
+    screen.finish(None)
+
+
+def _why(error: BaseException, url: str) -> str | None:
+    """Return in words what ended the run; None for what nobody expected."""
+    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.producing.bookmark import BadBookmark  # noqa: PLC0415
+    from worker.producing.feeding import RefusedSpec  # noqa: PLC0415
+    from worker.producing.sources import BadSource  # noqa: PLC0415
+
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case OSError():
+            gone = isinstance(error, BrokenPipeError)
+            return "nobody reads the answers any more" if gone else f"cannot write ({error.strerror})"
+        case RefusedSpec():
+            return f"{error}\nstopped there (--strict); mend it"
+        case StoreUnavailable():
+            return f"Redis at {url.rpartition('@')[2]} did not answer ({error})"
+        case BadSource() | BadBookmark():
+            return str(error)
+    return None
+
+
+def _go_on(bookmark: Bookmark, path: Path) -> str:
+    again = ", with the same standard input" if "-" in bookmark.inputs else ""
+    return f"go on with: slotgen enqueue --resume {shlex.quote(str(path))}{again}"
 
 
 def _leave(bookmark: Bookmark, path: Path) -> None:
@@ -136,10 +157,14 @@ def _leave(bookmark: Bookmark, path: Path) -> None:
         ) from None
 
 
-def _resumed(path: Path) -> Bookmark:
+def _resumed(path: Path, queue: str) -> Bookmark:
     from worker.producing.bookmark import BadBookmark, Bookmark  # noqa: PLC0415 - heavy imports wait
 
     bookmark = Bookmark.read(path)
+    if bookmark.queue != queue:
+        raise BadBookmark(
+            f"{path}: was begun on {bookmark.queue}, and this is {queue}; set SLOTGEN_REDIS_URL so"
+        )
     try:
         os.chdir(bookmark.folder)
     except OSError as error:
@@ -148,4 +173,4 @@ def _resumed(path: Path) -> Bookmark:
 
 
 def _fresh_path() -> Path:
-    return Path(f"slotgen-enqueue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.json")
+    return Path(f"slotgen-enqueue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.resume")

@@ -80,7 +80,6 @@ class Screen:
 
     def looked(self, queue_depth: int, problem: str) -> None:
         """Bring the bar, or the log, up to date."""
-        sys.stdout.flush()
         self._in_the_way = problem or (f"{queue_depth:,} on the queue" if queue_depth else "")
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=self._done, rate=f"{self._per_second():,.0f}/s")
@@ -118,7 +117,9 @@ class Screen:
 
     def _outcomes(self) -> list[tuple[str, int]]:
         counted = [
-            (word, number) for word, number in self.bookmark.counts.items() if word.startswith(_OUTCOMES)
+            (word, number)
+            for word, number in dict(self.bookmark.counts).items()
+            if word.startswith(_OUTCOMES)
         ]
         return sorted(counted, key=lambda each: (_OUTCOMES.index(each[0].split()[0]), -each[1], each[0]))
 
@@ -150,4 +151,7 @@ class Screen:
 
 
 def _print(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    escaped = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
+    sys.stdout.write(json.dumps(document, ensure_ascii=escaped, separators=(",", ":")) + "\n")
+    # What is counted as handed on is on its way.
+    sys.stdout.flush()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from typing import Any, Self
 from worker.producing.sources import Item
 
 _VERSION = "enqueue.v1"
+# Celery's result_expires, as the workers have it.
+_RESULTS_KEPT_SECONDS = 86_400
 
 
 class BadBookmark(Exception):  # noqa: N818 - says what is the matter
@@ -32,15 +36,20 @@ class Waiting:
 class Bookmark:
     """What was done in `folder` for `inputs`: `position` items taken, those of `waiting` not answered yet.
 
-    `counts` has sent and refused specs, specs without an answer, and outcomes as `STUB KILL_SWITCH`.
+    `queue` names the queue and its Redis, `terms` are the options of the run. `counts` has sent and refused
+    specs, specs without an answer, and outcomes as `STUB KILL_SWITCH`.
     """
 
     folder: str
     inputs: list[str]
     wait: bool
+    queue: str = ""
+    terms: dict[str, Any] = field(default_factory=dict)
     position: int = 0
     waiting: list[Waiting] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    # Whether what waits was sent longer ago than results are kept.
+    stale: bool = False
     _expected: str = ""
     # None until the items before `position` were seen again.
     _hash: Any = None
@@ -64,18 +73,26 @@ class Bookmark:
         yield from items
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write it as JSON; one that is there already is replaced whole, or stays. Raises OSError."""
         document = {
             "version": _VERSION,
             "folder": self.folder,
             "inputs": self.inputs,
             "wait": self.wait,
+            "queue": self.queue,
+            "terms": self.terms,
+            "written": int(time.time()),
             "position": self.position,
             "sha256": self._hash.hexdigest() if self._hash else self._expected,
             "waiting": [[each.source, each.number, each.task_id] for each in self.waiting],
             "counts": self.counts,
         }
-        path.write_text(json.dumps(document) + "\n", "utf-8")
+        beside = path.with_name(f"{path.name}.new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(document) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -88,6 +105,9 @@ class Bookmark:
                 folder=str(document["folder"]),
                 inputs=[str(each) for each in document["inputs"]],
                 wait=bool(document["wait"]),
+                queue=str(document["queue"]),
+                terms=dict(document["terms"]),
+                stale=time.time() - float(document["written"]) > _RESULTS_KEPT_SECONDS,
                 position=int(document["position"]),
                 waiting=[Waiting(*each) for each in document["waiting"]],
                 counts=Counter(document["counts"]),

@@ -12,9 +12,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from schemas import is_valid
 from tasks.delivery import Answer, Delivery
 from tasks.errors import InvalidMessage
 
+# Celery's other states, such as STARTED, say nothing yet.
+_SAID = {"SUCCESS", "FAILURE", "REVOKED", "PROGRESS"}
 _EXPIRED_WORDS = "was cancelled, or had not begun when it expired; nothing was generated"
 
 
@@ -59,29 +62,27 @@ def read(task_id: str, stored: bytes | None) -> Ending | Progress | None:
     try:
         document = json.loads(stored)
         return _read(task_id, document["status"], document)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return Ending(task_id, error=TaskFailed(f"{task_id}: its stored result is not one of slotgen's"))
 
 
 def _read(task_id: str, status: str, document: dict[str, Any]) -> Ending | Progress | None:
+    if status not in _SAID:
+        return None
+    if not is_valid("answer.v1", document):
+        raise ValueError("not an answer of slotgen's")
     result = document["result"]
     if status == "SUCCESS":
-        return Ending(task_id, tuple(_answer(result, document.get("reasons")).deliveries(task_id)))
+        return Ending(task_id, tuple(Answer(result, document["reasons"]).deliveries(task_id)))
     if status == "FAILURE":
         return Ending(task_id, error=_failure(task_id, result))
     if status == "REVOKED":
         return Ending(task_id, error=TaskRevoked(f"{task_id}: {_EXPIRED_WORDS}"))
-    return Progress(int(result["done"]), int(result["total"])) if status == "PROGRESS" else None
-
-
-def _answer(results: list[dict[str, Any]], reasons: dict[str, Any] | None) -> Answer:
-    # A worker older than the reasons left none; a person looks at what nobody vouches for.
-    unknown = {"executorVersion": "unknown", "requiresReview": True, "errorCodes": [None] * len(results)}
-    return Answer(results, reasons or unknown)
+    return Progress(int(result["done"]), int(result["total"]))
 
 
 def _failure(task_id: str, raised: dict[str, Any]) -> Exception:
-    text = " ".join(str(each) for each in raised.get("exc_message") or ())
+    text = " ".join(str(each) for each in raised["exc_message"])
     if raised["exc_type"] == InvalidMessage.__name__:
         return InvalidMessage(text)
     return TaskFailed(f"{task_id}: {raised['exc_type']}: {text}")

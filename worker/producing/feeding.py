@@ -72,6 +72,7 @@ class Pace:
 class _Awaited:
     sent: Waiting
     since_mono: float
+    stale: bool = False
     ending: Ending | None = None
     late: bool = False
 
@@ -107,7 +108,7 @@ class Feeder:
 
         """
         now = time.monotonic()
-        self._awaited.extend(_Awaited(each, now) for each in self.bookmark.waiting)
+        self._awaited.extend(_Awaited(each, now, self.bookmark.stale) for each in self.bookmark.waiting)
         try:
             self._run()
         finally:
@@ -157,9 +158,10 @@ class Feeder:
         self._look_at_the_queue()
         if self._depth >= self.pace.max_queue:
             return False
-        room = self.pace.window - len(self._awaited) if self.bookmark.wait else _BATCH
+        window = self.pace.window - len(self._awaited) if self.bookmark.wait else _BATCH
+        room = min(window, _BATCH, self.pace.max_queue - self._depth)
         if not self._outgoing and not self._stopped_by:
-            self._outgoing = [(item, self._prepared(item)) for item in self.reader.take(min(room, _BATCH))]
+            self._outgoing = [(item, self._prepared(item)) for item in self.reader.take(room)]
             self._heed_strictness()
         if not self._outgoing:
             return False
@@ -217,17 +219,16 @@ class Feeder:
         return handed_on or bool(endings)
 
     def _give_up_on_late(self, open_: dict[str, _Awaited]) -> None:
-        if self.pace.timeout_seconds is None:
-            return
-        now = time.monotonic()
+        longest, now = self.pace.timeout_seconds, time.monotonic()
         for each in open_.values():
-            each.late = not each.ending and now - each.since_mono > self.pace.timeout_seconds
+            overdue = longest is not None and now - each.since_mono > longest
+            each.late = not each.ending and (each.stale or overdue)
 
     def _hand_on(self, awaited: _Awaited) -> None:
         sent, ending = awaited.sent, awaited.ending
         place = f"{sent.source}:{sent.number}"
         if ending is None or ending.error:
-            problem = str(ending.error) if ending else f"no answer in {self.pace.timeout_seconds:g} s"
+            problem = str(ending.error) if ending else self._why_late(awaited)
             self.bookmark.counts["unanswered"] += 1
             self.listener.unanswered(place, sent.task_id, problem)
             return
@@ -235,6 +236,11 @@ class Feeder:
             self.listener.delivered(delivery)
         self.bookmark.counts.update(outcome_of(each) for each in ending.deliveries)
         self.bookmark.counts["answered"] += 1
+
+    def _why_late(self, awaited: _Awaited) -> str:
+        if awaited.stale:
+            return "its answer is gone, for results are kept a day; send it again"
+        return f"no answer in {self.pace.timeout_seconds:g} s"
 
 
 def outcome_of(delivery: Delivery) -> str:

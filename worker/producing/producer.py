@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,10 @@ _EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
 _FIRST_LOOK_SECONDS = 0.005
 _LAST_LOOK_SECONDS = 0.25
 _SLOWER = 1.2
+# Hundreds of tasks are looked at together: less often, so that Redis has time for the workers.
+_LOOK_PER_TASK_SECONDS = 0.0001
+_PUSH_AGAIN_SECONDS = (0.1, 0.5)
+_LONGEST_EXPIRY_SECONDS = 31_536_000.0
 
 
 class AnswerLate(TimeoutError):  # noqa: N818 - says what happened
@@ -39,7 +44,6 @@ class Sent:
     """A message on its way; `task_id` is all that another process needs to wait for it."""
 
     task_id: str
-    spec: dict[str, Any]
     message: str
 
 
@@ -60,7 +64,8 @@ class Producer:
 
         Connects with its first command. `with Producer.open(…) as producer` closes it.
         """
-        client = open_sync(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS)
+        # A connection for each thread that is at it at the same time, however many those are.
+        client = open_sync(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, max_connections=10_000)
         return cls(client, namespace, Limits(max_message_bytes=max_message_bytes))
 
     def __enter__(self) -> Self:
@@ -72,24 +77,29 @@ class Producer:
     def prepare(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
         """Return `spec` as the message that `push` sends. Touches nothing.
 
-        A message that has not begun after `expires_seconds` (by the worker's clock) is revoked.
+        A message that has not begun after `expires_seconds` (above 0, by the worker's clock) is revoked.
 
         Raises:
             InvalidMessage: the same text that the worker would answer.
+            ValueError: `expires_seconds` is out of its range.
 
         """
-        expires = datetime.now(UTC) + timedelta(seconds=expires_seconds) if expires_seconds else None
+        expires = None if expires_seconds is None else _expiry(expires_seconds)
         task_id = str(uuid.uuid4())
         try:
             message = raw_message(spec, task_id, self.namespace, expires=expires)
             inspect(message.encode(), self.limits)
         except Rejected as rejected:
             raise InvalidMessage(rejected.problem) from None
+        except UnicodeEncodeError:
+            raise InvalidMessage(
+                "the spec has half a surrogate pair; send whole Unicode characters"
+            ) from None
         except (TypeError, ValueError, RecursionError):
             raise InvalidMessage(
                 "the spec is not JSON: use dict, list, str, int, float, bool and None"
             ) from None
-        return Sent(task_id, spec, message)
+        return Sent(task_id, message)
 
     def push(self, prepared: Sequence[Sent]) -> int:
         """Send all of `prepared` in one command, or none; return how many messages wait on the queue now.
@@ -148,6 +158,7 @@ class Producer:
             if left and remaining <= 0:
                 raise AnswerLate(_late(left, timeout_seconds) + problem)
             pause = _FIRST_LOOK_SECONDS if found else min(pause * _SLOWER, _LAST_LOOK_SECONDS)
+            pause = max(pause, min(len(left) * _LOOK_PER_TASK_SECONDS, _LAST_LOOK_SECONDS))
             if left:
                 time.sleep(min(pause, max(remaining, 0)))
 
@@ -176,14 +187,23 @@ class Producer:
         Celery.
 
         Raises:
-            StoreUnavailable: Redis did not answer; look for an answer, and cancel again without one.
+            StoreUnavailable: Redis did not answer; whether it was cancelled is not known, but where the text
+                says so.
 
         """
+        # A producer may not write results; the worker that takes this does, without looking at the spec.
+        revoked = json.loads(sent.message)
+        revoked["headers"]["expires"] = _EXPIRED.isoformat()
         if not self._outbox.take_back(sent.message):
             return False
-        # A producer may not write results; the worker that takes this does, without looking at the spec.
-        revoked = raw_message(sent.spec, sent.task_id, self.namespace, expires=_EXPIRED)
-        self._outbox.push([revoked])
+        for pause_seconds in (*_PUSH_AGAIN_SECONDS, None):
+            try:
+                self._outbox.push([json.dumps(revoked)])
+                break
+            except StoreUnavailable as error:
+                if pause_seconds is None:
+                    raise StoreUnavailable(f"{error}; cancelled, but nobody who waits was told") from None
+                time.sleep(pause_seconds)
         return True
 
     def queue_depth(self) -> int:
@@ -197,6 +217,14 @@ class Producer:
 
 def _task_id(task: Sent | str) -> str:
     return task if isinstance(task, str) else task.task_id
+
+
+def _expiry(seconds: float) -> datetime:
+    if not 0 < seconds <= _LONGEST_EXPIRY_SECONDS:
+        raise ValueError(
+            f"expires_seconds is {seconds}; set seconds above 0, at most a year, or leave it out"
+        )
+    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _late(left: list[str], timeout_seconds: float) -> str:

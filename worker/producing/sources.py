@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import json
-import sys
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NoReturn
+
+from schemas import UnacceptableJson, parse_json
 
 STDIN = "-"
 # A document that is no JSON Lines is read as a whole, up to here; so is one line.
@@ -38,7 +40,7 @@ def files(inputs: Sequence[str]) -> list[str]:
     """Return the files that `inputs` name, folders replaced by what they hold, sorted; `-` stays as it is.
 
     Raises:
-        BadSource: an input is not there, or a folder holds no spec.
+        BadSource: an input is not there, or a folder cannot be read or holds no spec.
 
     """
     return [found for each in inputs for found in _files(each)]
@@ -50,10 +52,16 @@ def _files(given: str) -> list[str]:
         return [given]
     if not path.is_dir():
         raise BadSource(f"{given}: is not there; name a file, a folder, or - for standard input")
-    found = sorted(str(each) for each in path.rglob("*") if each.suffix in _SUFFIXES and each.is_file())
-    if not found:
+    folders = os.walk(given, onerror=_refuse)
+    found = sorted(os.path.join(folder, name) for folder, _, names in folders for name in names)  # noqa: PTH118 - walk's own
+    specs = [each for each in found if each.endswith(_SUFFIXES)]
+    if not specs:
         raise BadSource(f"{given}: holds no {', '.join(_SUFFIXES)} file")
-    return found
+    return specs
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise BadSource(f"{error.filename}: cannot be read ({error.strerror}); allow it, or name the others")
 
 
 def items(sources: Sequence[str]) -> Iterator[Item]:
@@ -73,14 +81,12 @@ def count(sources: Sequence[str]) -> int | None:
 
 @contextmanager
 def _opened(source: str) -> Iterator[BinaryIO]:
-    if source == STDIN:
-        yield sys.stdin.buffer
-        return
     try:
-        with Path(source).open("rb") as stream:
+        # Not sys.stdin: the interpreter's end would wait for whoever still reads from that.
+        with open(0, "rb", closefd=False) if source == STDIN else Path(source).open("rb") as stream:
             yield stream
     except OSError as error:
-        raise BadSource(f"{source}: cannot be read ({error.strerror}); nothing after it was sent") from None
+        raise BadSource(f"{source}: cannot be read ({error.strerror}); nothing from it on was sent") from None
 
 
 def _texts(source: str, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -91,27 +97,45 @@ def _texts(source: str, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     first = next(lines, None)
     if first is None:
         return
-    if _is_object(first[1]):
+    if isinstance(_value(first[1]), dict):
         yield first
         yield from lines
         return
-    yield from _whole(first, lines)
+    yield from _whole(source, first, lines)
 
 
-def _whole(first: tuple[int, bytes], lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def _whole(
+    source: str, first: tuple[int, bytes], lines: Iterator[tuple[int, bytes]]
+) -> Iterator[tuple[int, bytes]]:
     """Yield what did not begin like JSON Lines: one spec, an array of them, or lines after all."""
-    held, size = [first], len(first[1])
+    array, held, size = first[1].startswith(b"["), [first], len(first[1])
     while size <= MAX_DOCUMENT_BYTES and (line := next(lines, None)):
         held.append(line)
         size += len(line[1])
+        if not array and _is_spec(line[1]):
+            # Nothing inside a spec looks like one: the first line was a broken one.
+            yield from held
+            yield from lines
+            return
     text = b"\n".join(line for _, line in held)
-    if size <= MAX_DOCUMENT_BYTES and (array := _array(text)):
-        yield from array
-    elif size <= MAX_DOCUMENT_BYTES and not any(_is_object(line) for _, line in held):
+    if not array:
         yield held[0][0], text
+    elif size > MAX_DOCUMENT_BYTES:
+        raise BadSource(
+            f"{source}: is an array of more than {MAX_DOCUMENT_BYTES:,} bytes; "
+            "put each spec on a line of its own (jq -c '.[]')"
+        )
     else:
-        yield from held
-        yield from lines
+        yield from _array(held[0][0], text)
+
+
+def _array(number: int, text: bytes) -> list[tuple[int, bytes]]:
+    try:
+        # One level more than a spec may have.
+        found = parse_json(text, max_bytes=len(text), max_depth=33)
+    except UnacceptableJson:
+        return [(number, text)]
+    return [(place, json.dumps(each).encode()) for place, each in enumerate(found, 1)]
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -127,20 +151,16 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield number, text
 
 
-def _is_object(line: bytes) -> bool:
+def _is_spec(line: bytes) -> bool:
+    value = _value(line)
+    return isinstance(value, dict) and "jobs" in value
+
+
+def _value(line: bytes) -> Any:
+    """Return what an object on a line of its own is; None for anything else."""
     if not (line.startswith(b"{") and line.endswith(b"}")):
-        return False
+        return None
     try:
-        return isinstance(json.loads(line), dict)
+        return json.loads(line)
     except (ValueError, RecursionError):
-        return False
-
-
-def _array(text: bytes) -> list[tuple[int, bytes]]:
-    if not text.startswith(b"["):
-        return []
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    return [(number, json.dumps(each).encode()) for number, each in enumerate(found, 1)]
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
@@ -38,6 +39,18 @@ def test_the_stream_is_bounded(redis_client, namespace):
 
     # Redis trims whole nodes, of at most 100 entries.
     assert 100 <= redis_client.xlen(f"{namespace}:results") <= 200
+
+
+def test_a_worker_that_stops_does_not_wait_for_it(redis_client, namespace):
+    redis_client.set(f"{namespace}:results", "in the way")
+    stream = ResultsStream(redis_client, namespace, 100)
+    with ThreadPoolExecutor(1) as waiting:
+        adding = waiting.submit(stream.add, [a_delivery()])
+        stream.give_up()
+        with pytest.raises(CancelledError):
+            adding.result(timeout=10)
+
+    assert not stream.is_usable()
 
 
 @pytest.mark.timeout(30)

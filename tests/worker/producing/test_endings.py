@@ -30,16 +30,6 @@ def test_a_success_is_its_deliveries():
     assert (delivery.executor_version, delivery.requires_review) == ("7", False)
 
 
-def test_results_that_nobody_vouches_for_require_a_review():
-    (delivery,) = read("t", stored("SUCCESS", [RESULT])).result()
-
-    assert (delivery.error_code, delivery.executor_version, delivery.requires_review) == (
-        None,
-        "unknown",
-        True,
-    )
-
-
 @pytest.mark.parametrize(
     ("document", "error"),
     [
@@ -50,6 +40,11 @@ def test_results_that_nobody_vouches_for_require_a_review():
         (stored("FAILURE", {"exc_type": "WorkerLostError", "exc_message": ["gone"]}), TaskFailed),
         (stored("REVOKED", {"exc_type": "TaskRevokedError", "exc_message": ["expired"]}), TaskRevoked),
         (b"{half", TaskFailed),
+        (b"[" * 200_000, TaskFailed),
+        (stored("SUCCESS", [RESULT]), TaskFailed),
+        (stored("SUCCESS", [{}], reasons=REASONS), TaskFailed),
+        (stored("SUCCESS", [RESULT], reasons=REASONS | {"errorCodes": [5]}), TaskFailed),
+        (stored("FAILURE", {"exc_type": "InvalidMessage", "exc_message": "text"}), TaskFailed),
         (b"[]", TaskFailed),
         (stored("SUCCESS", 7), TaskFailed),
         (stored("SUCCESS", [RESULT, RESULT], reasons=REASONS), TaskFailed),
@@ -68,4 +63,4 @@ def test_what_has_no_deliveries_raises_why(document, error):
 def test_nothing_and_what_has_only_begun_are_no_endings():
     assert read("t", None) is None
     assert read("t", stored("STARTED", {"pid": 1})) is None
-    assert read("t", stored("PROGRESS", {"done": 3, "total": 10})) == Progress(3, 10)
+    assert read("t", stored("PROGRESS", {"version": "v1", "done": 3, "total": 10})) == Progress(3, 10)

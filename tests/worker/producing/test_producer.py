@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +76,62 @@ def test_does_not_cancel_what_a_worker_has(producer, redis_client, namespace):
 
     assert producer.cancel(sent) is False
     assert redis_client.llen(namespace) == 0
+
+
+def test_cancels_every_copy_of_a_message_that_was_pushed_twice(producer, redis_client, namespace):
+    sent = producer.send(a_spec())
+    producer.push([sent])
+
+    assert producer.cancel(sent) is True
+    (raw,) = redis_client.lrange(namespace, 0, -1)
+    assert json.loads(raw)["headers"]["expires"].startswith("2020-")
+
+
+def test_who_waits_for_what_was_cancelled_is_told_in_spite_of_a_lost_push(redis_client, namespace):
+    class Failing:
+        """The real client, whose first LPUSH of what is revoked fails."""
+
+        failures = 1
+
+        def __getattr__(self, name):
+            return getattr(redis_client, name)
+
+        def lpush(self, *arguments):
+            if self.failures and "2020-" in arguments[-1]:
+                self.failures -= 1
+                raise ConnectionResetError
+            return redis_client.lpush(*arguments)
+
+    producer = Producer(Failing(), namespace)
+    sent = producer.send(a_spec())
+
+    assert producer.cancel(sent) is True
+    assert redis_client.llen(namespace) == 1
+
+
+def test_a_hundred_threads_may_share_one(redis_server, namespace):
+    with Producer.open(redis_server.url, namespace=namespace) as producer, ThreadPoolExecutor(100) as threads:
+        barrier = threading.Barrier(100)
+
+        def send(number):
+            barrier.wait(10)
+            return [producer.send(a_spec(a_job(f"job-{number}-{each}"))) for each in range(3)]
+
+        sent = list(threads.map(send, range(100)))
+        depth = producer.queue_depth()
+
+    assert depth == sum(len(each) for each in sent) == 300
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_an_expiry_that_is_none_is_refused(producer, seconds):
+    with pytest.raises(ValueError, match="expires_seconds is"):
+        producer.send(a_spec(), expires_seconds=seconds)
+
+
+def test_half_a_surrogate_pair_is_named(producer):
+    with pytest.raises(InvalidMessage, match="half a surrogate pair"):
+        producer.send(a_spec(a_job(input={"topic": "\ud800"})))
 
 
 def test_an_answer_that_does_not_come_is_late_and_says_where_to_look(producer):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_document_that_is_broken_is_one_item_not_one_for_each_of_its_lines(tmp
 
 def test_lines_whose_first_is_broken_are_lines_all_the_same(tmp_path):
     file = tmp_path / "specs.json"
-    file.write_text('{"a": \n{"a": 2}\n{"a": 3}\n')
+    file.write_text('{"a": \n{"jobs": 2}\n{"jobs": 3}\n')
 
     assert [each.number for each in items([str(file)])] == [1, 2, 3]
 
@@ -73,18 +73,54 @@ def test_a_folder_is_its_files_in_order(tmp_path):
 
 
 def test_standard_input_is_read_line_by_line_as_it_comes(monkeypatch):
-    read = []
+    reading, writing = os.pipe()
+    saved = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        # A line that is broken must not hold up those after it.
+        os.write(writing, b'{"bad\n{"jobs": 1}\n')
+        coming = items(["-"])
 
-    class Slow(io.BytesIO):
-        def readline(self, size=-1):
-            read.append(size)
-            return super().readline(size)
+        assert [next(coming).text, next(coming).text] == [b'{"bad', b'{"jobs": 1}']
+        assert count(["-"]) is None
+    finally:
+        os.dup2(saved, 0)
+        for each in (reading, writing, saved):
+            os.close(each)
 
-    monkeypatch.setattr(sources.sys, "stdin", io.TextIOWrapper(Slow(b'{"a": 1}\n{"a": 2}\n')))
 
-    assert next(items(["-"])).number == 1
-    assert len(read) == 1
-    assert count(["-"]) is None
+def test_a_spec_with_one_job_a_line_is_one_spec(tmp_path):
+    file = tmp_path / "spec.json"
+    file.write_text('{\n"version": "v1",\n"jobs": [\n{"jobId": "a"},\n{"jobId": "b"}\n]\n}\n')
+
+    assert found(file) == [(1, {"version": "v1", "jobs": [{"jobId": "a"}, {"jobId": "b"}]})]
+
+
+def test_an_array_keeps_to_the_rules_of_a_spec(tmp_path):
+    file = tmp_path / "specs.json"
+    file.write_text('[{"version": "v9", "version": "v1"}]')
+
+    # Not taken apart: the strict parser says why, once, when it is sent.
+    assert [each.text for each in items([str(file)])] == [file.read_bytes()]
+
+
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_an_array_that_is_too_large_is_refused_as_a_whole(tmp_path, monkeypatch, between):
+    monkeypatch.setattr(sources, "MAX_DOCUMENT_BYTES", 100)
+    file = tmp_path / "specs.json"
+    file.write_text("[" + f",{between}".join(['{"jobs": 1}'] * 50) + "]")
+
+    with pytest.raises(BadSource, match=r"specs.json: is an array of more than 100 bytes; put each spec on"):
+        list(items([str(file)]))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "a.json").write_text("{}")
+
+    with pytest.raises(BadSource, match=r"closed: cannot be read"):
+        files([str(tmp_path)])
 
 
 def test_a_line_beyond_every_limit_is_cut_and_the_next_one_found(tmp_path, monkeypatch):
