@@ -35,7 +35,7 @@ class RedisOutbox:
     def take_back(self, message: str) -> bool:
         """Take `message` off the queue again; False when a worker has it, or had it.
 
-        Redis compares it with each that waits: some 50 ms for a million.
+        Redis compares it with each message that waits.
         """
         with unavailable():
             # Every copy: a push whose reply was lost may have been repeated.
