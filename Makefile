@@ -5,6 +5,8 @@ BIN := .venv/bin
 # resolve (--no-deps): its resolver takes a newer release for an extra that the lock has without one, and then refuses it.
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
+# Other systems' clients, that a decision is measured against.
+FLAGS := .tools/flags/.installed
 CODE := gates tasks telemetry schemas worker
 
 .PHONY: help demo dev test check format faults monitoring-test tools sbom bench lock clean
@@ -72,11 +74,16 @@ sbom: $(DEV) ## Write the bill of materials of what runs (CycloneDX)
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o dist/slotgen.cdx.json requirements/runtime.lock
 
-bench: $(DEV) ## Print the measurements
+$(FLAGS): requirements/bench.lock
+	$(PYTHON) -m venv .tools/flags
+	.tools/flags/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.lock
+	@touch $@
+
+bench: $(DEV) $(FLAGS) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks
 
 lock: $(DEV) ## Renew the hashed locks (needs uv)
-	for lock in "pyproject.toml -o requirements/runtime.lock" "--group build -o requirements/build.lock" "pyproject.toml --group dev -o requirements/dev.lock"; do \
+	for lock in "pyproject.toml -o requirements/runtime.lock" "--group build -o requirements/build.lock" "pyproject.toml --group dev -o requirements/dev.lock" "--group bench -o requirements/bench.lock"; do \
 	  uv pip compile $$lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' --quiet || exit 1; \
 	done
 
