@@ -18,7 +18,8 @@ def run() -> list[tuple[str, str, str]]:
     """Return (measure, figure, target) rows."""
     with stack(concurrency=100) as system:
         system.client.set("slotgen:kill", "true")
-        fill(system, DRAINED)
+        # More than is waited for: the worker begins while they are put there.
+        fill(system, 2 * DRAINED)
         drained_per_second(system, DRAINED)
         few = max(with_waiting(system, FEW) for _ in range(ROUNDS))
         many = max(with_waiting(system, MANY) for _ in range(ROUNDS))
