@@ -102,3 +102,29 @@ def test_the_prompt_follows_that_of_the_kind(product):
     hint, text = json.loads(done.stdout)
     ((_, _), (_, prompt)) = files_of_the_page()
     assert hint == f"{text}\n\n{prompt.strip()}"
+
+
+def test_a_new_prompt_of_a_kind_is_a_file_and_a_line_of_the_config(product):
+    assert '`"prompts": {"explanatory": "explanatory.v2", …}`' in PAGE
+    (product / "tasks" / "prompts" / "explanatory.v2.md").write_text("Explain it in one sentence.\n")
+    config = json.loads((product / "tasks" / "executor.v1.json").read_text())
+    config["prompts"]["explanatory"], config["version"] = "explanatory.v2", "2026-12-1"
+    (product / "executor.json").write_text(json.dumps(config))
+    script = (
+        "from pathlib import Path; import tasks.executor_config as c; from tasks.prompting import Prompts\n"
+        "loaded = c.load(Path('executor.json'))\n"
+        "print(loaded.version, Prompts.load(loaded.prompts).instructions('explanatory', None))"
+    )
+
+    done = python(product, "-c", script)
+
+    assert done.stdout == "2026-12-1 Explain it in one sentence.\n", done.stderr
+
+
+def test_a_prompt_for_no_type_is_named_at_the_start(product):
+    (product / "tasks" / "prompts" / "outputs" / "hints.v1.md").write_text("Nobody reads this.\n")
+    script = "from tasks.prompting import Prompts\nPrompts.load({})"
+
+    done = python(product, "-c", script)
+
+    assert "tasks/prompts/outputs/hints.v1.md: is read by nobody; name it TYPE.vNUMBER.md" in done.stderr
