@@ -80,6 +80,29 @@ def test_what_a_worker_had_just_taken_comes_back(saw):
 
 
 @pytest.mark.timeout(120)
+def test_nobody_is_taken_for_lost_because_redis_was_frozen(saw):
+    with fleet() as hurt:
+        hurt.start_worker()
+        hurt.open_dials()
+        (worker_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
+        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        sent = hurt.send(5)
+        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 5)
+        # As it looks right after: the last sign is older than a lost worker's, the worker itself works on.
+        deadline = time.monotonic() + 2 * LOST_SECONDS
+        while time.monotonic() < deadline:
+            hurt.client.zadd("slotgen:workers", {worker_id: 1})
+            time.sleep(0.01)  # its own signs come in between, and must not count
+
+        hurt.client.set("slotgen:kill", "true")
+        assert set(hurt.statuses(sent)) == {"STUB"}
+        assert [line for line in hurt.lines if line["event"] == "lost_worker_found"] == []
+        saw(
+            "Redis frozen", "a worker's last sign was older than a lost one's", "not taken for lost", "0 lost"
+        )
+
+
+@pytest.mark.timeout(120)
 def test_what_redis_handed_to_a_connection_that_is_gone_comes_back(saw):
     """A frozen Redis that wakes up finds the old request first, and hands the next message to nobody."""
     with fleet() as hurt:

@@ -132,6 +132,11 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
         silent_since = int(client.time()[0]) - self._option("worker_lost_seconds")
+        own = client.zscore(workers_key(queue), self.channel.worker_id)
+        # Right after a Redis that was frozen or away everybody looks silent, this worker to itself as well:
+        # the others get the time in which it gives its own sign.
+        if own is None or own < silent_since:
+            return
         for worker_id in client.zrangebyscore(workers_key(queue), "-inf", f"({silent_since}"):
             self._bring_back(queue, worker_id.decode(), client)
 
