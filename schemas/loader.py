@@ -24,8 +24,12 @@ def names() -> tuple[str, ...]:
 
 
 def _names_in(folder: Traversable, prefix: str) -> list[str]:
-    stems = [each.name.removesuffix(_SUFFIX) for each in folder.iterdir() if each.name.endswith(_SUFFIX)]
-    return [prefix + stem for stem in stems if _NAME.fullmatch(stem)]
+    return [prefix + each.name.removesuffix(_SUFFIX) for each in folder.iterdir() if is_name(each.name)]
+
+
+def is_name(file: str) -> bool:
+    """Whether a file of that name, without its folder, is read as a schema: `job.v1.json`."""
+    return file.endswith(_SUFFIX) and _NAME.fullmatch(file.removesuffix(_SUFFIX)) is not None
 
 
 def load(name: str) -> dict[str, Any]:

@@ -7,14 +7,13 @@ file with the next version, beside the old one.
 import argparse
 import hashlib
 import json
-import re
 import sys
 from pathlib import Path
 
+from schemas.loader import is_name
+
 FOLDER = Path(__file__).parent
 _LOCK = "schemas.lock"
-# As the loader wants it.
-_NAME = re.compile(r"(outputs/)?[A-Za-z]+\.v[1-9][0-9]*\.json")
 
 
 def problems(folder: Path = FOLDER) -> list[str]:
@@ -49,7 +48,7 @@ def _misnamed(found: dict[str, str]) -> list[str]:
     return [
         f"{name}: is read by nobody; name it NAME.vNUMBER.json, NAME being letters"
         for name in sorted(found)
-        if not _NAME.fullmatch(name)
+        if not is_name(Path(name).name)
     ]
 
 

@@ -58,6 +58,12 @@ def an_allowlist(*rules: dict[str, Any], **changes: Any) -> str:
     )
 
 
+def open_dials(**dials: str) -> dict[str, str]:
+    """The keys that let every job of the builders through, but for `dials`, for one MSET."""
+    values = {"feature": "true", "rollout_percent": "100", "allowlist": an_allowlist(), "kill": "false"}
+    return {f"slotgen:{dial}": value for dial, value in (values | dials).items()}
+
+
 OPEN = {"kill": b"false", "feature": b"true", "rollout_percent": b"100"}
 
 

@@ -16,7 +16,7 @@ import schemas
 from tasks.errors import ErrorCode, Status
 from telemetry import markdown_table
 from tests import node
-from tests.builders import an_allowlist
+from tests.builders import an_allowlist, open_dials
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.redis_binary import find_redis_server
 from worker.dev.stack import stack, worker_environment
@@ -98,13 +98,7 @@ def test_only_languages_that_a_test_runs_are_used():
 @pytest.fixture(scope="module")
 def system():
     with stack() as started:
-        for dial, value in {
-            "feature": "true",
-            "rollout_percent": "100",
-            "allowlist": an_allowlist(),
-            "kill": "false",
-        }.items():
-            started.client.set(f"slotgen:{dial}", value)
+        started.client.mset(open_dials())
         yield started
 
 

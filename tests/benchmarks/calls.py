@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.benchmarks.rig import DEADLINE_SECONDS, memory_mb, message
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from worker.dev.openai_stand_in import Behaviour
 from worker.dev.stack import Stack, WorkerProcess, stack, worker_environment
 
@@ -89,8 +89,7 @@ def over_two_processes(number: int, seconds: float) -> list[tuple[str, str, str]
 def opened(concurrency: int) -> Iterator[Stack]:
     """A system with every dial open."""
     with stack(concurrency=concurrency) as system:
-        dials = {"feature": "true", "rollout_percent": "100", "allowlist": an_allowlist(), "kill": "false"}
-        system.client.mset({f"slotgen:{dial}": value for dial, value in dials.items()})
+        system.client.mset(open_dials())
         yield system
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.rig import memory_mb
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from worker.dev.stack import Stack, stack, worker_environment
 
 SPECS = 10_000
@@ -23,8 +23,7 @@ SPECS = 10_000
 def run() -> list[tuple[str, str, str]]:
     """Return (measure, figure, target) rows."""
     with stack(concurrency=100) as system, tempfile.TemporaryDirectory() as folder:
-        dials = {"feature": "true", "rollout_percent": "50", "allowlist": an_allowlist(), "kill": "false"}
-        system.client.mset({f"slotgen:{dial}": value for dial, value in dials.items()})
+        system.client.mset(open_dials(rollout_percent="50"))
         file = Path(folder) / "specs.jsonl"
         with file.open("w") as lines:
             for each in range(SPECS):

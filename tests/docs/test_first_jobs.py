@@ -18,7 +18,7 @@ import pytest
 
 import schemas
 from tests import node
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from worker.dev.redis_binary import find_redis_server
 from worker.dev.stack import stack
 
@@ -30,14 +30,7 @@ WAIT_SECONDS = 60
 @pytest.fixture(scope="module")
 def system():
     with stack(settings={"SLOTGEN_STREAM_RESULTS": "1000"}) as started:
-        started.client.mset(
-            {
-                "slotgen:feature": "true",
-                "slotgen:rollout_percent": "100",
-                "slotgen:allowlist": an_allowlist(),
-                "slotgen:kill": "false",
-            }
-        )
+        started.client.mset(open_dials())
         yield started
 
 

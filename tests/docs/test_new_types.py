@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from worker.dev.stack import stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,14 +71,7 @@ def test_the_lock_takes_it(product):
 def test_a_worker_generates_it_with_its_prompt(product):
     # Without the second the checkout, where the tests run, would come first.
     with stack(settings={"PYTHONPATH": str(product), "PYTHONSAFEPATH": "1"}) as system:
-        system.client.mset(
-            {
-                "slotgen:feature": "true",
-                "slotgen:rollout_percent": "100",
-                "slotgen:allowlist": an_allowlist(),
-                "slotgen:kill": "false",
-            }
-        )
+        system.client.mset(open_dials())
         celery = Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False)
         job = a_job(output={"field": "hint", "type": "hint"})
         (result,) = celery.send_task("slotgen.generate", args=[a_spec(job)], queue="slotgen").get(

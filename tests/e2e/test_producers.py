@@ -10,7 +10,7 @@ import pytest
 from celery.exceptions import TaskRevokedError
 
 import schemas
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from tests.e2e.conftest import WAIT_SECONDS
 from worker.dev.openai_stand_in import Behaviour
 from worker.dev.stack import stack
@@ -121,14 +121,7 @@ NARROW = {"SLOTGEN_STREAM_RESULTS": "1000", "SLOTGEN_SHUTDOWN_GRACE_SECONDS": "1
 def narrow():
     """A system of one thread, that hands its results to the stream as well."""
     with stack(concurrency=1, settings=NARROW) as started:
-        started.client.mset(
-            {
-                "slotgen:feature": "true",
-                "slotgen:rollout_percent": "100",
-                "slotgen:allowlist": an_allowlist(),
-                "slotgen:kill": "false",
-            }
-        )
+        started.client.mset(open_dials())
         yield started
 
 
