@@ -28,6 +28,7 @@ from worker.adapters.model_loop import ModelLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_account import RedisAccount
 from worker.adapters.redis_answers import RedisAnswers
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_brake_watch import RedisBrakeWatch
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_claims import RedisClaims
@@ -54,7 +55,6 @@ from worker.worker_self import WorkerSelf
 
 if TYPE_CHECKING:
     import redis
-    import redis.asyncio
     from celery import Celery
 
     from tasks.errors import InvalidMessage
@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 # Everything but the dials may take this long in Redis: answers, budget, dead letters.
 _STORE_TIMEOUT_SECONDS = 5.0
 _SPARE_CONNECTIONS = 64
+# One at a time, and one connection for it.
+_BATCHES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Composition:
     _notices: DialNotices
     _history: HistoryWriter
     _model: OpenAIModel
-    _stores: redis.asyncio.Redis
+    _stores: RedisBatches
     _stream: ResultsStream | None
 
     def return_unfinished(self) -> None:
@@ -99,7 +101,7 @@ class Composition:
         self._signs.stop()
         self._history.stop()
         self._loop.run(self._model.client.close())
-        self._loop.run(self._stores.aclose())
+        self._loop.run(self._stores.client.aclose())
         self._loop.stop()
         self.exporter.close()
 
@@ -135,8 +137,8 @@ def compose(settings: Settings) -> Composition:
     loop.start()
     client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
     dials = RedisDials(client, settings.namespace)
-    stores = open_async(
-        settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_SPARE_CONNECTIONS
+    stores = RedisBatches(
+        open_async(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_BATCHES)
     )
     model = loop.run(_open_model(settings, observe))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
@@ -237,7 +239,7 @@ async def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
     return OpenAIModel(client, observe.requested, observe.in_flight)
 
 
-def _budget(settings: Settings, stores: redis.asyncio.Redis, observe: Observation) -> Budget:
+def _budget(settings: Settings, stores: RedisBatches, observe: Observation) -> Budget:
     return RedisBudget(
         stores,
         settings.namespace,

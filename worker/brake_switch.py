@@ -15,10 +15,9 @@ from worker.adapters.redis_fleet import confirmation
 from worker.adapters.redis_keys import halts_channel
 
 if TYPE_CHECKING:
-    import redis.asyncio
-
     from tasks.brake import Brake
     from tasks.errors import ErrorCode
+    from worker.adapters.redis_batches import RedisBatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class BrakeSwitch:
 
     loop: asyncio.AbstractEventLoop
     brake: Brake
-    stores: redis.asyncio.Redis
+    stores: RedisBatches
     namespace: str
     worker_id: str
     on_dials_changed: Callable[[], None]
@@ -65,4 +64,4 @@ class BrakeSwitch:
         said = Confirmation(self.worker_id, calls, (time.monotonic() - seen_mono) * 1000)
         # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
         with contextlib.suppress(RedisError, OSError):
-            await self.stores.publish(halts_channel(self.namespace), confirmation(said))
+            await self.stores.command("PUBLISH", halts_channel(self.namespace), confirmation(said))

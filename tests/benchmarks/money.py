@@ -7,6 +7,7 @@ import time
 from statistics import median
 
 from tasks.ports import Hold
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_clients import open_async
 from worker.dev.embedded_redis import EmbeddedRedis
@@ -27,7 +28,7 @@ def run() -> list[tuple[str, str, str]]:
 async def measured(url: str) -> list[float]:
     taken = []
     async with open_async(url, timeout_seconds=5, max_connections=4) as client:
-        budget = RedisBudget(client, "slotgen", 10**15, 86_400, lambda: None)
+        budget = RedisBudget(RedisBatches(client), "slotgen", 10**15, 86_400, lambda: None)
         for number in range(PAIRS):
             began = time.perf_counter()
             await budget.reserve(Hold(f"hold-{number}", 10**6, "gpt", 60))

@@ -10,6 +10,7 @@ import pytest
 from tasks.errors import StoreUnavailable
 from tests.fakes.ports import FakeAnswers, FakeClaims
 from worker.adapters.redis_answers import RedisAnswers
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_claims import RedisClaims
 from worker.adapters.redis_clients import open_async
 from worker.adapters.redis_keys import workers_key
@@ -41,8 +42,8 @@ def run(kind, request, scenario):
 
     async def on_redis():
         async with redis_client(request.getfixturevalue("server"), namespace) as client:
-            claims = RedisClaims(client, namespace, WORKER, 15)
-            return await scenario(claims, RedisAnswers(client, namespace, 60))
+            claims = RedisClaims(RedisBatches(client), namespace, WORKER, 15)
+            return await scenario(claims, RedisAnswers(RedisBatches(client), namespace, 60))
 
     return asyncio.run(on_redis())
 
@@ -111,8 +112,8 @@ def test_an_answer_comes_back_as_it_was(kind, request):
 def test_a_claim_whose_holder_gives_no_sign_of_life_is_free(server):
     async def scenario():
         async with redis_client(server, "silent") as client:
-            dead = RedisClaims(client, "silent", "dead-worker", 15)
-            living = RedisClaims(client, "silent", WORKER, 15)
+            dead = RedisClaims(RedisBatches(client), "silent", "dead-worker", 15)
+            living = RedisClaims(RedisBatches(client), "silent", WORKER, 15)
             now, _ = await client.time()
             await client.zadd(workers_key("silent"), {"dead-worker": now - 16})
             held = await dead.acquire("job", "a", 600)
@@ -124,7 +125,7 @@ def test_a_claim_whose_holder_gives_no_sign_of_life_is_free(server):
 def test_a_claim_runs_out(server):
     async def scenario():
         async with redis_client(server, "brief") as client:
-            claims = RedisClaims(client, "brief", WORKER, 15)
+            claims = RedisClaims(RedisBatches(client), "brief", WORKER, 15)
             await claims.acquire("job", "a", 0.05)
             await asyncio.sleep(0.1)  # Redis's own clock: there is nothing to await
             return await claims.acquire("job", "b", 10)
@@ -135,7 +136,7 @@ def test_a_claim_runs_out(server):
 def test_a_redis_that_is_away_is_unknown_not_free():
     async def scenario(call):
         async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
-            await call(RedisClaims(client, "ns", WORKER, 15))
+            await call(RedisClaims(RedisBatches(client), "ns", WORKER, 15))
 
     for call in (lambda claims: claims.acquire("job", "a", 1), lambda claims: claims.begin_attempt("job")):
         with pytest.raises(StoreUnavailable):
@@ -145,7 +146,7 @@ def test_a_redis_that_is_away_is_unknown_not_free():
 def test_an_answer_waits_for_a_redis_that_is_away():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
-            answers = RedisAnswers(client, "ns", 60)
+            answers = RedisAnswers(RedisBatches(client), "ns", 60)
             server.kill()
             storing = asyncio.create_task(answers.put("key", "paid for"))
             await asyncio.sleep(0.3)  # long enough for several refused connections
@@ -161,7 +162,9 @@ def test_an_answer_waits_for_a_full_redis_to_have_room():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
             await client.config_set("maxmemory", "1")
-            putting = asyncio.ensure_future(RedisAnswers(client, "ns", 60).put("key", "paid for"))
+            putting = asyncio.ensure_future(
+                RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
+            )
             await asyncio.wait({putting}, timeout=0.3)
             assert not putting.done()
             await client.config_set("maxmemory", "0")
@@ -175,7 +178,7 @@ def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
             await client.execute_command("ACL", "SETUSER", "default", "-set")
-            return await RedisAnswers(client, "ns", 60).put("key", "paid for")
+            return await RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
 
     with EmbeddedRedis() as server:
         assert asyncio.run(scenario(server)) is False
@@ -184,7 +187,7 @@ def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
 def test_a_claim_of_the_one_who_asks_is_held_however_old_its_sign_of_life(server):
     async def scenario():
         async with redis_client(server, "back") as client:
-            claims = RedisClaims(client, "back", WORKER, 15)
+            claims = RedisClaims(RedisBatches(client), "back", WORKER, 15)
             assert await claims.acquire("job", "a", 60)
             # Redis was away for long, and is back: the first copy of the job is still in flight.
             await client.zadd(workers_key("back"), {WORKER: 1})
@@ -198,6 +201,6 @@ def test_a_spoilt_answer_is_a_miss(server, text):
     async def scenario():
         async with redis_client(server, "spoilt") as client:
             await client.set("spoilt:answer:key", text)
-            return await RedisAnswers(client, "spoilt", 60).get("key")
+            return await RedisAnswers(RedisBatches(client), "spoilt", 60).get("key")
 
     assert asyncio.run(scenario()) is None

@@ -28,7 +28,7 @@ from worker.adapters.redis_clients import open_async
 async def main(url, name):
     chance, settled = random.Random(name), 0
     async with open_async(url, timeout_seconds=5, max_connections=8) as client:
-        budget = RedisBudget(client, "slotgen", 50 * 10**9, 86_400, lambda: None)
+        budget = RedisBudget(RedisBatches(client), "slotgen", 50 * 10**9, 86_400, lambda: None)
 
         async def one(number):
             hold = Hold(f"{name}-{number}", 10**9, "gpt", 60)

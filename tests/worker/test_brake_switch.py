@@ -12,6 +12,7 @@ import pytest
 from tasks.brake import Brake
 from tasks.errors import ErrorCode, Stubbed
 from tasks.operations.halting import Confirmation
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_clients import open_async
 from worker.adapters.redis_fleet import RedisFleet
 from worker.brake_switch import BrakeSwitch
@@ -28,7 +29,7 @@ def listener(redis_client, namespace):
 
 async def wired(url, namespace, on_dials_changed=lambda: None):
     brake = Brake(60, lambda _calls, _seconds: None)
-    stores = open_async(url, timeout_seconds=2, max_connections=4)
+    stores = RedisBatches(open_async(url, timeout_seconds=2, max_connections=1))
     loop = asyncio.get_running_loop()
     return BrakeSwitch(loop, brake, stores, namespace, "w1", on_dials_changed)
 
@@ -61,7 +62,7 @@ def test_released_lets_calls_take_off(redis_server, namespace):
         await tell(switch, switch.released, time.monotonic())
 
         assert switch.brake.reason is None
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
 
     asyncio.run(scenario())
 
@@ -78,7 +79,7 @@ def test_engaged_cancels_what_is_in_flight_and_confirms_its_number(redis_server,
         assert {type(each) for each in ended} == {Stubbed}
         assert {each.code for each in ended} == {reason}
         said = await asyncio.to_thread(heard_after, listener, WAIT_SECONDS)
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert (said.worker_id, said.calls) == ("w1", 20)
         assert 0 <= said.halt_ms < 5000
 
@@ -104,7 +105,7 @@ def test_a_halt_is_confirmed_only_once_the_last_call_has_closed(redis_server, na
 
         said = await asyncio.to_thread(heard_after, listener, WAIT_SECONDS)
         await asyncio.gather(*flights, return_exceptions=True)
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert said.calls == 3
         # It counts from the moment at which the brake was seen, and to the last one's end.
         assert said.halt_ms >= 300
@@ -124,7 +125,7 @@ def test_only_news_is_confirmed(redis_server, namespace, listener, reported, cal
 
         heard = await asyncio.to_thread(heard_after, listener, WAIT_SECONDS if said else 0.3)
         await asyncio.gather(*flights, return_exceptions=True)
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert (heard and heard.calls) == (calls if said else None)
 
     asyncio.run(scenario())
@@ -141,7 +142,7 @@ def test_each_look_at_a_brake_that_stays_on_is_not_a_halt_of_its_own(redis_serve
         said = await asyncio.to_thread(heard_after, listener, WAIT_SECONDS)
         listener.confirmed.clear()
         again = await asyncio.to_thread(heard_after, listener, 0.3)
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert (said.calls, again) == (5, None)
 
     asyncio.run(scenario())
@@ -160,7 +161,7 @@ def test_halts_though_nobody_can_be_told(namespace):
         assert {type(each) for each in ended} == {Stubbed}
         confirming = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
         await asyncio.wait_for(asyncio.gather(*confirming), WAIT_SECONDS)
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert complaints == []
 
     asyncio.run(scenario())
@@ -185,7 +186,7 @@ def test_never_keeps_the_watcher_waiting_for_a_busy_loop(redis_server, namespace
         assert returned.get_nowait() < WAIT_SECONDS
         await asyncio.sleep(0)
         assert switch.brake.reason is ErrorCode.KILL_SWITCH
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
 
     asyncio.run(scenario())
 
@@ -197,7 +198,7 @@ def test_hands_on_that_a_dial_has_changed(redis_server, namespace):
 
         await tell(switch, switch.dials_changed)
 
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert noticed == ["changed"]
 
     asyncio.run(scenario())
@@ -208,7 +209,7 @@ def test_a_confirmation_reads_as_it_was_said(redis_server, namespace, listener):
         switch = await wired(redis_server.url, namespace)
         await tell(switch, switch.engaged, ErrorCode.KILL_SWITCH, time.monotonic() - 2, reported=True)
         said = await asyncio.to_thread(heard_after, listener, WAIT_SECONDS)
-        await switch.stores.aclose()
+        await switch.stores.client.aclose()
         assert said == Confirmation("w1", 0, said.halt_ms)
         assert said.halt_ms >= 2000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -13,10 +13,10 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import answer_key, answers_key
+from worker.adapters.redis_scripts import Script
 
 if TYPE_CHECKING:
-    import redis.asyncio
-    from redis.commands.core import AsyncScript
+    from worker.adapters.redis_batches import RedisBatches
 
 _PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, OSError)
 
@@ -28,7 +28,7 @@ def _passes(error: BaseException) -> bool:
 
 
 # KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
-_PUT = """
+_PUT = Script("""
 local now = redis.call('TIME')[1]
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[3])
@@ -38,26 +38,22 @@ if over > 0 then
   local oldest = redis.call('ZPOPMIN', KEYS[2], math.min(over, 10))
   for i = 1, #oldest, 2 do redis.call('DEL', ARGV[5] .. oldest[i]) end
 end
-"""
+""")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RedisAnswers:
     """Answers live `ttl_seconds`, the newest `kept` of them; an unreadable one is a miss."""
 
-    client: redis.asyncio.Redis
+    redis: RedisBatches
     namespace: str
     ttl_seconds: int
     kept: int = 100_000
-    _put: AsyncScript = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._put = self.client.register_script(_PUT)
 
     async def get(self, key: str) -> Any | None:
         """Return the stored value, or None when there is none or it cannot be read."""
         try:
-            stored = await self.client.get(self._key(key))
+            stored = await self.redis.command("GET", self._key(key))
             return None if stored is None else json.loads(stored)
         except (RedisError, OSError, ValueError):
             return None
@@ -81,7 +77,7 @@ class RedisAnswers:
     async def _set(self, key: str, text: str) -> None:
         # A coroutine function, for tenacity awaits nothing else.
         arguments: list[str | int] = [text, self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
-        await self._put(keys=[self._key(key), answers_key(self.namespace)], args=arguments)
+        await self.redis.run(_PUT, [self._key(key), answers_key(self.namespace)], *arguments)
 
     def _key(self, key: str) -> str:
         return answer_key(self.namespace, key)

@@ -8,21 +8,19 @@ that workers with different clocks share one window.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import budget_cap_key
-from worker.adapters.redis_scripts import undeclared
+from worker.adapters.redis_scripts import Script, undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import redis.asyncio
-    from redis.commands.core import AsyncScript
-
     from tasks.ports import Hold
+    from worker.adapters.redis_batches import RedisBatches
 
 _EXPIRED_AT_ONCE = 100
 # KEYS: the budget's prefix, its holds, their expiry, the dial of the cap.
@@ -59,8 +57,14 @@ local function total(start)
   return tonumber(sums[1] or 0) + tonumber(sums[2] or 0) + tonumber(sums[3] or 0)
 end
 """
+
+
+def _script(text: str) -> Script:
+    return Script(undeclared(text, 4))
+
+
 # The cap is -1 for none. A dial that is no number of dollars denies: an unknown cap is not a wide one.
-_RESERVE = f"""{LEDGER}
+_RESERVE = _script(f"""{LEDGER}
 local id, amount, model, cap, window, hold_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
 local start = string.format('%.0f', clock[1] - clock[1] % window)
@@ -71,36 +75,30 @@ redis.call('HSET', KEYS[2], id, start .. ' ' .. amount .. ' ' .. model)
 redis.call('ZADD', KEYS[3], now_ms + tonumber(hold_ms), id)
 redis.call('EXPIRE', account(start), 2 * tonumber(window) + 86400)
 return 1
-"""
-_SETTLE = f"""{LEDGER}
+""")
+_SETTLE = _script(f"""{LEDGER}
 local start, _, model = take(ARGV[1])
 if not start then return 0 end
 if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
 return 1
-"""
+""")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RedisBudget:
     """The account of the fleet. `cap_nano_usd` is this deployment's cap for each window, None for none."""
 
-    client: redis.asyncio.Redis
+    redis: RedisBatches
     namespace: str
     cap_nano_usd: int | None
     window_seconds: int
     count_denied: Callable[[], None]
-    _reserve: AsyncScript = field(init=False)
-    _settle: AsyncScript = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._reserve = self.client.register_script(undeclared(_RESERVE, 4))
-        self._settle = self.client.register_script(undeclared(_SETTLE, 4))
 
     async def reserve(self, hold: Hold) -> bool:
         """Hold the amount; False when the cap does not cover it. Raises StoreUnavailable."""
         cap = -1 if self.cap_nano_usd is None else self.cap_nano_usd
         arguments = [hold.hold_id, hold.amount_nano_usd, hold.model, cap, self.window_seconds]
-        granted = bool(await self._run(self._reserve, [*arguments, int(hold.seconds * 1000)]))
+        granted = bool(await self._run(_RESERVE, [*arguments, int(hold.seconds * 1000)]))
         if not granted:
             self.count_denied()
         return granted
@@ -108,13 +106,13 @@ class RedisBudget:
     async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Replace the hold by what was spent. When Redis cannot be asked, it runs out: that is spent, too."""
         try:
-            await self._run(self._settle, [hold_id, spent_nano_usd, "spent" if known else "forfeited"])
+            await self._run(_SETTLE, [hold_id, spent_nano_usd, "spent" if known else "forfeited"])
         except StoreUnavailable:
             return
 
-    async def _run(self, script: AsyncScript, arguments: list[Any]) -> Any:
+    async def _run(self, script: Script, arguments: list[Any]) -> Any:
         try:
-            return await script(args=[*_keys(self.namespace), *arguments])
+            return await self.redis.run(script, [], *_keys(self.namespace), *arguments)
         except (RedisError, OSError):
             raise StoreUnavailable from None
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import workers_key
+from worker.adapters.redis_scripts import Script
 
 if TYPE_CHECKING:
-    import redis.asyncio
+    from worker.adapters.redis_batches import RedisBatches
 
 # A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
 # clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,
 # however old its last sign is: when Redis has just come back, its own jobs are still in flight.
-_ACQUIRE = """
+_ACQUIRE = Script("""
 local holder = redis.call('GET', KEYS[1])
 if holder then
   local worker = string.match(holder, '^[^:]+')
@@ -25,16 +26,22 @@ if holder then
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-"""
+""")
 # A note that was never taken back is forgotten after this.
 _LEDGER_SECONDS = 604_800
 # Only for the worker that still holds the claim.
-_RELEASE = """
+_RELEASE = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
 return 1
-"""
+""")
+_BEGIN_ATTEMPT = Script("""
+local begun = redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return begun
+""")
+_END_ATTEMPT = Script("if redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class RedisClaims:
     `worker_id` is the one under which this process gives its signs of life to `<namespace>:workers`.
     """
 
-    client: redis.asyncio.Redis
+    redis: RedisBatches
     namespace: str
     worker_id: str
     worker_lost_seconds: int
@@ -54,7 +61,7 @@ class RedisClaims:
         keys = [self._claim(key), workers_key(self.namespace)]
         arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
         try:
-            return bool(await self.client.eval(_ACQUIRE, 2, *keys, *arguments))
+            return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
         except (RedisError, OSError):
             raise StoreUnavailable from None
 
@@ -65,28 +72,23 @@ class RedisClaims:
         """
         try:
             keys = [self._claim(key), self._ledger(key)]
-            await self.client.eval(_RELEASE, 2, *keys, self._held_by(token), int(concluded))
+            await self.redis.run(_RELEASE, keys, self._held_by(token), int(concluded))
         except (RedisError, OSError):
             return
 
     async def end_attempt(self, key: str) -> None:
         """Take one attempt back; when Redis cannot be asked, it counts on."""
         try:
-            if await self.client.decr(self._ledger(key)) <= 0:
-                await self.client.delete(self._ledger(key))
+            await self.redis.run(_END_ATTEMPT, [self._ledger(key)])
         except (RedisError, OSError):
             return
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
         try:
-            async with self.client.pipeline() as pipe:
-                pipe.incr(self._ledger(key))
-                pipe.expire(self._ledger(key), _LEDGER_SECONDS)
-                begun, _ = await pipe.execute()
+            return int(await self.redis.run(_BEGIN_ATTEMPT, [self._ledger(key)], _LEDGER_SECONDS))
         except (RedisError, OSError):
             raise StoreUnavailable from None
-        return int(begun)
 
     def _held_by(self, token: str) -> str:
         return f"{self.worker_id}:{token}"

@@ -6,26 +6,26 @@ and the brake is on before the script ends. `<namespace>:guard` has the latest o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import StoreUnavailable
 from tasks.guard import GuardFinding, GuardMode, GuardVerdict
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import dial_keys
-from worker.adapters.redis_scripts import undeclared
+from worker.adapters.redis_scripts import Script, undeclared
 
 if TYPE_CHECKING:
-    import redis.asyncio
-    from redis.commands.core import AsyncScript
-
     from tasks.guard import GuardRules, Mark
+    from worker.adapters.redis_batches import RedisBatches
 
 ACTOR = "guard"
 # KEYS: the kill dial, the latest outcomes, the spend of a minute, audit, its account of values.
 # Outcomes count while the brake is off only, and a breach forgets them all: after the release the fleet is
 # judged by what it does from then on.
-_OBSERVE = """
+_OBSERVE = Script(
+    undeclared(
+        """
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local kill = redis.call('MGET', KEYS[1])[1]
@@ -72,20 +72,19 @@ else
 end
 redis.call('XADD', KEYS[4], '*', unpack(entry))
 return {'breach', why, 1}
-"""
+""",
+        5,
+    )
+)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RedisGuard:
     """The guard of one namespace by the `rules` of this worker's executor config."""
 
-    client: redis.asyncio.Redis
+    redis: RedisBatches
     namespace: str
     rules: GuardRules
-    _observe: AsyncScript = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._observe = self.client.register_script(undeclared(_OBSERVE, 5))
 
     async def observe(self, marked: frozenset[Mark], cost_nano_usd: int) -> GuardFinding:
         """Count one outcome, judge, and pull the brake on a breach. Raises StoreUnavailable."""
@@ -93,7 +92,7 @@ class RedisGuard:
             return GuardFinding(GuardVerdict.NO_DATA)
         arguments = ["".join(sorted(marked)), cost_nano_usd, *self._arguments]
         try:
-            verdict, reason, tripped = await self._observe(args=[*self._keys, *arguments])
+            verdict, reason, tripped = await self.redis.run(_OBSERVE, [], *self._keys, *arguments)
         except (RedisError, OSError):
             raise StoreUnavailable from None
         return GuardFinding(GuardVerdict(verdict.decode()), reason.decode(), bool(tripped))

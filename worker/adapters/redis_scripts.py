@@ -7,7 +7,9 @@ the one that needs declared keys, is not supported by Celery's transport.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
@@ -16,6 +18,18 @@ if TYPE_CHECKING:
     import redis
 
 _WRAPPED = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, and the digest by which Redis knows it after its first run."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha1(self.text.encode(), usedforsecurity=False)
+        object.__setattr__(self, "sha", digest.hexdigest())
 
 
 def undeclared(script: str, keys: int) -> str:

@@ -93,7 +93,8 @@ class GuardRehearsal:
     def _observed(
         self, namespace: str, rules: GuardRules, outcomes: list[frozenset[Mark]]
     ) -> list[GuardFinding]:
-        from worker.adapters.redis_clients import open_async  # noqa: PLC0415 - heavy imports wait for the command
+        from worker.adapters.redis_batches import RedisBatches  # noqa: PLC0415 - heavy imports wait for the command
+        from worker.adapters.redis_clients import open_async  # noqa: PLC0415
         from worker.adapters.redis_guard import RedisGuard  # noqa: PLC0415
 
         async def observe() -> list[GuardFinding]:
@@ -101,7 +102,7 @@ class GuardRehearsal:
             async with open_async(
                 url, timeout_seconds=_TIMEOUT_SECONDS, max_connections=_COMMAND_ROOM
             ) as client:
-                guard = RedisGuard(client, namespace, rules)
+                guard = RedisGuard(RedisBatches(client), namespace, rules)
                 return [await guard.observe(each, 0) for each in outcomes]
 
         return asyncio.run(observe())

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.ports import Hold
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_clients import open_async
 
@@ -23,7 +24,7 @@ def run(redis_server, namespace, scenario, *, cap=CAP):
     async def composed():
         async with open_async(redis_server.url, timeout_seconds=5, max_connections=20) as client:
             denied = []
-            budget = RedisBudget(client, namespace, cap, 86_400, lambda: denied.append(1))
+            budget = RedisBudget(RedisBatches(client), namespace, cap, 86_400, lambda: denied.append(1))
             result = await scenario(budget, client)
             return result, len(denied)
 
@@ -154,7 +155,7 @@ def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
     async def scenario():
         async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
             denied = []
-            budget = RedisBudget(client, namespace, CAP, 86_400, lambda: denied.append(1))
+            budget = RedisBudget(RedisBatches(client), namespace, CAP, 86_400, lambda: denied.append(1))
             with pytest.raises(StoreUnavailable):
                 await budget.reserve(hold())
             await budget.settle("h", 1, known=True)

@@ -10,6 +10,7 @@ import pytest
 from tasks.errors import StoreUnavailable
 from tasks.executor_config import load
 from tasks.guard import GuardMode, GuardVerdict, Mark
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_clients import open_async, open_sync
 from worker.adapters.redis_dials import RedisDials
 from worker.adapters.redis_guard import RedisGuard
@@ -25,7 +26,7 @@ def play(redis_server, namespace, *steps, rules=RULES, cost=0, workers=1):
 
     async def scenario():
         async with open_async(redis_server.url, timeout_seconds=5, max_connections=8) as client:
-            guards = [RedisGuard(client, namespace, rules) for _ in range(workers)]
+            guards = [RedisGuard(RedisBatches(client), namespace, rules) for _ in range(workers)]
             return [await guards[n % workers].observe(marked, cost) for n, marked in enumerate(steps)]
 
     return asyncio.run(scenario())

@@ -13,6 +13,7 @@ from tasks.prompting import Prompts, job_key
 from tasks.spec import Spec
 from tests.builders import a_job, a_spec
 from worker.adapters.redis_answers import RedisAnswers
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_clients import open_async
 
@@ -29,7 +30,7 @@ def in_loop(redis_server, scenario):
 def spend(redis_server, namespace):
     def write(*amounts, window=86_400):
         async def scenario(client):
-            budget = RedisBudget(client, namespace, None, window, lambda: None)
+            budget = RedisBudget(RedisBatches(client), namespace, None, window, lambda: None)
             for number, (model, held, spent, known) in enumerate(amounts):
                 await budget.reserve(Hold(f"h{number}", held, model, 60))
                 if spent is not None:
@@ -142,7 +143,7 @@ class TestCache:
         jobs = [*Spec.of(self.SPEC).jobs, *Spec.of(a_spec(*(a_job(f"x{n}") for n in range(20)))).jobs]
 
         async def scenario(client):
-            answers = RedisAnswers(client, namespace, 3600, kept)
+            answers = RedisAnswers(RedisBatches(client), namespace, 3600, kept)
             for job in jobs[:number]:
                 await answers.put(job_key(job, prompts, config), "text")
             return [await answers.get(job_key(job, prompts, config)) for job in jobs[:number]]
