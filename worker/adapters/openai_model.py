@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import httpx2
 import openai
 
 from tasks.errors import ErrorCode, ModelError
@@ -20,8 +21,6 @@ from worker.adapters.openai_errors import translate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    import httpx2
 
 
 def open_client(api_key: str, base_url: str | None, max_connections: int) -> openai.AsyncOpenAI:
@@ -33,15 +32,10 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
     transport: httpx2.AsyncClient = openai.DefaultAioHttpClient(
         limits=_limits(max_connections), timeout=None, follow_redirects=False
     )
-    client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
-    # The SDK imports this part at its first use, which takes 0.2 s: better now than with a call in flight.
-    _ = client.responses.with_raw_response
-    return client
+    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
 
 
 def _limits(max_connections: int) -> httpx2.Limits:
-    import httpx2  # noqa: PLC0415 - the SDK's own transport library; not needed before a client is opened
-
     return httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
 
 
@@ -99,8 +93,12 @@ class OpenAIModel:
         try:
             # The SDK's own timeout is per read, so a slow drip outlives it: this one is for the whole call.
             async with asyncio.timeout(request.timeout_seconds):
-                response = await self.client.responses.with_raw_response.create(**_parameters(request))
-                body = await _read(response)
+                # The SDK's own way for a body that is complete: `responses.create` walks through the schema
+                # in it for types to transform, which took a third of the call's CPU, and changes nothing.
+                response = await self.client.post(
+                    "/responses", cast_to=httpx2.Response, body=_parameters(request)
+                )
+                body = await response.aread()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -114,11 +112,6 @@ class OpenAIModel:
 async def _farewell(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:
     await closed
     await connector.close()
-
-
-async def _read(response: Any) -> bytes:
-    content = response.content
-    return content if isinstance(content, bytes) else await response.http_response.aread()
 
 
 def _parameters(request: ModelRequest) -> dict[str, Any]:
