@@ -1,4 +1,4 @@
-"""Decides, without waiting for anything but the dials, whether a job may go to the model."""
+"""Decides, without waiting for anything, whether a job may go to the model."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tasks.trail import Trail
 class Admission:
     """The admission of one spec's jobs, in order; it counts them for `maxJobsPerRun`."""
 
-    read_controls: Callable[[], Controls]
     count_decision: Callable[[Decision], None]
     has_api_key: bool
     _admitted_by_rule: Counter[str] = field(default_factory=Counter)
 
-    def admit(self, job: Job, trail: Trail) -> OutputType:
-        """Return the type to generate, or say why not. Writes the gate's findings into `trail`.
+    def admit(self, job: Job, trail: Trail, controls: Controls) -> OutputType:
+        """Return the type to generate, or say why not, by `controls`, which were read for this job.
+
+        Writes the gate's findings into `trail`.
 
         Raises:
             Stubbed: a gate, the mode or the run limit said no.
             Failed: the output type is not known, or there is no API key.
 
         """
-        controls = self.read_controls()
         self._pass_gates(job, trail, controls)
         if job.mode == "verbatim":
             raise Stubbed(ErrorCode.VERBATIM_MODE, "verbatim text is never sent to a model")

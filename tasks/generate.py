@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from gates import Decision
 from schemas import OutputType
 from tasks.admission import Admission
 from tasks.errors import ErrorCode, Failed, JobEnded, PutOff
+from tasks.fresh_reads import FreshRead, FreshReads
 from tasks.generation import Generation
 from tasks.guard import Watch
 from tasks.outcome import Outcome, completed, ended
-from tasks.ports import ControlSource
 from tasks.spec import Job, Spec
 from tasks.trail import Trail
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -34,64 +33,65 @@ class _Run:
     output: OutputType | None = None
 
 
-class OnLoop(Protocol):
-    """Runs a coroutine on the process's event loop, from a worker thread."""
+class TellProgress(Protocol):
+    """Tells whoever waits for a spec with several jobs how many of them are done."""
 
-    def __call__(self, coroutine: Coroutine[Any, Any, T], meanwhile: Callable[[], None] | None) -> T:
-        """Return its result; until then call `meanwhile` once a second, from the calling thread."""
+    async def __call__(self, task_id: str, done: int, total: int) -> None:
+        """Return once it is told; what goes wrong is nobody's business but its own."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Answers specs. Called from worker threads.
+    """Answers specs, on one event loop.
 
     `record` gets every outcome exactly once, with its trail and its latency in milliseconds, and says
     whether its event was valid; `report_bug` gets an exception that nobody expected, once. `watch` looks at
-    every outcome of a model. `tell_progress(task_id, done, total)` hears of a spec with several jobs, at most
-    once a second.
+    every outcome of a model. `tell_progress` hears of a spec with several jobs, at most
+    once in `progress_seconds`.
     """
 
-    controls: ControlSource
+    reads: FreshReads
     generation: Generation
     has_api_key: bool
-    on_loop: OnLoop
     count_decision: Callable[[Decision], None]
     record: Callable[[Job, Outcome, Trail, float, str], bool]
     report_bug: Callable[[Job, BaseException], None]
     watch: Watch
-    tell_progress: Callable[[str, int, int], None]
+    tell_progress: TellProgress
+    progress_seconds: float = 1.0
 
-    def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[Outcome]:
+    async def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[Outcome]:
         """Return one outcome for each job, in the order of the spec's jobs.
 
         Raises:
             PutOff: the server asked for more time than a job has, and the spec `may_put_off`.
+            CancelledError: the task was cancelled; what had no outcome yet has none.
 
         """
-        admission = Admission(self.controls.read, self.count_decision, self.has_api_key)
-        runs = [self._begin(job, admission) for job in spec.jobs]
-        admitted = [run for run in runs if run.outcome is None]
+        admission = Admission(self.count_decision, self.has_api_key)
+        runs = [_Run(job, Trail(), time.monotonic()) for job in spec.jobs]
+        # A read for each job, begun now; the run limit counts the jobs in their order.
+        for run, read in [(run, self.reads.read()) for run in runs]:
+            await self._admit(run, read, admission)
         for run in runs:
             if run.outcome is not None:
                 self._record(run, task_id)
+        admitted = [run for run in runs if run.outcome is None]
         if admitted:
-            self.on_loop(self._generate_all(admitted, task_id), self._teller(runs, task_id))
+            async with _meanwhile(self._tell_progress(runs, task_id) if len(runs) > 1 else None):
+                await self._generate_all(admitted, task_id)
         self._end_put_off([run for run in runs if run.put_off], task_id, may_put_off=may_put_off)
         return [_outcome(run) for run in runs]
 
-    def _teller(self, runs: list[_Run], task_id: str) -> Callable[[], None] | None:
-        """Return what tells how many of several jobs are done, when that has changed; one job has none."""
+    async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
         told = 0
-
-        def tell() -> None:
-            nonlocal told
+        while True:
+            await asyncio.sleep(self.progress_seconds)
             done = sum(run.outcome is not None for run in runs)
             if done > told:
-                self.tell_progress(task_id, done, len(runs))
+                await self.tell_progress(task_id, done, len(runs))
                 told = done
-
-        return tell if len(runs) > 1 else None
 
     def _end_put_off(self, runs: list[_Run], task_id: str, *, may_put_off: bool) -> None:
         if runs and may_put_off:
@@ -101,15 +101,13 @@ class Generate:
             run.outcome = self._ended(run, Failed(ErrorCode.OPENAI_RATE_LIMITED, detail))
             self._record(run, task_id)
 
-    def _begin(self, job: Job, admission: Admission) -> _Run:
-        run = _Run(job, Trail(), time.monotonic())
+    async def _admit(self, run: _Run, read: asyncio.Future[FreshRead], admission: Admission) -> None:
         try:
-            run.output = admission.admit(job, run.trail)
+            run.output = admission.admit(run.job, run.trail, (await read).controls)
         except JobEnded as end:
             run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
             run.outcome = self._broken(run, error)
-        return run
 
     async def _generate_all(self, runs: list[_Run], task_id: str) -> None:
         await asyncio.gather(*(self._generate(run, task_id) for run in runs))
@@ -139,6 +137,17 @@ class Generate:
     def _record(self, run: _Run, task_id: str) -> bool:
         latency_ms = (time.monotonic() - run.began_mono) * 1000
         return self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None] | None) -> AsyncIterator[None]:
+    """Let `work` run until the block ends."""
+    task = asyncio.create_task(work) if work else None
+    try:
+        yield
+    finally:
+        if task:
+            task.cancel()
 
 
 def _type_of(run: _Run) -> OutputType:

@@ -24,9 +24,9 @@ from tasks.acceptance import accept
 from tasks.brake import Brake
 from tasks.errors import ErrorCode, Failed, ModelError, PutOff, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
+from tasks.fresh_reads import FreshReads
 from tasks.ports import AnswerStore, Budget, Claims, Hold, Model, ModelAnswer, ModelRequest
 from tasks.prompting import Prompts, build_request, job_key
-from tasks.shared_read import SharedRead
 from tasks.spec import Job
 from tasks.throttle import Throttle
 from tasks.trail import Trail
@@ -40,12 +40,12 @@ _CLAIM_POLL_SECONDS = 0.1
 class Generation:
     """Generates content for admitted jobs; runs on one event loop.
 
-    `last_look` reads the dials right before a request. `count_cache(result)` gets "hit", "miss" or
+    `reads` has the dials right before each request. `count_cache(result)` gets "hit", "miss" or
     "store_failed". `slots` bounds the calls in flight of this process; a job's deadline begins once it has
     a slot.
     """
 
-    last_look: SharedRead
+    reads: FreshReads
     model: Model
     answers: AnswerStore
     claims: Claims
@@ -242,10 +242,10 @@ class Generation:
 
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""
-        controls, asked_mono = await self.last_look.read()
-        decision = kill_switch.check(job.subject, controls)
+        look = await self.reads.read()
+        decision = kill_switch.check(job.subject, look.controls)
         if decision.reason is None:
-            self.brake.clear_for_request(asked_mono)
+            self.brake.clear_for_request(look.asked_mono)
             return
         code = ErrorCode(decision.reason)
         if code is ErrorCode.KILL_SWITCH:

@@ -16,6 +16,10 @@ class ControlSource(Protocol):
         """Return the dials as they are now. Never raises: what cannot be read is a brake UNVERIFIED."""
         ...
 
+    def read_each(self, number: int) -> list[Controls]:
+        """Return `number` reads, each one in its own right, from one round trip. Never raises."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:

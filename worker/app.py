@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from celery import Celery
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore
 
 from tasks.errors import PutOff
 from worker.adapters.celery_message import PUT_OFF_SINCE
 from worker.sentinel_url import SCHEME, SentinelUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tasks.delivery import Answer
+    from worker.adapters.celery_results import ResultWriter
     from worker.adapters.celery_transport import Gatekeeper
     from worker.settings import Settings
 
 # A message that this many workers have died with goes to the dead letters.
 MAX_DEATHS = 5
 TASK_NAME = "slotgen.generate"
-
-# Chosen by measurement (`make bench`, two cores, calls of 1 s): threads 200 carries 126 calls/s in 77 MB,
-# prefork 8 carries 8 calls/s in 452 MB (a process for each call at once), solo 1 call/s.
-POOL = "threads"
 
 
 def build_app(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> Celery:
@@ -79,7 +74,7 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
         "result_backend_always_retry": True,
         "result_backend_base_sleep_between_retries_ms": 50,
         "result_backend_max_sleep_between_retries_ms": 1000,
-        # One message ahead for each thread, no hoard.
+        # A message for each place, no hoard.
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -118,43 +113,47 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
 class Respond(Protocol):
     """The use case, as the task calls it."""
 
-    def __call__(self, document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+    async def __call__(self, document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
         """Return the answer. Raises PutOff where it may."""
         ...
 
 
-def register_generate(
-    app: Celery,
-    respond: Respond,
-    put_off: Callable[[dict[str, Any], str, int], None],
-    max_age_seconds: float,
-) -> None:
-    """Attach the task `slotgen.generate`.
+class PutBack(Protocol):
+    """Puts a spec that has to wait back at the queue's end."""
 
-    `put_off(spec, task_id, since)` puts a spec back at the queue's end, as one that has been put off since
-    then (epoch seconds); after `max_age_seconds` of that it is answered whatever the server says.
+    async def __call__(self, spec: dict[str, Any], task_id: str, since: int) -> None:
+        """Return once it is there, marked as put off since then (epoch seconds)."""
+        ...
+
+
+def register_generate(app: Celery, respond: Respond, put_back: PutBack, max_age_seconds: float) -> None:
+    """Attach the task `slotgen.generate`, a coroutine function for `LoopPool`; `request` is Celery's Context.
+
+    A spec that was put off for `max_age_seconds` is answered whatever the server says.
     """
 
     # Typing is off: the gatekeeper has counted the arguments, before the message was delivered.
-    # Celery would make a picture of each result for its log: a tenth of the time, and content besides.
-    @app.task(name=TASK_NAME, bind=True, shared=False, typing=False, resultrepr_maxsize=0)
-    def generate(task: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    @app.task(name=TASK_NAME, shared=False, typing=False)
+    async def generate(request: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
         now = int(time.time())
-        since = task.request.get(PUT_OFF_SINCE) or now
+        since = request.get(PUT_OFF_SINCE) or now
         try:
-            answer = respond(spec, task.request.id, may_put_off=now - since < max_age_seconds)
+            answer = await respond(spec, request.id, may_put_off=now - since < max_age_seconds)
         except PutOff:
-            put_off(spec, task.request.id, since)
+            await put_back(spec, request.id, since)
             # Acknowledged without a result: the copy at the queue's end will have one.
             raise Ignore from None
-        except CancelledError:
-            # A cold shutdown cancels what is in flight: the message goes back, and no result is stored.
-            raise Reject("the worker is shutting down", requeue=True) from None
         # The result backend puts them beside the results.
-        task.request.slotgen_reasons = answer.reasons
+        request.slotgen_reasons = answer.reasons
         return answer.results
 
 
-def tell_progress(app: Celery, task_id: str, done: int, total: int) -> None:
-    """Store how many of the task's jobs are done, as Celery's custom state PROGRESS."""
-    app.backend.store_result(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Stores how many of a task's jobs are done, as Celery's custom state PROGRESS."""
+
+    results: ResultWriter
+
+    async def __call__(self, task_id: str, done: int, total: int) -> None:
+        """Replace what was told before; a success, once stored, stays."""
+        await self.results.store(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")

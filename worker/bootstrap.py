@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks import executor_config
 from tasks.brake import Brake
 from tasks.delivery import Answer
 from tasks.errors import ErrorCode
+from tasks.fresh_reads import FreshReads
 from tasks.generate import Generate
 from tasks.generation import Generation
 from tasks.guard import Watch
 from tasks.intake import Limits
 from tasks.prompting import Prompts
 from tasks.recording import OutcomeRecording
-from tasks.shared_read import SharedRead
 from tasks.spec import MAX_JOBS, Spec
 from tasks.throttle import Throttle
 from telemetry import Exporter, Metrics, Recorder, serve
 from worker.adapters.celery_message import raw_message
-from worker.adapters.model_loop import ModelLoop
+from worker.adapters.celery_pool import LoopPool
+from worker.adapters.celery_results import PatientBackend, ResultWriter
+from worker.adapters.job_loop import JobLoop
 from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_account import RedisAccount
 from worker.adapters.redis_answers import RedisAnswers
@@ -38,10 +39,10 @@ from worker.adapters.redis_dead_letters import RedisDeadLetters
 from worker.adapters.redis_dials import RedisDials
 from worker.adapters.redis_guard import RedisGuard
 from worker.adapters.redis_history import HistoryWriter
-from worker.adapters.redis_results_stream import ResultsStream, results_key
+from worker.adapters.redis_results_stream import ResultsStream, is_usable, results_key
 from worker.adapters.redis_signs_of_life import SignsOfLife
 from worker.adapters.redis_traffic import RedisTraffic
-from worker.app import build_app, register_generate, tell_progress
+from worker.app import Progress, build_app, register_generate
 from worker.brake_switch import BrakeSwitch
 from worker.budget_gauges import BudgetGauges
 from worker.dial_notices import DialNotices
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
 
 # Everything but the dials may take this long in Redis: answers, budget, dead letters.
 _STORE_TIMEOUT_SECONDS = 5.0
-_SPARE_CONNECTIONS = 64
 # One at a time, and one connection for it.
 _BATCHES = 1
 
@@ -77,22 +77,20 @@ class Composition:
     """A composed and running worker process."""
 
     app: Celery
+    pool: type[LoopPool]
     health: WorkerHealth
     exporter: Exporter
-    _loop: ModelLoop
+    _loop: JobLoop
     _watch: RedisBrakeWatch
     _signs: SignsOfLife
     _notices: DialNotices
     _history: HistoryWriter
     _model: OpenAIModel
     _stores: RedisBatches
-    _stream: ResultsStream | None
 
     def return_unfinished(self) -> None:
         """Cancel what is in flight; each message goes back to the queue as its job ends."""
         self._loop.cancel_jobs()
-        if self._stream:
-            self._stream.give_up()
 
     def stop(self) -> None:
         """End every thread and connection of this process, in the reverse order of their use."""
@@ -124,7 +122,7 @@ def compose(settings: Settings) -> Composition:
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
     observe = Observation(metrics, config)
     worker_id = uuid.uuid4().hex
-    loop = ModelLoop()
+    loop = JobLoop()
     controls = _controls(settings, observe)
     health = WorkerHealth(loop, controls)
     exporter = serve(
@@ -143,8 +141,9 @@ def compose(settings: Settings) -> Composition:
     model = loop.run(_open_model(settings, observe))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
+    reads = FreshReads(controls)
     generation = Generation(
-        last_look=SharedRead(controls),
+        reads=reads,
         model=model,
         answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds, settings.cache_answers),
         claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),
@@ -159,26 +158,25 @@ def compose(settings: Settings) -> Composition:
     history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
     history.start()
     app = _app(settings, observe, client, worker_id)
-    stream = _results_stream(settings)
+    results = ResultWriter(cast("PatientBackend", app.backend), stores)
     _register(
         app,
         settings,
-        client,
+        stores,
         config,
         Generate(
-            controls=controls,
+            reads=reads,
             generation=generation,
             has_api_key=settings.has_api_key,
-            on_loop=loop.run_job,
             count_decision=observe.decided,
             record=_recording(config, observe, history, worker_id),
             report_bug=observe.job_broke,
             watch=Watch(
                 RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
             ),
-            tell_progress=partial(tell_progress, app),
+            tell_progress=Progress(results),
         ),
-        stream=stream,
+        stream=_results_stream(settings, client, stores),
     )
     signs = SignsOfLife(
         client,
@@ -206,7 +204,8 @@ def compose(settings: Settings) -> Composition:
     health.watches = lambda: watch.alive
     notices.start()
     signs.start()
-    return Composition(app, health, exporter, loop, watch, signs, notices, history, model, stores, stream)
+    pool = LoopPool.on(loop, results)
+    return Composition(app, pool, health, exporter, loop, watch, signs, notices, history, model, stores)
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
@@ -222,11 +221,7 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
 
 def _controls(settings: Settings, observe: Observation) -> ControlSource:
     deadline_seconds = settings.control_read_timeout_ms / 1000
-    client = open_sync(
-        settings.redis_url,
-        timeout_seconds=deadline_seconds,
-        max_connections=settings.concurrency + _SPARE_CONNECTIONS,
-    )
+    client = open_sync(settings.redis_url, timeout_seconds=deadline_seconds)
     return RedisControls(
         client, settings.namespace, settings.ceilings, deadline_seconds, observe.controls_read
     )
@@ -297,38 +292,32 @@ def _app(settings: Settings, observe: Observation, client: redis.Redis, worker_i
 def _register(
     app: Celery,
     settings: Settings,
-    client: redis.Redis,
+    stores: RedisBatches,
     config: ExecutorConfig,
     generate: Generate,
     *,
     stream: ResultsStream | None,
 ) -> None:
-    def respond(document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+    async def respond(document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
         spec = Spec.of(document)
-        answer = Answer.of(spec, generate(spec, task_id, may_put_off=may_put_off), config.version)
+        answer = Answer.of(spec, await generate(spec, task_id, may_put_off=may_put_off), config.version)
         if stream:
-            stream.add(answer.deliveries(task_id))
+            await stream.add(answer.deliveries(task_id))
         return answer
 
-    def put_off(spec: dict[str, Any], task_id: str, since: int) -> None:
-        client.lpush(settings.namespace, raw_message(spec, task_id, settings.namespace, put_off_since=since))
+    async def put_back(spec: dict[str, Any], task_id: str, since: int) -> None:
+        message = raw_message(spec, task_id, settings.namespace, put_off_since=since)
+        await stores.command("LPUSH", settings.namespace, message)
 
-    register_generate(app, respond, put_off, config.max_age_seconds)
+    register_generate(app, respond, put_back, config.max_age_seconds)
 
 
-def _results_stream(settings: Settings) -> ResultsStream | None:
+def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatches) -> ResultsStream | None:
     if not settings.stream_results:
         return None
-    # Each thread may have an answer at the same time.
-    client = open_sync(
-        settings.redis_url,
-        timeout_seconds=_STORE_TIMEOUT_SECONDS,
-        max_connections=settings.concurrency + _SPARE_CONNECTIONS,
-    )
-    stream = ResultsStream(client, settings.namespace, settings.stream_results)
-    if not stream.is_usable():
+    if not is_usable(client, settings.namespace):
         raise BadSetting(
             f"SLOTGEN_STREAM_RESULTS is {settings.stream_results}, and {results_key(settings.namespace)} is "
             "not a stream; delete that key, or set 0"
         )
-    return stream
+    return ResultsStream(stores, settings.namespace, settings.stream_results)

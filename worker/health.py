@@ -12,7 +12,7 @@ from telemetry import Health
 
 if TYPE_CHECKING:
     from tasks.ports import ControlSource
-    from worker.adapters.model_loop import ModelLoop
+    from worker.adapters.job_loop import JobLoop
 
 _LOOP_SECONDS = 5.0
 
@@ -21,7 +21,7 @@ _LOOP_SECONDS = 5.0
 class WorkerHealth:
     """`consuming` is set by the worker's lifecycle; `watches` says whether the brake is being watched."""
 
-    loop: ModelLoop
+    loop: JobLoop
     controls: ControlSource
     consuming: bool = False
     watches: Callable[[], bool] = lambda: True

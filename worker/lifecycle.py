@@ -17,7 +17,6 @@ from celery import signals
 from telemetry import configure, emit, whereabouts
 from worker.adapters.redis_clients import RedisError, open_sync
 from worker.adapters.redis_safety import hazards
-from worker.app import POOL
 from worker.bootstrap import compose
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
     signals.worker_shutting_down.connect(close_door, weak=False)
     worker = composition.app.Worker(
         hostname=f"slotgen-{os.getpid()}@{socket.gethostname()}",
-        pool=POOL,
+        pool=composition.pool,
         concurrency=settings.concurrency,
         quiet=True,
         without_gossip=True,

@@ -53,12 +53,12 @@ class Worth:
 
 def explanations(spec: Spec, controls: Controls, worth: Worth) -> list[Explanation]:
     """Return an explanation for each job, in order; the answers are those of a worker with an API key."""
-    admission = Admission(lambda: controls, lambda _: None, has_api_key=True)
+    admission = Admission(lambda _: None, has_api_key=True)
     return [_explanation(job, admission, controls, worth) for job in spec.jobs]
 
 
 def _explanation(job: Job, admission: Admission, controls: Controls, worth: Worth) -> Explanation:
-    status, code, detail = _end(job, admission)
+    status, code, detail = _end(job, admission, controls)
     rule = matching_rule(job.subject, controls)
     own = bucket(job.job_id)
     return Explanation(
@@ -76,9 +76,9 @@ def _explanation(job: Job, admission: Admission, controls: Controls, worth: Wort
     )
 
 
-def _end(job: Job, admission: Admission) -> tuple[str, str | None, str]:
+def _end(job: Job, admission: Admission, controls: Controls) -> tuple[str, str | None, str]:
     try:
-        admission.admit(job, Trail())
+        admission.admit(job, Trail(), controls)
     except JobEnded as end:
         return end.status.value, end.code.value, end.detail
     return "generated", None, "would be sent to the model"

@@ -23,9 +23,15 @@ class FakeControls:
     on_read: Callable[[int], None] = lambda _: None
 
     def read(self) -> Controls:
-        self.reads += 1
-        self.on_read(self.reads)
-        return self.current
+        return self.read_each(1)[0]
+
+    def read_each(self, number: int) -> list[Controls]:
+        found = []
+        for _ in range(number):
+            self.reads += 1
+            self.on_read(self.reads)
+            found.append(self.current)
+        return found
 
 
 def answer(value: Any = "A cell has a membrane.", **changes: Any) -> ModelAnswer:

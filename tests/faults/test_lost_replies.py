@@ -18,10 +18,10 @@ COMMANDS = {
     "looking for a stored answer": ("GET", "slotgen:answer:"),
     "claiming the job": ("EVAL", "slotgen:claim:"),
     "holding its worst case": ("EVAL", "slotgen:budget:holds"),
-    "writing the attempt down": ("INCRBY", "slotgen:ledger:"),
+    "writing the attempt down": ("EVAL", "slotgen:ledger:", "604800"),
     "storing the answer": ("EVAL", "slotgen:answer:"),
     "giving the claim back": ("EVAL", "slotgen:claim:", "slotgen:ledger:"),
-    "storing the result": ("SETEX", "celery-task-meta-"),
+    "storing the result": ("EVAL", "celery-task-meta-"),
     "acknowledging the message": ("HDEL", "slotgen:unacked"),
 }
 WAIT_SECONDS = 15

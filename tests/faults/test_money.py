@@ -22,6 +22,7 @@ PROCESSES = 16
 SPENDER = """
 import asyncio, random, sys
 from tasks.ports import Hold
+from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_clients import open_async
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -152,22 +153,20 @@ def test_an_unknown_error_is_a_bug_that_still_gets_an_answer():
     assert [type(bug) for bug in case.bugs] == [ZeroDivisionError]
 
 
-def test_one_broken_job_does_not_take_its_spec_along(monkeypatch):
-    case = UseCase()
-    calls = iter([RuntimeError("boom"), None])
-    real = case.controls.read
+class BreaksOnce(list):
+    def append(self, decision):
+        super().append(decision)
+        if len(self) == 1:
+            raise RuntimeError("boom")
 
-    def read():
-        error = next(calls, None)
-        if error:
-            raise error
-        return real()
 
-    monkeypatch.setattr(case.controls, "read", read)
+def test_one_broken_job_does_not_take_its_spec_along():
+    case = UseCase(decisions=BreaksOnce())
 
     results = case.run(a_spec(a_job("a"), a_job("b")))
 
     assert [result["status"] for result in results] == ["FAILED", "COMPLETED"]
+    assert [type(error) for error in case.bugs] == [RuntimeError]
 
 
 def test_the_vocabulary_is_the_telemetry_schemas():
@@ -177,20 +176,68 @@ def test_the_vocabulary_is_the_telemetry_schemas():
     assert {status.value for status in Status} == {"STUB", "COMPLETED", "FAILED"}
 
 
+def held_until(event, number):
+    """A model that answers the first `number` requests at once, and the others after `event`."""
+
+    async def wait():
+        await event.wait()
+        return answer()
+
+    return FakeModel([*([answer()] * number), wait])
+
+
 def test_tells_how_many_of_several_jobs_are_done_and_only_when_that_changes():
-    case = UseCase()
-    case.run(a_spec(a_job("a"), a_job("b"), a_job("c", mode="verbatim")))
+    async def scenario():
+        told = asyncio.Event()
+        case = UseCase(model=held_until(told, 1), on_progress=told.set)
+        await case.answer(a_spec(a_job("a"), a_job("b"), a_job("c", mode="verbatim")))
+        return case.progress
 
-    # What the waiting thread calls once a second; here all jobs are done by then.
-    case.meanwhile()
-    case.meanwhile()
+    # The one that waits was released by the word of the two others; nothing is told once all are done.
+    assert asyncio.run(scenario()) == [("task-1", 2, 3)]
 
-    assert case.progress == [("task-1", 3, 3)]
+
+def test_does_not_tell_the_same_twice():
+    async def scenario():
+        held, told = asyncio.Event(), asyncio.Event()
+        case = UseCase(model=held_until(held, 1), on_progress=told.set)
+        answering = asyncio.create_task(case.answer(a_spec(a_job("a"), a_job("b"))))
+        await told.wait()
+        await asyncio.sleep(0.05)  # five more times it could have told
+        held.set()
+        await answering
+        return case.progress
+
+    assert asyncio.run(scenario()) == [("task-1", 1, 2)]
 
 
 def test_one_job_has_no_progress_to_tell():
-    case = UseCase()
+    async def scenario():
+        held = asyncio.Event()
+        case = UseCase(model=held_until(held, 0))
+        answering = asyncio.create_task(case.answer(a_spec()))
+        await asyncio.sleep(0.05)
+        held.set()
+        await answering
+        return case.progress
 
-    case.run(a_spec())
+    assert asyncio.run(scenario()) == []
 
-    assert case.meanwhile is None
+
+def test_every_job_of_a_spec_is_decided_by_a_read_of_its_own():
+    case = UseCase(controls=FakeControls(controls(kill=b"true")))
+
+    case.run(a_spec(*(a_job(f"job-{each}") for each in range(5))))
+
+    assert case.controls.reads == 5
+
+
+def test_a_dial_that_changes_between_two_specs_decides_the_second():
+    dials = FakeControls(controls())
+    case = UseCase(controls=dials)
+
+    first = case.run(a_spec(a_job("a")))
+    dials.current = controls(kill=b"true")
+    second = case.run(a_spec(a_job("b")))
+
+    assert [result["status"] for result in first + second] == ["COMPLETED", "STUB"]

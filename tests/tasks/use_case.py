@@ -11,11 +11,11 @@ from typing import Any
 
 from tasks import executor_config
 from tasks.brake import Brake
+from tasks.fresh_reads import FreshReads
 from tasks.generate import Generate
 from tasks.generation import Generation
 from tasks.guard import Watch
 from tasks.prompting import Prompts
-from tasks.shared_read import SharedRead
 from tasks.spec import Spec
 from tasks.throttle import Throttle
 from tests.builders import controls
@@ -53,16 +53,20 @@ class UseCase:
     cache: list[str] = field(default_factory=list)
     halts: list[tuple[int, float]] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
-    meanwhile: Callable[[], None] | None = None
+    on_progress: Callable[[], None] = lambda: None
     brake: Brake = field(init=False)
 
     def __post_init__(self) -> None:
         self.brake = Brake(5.0, lambda number, seconds: self.halts.append((number, seconds)))
 
     def run(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
+        return asyncio.run(self.answer(spec, may_put_off=may_put_off))
+
+    async def answer(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
         config = dataclasses.replace(executor_config.load(None), **(QUICK | self.changes))
+        reads = FreshReads(self.controls)
         generation = Generation(
-            last_look=SharedRead(self.controls),
+            reads=reads,
             model=self.model,
             answers=self.answers,
             claims=self.claims,
@@ -75,27 +79,23 @@ class UseCase:
             count_cache=self.cache.append,
         )
         generate = Generate(
-            controls=self.controls,
+            reads=reads,
             generation=generation,
             has_api_key=self.has_api_key,
-            on_loop=self._on_loop,
             count_decision=self.decisions.append,
             record=self._record,
             watch=Watch(self.guard, config.guard, self.breaches.append),
             report_bug=lambda _, error: self.bugs.append(error),
-            tell_progress=lambda *progress: self.progress.append(progress),
+            tell_progress=self._tell,
+            progress_seconds=0.01,
         )
-        outcomes = generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
+        self.brake.release(time.monotonic())
+        outcomes = await generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
         return [each.as_result() for each in outcomes]
 
-    def _on_loop(self, coroutine: Any, meanwhile: Any) -> Any:
-        self.meanwhile = meanwhile
-
-        async def released() -> Any:
-            self.brake.release(time.monotonic())
-            return await coroutine
-
-        return asyncio.run(released())
+    async def _tell(self, task_id: str, done: int, total: int) -> None:
+        self.progress.append((task_id, done, total))
+        self.on_progress()
 
     def _record(self, job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> bool:
         assert latency_ms >= 0

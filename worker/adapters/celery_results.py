@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from celery import states
 from celery.backends.redis import RedisBackend, SentinelBackend
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-from worker.adapters.redis_scripts import run
+from worker.adapters.redis_scripts import Script, run
+
+if TYPE_CHECKING:
+    from worker.adapters.redis_batches import RedisBatches
 
 # Celery retries broken connections only, and turns a finished job whose result Redis has no room for into a
 # failure; when that cannot be stored either, the message is never acknowledged, and its place never free.
@@ -16,7 +20,7 @@ _PASSING = (OutOfMemoryError, ReadOnlyError)
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
 # have read. The value is also published, for those who wait on the channel.
-_STORE = """
+_STORE = Script("""
 local kept = redis.call('GET', KEYS[1])
 if kept then
     local sound, document = pcall(cjson.decode, kept)
@@ -24,7 +28,7 @@ if kept then
 end
 redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], ARGV[2])
-"""
+""")
 
 
 class PatientBackend(RedisBackend):
@@ -38,13 +42,20 @@ class PatientBackend(RedisBackend):
         """Return whether storing is tried again: when Redis is away, full, or no longer the primary."""
         return isinstance(exc, _PASSING) or super().exception_safe_to_retry(exc)
 
+    def entry(
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None
+    ) -> tuple[bytes, int, bytes | str]:
+        """Return the key of a task's result, for how many seconds it is kept, and the document."""
+        meta = self._get_result_meta(result, state, traceback, request) | {"task_id": task_id}
+        key: bytes = self.get_key_for_task(task_id)  # type: ignore[assignment]  # the stubs say str
+        return key, int(self.expires), self.encode(meta)  # type: ignore[attr-defined]  # see there
+
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
     ) -> Any:
         # As the base class does, in one command instead of five; who retries is `store_result`, in one place.
-        meta = self._get_result_meta(result, state, traceback, request) | {"task_id": task_id}
-        key: bytes = self.get_key_for_task(task_id)  # type: ignore[assignment]  # the stubs say str
-        run(self.client, _STORE, [key], int(self.expires), self.encode(meta))  # type: ignore[attr-defined]  # see there
+        key, expires, document = self.entry(task_id, result, state, traceback, request)
+        run(self.client, _STORE.text, [key], expires, document)
         return result
 
     # celery-types leaves out what a backend overrides.
@@ -60,3 +71,16 @@ class PatientBackend(RedisBackend):
 
 class PatientSentinelBackend(PatientBackend, SentinelBackend):
     """The same behind Sentinel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultWriter:
+    """Stores results from the jobs' event loop, in the backend's place and form."""
+
+    backend: PatientBackend
+    redis: RedisBatches
+
+    async def store(self, task_id: str, result: Any, state: str, request: Any = None) -> None:
+        """Store and publish the result, and wait for a Redis that does not take it, however long."""
+        key, expires, document = self.backend.entry(task_id, result, state, request=request)
+        await self.redis.run_patiently(_STORE, [key], expires, document)

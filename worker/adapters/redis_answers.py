@@ -6,26 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
-
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import answer_key, answers_key
 from worker.adapters.redis_scripts import Script
 
 if TYPE_CHECKING:
     from worker.adapters.redis_batches import RedisBatches
-
-_PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, OSError)
-
-
-def _passes(error: BaseException) -> bool:
-    # From inside a script the same refusals come as plain response errors.
-    told = isinstance(error, ResponseError) and any(word in str(error) for word in ("OOM", "READONLY"))
-    return told or isinstance(error, _PASSING)
-
 
 # KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
 _PUT = Script("""
@@ -63,21 +49,12 @@ class RedisAnswers:
 
         Returns False when Redis refuses it for good.
         """
-        patiently = AsyncRetrying(
-            retry=retry_if_exception(_passes),
-            wait=wait_exponential_jitter(multiplier=0.05, max=1.0),
-            reraise=True,
-        )
+        arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
         try:
-            await patiently(self._set, key, json.dumps(value))
+            await self.redis.run_patiently(_PUT, [self._key(key), answers_key(self.namespace)], *arguments)
         except RedisError:
             return False
         return True
-
-    async def _set(self, key: str, text: str) -> None:
-        # A coroutine function, for tenacity awaits nothing else.
-        arguments: list[str | int] = [text, self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
-        await self.redis.run(_PUT, [self._key(key), answers_key(self.namespace)], *arguments)
 
     def _key(self, key: str) -> str:
         return answer_key(self.namespace, key)

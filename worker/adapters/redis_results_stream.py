@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Iterable
-from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_exponential,
-)
+from tenacity import RetryCallState
 
 from tasks.delivery import Delivery
 from telemetry import emit
 from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis_scripts import Script
 
 if TYPE_CHECKING:
     import redis
 
+    from worker.adapters.redis_batches import RedisBatches
+
 _log = logging.getLogger("slotgen.results")
-FIELD = "delivery"
 
 
 def results_key(namespace: str) -> str:
@@ -46,8 +39,22 @@ def _say(state: RetryCallState) -> None:
     )
 
 
-def _give_up(_: RetryCallState) -> NoReturn:
-    raise CancelledError
+# KEYS: the stream. ARGV: how many entries it keeps, then the entries, all of them or none.
+_ADD = Script("""
+for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'delivery', ARGV[i]) end
+""")
+
+
+def is_usable(client: redis.Redis, namespace: str) -> bool:
+    """Whether the key is a stream, or free; True while Redis cannot be asked."""
+    try:
+        return client.type(results_key(namespace)) in {b"stream", b"none"}
+    except (RedisError, OSError):
+        return True
+
+
+def _any(error: BaseException) -> bool:
+    return isinstance(error, (RedisError, OSError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +64,21 @@ class ResultsStream:
     About `kept` entries stay; who reads more slowly than they are written finds the older ones gone.
     """
 
-    client: redis.Redis
+    redis: RedisBatches
     namespace: str
     kept: int
-    _closing: threading.Event = field(default_factory=threading.Event)
 
-    def is_usable(self) -> bool:
-        """Whether the key is a stream, or free; True while Redis cannot be asked."""
-        try:
-            return self.client.type(results_key(self.namespace)) in {b"stream", b"none"}
-        except (RedisError, OSError):
-            return True
-
-    def give_up(self) -> None:
-        """End every `add` that waits: the worker stops, and its messages go back to the queue."""
-        self._closing.set()
-
-    def add(self, deliveries: Iterable[Delivery]) -> None:
+    async def add(self, deliveries: Iterable[Delivery]) -> None:
         """Add one entry for each of `deliveries`, its field `delivery` being delivery v1 as JSON.
 
         Waits for a Redis that does not take them, as the result backend does; the message meanwhile stays.
-
-        Raises:
-            CancelledError: the worker is shutting down.
-
         """
-        patiently = Retrying(
-            retry=retry_if_exception_type((RedisError, OSError)),
-            wait=wait_exponential(multiplier=0.05, max=1),
-            stop=stop_when_event_set(self._closing),
-            sleep=sleep_using_event(self._closing),
-            before_sleep=_say,
-            retry_error_callback=_give_up,
+        documents = [json.dumps(each.as_document(), ensure_ascii=False) for each in deliveries]
+        await self.redis.run_patiently(
+            _ADD,
+            [results_key(self.namespace)],
+            self.kept,
+            *documents,
+            worth_waiting=_any,
+            before_waiting=_say,
         )
-        patiently(self._add, list(deliveries))
-
-    def _add(self, deliveries: list[Delivery]) -> None:
-        pipe = self.client.pipeline()
-        for each in deliveries:
-            document = json.dumps(each.as_document(), ensure_ascii=False)
-            pipe.xadd(results_key(self.namespace), {FIELD: document}, maxlen=self.kept, approximate=True)
-        pipe.execute()

@@ -61,7 +61,7 @@ def test_a_refused_command_is_its_callers_alone(redis_server, namespace):
     stored, refused, read = run(redis_server.url, scenario)
 
     assert isinstance(refused, ResponseError)
-    assert (stored, read) == (True, b"text")
+    assert (stored, read) == (b"OK", b"text")
 
 
 def test_one_callers_cancellation_leaves_the_others_their_replies(redis_server, redis_client, namespace):
@@ -102,7 +102,7 @@ def test_whoever_waits_when_the_sending_is_cancelled_is_cancelled_too(redis_serv
     async def scenario(batches):
         waiting = [asyncio.ensure_future(batches.command("PING")) for _ in range(3)]
         await asyncio.sleep(0)
-        batches._sending.cancel()
+        batches._commands._task.cancel()
         ended = await asyncio.gather(*waiting, return_exceptions=True)
         return ended, await batches.command("ECHO", "again")
 

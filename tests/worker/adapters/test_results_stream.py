@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
 import schemas
 from tasks.delivery import Delivery
 from tests.worker.producing.test_endings import RESULT
-from worker.adapters.redis_results_stream import ResultsStream
+from worker.adapters.redis_batches import RedisBatches
+from worker.adapters.redis_clients import open_async
+from worker.adapters.redis_results_stream import ResultsStream, is_usable
 
 
 def a_delivery(job_id="a", text="x"):
@@ -23,48 +24,66 @@ def entries(client, namespace):
     return [json.loads(fields[b"delivery"]) for _, fields in client.xrange(f"{namespace}:results")]
 
 
-def test_an_entry_is_one_delivery(redis_client, namespace):
-    ResultsStream(redis_client, namespace, 1000).add([a_delivery("a", "ж"), a_delivery("b")])
+def run(url, namespace, kept, scenario):
+    async def composed():
+        async with open_async(url, timeout_seconds=2, max_connections=1) as client:
+            return await scenario(ResultsStream(RedisBatches(client), namespace, kept))
+
+    return asyncio.run(composed())
+
+
+def test_an_entry_is_one_delivery(redis_server, redis_client, namespace):
+    run(redis_server.url, namespace, 1000, lambda stream: stream.add([a_delivery("a", "ж"), a_delivery("b")]))
 
     first, second = entries(redis_client, namespace)
     assert schemas.violations("delivery.v1", first) == []
     assert (first["result"]["output"], second["jobId"]) == ({"body": "ж"}, "b")
 
 
-def test_the_stream_is_bounded(redis_client, namespace):
-    stream = ResultsStream(redis_client, namespace, 100)
+def test_the_stream_is_bounded(redis_server, redis_client, namespace):
+    async def scenario(stream):
+        for _ in range(50):
+            await stream.add([a_delivery()] * 20)
 
-    for _ in range(50):
-        stream.add([a_delivery()] * 20)
+    run(redis_server.url, namespace, 100, scenario)
 
     # Redis trims whole nodes, of at most 100 entries.
     assert 100 <= redis_client.xlen(f"{namespace}:results") <= 200
 
 
-def test_a_worker_that_stops_does_not_wait_for_it(redis_client, namespace):
+def test_a_worker_that_stops_does_not_wait_for_it(redis_server, redis_client, namespace, caplog):
     redis_client.set(f"{namespace}:results", "in the way")
-    stream = ResultsStream(redis_client, namespace, 100)
-    with ThreadPoolExecutor(1) as waiting:
-        adding = waiting.submit(stream.add, [a_delivery()])
-        stream.give_up()
-        with pytest.raises(CancelledError):
-            adding.result(timeout=10)
 
-    assert not stream.is_usable()
+    async def scenario(stream):
+        adding = asyncio.create_task(stream.add([a_delivery()]))
+        await refused(caplog)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+
+    run(redis_server.url, namespace, 100, scenario)
+
+    assert not is_usable(redis_client, namespace)
 
 
-@pytest.mark.timeout(30)
-def test_waits_for_a_stream_that_refuses_and_loses_nothing(redis_client, namespace, caplog):
+def test_waits_for_a_stream_that_refuses_and_loses_nothing(redis_server, redis_client, namespace, caplog):
     key = f"{namespace}:results"
     redis_client.set(key, "in the way")
-    adding = threading.Thread(target=ResultsStream(redis_client, namespace, 100).add, args=([a_delivery()],))
 
-    adding.start()
-    while not caplog.records:
-        adding.join(0.01)
-    assert adding.is_alive()
-    redis_client.delete(key)
-    adding.join(10)
+    async def scenario(stream):
+        adding = asyncio.create_task(stream.add([a_delivery()]))
+        await refused(caplog)
+        assert not adding.done()
+        redis_client.delete(key)
+        await asyncio.wait_for(adding, 10)
+
+    run(redis_server.url, namespace, 100, scenario)
 
     assert len(entries(redis_client, namespace)) == 1
     assert caplog.records[0].message == "results_stream_refused"
+
+
+async def refused(caplog):
+    async with asyncio.timeout(10):
+        while not caplog.records:  # noqa: ASYNC110 - the log has no event
+            await asyncio.sleep(0.01)

@@ -1,0 +1,66 @@
+"""Answers what is asked on one event loop at the same moment together; each asker gets its own reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Ask = TypeVar("Ask")
+Reply = TypeVar("Reply")
+
+
+@dataclass(slots=True)
+class Batching(Generic[Ask, Reply]):
+    """One batch of at most `most` is under way at a time, so that the next one grows with the load.
+
+    `answer(asks)` returns a reply or an exception for each, in their order; what it raises is everybody's.
+    Asks are handed on in the order in which they came.
+    """
+
+    answer: Callable[[list[Ask]], Awaitable[Sequence[Reply | Exception]]]
+    most: int
+    _waiting: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
+    _under_way: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+
+    def ask(self, ask: Ask) -> asyncio.Future[Reply]:
+        """Return what will have the reply; cancelling it takes nothing back."""
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.append((ask, reply))
+        if self._task is None:
+            self._task = asyncio.create_task(self._answer_all())
+            self._task.add_done_callback(self._forsake)
+        return reply
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            self._under_way, self._waiting = self._waiting[: self.most], self._waiting[self.most :]
+            _hand_out(self._under_way, await self._answered([ask for ask, _ in self._under_way]))
+        self._under_way, self._task = [], None
+
+    async def _answered(self, asks: list[Ask]) -> Sequence[Reply | Exception]:
+        try:
+            return await self.answer(asks)
+        except Exception as error:  # noqa: BLE001 - it is each asker's, who knows which ones it expects
+            return [error] * len(asks)
+
+    def _forsake(self, task: asyncio.Task[None]) -> None:
+        """Cancel whoever waits when the answering was cancelled, as at the end of the loop."""
+        if task.cancelled():
+            forsaken = [*self._under_way, *self._waiting]
+            self._under_way, self._waiting, self._task = [], [], None
+            for _, reply in forsaken:
+                reply.cancel()
+
+
+def _hand_out(asked: list[tuple[Ask, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]) -> None:
+    """Give each asker that still waits its reply."""
+    for (_, reply), said in zip(asked, replies, strict=True):
+        if reply.done():
+            continue  # its asker was cancelled meanwhile
+        if isinstance(said, Exception):
+            reply.set_exception(said)
+        else:
+            reply.set_result(said)

@@ -1,0 +1,116 @@
+"""Nobody gets a read that began before he asked; those who ask during one go together in the next."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from tasks.fresh_reads import FreshReads
+from tests.builders import controls
+
+
+class SlowControls:
+    """Each round trip waits for its turn, and returns a fresh object for each read."""
+
+    def __init__(self) -> None:
+        self.trips = []
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+
+    def read_each(self, number):
+        self.trips.append(number)
+        self.began.set()
+        assert self.go_on.wait(10)
+        return [controls() for _ in range(number)]
+
+
+def test_those_who_ask_during_a_read_go_together_in_the_next_one():
+    async def scenario():
+        source = SlowControls()
+        reads = FreshReads(source)
+        first = reads.read()
+        await asyncio.to_thread(source.began.wait, 10)
+        asked_mono = time.monotonic()
+        late = [reads.read() for _ in range(50)]
+        source.go_on.set()
+        found = await asyncio.gather(first, *late)
+        own = {id(each.controls) for each in found}
+        return source.trips, found[0].asked_mono < asked_mono, [each.asked_mono for each in found[1:]], own
+
+    trips, first_is_older, asked, own = asyncio.run(scenario())
+
+    assert trips == [1, 50]
+    assert first_is_older
+    assert min(asked) >= asked[0] > 0
+    assert len(own) == 51
+
+
+def test_a_late_asker_never_gets_the_read_that_is_under_way():
+    async def scenario():
+        source = SlowControls()
+        reads = FreshReads(source)
+        reads.read()
+        await asyncio.to_thread(source.began.wait, 10)
+        asked_mono = time.monotonic()
+        late = reads.read()
+        source.go_on.set()
+        return (await late).asked_mono >= asked_mono
+
+    assert asyncio.run(scenario())
+
+
+def test_a_round_trip_is_bounded():
+    async def scenario():
+        source = SlowControls()
+        source.go_on.set()
+        reads = FreshReads(source)
+        await asyncio.gather(*(reads.read() for _ in range(450)))
+        return source.trips
+
+    trips = asyncio.run(scenario())
+
+    assert (sum(trips), max(trips)) == (450, 200)
+
+
+def test_one_askers_cancellation_leaves_the_others_their_read():
+    async def scenario():
+        source = SlowControls()
+        reads = FreshReads(source)
+        gone, stays = reads.read(), reads.read()
+        await asyncio.to_thread(source.began.wait, 10)
+        gone.cancel()
+        source.go_on.set()
+        await stays
+        return gone.cancelled(), source.trips
+
+    assert asyncio.run(scenario()) == (True, [2])
+
+
+def test_asks_again_for_everyone_who_comes_later():
+    async def scenario():
+        source = SlowControls()
+        source.go_on.set()
+        reads = FreshReads(source)
+        for _ in range(3):
+            await reads.read()
+        return source.trips
+
+    assert asyncio.run(scenario()) == [1, 1, 1]
+
+
+def test_a_bug_in_the_reading_is_everybodys_and_the_next_ask_tries_again():
+    class Broken:
+        def read_each(self, number):
+            raise ZeroDivisionError
+
+    async def scenario():
+        reads = FreshReads(Broken())
+        first = await asyncio.gather(reads.read(), reads.read(), return_exceptions=True)
+        with pytest.raises(ZeroDivisionError):
+            await reads.read()
+        return [type(each) for each in first]
+
+    assert asyncio.run(scenario()) == [ZeroDivisionError] * 2

@@ -1,0 +1,171 @@
+"""Tasks run on one loop, their ends reach Celery as it knows them, and stopping loses none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+
+from worker.adapters.celery_pool import LoopPool
+from worker.adapters.job_loop import JobLoop
+
+WAIT_SECONDS = 10
+
+
+@dataclass
+class FakeResults:
+    stored: list[tuple[str, object, str]] = field(default_factory=list)
+
+    async def store(self, task_id, result, state, request):
+        self.stored.append((task_id, result, state))
+
+
+@dataclass
+class Call:
+    """What Celery's Request hands to a pool, and what it is told."""
+
+    pool: LoopPool
+    accepted: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    end: tuple[int, object, float] | None = None
+
+    def apply(self, name, spec, **headers):
+        body = json.dumps([[spec], {}, {}])
+        traced = (name, "task-1", {"id": "task-1"} | headers, body, "application/json", "utf-8")
+        self.pool.apply_async(
+            None, traced, callback=self.finish, accept_callback=lambda *_: self.accepted.set()
+        )
+        return self
+
+    def finish(self, end):
+        self.end = end
+        self.ended.set()
+
+    def failure(self):
+        assert self.ended.wait(WAIT_SECONDS)
+        failed, info, _ = self.end
+        assert failed
+        return info.exception.exc
+
+
+@pytest.fixture
+def app():
+    made = Celery("test", broker="memory://", backend="cache+memory://", set_as_current=False)
+
+    @made.task(name="echo", shared=False)
+    async def echo(request, spec):
+        return [request.id, spec]
+
+    @made.task(name="ignores", shared=False)
+    async def ignores(request, spec):
+        raise Ignore
+
+    @made.task(name="breaks", shared=False)
+    async def breaks(request, spec):
+        raise ZeroDivisionError
+
+    @made.task(name="waits", shared=False)
+    async def waits(request, spec):
+        await asyncio.Event().wait()
+
+    @made.task(name="sleeps", shared=False)
+    async def sleeps(request, spec):
+        await asyncio.sleep(0.1)
+
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def loop():
+    running = JobLoop()
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def pool(app, loop):
+    made = LoopPool.on(loop, FakeResults())(4, app=app)
+    made.start()
+    return made
+
+
+def test_what_a_task_returns_is_stored_before_celery_is_told(pool):
+    call = Call(pool).apply("echo", {"a": "é"})
+
+    assert call.ended.wait(WAIT_SECONDS)
+    assert call.accepted.is_set()
+    assert call.end[0] == 0
+    assert pool.results.stored == [("task-1", ["task-1", {"a": "é"}], "SUCCESS")]
+
+
+def test_a_producer_that_wants_no_result_gets_none(pool):
+    call = Call(pool).apply("echo", 1, ignore_result=True)
+
+    assert call.ended.wait(WAIT_SECONDS)
+    assert (call.end[0], pool.results.stored) == (0, [])
+
+
+def test_a_task_that_ignores_itself_has_no_result(pool):
+    assert isinstance(Call(pool).apply("ignores", 1).failure(), Ignore)
+    assert pool.results.stored == []
+
+
+def test_a_task_that_breaks_is_a_failure_for_whoever_waits(app, pool):
+    assert isinstance(Call(pool).apply("breaks", 1).failure(), ZeroDivisionError)
+    assert app.AsyncResult("task-1").state == "FAILURE"
+
+
+def test_a_body_that_is_not_json_is_a_failure_and_the_pool_lives_on(app, pool):
+    call = Call(pool)
+    traced = ("echo", "task-2", {"id": "task-2"}, b"\x80\x04N.", "application/x-python-serialize", "binary")
+    pool.apply_async(None, traced, callback=call.finish, accept_callback=lambda *_: None)
+
+    assert call.failure() is not None
+    assert Call(pool).apply("echo", 1).ended.wait(WAIT_SECONDS)
+
+
+@pytest.mark.parametrize("cancel", ["terminate", "cancel_jobs"])
+def test_what_is_cancelled_goes_back_to_the_queue(pool, loop, cancel):
+    call = Call(pool).apply("waits", 1)
+    assert call.accepted.wait(WAIT_SECONDS)
+
+    pool.terminate() if cancel == "terminate" else loop.cancel_jobs()
+
+    refusal = call.failure()
+    assert isinstance(refusal, Reject)
+    assert refusal.requeue
+    assert pool.results.stored == []
+
+
+def test_stopping_waits_for_what_has_begun(pool):
+    calls = [Call(pool).apply("sleeps", each) for each in range(5)]
+
+    pool.stop()
+
+    assert all(call.ended.is_set() for call in calls)
+
+
+def test_hundreds_of_waiting_tasks_need_no_thread_of_their_own(pool):
+    before = threading.active_count()
+    calls = [Call(pool).apply("waits", each) for each in range(300)]
+    assert all(call.accepted.wait(WAIT_SECONDS) for call in calls)
+
+    assert threading.active_count() == before
+    pool.terminate()
+    assert all(call.ended.wait(WAIT_SECONDS) for call in calls)
+
+
+def test_a_callback_that_breaks_is_told_and_the_loop_lives_on(pool, caplog):
+    call = Call(pool)
+    call.finish = lambda _end: 1 / 0
+    call.apply("echo", 1)
+
+    assert Call(pool).apply("echo", 2).ended.wait(WAIT_SECONDS)
+    assert "job_lost" in [record.message for record in caplog.records]

@@ -1,0 +1,82 @@
+"""Runs one long-lived asyncio loop in a thread of its own: the home of every job of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from telemetry import emit, whereabouts
+
+T = TypeVar("T")
+
+# Threads for what blocks: one read of the dials at a time, and the rare failure of a task.
+_THREADS = 8
+_log = logging.getLogger("slotgen.worker")
+
+
+@dataclass(slots=True)
+class JobLoop:
+    """The loop. One for each process, started after any fork."""
+
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _thread: threading.Thread | None = None
+    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def start(self) -> None:
+        """Run the loop in its thread."""
+        self.loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="job-loop-blocking"))
+        self._thread = threading.Thread(target=self.loop.run_forever, name="job-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` on the loop and wait for its result, from any other thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def begin(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run `job` on the loop, in reach of `cancel_jobs`; return at once, from any thread."""
+        self.loop.call_soon_threadsafe(self._begin, job)
+
+    def cancel_jobs(self) -> None:
+        """Cancel every job that runs now, from any thread; each unwinds by itself."""
+        self.loop.call_soon_threadsafe(lambda: [job.cancel() for job in self._jobs])
+
+    def wait_for_jobs(self) -> None:
+        """Return, in any other thread, once every job that was begun has ended."""
+        self.run(self._all_ended())
+
+    def stop(self) -> None:
+        """Cancel what still runs, then end the loop and its thread."""
+        if self._thread is None:
+            return
+        self.run(self._cancel_all())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+    def _begin(self, job: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._jobs.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            # Its message stays unacknowledged, and comes back.
+            emit(_log, logging.ERROR, "job_lost", **whereabouts(error))
+
+    async def _all_ended(self) -> None:
+        while self._jobs:
+            await asyncio.wait(self._jobs)
+
+    async def _cancel_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
