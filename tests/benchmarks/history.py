@@ -6,6 +6,7 @@ import time
 
 from gates import Subject
 from tests.benchmarks import stub_throughput
+from tests.benchmarks.row import Row, at_most
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_history import HistoryWriter
 from worker.dev.embedded_redis import EmbeddedRedis
@@ -31,9 +32,9 @@ OUTCOME = {
 }
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Return (measure, figure, target) rows."""
-    job_seconds = 1 / jobs_a_second()
+def run() -> list[Row]:
+    """Return the row."""
+    _, jobs_per_second = stub_throughput.jobs_per_second(rounds=1)
     with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
         writer = HistoryWriter(client, "slotgen", 50_000, lambda _: None)
         began = time.process_time()
@@ -42,12 +43,6 @@ def run() -> list[tuple[str, str, str]]:
                 writer.add(SUBJECT, **OUTCOME)
             writer._flush()
         cpu_seconds = (time.process_time() - began) / OUTCOMES
-    share = cpu_seconds / job_seconds
-    return [
-        ("history: CPU of one outcome / one STUB job", f"{cpu_seconds * 1e6:.0f} µs, {share:.1%}", "<= 5 %")
-    ]
-
-
-def jobs_a_second() -> float:
-    (_, _, _), (_, ours, _), _ = stub_throughput.run()
-    return float(ours.split()[0])
+    share_percent = cpu_seconds * jobs_per_second * 100
+    figure = f"{cpu_seconds * 1e6:.0f} us, {share_percent:.1f} %"
+    return [at_most("history: CPU of one outcome / one STUB job", share_percent, 5, " %", figure=figure)]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import redis
 
-from tests.benchmarks.rig import bare_worker, drain, memory_mb, message
+from tests.benchmarks.messages import message
+from tests.benchmarks.rig import bare_worker, drain, memory_mb
+from tests.benchmarks.row import Row
 from worker.dev.embedded_redis import EmbeddedRedis
 
 CALLS = 200
 POOLS = [("threads", 200, CALLS), ("prefork", 8, 40), ("solo", 1, 5)]
 
 
-def run() -> list[tuple[str, str, str]]:
-    """Return (measure, figure, target) rows."""
-    rows = []
+def run() -> Iterator[Row]:
+    """Yield the rows."""
     for pool, concurrency, calls in POOLS:
         with (
             EmbeddedRedis() as server,
@@ -23,5 +26,4 @@ def run() -> list[tuple[str, str, str]]:
             drain(client, "bare", [message("bare.nothing", [1], "bare") for _ in range(20)])
             rate = drain(client, "bare", [message("bare.wait", [1.0], "bare") for _ in range(calls)])
             figure = f"{rate:.0f} calls/s, {memory_mb(pid):.0f} MB"
-        rows.append((f"calls of 1 s, {pool} {concurrency}", figure, ""))
-    return rows
+        yield Row(f"calls of 1 s, {pool} {concurrency}", figure)
