@@ -1,73 +1,102 @@
-"""`python -m tests.benchmarks.sdk loop|async NUMBER CONCURRENCY`: the bare OpenAI SDK, as JSON.
+"""`python -m tests.benchmarks.sdk loop|async|adapter NUMBER CONCURRENCY`: model calls without a worker.
 
-It makes the request that a worker makes, to OPENAI_BASE_URL. `loop` calls the sync client one after another,
-`async` the async one, CONCURRENCY at a time. Prints the CPU and the seconds of the calls alone.
+They go to OPENAI_BASE_URL with the request that a worker makes. `loop` calls the plain SDK's sync client, one
+call after another; `async` its async client on one event loop, CONCURRENCY calls at a time; `adapter` does
+that with the worker's own OpenAIModel. It prints "ready" once it is warm, waits for a line on stdin, so that
+several begin together, and prints the CPU and the seconds of the calls alone as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import openai
 
 from schemas import output_type
 from tasks import executor_config
+from tasks.ports import ModelRequest
 from tasks.prompting import Prompts, build_request
 from tasks.spec import Spec
+from tests.benchmarks.rig import memory_mb
 from tests.builders import a_job, a_spec
+from worker.adapters.openai_model import OpenAIModel, _parameters, open_client
 
 WARM_UP = 10
 
 
-def request(number: int) -> dict[str, Any]:
+def request(number: int) -> ModelRequest:
+    """Return what the worker asks for a job of that number."""
     config = executor_config.load(None)
     job = Spec.of(a_spec(a_job(f"job-{number}", input={"topic": number}))).jobs[0]
-    output = output_type(job.output_type)
-    asked = build_request(job, output, Prompts.load(config.prompts), config)
-    form = {"type": "json_schema", "name": asked.output_name, "schema": asked.wire_schema, "strict": True}
-    return {
-        "model": asked.model,
-        "instructions": asked.instructions,
-        "input": asked.input_text,
-        "text": {"format": form},
-        "max_output_tokens": asked.max_output_tokens,
-        "store": False,
-        "timeout": 60,
-    }
+    return build_request(job, output_type(job.output_type), Prompts.load(config.prompts), config)
 
 
-def loop(requests: list[dict[str, Any]]) -> tuple[float, float]:
+def plainly(asked: ModelRequest) -> dict[str, Any]:
+    """Return the same in the words of `responses.create`."""
+    return _parameters(asked) | {"timeout": asked.timeout_seconds}
+
+
+def loop(requests: list[ModelRequest]) -> None:
     client = openai.OpenAI(max_retries=0)
-    for each in requests[:WARM_UP]:
+    asked = list(map(plainly, requests))
+    for each in asked[:WARM_UP]:
         client.responses.create(**each)
-    began_cpu, began = time.process_time(), time.monotonic()
-    for each in requests[WARM_UP:]:
-        client.responses.create(**each)
-    return time.process_time() - began_cpu, time.monotonic() - began
+    with measured():
+        for each in asked[WARM_UP:]:
+            client.responses.create(**each)
 
 
-async def concurrently(requests: list[dict[str, Any]], concurrency: int) -> tuple[float, float]:
-    client = openai.AsyncOpenAI(max_retries=0)
-    slots = asyncio.Semaphore(concurrency)
+async def plain(requests: list[ModelRequest], concurrency: int) -> None:
+    asked = list(map(plainly, requests))
+    async with openai.AsyncOpenAI(max_retries=0) as client:
+        await concurrently(lambda each: client.responses.create(**each), asked, concurrency)
 
-    async def call(each: dict[str, Any]) -> None:
+
+async def adapter(requests: list[ModelRequest], concurrency: int) -> None:
+    async with open_client("stand-in", None, concurrency) as client:
+        model = OpenAIModel(client, lambda *_: None, lambda _: None)
+        await concurrently(model.respond, requests, concurrency)
+
+
+async def concurrently(call: Callable[[Any], Awaitable[object]], requests: list[Any], most: int) -> None:
+    slots = asyncio.Semaphore(most)
+
+    async def one(each: Any) -> None:
         async with slots:
-            await client.responses.create(**each)
+            await call(each)
 
-    began_cpu, began = time.process_time(), time.monotonic()
-    await asyncio.gather(*(call(each) for each in requests))
-    return time.process_time() - began_cpu, time.monotonic() - began
+    await asyncio.gather(*map(one, requests[:WARM_UP]))
+    with measured():
+        await asyncio.gather(*map(one, requests[WARM_UP:]))
+
+
+class measured:  # noqa: N801 - reads as what it does
+    """Waits for the sign to begin, and prints what the block took."""
+
+    def __enter__(self) -> None:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        self.began = time.process_time(), time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        cpu, mono = self.began
+        took = {"cpu_seconds": time.process_time() - cpu, "seconds": time.monotonic() - mono}
+        print(json.dumps(took | {"memory_mb": memory_mb(os.getpid())}), flush=True)
 
 
 def main() -> None:
     kind, number, concurrency = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    requests = [request(each) for each in range(number + (WARM_UP if kind == "loop" else 0))]
-    cpu, seconds = loop(requests) if kind == "loop" else asyncio.run(concurrently(requests, concurrency))
-    print(json.dumps({"cpu_seconds": cpu, "seconds": seconds}))
+    requests = [request(each) for each in range(number + WARM_UP)]
+    if kind == "loop":
+        loop(requests)
+    else:
+        asyncio.run({"async": plain, "adapter": adapter}[kind](requests, concurrency))
 
 
 if __name__ == "__main__":
