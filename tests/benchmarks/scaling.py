@@ -1,0 +1,77 @@
+"""STUB jobs a second of 1, 2 and 4 worker processes on one Redis, and where that Redis would be full.
+
+On a machine with few cores the workers run out of them long before Redis does. So its limit is derived: its
+CPU for one job, as it says itself (INFO cpu), and one core of that, for it runs commands on one. That is on
+the safe side: a Redis that is busier reads more commands at each wake-up, and so pays less for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.benchmarks import machine
+from tests.benchmarks.backlog import await_calm, drained_per_second, fill, taken
+from tests.benchmarks.rig import cpu_seconds, more_workers
+from tests.benchmarks.row import Row
+from worker.dev.stack import Stack, stack
+
+PROCESSES = (1, 2, 4)
+DRAINED, CONCURRENCY = 2500, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one job took: CPU in microseconds, commands as Redis counts them (those of scripts as well)."""
+
+    jobs_per_second: float
+    redis_us: float
+    worker_us: float
+    commands: float
+
+
+def run() -> Iterator[Row]:
+    """Yield the rows."""
+    shares = {}
+    with stack(concurrency=CONCURRENCY) as system:
+        system.client.set("slotgen:kill", "true")
+        fill(system, DRAINED)
+        await_calm(system)
+        for number in PROCESSES:
+            with more_workers(system, number - 1, CONCURRENCY) as others:
+                shares[number] = measured(system, [system.worker.pid, *others])
+                await_calm(system)
+    alone, cores = shares[1].jobs_per_second, machine.described()["cores"]
+    for number, share in shares.items():
+        yield Row(
+            f"STUB jobs, worker processes on one Redis: {number} ({cores} cores for all)",
+            f"{share.jobs_per_second:.0f} jobs/s, {share.jobs_per_second / alone:.2f} of one's",
+        )
+        yield Row(
+            "  CPU of one job: Redis / worker; Redis's commands for it",
+            f"{share.redis_us:.0f} / {share.worker_us:.0f} us; {share.commands:.1f}",
+        )
+    most = shares[PROCESSES[-1]]
+    yield Row(
+        "  so one Redis, on a core of its own, would be full at (derived from its CPU for a job)",
+        f"{1e6 / most.redis_us:,.0f} jobs/s, of {most.worker_us / most.redis_us:.0f} workers on a core each",
+    )
+
+
+def measured(system: Stack, pids: list[int]) -> Share:
+    """Return the shares of one job while there is always another waiting."""
+    # All get under way first, and what they hold in advance is more than what is waited for.
+    fill(system, 2 * DRAINED + 2 * CONCURRENCY * len(pids))
+    drained_per_second(system, DRAINED // 2)
+    before, first = consumed(system, pids), taken(system)
+    rate = drained_per_second(system, DRAINED)
+    after, jobs = consumed(system, pids), taken(system) - first
+    redis, workers, commands = (late - early for late, early in zip(after, before, strict=True))
+    return Share(rate, redis / jobs * 1e6, workers / jobs * 1e6, commands / jobs)
+
+
+def consumed(system: Stack, pids: list[int]) -> tuple[float, float, float]:
+    """Return Redis's CPU seconds so far, the workers', and how many commands Redis has run."""
+    info = system.client.info()
+    redis = info["used_cpu_sys"] + info["used_cpu_user"]
+    return redis, sum(map(cpu_seconds, pids)), info["total_commands_processed"]
