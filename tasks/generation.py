@@ -135,6 +135,8 @@ class Generation:
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
 
     async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
+        await self.model.ready()
         retrying = AsyncRetrying(
             retry=retry_if_exception(self._worth_a_retry),
             stop=stop_after_attempt(self.config.attempts)

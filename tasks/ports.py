@@ -63,6 +63,13 @@ class ModelAnswer:
 class Model(Protocol):
     """A language model behind one request at a time."""
 
+    async def ready(self) -> None:
+        """Return once a request can be sent: the first ones may come before its client is open.
+
+        Raises what hinders it, which is a bug or a broken installation, and no answer of the model.
+        """
+        ...
+
     async def respond(self, request: ModelRequest) -> ModelAnswer:
         """Send `request` once, without retries.
 

@@ -26,7 +26,6 @@ from worker.adapters.celery_message import raw_message
 from worker.adapters.celery_pool import LoopPool
 from worker.adapters.celery_results import PatientBackend, ResultWriter
 from worker.adapters.job_loop import JobLoop
-from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.adapters.redis_account import RedisAccount
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_batches import RedisBatches
@@ -49,6 +48,8 @@ from worker.dial_notices import DialNotices
 from worker.first_series import start_at_zero
 from worker.gatekeeping import IntakeGatekeeper
 from worker.health import WorkerHealth
+from worker.imported_for_good import imported_for_good
+from worker.late_model import LateModel
 from worker.observation import Observation
 from worker.queue_gauges import QueueGauges
 from worker.settings import BadSetting
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from tasks.ports import Budget, ControlSource
     from tasks.spec import Job
     from tasks.trail import Trail
+    from worker.adapters.openai_model import OpenAIModel
     from worker.settings import Settings
 
 # Everything but the dials may take this long in Redis: answers, budget, dead letters.
@@ -85,8 +87,12 @@ class Composition:
     _signs: SignsOfLife
     _notices: DialNotices
     _history: HistoryWriter
-    _model: OpenAIModel
+    _model: LateModel
     _stores: RedisBatches
+
+    def open_model_soon(self, after_seconds: float) -> None:
+        """Begin to open the model in that time, or once a job needs it; returns at once."""
+        self._model.open_soon(after_seconds)
 
     def return_unfinished(self) -> None:
         """Cancel what is in flight; each message goes back to the queue as its job ends."""
@@ -98,7 +104,7 @@ class Composition:
         self._notices.stop()
         self._signs.stop()
         self._history.stop()
-        self._loop.run(self._model.client.close())
+        self._loop.run(self._model.close())
         self._loop.run(self._stores.client.aclose())
         self._loop.stop()
         self.exporter.close()
@@ -138,7 +144,7 @@ def compose(settings: Settings) -> Composition:
     stores = RedisBatches(
         open_async(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_BATCHES)
     )
-    model = loop.run(_open_model(settings, observe))
+    model = LateModel(loop.loop, partial(_open_model, settings, observe))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
     reads = FreshReads(controls)
@@ -227,7 +233,13 @@ def _controls(settings: Settings, observe: Observation) -> ControlSource:
     )
 
 
-async def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
+@imported_for_good()
+def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
+    from worker.adapters.openai_model import (  # noqa: PLC0415 - 0.4-2 s that only a model's request needs
+        OpenAIModel,
+        open_client,
+    )
+
     # Without a key no job gets as far as this client; the SDK only wants some string.
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)

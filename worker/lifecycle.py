@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import os
@@ -18,6 +17,7 @@ from telemetry import configure, emit, whereabouts
 from worker.adapters.redis_clients import RedisError, open_sync
 from worker.adapters.redis_safety import hazards
 from worker.bootstrap import compose
+from worker.imported_for_good import imported_for_good
 
 if TYPE_CHECKING:
     from worker.bootstrap import Composition
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("slotgen.worker")
 _HAZARD_SECONDS = 2.0
+# What waits in the queue is answered first: importing the model's SDK competes with it for the interpreter.
+_FIRST_ANSWERS_SECONDS = 0.5
 _PACKAGES = ("gates", "schemas", "tasks", "telemetry", "worker")
 
 
@@ -63,11 +65,8 @@ def run(settings: Settings) -> int:
     # A thread that reads the dials waits this long for the interpreter while the loop is busy, several times
     # in a read; with the default of 5 ms a healthy Redis looked 280 ms slow.
     sys.setswitchinterval(0.001)
-    composition = compose(settings)
-    # What was imported stays for good: without this a full collection walks all of it, stops every thread for
-    # about 300 ms, and comes at the worst moment, when hundreds of calls begin or are halted.
-    gc.collect()
-    gc.freeze()
+    with imported_for_good():
+        composition = compose(settings)
     try:
         return _consume(settings, composition)
     finally:
@@ -81,6 +80,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
 
     def announce(**_: Any) -> None:
         composition.health.consuming = True
+        composition.open_model_soon(_FIRST_ANSWERS_SECONDS)
         _warn_of_hazards(settings)
         emit(
             _log,

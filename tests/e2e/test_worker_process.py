@@ -85,6 +85,38 @@ class TestStart:
         assert done.returncode == 1
         assert f"127.0.0.1:{port}" in done.stderr
 
+    def test_a_stub_needs_no_sdk_and_a_job_that_needs_it_says_that_it_is_missing(self, tmp_path):
+        (tmp_path / "openai.py").write_text("raise ImportError('broken installation')")
+        lines = []
+        with (
+            stack(settings={"PYTHONPATH": str(tmp_path)}, on_line=lines.append) as system,
+            Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery,
+        ):
+
+            def answer():
+                sent = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen")
+                return sent.get(timeout=30)[0]["status"]
+
+            system.client.set("slotgen:kill", "true")
+            halted = answer()
+            system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
+            admitted = answer()
+
+        assert (halted, admitted) == ("STUB", "FAILED")
+        codes = [line["telemetry"]["errorCode"] for line in lines if "telemetry" in line]
+        assert codes == ["KILL_SWITCH", "INTERNAL_ERROR"]
+        assert {"model_not_opened", "job_broke"} <= {line["event"] for line in lines}
+
+    def test_nothing_on_the_way_to_ready_imports_the_sdk(self):
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys, worker.cli, worker.lifecycle; print(*sys.modules)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        assert not {"openai", "aiohttp", "httpx2"} & set(done.stdout.split())
+
     def test_an_unknown_option_is_a_usage_error(self):
         assert slotgen("worker", "--fast").returncode == 2
 

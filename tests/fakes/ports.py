@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,11 @@ class FakeModel:
     script: list[Any] = field(default_factory=lambda: [answer()])
     requests: list[ModelRequest] = field(default_factory=list)
     cancelled: int = 0
+    opening: Callable[[], Awaitable[None]] | None = None
+
+    async def ready(self) -> None:
+        if self.opening:
+            await self.opening()
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
         self.requests.append(request)

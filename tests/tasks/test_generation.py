@@ -177,6 +177,60 @@ class TestAttempts:
         assert case.model.cancelled == 1
 
 
+class TestOpening:
+    def test_a_job_that_comes_before_the_model_is_ready_waits_with_nothing_reserved(self):
+        case, seen = UseCase(), []
+
+        async def open_slowly():
+            await asyncio.sleep(0.05)
+            seen.append((dict(case.budget.holds), dict(case.claims.attempts), case.controls.reads))
+
+        case.model.opening = open_slowly
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("COMPLETED", None, "openai")]
+        # One read of the dials admitted it; the one right before the request comes after the wait.
+        assert seen == [({}, {}, 1)]
+        assert case.controls.reads == 2
+
+    def test_a_halt_reaches_a_job_that_waits_for_the_model_and_costs_nothing(self):
+        case = UseCase()
+
+        async def halt_and_never_open():
+            case.brake.engage(ErrorCode.KILL_SWITCH)
+            await asyncio.Event().wait()
+
+        case.model.opening = halt_and_never_open
+
+        case.run(a_spec())
+
+        assert [record[2] for record in case.records] == ["KILL_SWITCH"]
+        assert (case.budget.spent, case.model.requests) == (0, [])
+
+    def test_a_model_that_cannot_be_opened_is_a_bug_that_costs_nothing(self):
+        case = UseCase()
+
+        async def fail():
+            raise ImportError("no such SDK")
+
+        case.model.opening = fail
+
+        case.run(a_spec())
+
+        assert [record[2] for record in case.records] == ["INTERNAL_ERROR"]
+        assert [type(bug) for bug in case.bugs] == [ImportError]
+        assert (case.budget.spent, case.claims.holders) == (0, {})
+
+    def test_a_model_that_is_never_ready_ends_with_the_jobs_deadline(self):
+        case = UseCase(changes={"job_deadline_seconds": 0.05})
+        case.model.opening = asyncio.Event().wait
+
+        case.run(a_spec())
+
+        assert [record[2] for record in case.records] == ["OPENAI_TIMEOUT"]
+
+
 class TestBrake:
     def test_reads_the_dial_again_right_before_every_request(self):
         case = UseCase(model=FakeModel([retryable(), answer()]))
