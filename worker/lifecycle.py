@@ -20,12 +20,15 @@ from worker.bootstrap import compose
 from worker.imported_for_good import imported_for_good
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from worker.bootstrap import Composition
     from worker.settings import Settings
 
 _log = logging.getLogger("slotgen.worker")
 _HAZARD_SECONDS = 2.0
-# What waits in the queue is answered first: importing the model's SDK competes with it for the interpreter.
+# What waits in the queue is answered first: the SDK's import and the looks at Redis would compete with it for
+# the interpreter.
 _FIRST_ANSWERS_SECONDS = 0.5
 _PACKAGES = ("gates", "schemas", "tasks", "telemetry", "worker")
 
@@ -81,7 +84,8 @@ def _consume(settings: Settings, composition: Composition) -> int:
     def announce(**_: Any) -> None:
         composition.health.consuming = True
         composition.open_model_soon(_FIRST_ANSWERS_SECONDS)
-        _warn_of_hazards(settings)
+        unreachable.cancel()
+        _in_a_thread(_FIRST_ANSWERS_SECONDS, _warn_of_hazards, settings)
         emit(
             _log,
             logging.INFO,
@@ -96,11 +100,10 @@ def _consume(settings: Settings, composition: Composition) -> int:
         composition.health.consuming = False
         emit(_log, logging.INFO, "worker_stopping", grace_seconds=settings.shutdown_grace_seconds)
         # What has not ended by then goes back to the queue at once, instead of being killed in flight.
-        timer = threading.Timer(settings.shutdown_grace_seconds, composition.return_unfinished)
-        timer.daemon = True
-        timer.start()
+        _in_a_thread(settings.shutdown_grace_seconds, composition.return_unfinished)
 
-    _say_if_unreachable(settings)
+    # A worker that becomes ready before that has reached it.
+    unreachable = _in_a_thread(_FIRST_ANSWERS_SECONDS, _say_if_unreachable, settings)
     signals.worker_ready.connect(announce, weak=False)
     signals.worker_shutting_down.connect(close_door, weak=False)
     worker = composition.app.Worker(
@@ -114,6 +117,14 @@ def _consume(settings: Settings, composition: Composition) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any) -> threading.Timer:
+    """Call `act` in that time, in a thread that holds up neither the work nor the end of the process."""
+    timer = threading.Timer(after_seconds, act, arguments)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _say_if_unreachable(settings: Settings) -> None:

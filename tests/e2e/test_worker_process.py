@@ -85,6 +85,16 @@ class TestStart:
         assert done.returncode == 1
         assert f"127.0.0.1:{port}" in done.stderr
 
+    def test_warns_of_a_redis_that_would_lose_the_queue(self, running):
+        said = running.wait_for_line(lambda line: line["event"] == "redis_unsafe")
+
+        assert (said["setting"], said["value"]) == ("appendonly", "no")
+
+    def test_says_nothing_of_a_redis_that_it_has_reached(self, running):
+        running.wait_for_line(lambda line: line["event"] == "redis_unsafe")
+
+        assert not [line for line in running.lines if line["event"] == "redis_unreachable"]
+
     def test_a_stub_needs_no_sdk_and_a_job_that_needs_it_says_that_it_is_missing(self, tmp_path):
         (tmp_path / "openai.py").write_text("raise ImportError('broken installation')")
         lines = []
