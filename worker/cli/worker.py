@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.refusal import Refusal
+from worker.imported_for_good import imported_for_good
 
 
 def worker(
@@ -25,9 +26,12 @@ def worker(
     ] = True,
 ) -> None:
     """Consume jobs from the queue. SIGTERM finishes what has begun and returns the rest."""
-    from tasks.executor_config import BadExecutorConfig  # noqa: PLC0415 - heavy imports wait for the command
-    from telemetry import PortUnavailable  # noqa: PLC0415
-    from worker import lifecycle, settings  # noqa: PLC0415
+    with imported_for_good():
+        from tasks.executor_config import (  # noqa: PLC0415 - heavy imports wait for the command
+            BadExecutorConfig,
+        )
+        from telemetry import PortUnavailable  # noqa: PLC0415
+        from worker import lifecycle, settings  # noqa: PLC0415
 
     try:
         loaded = settings.load(concurrency=concurrency, metrics_port=metrics_port)
