@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from schemas import OutputType, UnacceptableJson, describe, parse_json
 from tasks.errors import ErrorCode, Failed
 from tasks.ports import ModelAnswer
 
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 _MAX_ANSWER_BYTES = 4_194_304
-_PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _PLAIN = frozenset(
     {"paragraph_open", "paragraph_close", "inline", "text", "softbreak", "hardbreak", "text_special"}
 )
 # Between two letters or digits an asterisk is a product (2*3*4), not emphasis.
 _PRODUCT = re.compile(r"(?<=[^\W_])\*(?=[^\W_])")
 _LIST_ITEM = "list_item_open"
+
+
+@cache
+def parser() -> MarkdownIt:
+    """Return the one parser of this process.
+
+    The first call imports it, for 30 ms: make it where that holds up neither a start nor an event loop.
+    """
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - see above
+
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def accept(output: OutputType, answer: ModelAnswer) -> Any:
@@ -70,7 +82,7 @@ def has_markdown(text: str) -> bool:
 
 def _tokens(text: str) -> list[Token]:
     flat: list[Token] = []
-    for token in _PARSER.parse(_PRODUCT.sub("\N{MULTIPLICATION SIGN}", text)):
+    for token in parser().parse(_PRODUCT.sub("\N{MULTIPLICATION SIGN}", text)):
         flat.append(token)
         flat.extend(token.children or ())
     return flat

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
-from tasks import executor_config
+from tasks import acceptance, executor_config
 from tasks.brake import Brake
 from tasks.delivery import Answer
 from tasks.errors import ErrorCode
@@ -240,6 +240,7 @@ def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
         open_client,
     )
 
+    acceptance.parser()  # the first answer would wait for it on the loop
     # Without a key no job gets as far as this client; the SDK only wants some string.
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
