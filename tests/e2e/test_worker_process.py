@@ -109,13 +109,18 @@ class TestStart:
 
             system.client.set("slotgen:kill", "true")
             halted = answer()
+            # It is opened although no job has asked for it.
+            until = time.monotonic() + 10
+            while "model_not_opened" not in {line["event"] for line in lines}:
+                assert time.monotonic() < until
+                time.sleep(0.05)
             system.client.mset(OPEN | {"slotgen:allowlist": an_allowlist()})
             admitted = answer()
 
         assert (halted, admitted) == ("STUB", "FAILED")
         codes = [line["telemetry"]["errorCode"] for line in lines if "telemetry" in line]
         assert codes == ["KILL_SWITCH", "INTERNAL_ERROR"]
-        assert {"model_not_opened", "job_broke"} <= {line["event"] for line in lines}
+        assert "job_broke" in {line["event"] for line in lines}
 
     def test_nothing_on_the_way_to_ready_imports_what_only_a_models_answer_needs(self):
         done = subprocess.run(
