@@ -110,6 +110,9 @@ class Generate:
             run.outcome = self._broken(run, error)
 
     async def _generate_all(self, runs: list[_Run], task_id: str) -> None:
+        if len(runs) == 1:
+            await self._generate(runs[0], task_id)
+            return
         await asyncio.gather(*(self._generate(run, task_id) for run in runs))
 
     async def _generate(self, run: _Run, task_id: str) -> None:

@@ -14,25 +14,25 @@ from kombu.transport.virtual import QoS as VirtualQoS
 
 from telemetry import emit
 from worker.adapters.redis_keys import taken_key, workers_key
-from worker.adapters.redis_scripts import run
+from worker.adapters.redis_scripts import Script, run
 
 TAG_SEPARATOR = ":"
 
 # kombu's own two transactions, four commands each. As scripts they cost the worker a third of the time: most
 # of a command's price is redis-py's.
-_APPEND = """
+_APPEND = Script("""
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('LREM', KEYS[3], 1, ARGV[4])
 redis.call('INCR', KEYS[4])
-"""
-_PUT_BACK = """
+""")
+_PUT_BACK = Script("""
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
-"""
-_ACK = """
+""")
+_ACK = Script("""
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
-"""
+""")
 _DEATHS = "slotgen_deaths"
 _log = logging.getLogger("slotgen.delivery")
 

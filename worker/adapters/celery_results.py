@@ -55,7 +55,7 @@ class PatientBackend(RedisBackend):
     ) -> Any:
         # As the base class does, in one command instead of five; who retries is `store_result`, in one place.
         key, expires, document = self.entry(task_id, result, state, traceback, request)
-        run(self.client, _STORE.text, [key], expires, document)
+        run(self.client, _STORE, [key], expires, document)
         return result
 
     # celery-types leaves out what a backend overrides.

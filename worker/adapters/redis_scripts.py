@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 if TYPE_CHECKING:
     import redis
@@ -39,18 +39,27 @@ def undeclared(script: str, keys: int) -> str:
     return f"local KEYS, ARGV = {given};{script}"
 
 
-def run(client: redis.Redis, script: str, keys: Sequence[str | bytes], *arguments: Any) -> Any:
-    """Run `script` in one command and return its reply.
+def run(client: redis.Redis, script: Script, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+    """Run `script` in one command, and once more with its text when Redis does not know it; return its reply.
 
     Raises:
         OutOfMemoryError, ReadOnlyError: as for a plain command; Redis 6 wraps them in an error of the script.
 
     """
     try:
-        return client.eval(script, len(keys), *keys, *arguments)
+        return _evaluated(client, script, keys, arguments)
     except ResponseError as error:
         text = str(error)
         wrapped = next((kind for word, kind in _WRAPPED.items() if f"-{word} " in text), None)
         if wrapped:
             raise wrapped(text) from error
         raise
+
+
+def _evaluated(
+    client: redis.Redis, script: Script, keys: Sequence[str | bytes], arguments: Sequence[Any]
+) -> Any:
+    try:
+        return client.evalsha(script.sha, len(keys), *keys, *arguments)
+    except NoScriptError:
+        return client.eval(script.text, len(keys), *keys, *arguments)

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
-from worker.adapters.redis_scripts import run
+from worker.adapters.redis_scripts import Script, run
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def test_who_listens_is_told_what_is_stored(backend, redis_client):
 
 def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace):
     with pytest.raises(ResponseError) as broken:
-        run(redis_client, "redis.call('INCR', KEYS[1], 'too', 'many')", [namespace])
+        run(redis_client, Script("redis.call('INCR', KEYS[1], 'too', 'many')"), [namespace])
     redis_client.config_set("maxmemory", 1)
     try:
         with pytest.raises(OutOfMemoryError):
-            run(redis_client, "redis.call('SET', KEYS[1], 'x')", [namespace])
+            run(redis_client, Script("redis.call('SET', KEYS[1], 'x')"), [namespace])
     finally:
         redis_client.config_set("maxmemory", 0)
 
@@ -66,4 +66,4 @@ def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace
 def test_a_replica_is_told_apart_as_well(redis_client, namespace):
     refused = "return redis.error_reply('READONLY You can\\'t write against a read only replica.')"
     with pytest.raises(ReadOnlyError):
-        run(redis_client, refused, [namespace])
+        run(redis_client, Script(refused), [namespace])
