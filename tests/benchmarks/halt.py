@@ -1,12 +1,12 @@
 """The brake: from the SET to the last connection closed, with hundreds of calls in flight on one worker.
 
-Beside it, in the same run and against the same stand-in, a process that cancels as many plain aiohttp
+Beside it, in the same run and against the same server, a process that cancels as many plain aiohttp
 requests. Both are timed from this process, before the SET and before the line that says "cancel", to the
-stand-in's note of the last closed connection: the monotonic clock is one for all processes of a machine.
+server's note of the last closed connection: the monotonic clock is one for all processes of a machine.
 
-What must not compete with the two that are measured: this process sleeps meanwhile; the stand-in has one of
-its own; the worker writes its log (hundreds of lines right after a halt) into a file, where a pipe would
-wake a reader for each of them.
+What must not compete with the two that are measured: this process sleeps meanwhile; the server has one of
+its own, and does nothing but note; the worker writes its log (hundreds of lines right after a halt) into a
+file, where a pipe would wake a reader for each of them.
 """
 
 from __future__ import annotations
@@ -35,20 +35,19 @@ RUNS = 30
 SHAPES = {1: "one job in a message", 50: "50 jobs in a message"}
 # The calls shall simply be in flight: the worker is busy for a moment with those it has just begun.
 SETTLE_SECONDS = 0.7
-# A look at the stand-in while its connections close would slow what it measures.
+# A look at the server while its connections close would slow what it measures.
 QUIET_SECONDS = 0.4
 
 
 def run() -> Iterator[Row]:
     """Yield the rows."""
     with ExitStack() as running:
-        model = running.enter_context(stand_in())
+        model = running.enter_context(stand_in("tests.benchmarks.held_lines"))
         server = running.enter_context(EmbeddedRedis())
         environment = worker_environment(server.url, model.base_url)
         client = running.enter_context(redis.Redis.from_url(server.url))
         running.enter_context(worker(client, environment))
         cancelling = running.enter_context(bare_requests(environment))
-        model.delay(DEADLINE_SECONDS)
         bare, halts = [], {jobs: [] for jobs in SHAPES}
         for _ in range(RUNS):
             bare.append(one_cancelling(model, cancelling))

@@ -48,9 +48,9 @@ class StandInProcess:
 
 
 @contextmanager
-def stand_in() -> Iterator[StandInProcess]:
-    """Run it, yield it, end it."""
-    command = [sys.executable, "-m", "tests.benchmarks.stand_in"]
+def stand_in(module: str = "tests.benchmarks.stand_in") -> Iterator[StandInProcess]:
+    """Run it, or another server that is led as it is; yield it, end it."""
+    command = [sys.executable, "-m", module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield StandInProcess(json.loads(process.stdout.readline())["base_url"], process)
         process.stdin.close()  # its loop ends, and it with it
