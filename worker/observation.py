@@ -92,6 +92,8 @@ class Observation:
 
     def spent(self, cost_nano_usd: int) -> None:
         """Note what a job has cost."""
+        if not cost_nano_usd:
+            return
         self.metrics.counter("slotgen_cost_usd_total").labels(self.config.model).inc(cost_nano_usd / _NANO)
 
     def halted(self, calls: int, seconds: float) -> None:
