@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gates import Controls
@@ -28,10 +29,12 @@ class FreshReads:
     """Each asker gets a read of its own that began after it asked; many share one round trip.
 
     Lives on one event loop. The round trip blocks a thread, whose clock knows nothing of a loop that is busy:
-    a healthy Redis must not look slow because hundreds of jobs begin.
+    a healthy Redis must not look slow because hundreds of jobs begin. The thread is its own: whatever else
+    blocks must not hold up the brake.
     """
 
     controls: ControlSource
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dial-reader"))
     _reads: Batching[None, FreshRead] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,5 +46,6 @@ class FreshReads:
 
     async def _read_for_all(self, asks: list[None]) -> Sequence[FreshRead]:
         asked_mono = time.monotonic()
-        found = await asyncio.to_thread(self.controls.read_each, len(asks))
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._thread, self.controls.read_each, len(asks))
         return [FreshRead(each, asked_mono) for each in found]

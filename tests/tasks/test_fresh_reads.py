@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -99,6 +100,20 @@ def test_asks_again_for_everyone_who_comes_later():
         return source.trips
 
     assert asyncio.run(scenario()) == [1, 1, 1]
+
+
+def test_nothing_else_that_blocks_holds_up_a_read():
+    async def scenario():
+        source, blocked = SlowControls(), threading.Event()
+        source.go_on.set()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        waiting = asyncio.create_task(asyncio.to_thread(blocked.wait, 10))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(FreshReads(source).read(), 5)
+        blocked.set()
+        return await waiting
+
+    assert asyncio.run(scenario())
 
 
 def test_a_bug_in_the_reading_is_everybodys_and_the_next_ask_tries_again():

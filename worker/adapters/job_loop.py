@@ -14,8 +14,8 @@ from telemetry import emit, whereabouts
 
 T = TypeVar("T")
 
-# Threads for what blocks: one read of the dials at a time, and the rare failure of a task.
-_THREADS = 8
+# Threads for what blocks and is rare: opening the model, the failure of a task.
+_THREADS = 4
 _log = logging.getLogger("slotgen.worker")
 
 

@@ -48,6 +48,17 @@ def test_reads_all_four_dials_in_one_command(redis_client, namespace):
     assert [each for each, _ in seen] == [read]
 
 
+def test_each_of_many_reads_is_a_command_of_its_own(redis_client, namespace):
+    controls, seen = source(redis_client, namespace)
+    before = redis_client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
+
+    found = controls.read_each(50)
+
+    assert redis_client.info("commandstats")["cmdstat_mget"]["calls"] - before == 50
+    assert [each for each, _ in seen] == found
+    assert len(found) == 50
+
+
 def test_an_empty_redis_is_a_stopped_fleet(redis_client, namespace):
     read = source(redis_client, namespace)[0].read()
 
