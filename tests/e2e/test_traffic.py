@@ -100,8 +100,8 @@ def test_one_request_pays_for_learning_that_the_account_is_refused(config):
 
 @pytest.mark.timeout(120)
 def test_a_job_that_is_put_off_keeps_its_place_in_the_queue_until_it_is_too_old(config):
-    limited = Behaviour(status=429, error_code="rate_limit_exceeded", retry_after="4")
-    settings = config(jobDeadlineSeconds=3, traffic={"maxAgeSeconds": 3600, "probeSeconds": 1})
+    limited = Behaviour(status=429, error_code="rate_limit_exceeded", retry_after="7")
+    settings = config(jobDeadlineSeconds=5, traffic={"maxAgeSeconds": 3600, "probeSeconds": 1})
     with (
         stack(settings=settings) as system,
         Celery(broker=system.redis_url, backend=system.redis_url) as celery,
@@ -120,7 +120,7 @@ def test_a_job_that_is_put_off_keeps_its_place_in_the_queue_until_it_is_too_old(
 @pytest.mark.timeout(120)
 def test_a_job_that_was_put_off_for_too_long_fails(config):
     limited = Behaviour(status=429, error_code="rate_limit_exceeded", retry_after="30")
-    settings = config(jobDeadlineSeconds=1, traffic={"maxAgeSeconds": 0, "probeSeconds": 1})
+    settings = config(jobDeadlineSeconds=4, traffic={"maxAgeSeconds": 0, "probeSeconds": 1})
     with (
         stack(settings=settings) as system,
         Celery(broker=system.redis_url, backend=system.redis_url) as celery,

@@ -9,11 +9,12 @@ import pytest
 
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.tcp_proxy import TcpProxy
+from worker.adapters.celery_delivery import _ACK, _APPEND
 
 # By words that the command on the wire has in it, in the order of a job's way.
 COMMANDS = {
     "taking the message": ("BLMOVE", "slotgen:taking:"),
-    "noting it as unacknowledged": ("HSET", "slotgen:unacked"),
+    "noting it as unacknowledged": (_APPEND.sha,),
     "reading the dials": ("MGET", "slotgen:allowlist"),
     "looking for a stored answer": ("GET", "slotgen:answer:"),
     "claiming the job": ("EVAL", "slotgen:claim:"),
@@ -22,7 +23,7 @@ COMMANDS = {
     "storing the answer": ("EVAL", "slotgen:answer:"),
     "giving the claim back": ("EVAL", "slotgen:claim:", "slotgen:ledger:"),
     "storing the result": ("EVAL", "celery-task-meta-"),
-    "acknowledging the message": ("HDEL", "slotgen:unacked"),
+    "acknowledging the message": (_ACK.sha,),
 }
 WAIT_SECONDS = 15
 
