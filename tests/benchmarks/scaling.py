@@ -2,7 +2,8 @@
 
 On a machine with few cores the workers run out of them long before Redis does. So its limit is derived: its
 CPU for one job, as it says itself (INFO cpu), and one core of that, for it runs commands on one. That is on
-the safe side: a Redis that is busier reads more commands at each wake-up, and so pays less for each.
+the safe side: a Redis that is busier reads more commands at each wake-up, and so pays less for each. The
+other bound is measured: a Redis that is given the commands of STUB jobs, many in a pipeline (redis_alone.py).
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import redis
+
 from tests.benchmarks import machine
 from tests.benchmarks.backlog import await_calm, drained_per_second, fill, taken
+from tests.benchmarks.redis_alone import jobs_per_second
 from tests.benchmarks.rig import cpu_seconds, more_workers
 from tests.benchmarks.row import Row
+from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.stack import Stack, stack
 
 PROCESSES = (1, 2, 4)
 DRAINED, CONCURRENCY = 2500, 100
+ALONE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ def run() -> Iterator[Row]:
         "  so one Redis, on a core of its own, would be full at (derived from its CPU for a job)",
         f"{1e6 / most.redis_us:,.0f} jobs/s, of {most.worker_us / most.redis_us:.0f} workers on a core each",
     )
+    with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
+        rate = jobs_per_second(client, ALONE)
+    yield Row(
+        "  and carries at most (the same commands in pipelines, no worker beside it)", f"{rate:,.0f} jobs/s"
+    )
 
 
 def measured(system: Stack, pids: list[int]) -> Share:
@@ -66,12 +77,12 @@ def measured(system: Stack, pids: list[int]) -> Share:
     before, first = consumed(system, pids), taken(system)
     rate = drained_per_second(system, DRAINED)
     after, jobs = consumed(system, pids), taken(system) - first
-    redis, workers, commands = (late - early for late, early in zip(after, before, strict=True))
-    return Share(rate, redis / jobs * 1e6, workers / jobs * 1e6, commands / jobs)
+    used, workers, commands = (late - early for late, early in zip(after, before, strict=True))
+    return Share(rate, used / jobs * 1e6, workers / jobs * 1e6, commands / jobs)
 
 
 def consumed(system: Stack, pids: list[int]) -> tuple[float, float, float]:
     """Return Redis's CPU seconds so far, the workers', and how many commands Redis has run."""
     info = system.client.info()
-    redis = info["used_cpu_sys"] + info["used_cpu_user"]
-    return redis, sum(map(cpu_seconds, pids)), info["total_commands_processed"]
+    used = info["used_cpu_sys"] + info["used_cpu_user"]
+    return used, sum(map(cpu_seconds, pids)), info["total_commands_processed"]
