@@ -54,9 +54,7 @@ def commands_of(raw: bytes) -> list[tuple[object, ...]]:
     taking = taking_key(QUEUE, WORKER)
     unacked = (f"{QUEUE}:unacked_index", f"{QUEUE}:unacked")
     result = {"version": "v1", "jobId": "job", "status": "STUB", "generatedAt": "", "output": None}
-    document = json.dumps(
-        {"status": "SUCCESS", "result": [result], "task_id": task_id} | dict.fromkeys("abcd")
-    )
+    document = json.dumps({"status": "SUCCESS", "result": [result], "task_id": task_id, "children": []})
     return [
         ("BLMOVE", QUEUE, taking, "RIGHT", "LEFT", 1),
         ("EVALSHA", _APPEND.sha, 4, *unacked, taking, taken_key(QUEUE), time.time(), tag, raw, raw),
