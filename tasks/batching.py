@@ -13,14 +13,14 @@ Reply = TypeVar("Reply")
 
 @dataclass(slots=True)
 class Batching(Generic[Ask, Reply]):
-    """One batch of at most `most` is under way at a time, so that the next one grows with the load.
+    """One batch of at most `most()` is under way at a time, so that the next one grows with the load.
 
     `answer(asks)` returns a reply or an exception for each, in their order; what it raises is everybody's.
     Asks are handed on in the order in which they came.
     """
 
     answer: Callable[[list[Ask]], Awaitable[Sequence[Reply | Exception]]]
-    most: int
+    most: Callable[[], int]
     _waiting: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
     _under_way: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
@@ -36,7 +36,8 @@ class Batching(Generic[Ask, Reply]):
 
     async def _answer_all(self) -> None:
         while self._waiting:
-            self._under_way, self._waiting = self._waiting[: self.most], self._waiting[self.most :]
+            most = self.most()
+            self._under_way, self._waiting = self._waiting[:most], self._waiting[most:]
             _hand_out(self._under_way, await self._answered([ask for ask, _ in self._under_way]))
         self._under_way, self._task = [], None
 
@@ -47,8 +48,8 @@ class Batching(Generic[Ask, Reply]):
             return [error] * len(asks)
 
     def _forsake(self, task: asyncio.Task[None]) -> None:
-        """Cancel whoever waits when the answering was cancelled, as at the end of the loop."""
-        if task.cancelled():
+        """Cancel whoever waits when the answering was cancelled, as at the end of the loop, or broke."""
+        if task.cancelled() or task.exception():
             forsaken = [*self._under_way, *self._waiting]
             self._under_way, self._waiting, self._task = [], [], None
             for _, reply in forsaken:

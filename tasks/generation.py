@@ -63,7 +63,7 @@ class Generation:
         Raises:
             Stubbed: the brake came on, or the spend cap does not cover the call.
             Failed: no usable answer within the deadline and the attempts.
-        PutOff: the server asked for more time than the job has.
+            PutOff: the server asked for more time than the job has.
 
         """
         key = job_key(job, self.prompts, self.config)
@@ -244,7 +244,7 @@ class Generation:
 
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""
-        look = await self.reads.read()
+        look = await self.reads.look()
         decision = kill_switch.check(job.subject, look.controls)
         if decision.reason is None:
             self.brake.clear_for_request(look.asked_mono)

@@ -10,7 +10,12 @@ from tasks.errors import ErrorCode
 
 
 class ControlSource(Protocol):
-    """The live dials."""
+    """The live dials. `at_once` is how many reads one round trip may have now (1 or more)."""
+
+    @property
+    def at_once(self) -> int:
+        """Return what keeps a round trip far shorter than a read's deadline, as the last ones went."""
+        ...
 
     def read(self) -> Controls:
         """Return the dials as they are now. Never raises: what cannot be read is a brake UNVERIFIED."""

@@ -11,6 +11,7 @@ from celery.exceptions import Ignore
 
 from tasks.errors import PutOff
 from worker.adapters.celery_message import PUT_OFF_SINCE
+from worker.adapters.celery_pool import completed
 from worker.sentinel_url import SCHEME, SentinelUrl
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
         # The message leaves the queue for good only after the results are stored.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        # A result that cannot be stored waits for Redis to come back, however long; the message stays
-        # unacknowledged meanwhile. Without this Celery would call the finished job a failure.
+        # What Celery itself stores waits for Redis to come back, as the results of jobs do by ResultWriter.
         "result_backend_always_retry": True,
         "result_backend_base_sleep_between_retries_ms": 50,
         "result_backend_max_sleep_between_retries_ms": 1000,
@@ -106,7 +106,6 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
         "result_backend_transport_options": {"socket_timeout": 10, "socket_connect_timeout": 5} | sentinel,
         "redis_socket_timeout": 10,
         "redis_socket_connect_timeout": 5,
-        "redis_max_connections": settings.concurrency + 16,
     }
 
 
@@ -140,7 +139,7 @@ def register_generate(app: Celery, respond: Respond, put_back: PutBack, max_age_
         try:
             answer = await respond(spec, request.id, may_put_off=now - since < max_age_seconds)
         except PutOff:
-            await put_back(spec, request.id, since)
+            await completed(put_back(spec, request.id, since))
             # Acknowledged without a result: the copy at the queue's end will have one.
             raise Ignore from None
         # The result backend puts them beside the results.

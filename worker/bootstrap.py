@@ -9,6 +9,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
+from celery.exceptions import Reject
+
 from tasks import acceptance, executor_config
 from tasks.brake import Brake
 from tasks.delivery import Answer
@@ -33,7 +35,7 @@ from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_brake_watch import RedisBrakeWatch
 from worker.adapters.redis_budget import RedisBudget
 from worker.adapters.redis_claims import RedisClaims
-from worker.adapters.redis_clients import open_async, open_sync
+from worker.adapters.redis_clients import RedisError, open_async, open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_dead_letters import RedisDeadLetters
 from worker.adapters.redis_dials import RedisDials
@@ -321,7 +323,11 @@ def _register(
 
     async def put_back(spec: dict[str, Any], task_id: str, since: int) -> None:
         message = raw_message(spec, task_id, settings.namespace, put_off_since=since)
-        await stores.command("LPUSH", settings.namespace, message)
+        try:
+            await stores.command("LPUSH", settings.namespace, message)
+        except (RedisError, OSError):
+            # The message that we hold goes back in its place.
+            raise Reject("the queue takes nothing", requeue=True) from None
 
     register_generate(app, respond, put_back, config.max_age_seconds)
 

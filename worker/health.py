@@ -28,7 +28,7 @@ class WorkerHealth:
 
     def alive(self) -> Health:
         """Whether a restart could help: a dead loop or watcher asks for one. Redis is not looked at."""
-        return Health({"model_loop": self._loop_answers(), "brake_watch": self.watches()})
+        return Health({"job_loop": self._loop_answers(), "brake_watch": self.watches()})
 
     def ready(self) -> Health:
         """Whether this worker consumes, and can read its dials."""

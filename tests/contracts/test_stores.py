@@ -158,16 +158,20 @@ def test_an_answer_waits_for_a_redis_that_is_away():
         assert asyncio.run(scenario(server)) == (True, "paid for")
 
 
-def test_an_answer_waits_for_a_full_redis_to_have_room():
+@pytest.mark.parametrize(
+    ("setting", "refusing", "taking"),
+    [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")],
+)
+def test_an_answer_waits_for_a_redis_that_refuses_for_a_while(setting, refusing, taking):
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
-            await client.config_set("maxmemory", "1")
+            await client.config_set(setting, refusing)
             putting = asyncio.ensure_future(
                 RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
             )
             await asyncio.wait({putting}, timeout=0.3)
             assert not putting.done()
-            await client.config_set("maxmemory", "0")
+            await client.config_set(setting, taking)
             return await asyncio.wait_for(putting, 10)
 
     with EmbeddedRedis() as server:

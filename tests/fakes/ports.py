@@ -20,6 +20,7 @@ class FakeControls:
 
     current: Controls
     reads: int = 0
+    at_once: int = 200
     on_read: Callable[[int], None] = lambda _: None
 
     def read(self) -> Controls:

@@ -25,7 +25,7 @@ class Doubling:
 def test_what_is_asked_meanwhile_goes_together_in_the_order_asked_and_bounded():
     async def scenario():
         doubling = Doubling()
-        batching = Batching(doubling, most=3)
+        batching = Batching(doubling, most=lambda: 3)
         first = batching.ask(0)
         await asyncio.sleep(0)
         rest = [batching.ask(each) for each in range(1, 6)]
@@ -39,7 +39,7 @@ def test_an_exception_in_an_ones_place_is_that_ones_alone():
     async def scenario():
         doubling = Doubling()
         doubling.go_on.set()
-        batching = Batching(doubling, most=10)
+        batching = Batching(doubling, most=lambda: 10)
         return await asyncio.gather(*(batching.ask(each) for each in (1, -1, 2)), return_exceptions=True)
 
     one, failed, two = asyncio.run(scenario())
@@ -53,7 +53,7 @@ def test_what_the_answering_raises_is_everybodys_and_the_next_ask_begins_anew():
         raise ZeroDivisionError
 
     async def scenario():
-        batching = Batching(breaks, most=10)
+        batching = Batching(breaks, most=lambda: 10)
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 await batching.ask(1)
@@ -64,7 +64,7 @@ def test_what_the_answering_raises_is_everybodys_and_the_next_ask_begins_anew():
 def test_whoever_waits_when_the_answering_is_cancelled_is_cancelled_too():
     async def scenario():
         doubling = Doubling()
-        batching = Batching(doubling, most=1)
+        batching = Batching(doubling, most=lambda: 1)
         waiting = [batching.ask(1), batching.ask(2)]
         await asyncio.sleep(0)
         batching._task.cancel()

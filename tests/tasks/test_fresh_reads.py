@@ -16,6 +16,8 @@ from tests.builders import controls
 class SlowControls:
     """Each round trip waits for its turn, and returns a fresh object for each read."""
 
+    at_once = 200
+
     def __init__(self) -> None:
         self.trips = []
         self.began = threading.Event()
@@ -39,13 +41,14 @@ def test_those_who_ask_during_a_read_go_together_in_the_next_one():
         source.go_on.set()
         found = await asyncio.gather(first, *late)
         own = {id(each.controls) for each in found}
-        return source.trips, found[0].asked_mono < asked_mono, [each.asked_mono for each in found[1:]], own
+        fresh = all(each.asked_mono >= asked_mono for each in found[1:])
+        return source.trips, found[0].asked_mono < asked_mono, fresh, own
 
-    trips, first_is_older, asked, own = asyncio.run(scenario())
+    trips, first_is_older, the_others_are_not, own = asyncio.run(scenario())
 
     assert trips == [1, 50]
     assert first_is_older
-    assert min(asked) >= asked[0] > 0
+    assert the_others_are_not
     assert len(own) == 51
 
 
@@ -61,6 +64,22 @@ def test_a_late_asker_never_gets_the_read_that_is_under_way():
         return (await late).asked_mono >= asked_mono
 
     assert asyncio.run(scenario())
+
+
+def test_a_look_is_shared_by_all_who_ask_before_it_begins_and_by_nobody_later():
+    async def scenario():
+        source = SlowControls()
+        reads = FreshReads(source)
+        first = reads.look()
+        await asyncio.to_thread(source.began.wait, 10)
+        asked_mono = time.monotonic()
+        late = [reads.look() for _ in range(300)]
+        source.go_on.set()
+        found = await asyncio.gather(first, *late)
+        fresh = all(each.asked_mono >= asked_mono for each in found[1:])
+        return source.trips, fresh, len({id(each.controls) for each in found})
+
+    assert asyncio.run(scenario()) == ([1, 1], True, 2)
 
 
 def test_a_round_trip_is_bounded():
@@ -118,6 +137,8 @@ def test_nothing_else_that_blocks_holds_up_a_read():
 
 def test_a_bug_in_the_reading_is_everybodys_and_the_next_ask_tries_again():
     class Broken:
+        at_once = 200
+
         def read_each(self, number):
             raise ZeroDivisionError
 

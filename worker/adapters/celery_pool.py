@@ -11,10 +11,11 @@ a function and stores its result while the thread waits; here the same is awaite
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from billiard.einfo import ExceptionInfo
 from celery import states
@@ -23,10 +24,17 @@ from celery.concurrency.base import BasePool
 from celery.exceptions import Ignore, Reject
 from kombu.serialization import loads
 
+from telemetry import emit, whereabouts
+
 if TYPE_CHECKING:
     from worker.adapters.celery_results import ResultWriter
     from worker.adapters.job_loop import JobLoop
 
+T = TypeVar("T")
+
+# A Redis that is well has stored a result by then; a worker that is told to end has some seconds more.
+_LAST_SECONDS = 2.0
+_log = logging.getLogger("slotgen.worker")
 _JSON_ALONE = {"application/json"}
 # What Celery's Request makes of the end of a task: (failed, result or ExceptionInfo, seconds).
 Ended = Callable[[tuple[int, Any, float]], None]
@@ -71,6 +79,10 @@ class LoopPool(BasePool):
         """Cancel what has begun: each message goes back to the queue as its job ends."""
         self.loop.cancel_jobs()
 
+    def terminate_job(self, *_: Any) -> None:
+        """Cancel what has begun: a worker that is told to end at once asks for one job after the other."""
+        self.loop.cancel_jobs()
+
     async def _perform(
         self,
         traced: tuple[Any, ...],
@@ -85,23 +97,47 @@ class LoopPool(BasePool):
             args, _, _ = loads(body, content_type, encoding, accept=_JSON_ALONE)
             result = await task.run(request, *args)
             if not request.ignore_result:
-                await self.results.store(task_id, result, states.SUCCESS, request)
+                await completed(self.results.store(task_id, result, states.SUCCESS, request))
         except (Ignore, Reject):
             failure = ExceptionInfo(internal=True)
         except asyncio.CancelledError:
             # A worker that shuts down cancels what is in flight: no result, and the message goes back.
             failure = _back_to_the_queue()
         except Exception as error:  # noqa: BLE001 - as Celery does, whatever a task raises is its result
-            failure = ExceptionInfo()
-            await asyncio.to_thread(self._fail, task.backend, task_id, error, request)
+            failure = await self._failed(task_id, error, request)
         else:
             ended((0, None, 0.0))
             return
         ended((1, failure, 0.0))
 
-    @staticmethod
-    def _fail(backend: Any, task_id: str, error: Exception, request: Context) -> None:
-        backend.mark_as_failure(task_id, error, request=request)
+    async def _failed(self, task_id: str, error: Exception, request: Context) -> ExceptionInfo:
+        """Tell the log and the producer of an error that nobody expected."""
+        failure = ExceptionInfo()
+        emit(_log, logging.ERROR, "task_broke", task_id=task_id, **whereabouts(error))
+        try:
+            if not request.ignore_result:
+                # Without the traceback that Celery adds: it may have in it what must not leave the worker.
+                await completed(self.results.store(task_id, error, states.FAILURE, request))
+        except asyncio.CancelledError:
+            return _back_to_the_queue()
+        return failure
+
+
+async def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`, which is given a moment to end when its task is cancelled.
+
+    For what tells the outside of a job that has ended: cut short it may be done and nobody know, and the job
+    would be answered twice.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_LAST_SECONDS)
+        if task.done() and not task.cancelled():
+            return task.result()
+        task.cancel()
+        raise
 
 
 def _back_to_the_queue() -> ExceptionInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,16 @@ from celery import states
 from celery.backends.redis import RedisBackend, SentinelBackend
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
+from telemetry import emit
+from worker.adapters.redis_batches import any_refusal
 from worker.adapters.redis_scripts import Script, run
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from worker.adapters.redis_batches import RedisBatches
 
-# Celery retries broken connections only, and turns a finished job whose result Redis has no room for into a
-# failure; when that cannot be stored either, the message is never acknowledged, and its place never free.
+# For what Celery itself stores, as the end of a message that was revoked: it retries broken connections only.
 _PASSING = (OutOfMemoryError, ReadOnlyError)
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
@@ -30,6 +34,9 @@ end
 redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], ARGV[2])
 """)
+
+
+_log = logging.getLogger("slotgen.results")
 
 
 class PatientBackend(RedisBackend):
@@ -88,6 +95,19 @@ class ResultWriter:
     redis: RedisBatches
 
     async def store(self, task_id: str, result: Any, state: str, request: Any = None) -> None:
-        """Store and publish the result, and wait for a Redis that does not take it, however long."""
-        key, expires, document = self.backend.entry(task_id, result, state, request=request)
-        await self.redis.run_patiently(_STORE, [key], expires, document)
+        """Store and publish the result, and wait for a Redis that does not take it, however long.
+
+        Whatever it refuses for: a result that is given up would leave its message, and its place in the
+        worker, with nobody.
+        """
+        said = self.backend.encode_result(result, state)
+        key, expires, document = self.backend.entry(task_id, said, state, request=request)
+        await self.redis.run_patiently(
+            _STORE, [key], expires, document, worth_waiting=any_refusal, before_waiting=_say
+        )
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if state.attempt_number == 1:
+        emit(_log, logging.WARNING, "result_refused", error=type(error).__name__)

@@ -14,8 +14,8 @@ from telemetry import emit, whereabouts
 
 T = TypeVar("T")
 
-# Threads for what blocks and is rare: opening the model, the failure of a task.
-_THREADS = 4
+# Threads for what blocks and is rare: opening the model.
+_THREADS = 2
 _log = logging.getLogger("slotgen.worker")
 
 
@@ -43,7 +43,8 @@ class JobLoop:
 
     def cancel_jobs(self) -> None:
         """Cancel every job that runs now, from any thread; each unwinds by itself."""
-        self.loop.call_soon_threadsafe(lambda: [job.cancel() for job in self._jobs])
+        # One turn later: a job that is cancelled before its first step could tell nobody how it ended.
+        self.loop.call_soon_threadsafe(self.loop.call_soon, self._cancel_begun)
 
     def wait_for_jobs(self) -> None:
         """Return, in any other thread, once every job that was begun has ended."""
@@ -64,11 +65,15 @@ class JobLoop:
         self._jobs.add(task)
         task.add_done_callback(self._ended)
 
+    def _cancel_begun(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._jobs.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            # Its message stays unacknowledged, and comes back.
+            # Its message stays unacknowledged, and comes back when this worker ends.
             emit(_log, logging.ERROR, "job_lost", **whereabouts(error))
 
     async def _all_ended(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
@@ -32,15 +32,23 @@ _MOST_COMMANDS = 200
 # After this long without a command, Redis may have closed the connection: asking costs 60 us.
 _IDLE_SECONDS = 1.0
 _PASSING = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError, OSError)
+# Refusals that end by themselves, or once somebody has seen to Redis: no room in memory or on disk, not the
+# primary or without its replicas, at work on a script.
+_PASSING_WORDS = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "BUSY")
 
 Words = tuple[Any, ...]
 
 
 def passes(error: BaseException) -> bool:
     """Whether the same command may be taken later: Redis is away, full, or no longer the primary."""
-    # From inside a script the same refusals come as plain response errors.
-    told = isinstance(error, ResponseError) and any(word in str(error) for word in ("OOM", "READONLY"))
+    # redis-py cuts the first word off the errors that it knows; from inside a script they come in a sentence.
+    told = isinstance(error, ResponseError) and any(word in str(error) for word in _PASSING_WORDS)
     return told or isinstance(error, _PASSING)
+
+
+def any_refusal(error: BaseException) -> bool:
+    """Whether it is Redis that refused, or could not be asked: what must be told waits for all of that."""
+    return isinstance(error, (RedisError, OSError))
 
 
 @dataclass(slots=True)
@@ -58,7 +66,7 @@ class RedisBatches:
     _used_mono: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._commands = Batching(self._replies, _MOST_COMMANDS)
+        self._commands = Batching(self._replies, lambda: _MOST_COMMANDS)
 
     def command(self, *words: Any) -> asyncio.Future[Any]:
         """Return what will have the reply to one command, given in its words."""
@@ -100,7 +108,8 @@ class RedisBatches:
         # redis-py's pipeline does the same in more steps for each command, at twice the CPU.
         pool: Any = self.client.connection_pool
         if self._connection is None:
-            self._connection = await pool.get_connection()
+            async with asyncio.timeout(self.timeout_seconds):
+                self._connection = await pool.get_connection()
         connection = self._connection
         try:
             async with asyncio.timeout(self.timeout_seconds):

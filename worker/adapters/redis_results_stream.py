@@ -12,6 +12,7 @@ from tenacity import RetryCallState
 
 from tasks.delivery import Delivery
 from telemetry import emit
+from worker.adapters.redis_batches import any_refusal
 from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_scripts import Script
 
@@ -53,10 +54,6 @@ def is_usable(client: redis.Redis, namespace: str) -> bool:
         return True
 
 
-def _any(error: BaseException) -> bool:
-    return isinstance(error, (RedisError, OSError))
-
-
 @dataclass(frozen=True, slots=True)
 class ResultsStream:
     """Writes deliveries before their message is acknowledged: each arrives at least once.
@@ -79,6 +76,6 @@ class ResultsStream:
             [results_key(self.namespace)],
             self.kept,
             *documents,
-            worth_waiting=_any,
+            worth_waiting=any_refusal,
             before_waiting=_say,
         )

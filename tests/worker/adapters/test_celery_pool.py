@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 from celery.exceptions import Ignore, Reject
 
+from worker.adapters import celery_pool
 from worker.adapters.celery_pool import LoopPool
 from worker.adapters.job_loop import JobLoop
 
@@ -19,9 +20,16 @@ WAIT_SECONDS = 10
 
 @dataclass
 class FakeResults:
+    """Results, stored once `takes` is set; `asked` is set as soon as there is one."""
+
     stored: list[tuple[str, object, str]] = field(default_factory=list)
+    takes: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
 
     async def store(self, task_id, result, state, request):
+        self.asked.set()
+        while not self.takes.is_set():  # noqa: ASYNC110 - the test sets it in another thread
+            await asyncio.sleep(0.001)
         self.stored.append((task_id, result, state))
 
 
@@ -92,6 +100,7 @@ def loop():
 @pytest.fixture
 def pool(app, loop):
     made = LoopPool.on(loop, FakeResults())(4, app=app)
+    made.results.takes.set()
     made.start()
     return made
 
@@ -117,12 +126,60 @@ def test_a_task_that_ignores_itself_has_no_result(pool):
     assert pool.results.stored == []
 
 
-def test_a_task_that_breaks_is_a_failure_for_whoever_waits(app, pool):
+def test_a_task_that_breaks_is_a_failure_for_whoever_waits_and_told_to_the_log(pool, caplog):
     assert isinstance(Call(pool).apply("breaks", 1).failure(), ZeroDivisionError)
-    assert app.AsyncResult("task-1").state == "FAILURE"
+
+    ((task_id, error, state),) = pool.results.stored
+    assert (task_id, type(error), state) == ("task-1", ZeroDivisionError, "FAILURE")
+    assert "task_broke" in [record.message for record in caplog.records]
 
 
-def test_a_body_that_is_not_json_is_a_failure_and_the_pool_lives_on(app, pool):
+def test_a_failure_is_not_stored_for_a_producer_that_wants_no_result(pool):
+    assert isinstance(Call(pool).apply("breaks", 1, ignore_result=True).failure(), ZeroDivisionError)
+    assert pool.results.stored == []
+
+
+def test_a_result_that_is_being_stored_at_the_end_is_told_as_done(pool, loop):
+    pool.results.takes.clear()
+    call = Call(pool).apply("echo", 1)
+    assert pool.results.asked.wait(WAIT_SECONDS)
+
+    loop.cancel_jobs()
+    loop.run(asyncio.sleep(0.01))
+    pool.results.takes.set()
+
+    assert call.ended.wait(WAIT_SECONDS)
+    assert call.end[0] == 0
+    assert len(pool.results.stored) == 1
+
+
+@pytest.mark.parametrize("task", ["echo", "breaks"])
+def test_a_result_that_cannot_be_stored_at_the_end_sends_its_message_back(pool, loop, task, monkeypatch):
+    monkeypatch.setattr(celery_pool, "_LAST_SECONDS", 0.02)
+    pool.results.takes.clear()
+    call = Call(pool).apply(task, 1)
+    assert pool.results.asked.wait(WAIT_SECONDS)
+
+    loop.cancel_jobs()
+
+    assert isinstance(call.failure(), Reject)
+    assert pool.results.stored == []
+
+
+def test_a_task_that_is_cancelled_before_its_first_step_is_told_as_well(pool, loop):
+    calls = [Call(pool) for _ in range(50)]
+
+    async def at_once():
+        for call in calls:
+            call.apply("waits", 1)
+        loop.cancel_jobs()
+
+    loop.run(at_once())
+
+    assert {type(call.failure()) for call in calls} == {Reject}
+
+
+def test_a_body_that_is_not_json_is_a_failure_and_the_pool_lives_on(pool):
     call = Call(pool)
     traced = ("echo", "task-2", {"id": "task-2"}, b"\x80\x04N.", "application/x-python-serialize", "binary")
     pool.apply_async(None, traced, callback=call.finish, accept_callback=lambda *_: None)
@@ -131,12 +188,14 @@ def test_a_body_that_is_not_json_is_a_failure_and_the_pool_lives_on(app, pool):
     assert Call(pool).apply("echo", 1).ended.wait(WAIT_SECONDS)
 
 
-@pytest.mark.parametrize("cancel", ["terminate", "cancel_jobs"])
+@pytest.mark.parametrize("cancel", ["terminate", "terminate_job", "cancel_jobs"])
 def test_what_is_cancelled_goes_back_to_the_queue(pool, loop, cancel):
     call = Call(pool).apply("waits", 1)
     assert call.accepted.wait(WAIT_SECONDS)
 
-    pool.terminate() if cancel == "terminate" else loop.cancel_jobs()
+    {"terminate": pool.terminate, "cancel_jobs": loop.cancel_jobs}.get(
+        cancel, lambda: pool.terminate_job(1, "KILL")
+    )()
 
     refusal = call.failure()
     assert isinstance(refusal, Reject)
@@ -157,7 +216,7 @@ def test_hundreds_of_waiting_tasks_need_no_thread_of_their_own(pool):
     calls = [Call(pool).apply("waits", each) for each in range(300)]
     assert all(call.accepted.wait(WAIT_SECONDS) for call in calls)
 
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     pool.terminate()
     assert all(call.ended.wait(WAIT_SECONDS) for call in calls)
 

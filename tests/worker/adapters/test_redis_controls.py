@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gates import BrakeState, Ceilings
-from tests.builders import an_allowlist
+from tests.builders import a_rule, an_allowlist
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_keys import dial_keys
@@ -57,6 +57,41 @@ def test_each_of_many_reads_is_a_command_of_its_own(redis_client, namespace):
     assert redis_client.info("commandstats")["cmdstat_mget"]["calls"] - before == 50
     assert [each for each, _ in seen] == found
     assert len(found) == 50
+
+
+def test_a_hundred_reads_of_a_policy_of_megabytes_are_all_in_time(redis_client, namespace):
+    rules = [a_rule(f"rule-{each}", slotIds=[f"slot-{each}-{n}" for n in range(10)]) for each in range(5000)]
+    policy = an_allowlist(*rules)
+    assert len(policy) > 1_000_000
+    redis_client.mset(dict(zip(dial_keys(namespace), ["false", "true", "100", policy], strict=True)))
+    controls, _ = source(redis_client, namespace)
+
+    found = [each for _ in range(2) for each in controls.read_each(100)]
+
+    assert {each.note for each in found} == {""}
+    assert {each.brake for each in found} == {BrakeState.RELEASED}
+    # The next round trip has fewer of them.
+    assert 1 <= controls.at_once < 100
+
+
+def test_small_policies_share_round_trips_by_the_hundred(redis_client, namespace):
+    controls, _ = source(redis_client, namespace)
+    assert controls.at_once < 200
+
+    for _ in range(3):
+        controls.read_each(controls.at_once)
+
+    assert controls.at_once == 200
+
+
+def test_what_was_read_before_redis_froze_counts_and_the_rest_does_not(redis_client, namespace):
+    redis_client.set(f"{namespace}:kill", "false")
+    controls, seen = source(redis_client, namespace, deadline_seconds=0.0)
+
+    found = controls.read_each(3)
+
+    assert {each.brake for each in found} == {BrakeState.UNVERIFIED}
+    assert len(seen) == 3
 
 
 def test_an_empty_redis_is_a_stopped_fleet(redis_client, namespace):

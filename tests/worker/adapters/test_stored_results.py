@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 
@@ -9,6 +10,9 @@ import pytest
 from celery import Celery
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
+from worker.adapters.celery_results import ResultWriter
+from worker.adapters.redis_batches import RedisBatches
+from worker.adapters.redis_clients import open_async
 from worker.adapters.redis_scripts import Script, run
 
 
@@ -48,6 +52,40 @@ def test_who_listens_is_told_what_is_stored(backend, redis_client):
     message = listener.get_message(timeout=5)
     listener.close()
     assert message["data"] == redis_client.get(f"celery-task-meta-{task_id}")
+
+
+def test_a_writer_waits_for_a_redis_that_refuses(backend, redis_server, redis_client):
+    task_id = str(uuid.uuid4())
+
+    async def scenario():
+        async with open_async(redis_server.url, timeout_seconds=5, max_connections=1) as client:
+            writer = ResultWriter(backend, RedisBatches(client))
+            # As when the replicas are gone: neither full nor away, and for redis-py only some error.
+            redis_client.config_set("min-replicas-to-write", 1)
+            try:
+                storing = asyncio.create_task(writer.store(task_id, ["é"], "SUCCESS"))
+                _, waiting = await asyncio.wait({storing}, timeout=0.3)
+            finally:
+                redis_client.config_set("min-replicas-to-write", 0)
+            await asyncio.wait_for(storing, 10)
+            return bool(waiting)
+
+    assert asyncio.run(scenario())
+    assert stored(redis_client, task_id)["result"] == ["é"]
+
+
+def test_a_writer_stores_a_failure_as_celery_reads_it(backend, redis_server):
+    task_id = str(uuid.uuid4())
+
+    async def scenario():
+        async with open_async(redis_server.url, timeout_seconds=5, max_connections=1) as client:
+            await ResultWriter(backend, RedisBatches(client)).store(task_id, ValueError("what"), "FAILURE")
+
+    asyncio.run(scenario())
+
+    meta = backend.get_task_meta(task_id)
+    assert (meta["status"], meta["traceback"]) == ("FAILURE", None)
+    assert isinstance(meta["result"], ValueError)
 
 
 def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace):
