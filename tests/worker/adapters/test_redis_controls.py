@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import socketserver
+import threading
 import time
 
 import pytest
 
 from gates import BrakeState, Ceilings
-from tests.builders import a_rule, an_allowlist
+from tests.builders import an_allowlist
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_controls import RedisControls
 from worker.adapters.redis_keys import dial_keys
@@ -59,24 +61,38 @@ def test_each_of_many_reads_is_a_command_of_its_own(redis_client, namespace):
     assert len(found) == 50
 
 
-def test_each_of_many_reads_of_a_large_policy_has_the_deadline_for_itself(redis_client, namespace):
-    rules = [a_rule(f"rule-{each}") for each in range(5000)]
-    policy = an_allowlist(*rules)
-    assert len(policy) > 1_000_000
-    redis_client.mset(dict(zip(dial_keys(namespace), ["false", "true", "100", policy], strict=True)))
-    controls, seen = source(redis_client, namespace, deadline_seconds=60)
-    for _ in range(3):
-        controls.read()
-    one_seconds = min(seconds for _, seconds in seen)
+class Unhurried(socketserver.BaseRequestHandler):
+    """A Redis that takes its time for each MGET, and says OK to whatever a new connection has to say."""
 
-    # The reads of one round trip take several times the deadline of each.
-    tight, _ = source(redis_client, namespace, deadline_seconds=max(30 * one_seconds, 0.03))
-    found = tight.read_each(100)
+    SECONDS = 0.02
+    REPLY = b"*4\r\n$5\r\nfalse\r\n$4\r\ntrue\r\n$3\r\n100\r\n$-1\r\n"
+
+    def handle(self):
+        lines = self.request.makefile("rb")
+        for line in lines:
+            if line.strip() == b"MGET":
+                time.sleep(self.SECONDS)
+                self.request.sendall(self.REPLY)
+            elif line.strip() in {b"CLIENT", b"SELECT"}:
+                self.request.sendall(b"+OK\r\n")
+
+
+def test_each_of_many_reads_has_the_deadline_for_itself(namespace):
+    with (
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), Unhurried) as server,
+        open_sync(f"redis://127.0.0.1:{server.server_address[1]}/0", timeout_seconds=5) as client,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # All of them take twice as long as the deadline of one.
+        controls, seen = source(client, namespace, deadline_seconds=20 * Unhurried.SECONDS)
+        found = controls.read_each(40)
+        server.shutdown()
 
     assert {each.note for each in found} == {""}
     assert {each.brake for each in found} == {BrakeState.RELEASED}
-    # The next round trip has fewer of them.
-    assert 1 <= tight.at_once < 100
+    assert sum(seconds for _, seconds in seen) > controls.deadline_seconds
+    # The next round trip has no more of them than fit into a part of one's deadline.
+    assert 1 <= controls.at_once <= 5
 
 
 def test_small_policies_share_round_trips_by_the_hundred(redis_client, namespace):
