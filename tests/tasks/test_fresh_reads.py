@@ -30,56 +30,46 @@ class SlowControls:
         return [controls() for _ in range(number)]
 
 
-def test_those_who_ask_during_a_read_go_together_in_the_next_one():
+def asked_during_a_read(kind, number):
+    """Ask once, and `number` times more while that is under way; return the trips and every read.
+
+    Each read is a pair: itself, and whether it began after the others were asked for.
+    """
+
     async def scenario():
         source = SlowControls()
-        reads = FreshReads(source)
-        first = reads.read()
+        ask = getattr(FreshReads(source), kind)
+        first = ask()
         await asyncio.to_thread(source.began.wait, 10)
         asked_mono = time.monotonic()
-        late = [reads.read() for _ in range(50)]
+        late = [ask() for _ in range(number)]
         source.go_on.set()
         found = await asyncio.gather(first, *late)
-        own = {id(each.controls) for each in found}
-        fresh = all(each.asked_mono >= asked_mono for each in found[1:])
-        return source.trips, found[0].asked_mono < asked_mono, fresh, own
+        return source.trips, [(each, each.asked_mono >= asked_mono) for each in found]
 
-    trips, first_is_older, the_others_are_not, own = asyncio.run(scenario())
+    return asyncio.run(scenario())
+
+
+def test_those_who_ask_during_a_read_go_together_in_the_next_one():
+    trips, found = asked_during_a_read("read", 50)
 
     assert trips == [1, 50]
-    assert first_is_older
-    assert the_others_are_not
-    assert len(own) == 51
+    assert [fresh for _, fresh in found] == [False] + [True] * 50
+    assert len({id(each.controls) for each, _ in found}) == 51
 
 
 def test_a_late_asker_never_gets_the_read_that_is_under_way():
-    async def scenario():
-        source = SlowControls()
-        reads = FreshReads(source)
-        reads.read()
-        await asyncio.to_thread(source.began.wait, 10)
-        asked_mono = time.monotonic()
-        late = reads.read()
-        source.go_on.set()
-        return (await late).asked_mono >= asked_mono
+    _, (_, (_, fresh)) = asked_during_a_read("read", 1)
 
-    assert asyncio.run(scenario())
+    assert fresh
 
 
 def test_a_look_is_shared_by_all_who_ask_before_it_begins_and_by_nobody_later():
-    async def scenario():
-        source = SlowControls()
-        reads = FreshReads(source)
-        first = reads.look()
-        await asyncio.to_thread(source.began.wait, 10)
-        asked_mono = time.monotonic()
-        late = [reads.look() for _ in range(300)]
-        source.go_on.set()
-        found = await asyncio.gather(first, *late)
-        fresh = all(each.asked_mono >= asked_mono for each in found[1:])
-        return source.trips, fresh, len({id(each.controls) for each in found})
+    trips, found = asked_during_a_read("look", 300)
 
-    assert asyncio.run(scenario()) == ([1, 1], True, 2)
+    assert trips == [1, 1]
+    assert all(fresh for _, fresh in found[1:])
+    assert len({id(each.controls) for each, _ in found}) == 2
 
 
 def test_a_round_trip_is_bounded():

@@ -34,8 +34,6 @@ end
 redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], ARGV[2])
 """)
-
-
 _log = logging.getLogger("slotgen.results")
 
 
