@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,6 @@ from tests.debian import library_path, program
 ROLES = ("producer", "consumer", "worker", "operator", "monitor", "guard")
 REDIS = Path(__file__).resolve().parents[2] / "deploy" / "redis"
 _WAIT_SECONDS = 10
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def users_of(folder: Path) -> Path:

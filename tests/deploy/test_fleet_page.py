@@ -16,8 +16,9 @@ import redis
 import yaml
 
 from tests.debian import program
-from tests.deploy.redis7 import free_port, redis_server
+from tests.deploy.redis7 import redis_server
 from tests.monitoring.test_auto_halt import wait_until_it_answers
+from tests.ports import free_port
 from worker.dev.openai_stand_in import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
 

@@ -16,7 +16,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 
 from tests.builders import a_job, a_spec, an_allowlist
 from tests.debian import program
-from tests.deploy.redis7 import ROLES, free_port, redis_server, users_of
+from tests.deploy.redis7 import ROLES, redis_server, users_of
+from tests.ports import free_port
 from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
 from worker.dev.stack import WorkerProcess, worker_environment
 from worker.producing import Producer

@@ -12,7 +12,8 @@ from celery import Celery
 from redis.exceptions import ConnectionError as Unconnected
 
 from tests.builders import a_job, a_spec, an_allowlist
-from tests.deploy.redis7 import free_port, redis_server
+from tests.deploy.redis7 import redis_server
+from tests.ports import free_port
 from worker.adapters.redis_clients import open_sync
 from worker.dev.openai_stand_in import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment

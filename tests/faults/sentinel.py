@@ -11,10 +11,11 @@ from pathlib import Path
 
 import redis
 
+from tests.ports import free_port
 from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.redis_binary import answers, find_redis_server, free_port
-from worker.dev.redis_process import RedisProcess
+from worker.dev.redis_process import start_redis
+from worker.dev.watched_process import WatchedProcess
 
 SERVICE = "mymaster"
 _START_SECONDS = 10
@@ -46,7 +47,7 @@ def watched_by_sentinel() -> Iterator[Watched]:
         yield Watched(primary, replica, url, client)
 
 
-def _start_sentinel(folder: Path, port: int, primary_port: int) -> RedisProcess:
+def _start_sentinel(folder: Path, port: int, primary_port: int) -> WatchedProcess:
     conf = folder / "sentinel.conf"
     conf.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
@@ -54,6 +55,4 @@ def _start_sentinel(folder: Path, port: int, primary_port: int) -> RedisProcess:
         f"sentinel down-after-milliseconds {SERVICE} 500\n"
         f"sentinel failover-timeout {SERVICE} 3000\n"
     )
-    sentinel = RedisProcess([find_redis_server(), conf, "--sentinel"], folder / "log", None)
-    sentinel.await_answer(lambda pid: answers(port, pid), _START_SECONDS)
-    return sentinel
+    return start_redis([conf, "--sentinel"], port, folder / "log")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.debian import among_its_files
+from tests.ports import free_port
 from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.stack import worker_environment
@@ -24,12 +24,6 @@ from worker.dev.stack import worker_environment
 CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "prometheus" / "alertmanager.yml"
 TOKEN = "t0ken"
 WAIT_SECONDS = 20
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def send(url: str, document: object) -> None:

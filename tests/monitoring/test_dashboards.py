@@ -19,7 +19,8 @@ from celery import Celery
 
 from tests.builders import a_job, a_spec, an_allowlist
 from tests.debian import program
-from tests.monitoring.test_auto_halt import free_port, wait_until_it_answers
+from tests.monitoring.test_auto_halt import wait_until_it_answers
+from tests.ports import free_port
 from worker.dev.openai_stand_in import Behaviour, Play
 from worker.dev.stack import stack
 

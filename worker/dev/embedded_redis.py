@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from worker.dev.redis_binary import EmbeddedRedisError, answers, find_redis_server, free_port
-from worker.dev.redis_process import PortTakenError, RedisProcess
+from worker.dev.ports import ReservedPort
+from worker.dev.redis_binary import EmbeddedRedisError
+from worker.dev.redis_process import start_redis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_START_SECONDS = 10.0
-_PORT_ATTEMPTS = 5
+    from worker.dev.watched_process import WatchedProcess
 
 
 class EmbeddedRedis:
@@ -31,11 +31,16 @@ class EmbeddedRedis:
     def __init__(
         self, *, persistent: bool = False, directory: Path | None = None, extra_args: Sequence[str] = ()
     ) -> None:
-        self.port = 0
+        self._reserved: ReservedPort | None = None
         self.directory = directory
         self._private = directory is None
         self._options = _options(persistent=persistent, extra_args=extra_args)
-        self._process: RedisProcess | None = None
+        self._process: WatchedProcess | None = None
+
+    @property
+    def port(self) -> int:
+        """Its port, the same after `restart()`; 0 before it is started and after it was stopped."""
+        return self._reserved.number if self._reserved else 0
 
     @property
     def url(self) -> str:
@@ -63,8 +68,9 @@ class EmbeddedRedis:
             raise EmbeddedRedisError(f"this Redis already runs at {self.url}; stop() it first")
         if self.directory is None:
             self.directory = Path(tempfile.mkdtemp(prefix="slotgen-redis-"))
+        self._reserved = ReservedPort()
         try:
-            self._start_on_a_free_port(self.directory)
+            self._launch(self.directory)
         except BaseException:
             self.stop()
             raise
@@ -73,6 +79,9 @@ class EmbeddedRedis:
     def stop(self) -> None:
         """End the server in order (SIGTERM, after 5 s SIGKILL) and remove its temporary directory."""
         self._end(signal.SIGTERM)
+        if self._reserved:
+            self._reserved.release()
+            self._reserved = None
         if self._private and self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)
             self.directory = None
@@ -107,31 +116,10 @@ class EmbeddedRedis:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start_on_a_free_port(self, directory: Path) -> None:
-        for attempts_left in reversed(range(_PORT_ATTEMPTS)):
-            self.port = free_port()
-            try:
-                return self._launch(directory)
-            except PortTakenError:
-                if not attempts_left:
-                    raise
-        return None
-
     def _launch(self, directory: Path) -> None:
-        argv: list[str | Path] = [
-            find_redis_server(),
-            "--port",
-            str(self.port),
-            "--dir",
-            directory,
-            *self._options,
-        ]
-        self._process = RedisProcess(argv, directory / "redis.log", directory if self._private else None)
-        try:
-            self._process.await_answer(lambda pid: answers(self.port, pid), _START_SECONDS)
-        except BaseException:
-            self._end(signal.SIGKILL)
-            raise
+        arguments: list[str | Path] = ["--port", str(self.port), "--dir", directory, *self._options]
+        orphaned_dir = directory if self._private else None
+        self._process = start_redis(arguments, self.port, directory / "redis.log", orphaned_dir=orphaned_dir)
 
     def _send(self, which: signal.Signals) -> None:
         if self._process is not None:

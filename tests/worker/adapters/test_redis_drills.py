@@ -8,9 +8,9 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.drill import Check, DrillRecord
+from tests.ports import free_port
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_drills import RedisDrills
-from worker.dev.redis_binary import free_port
 
 RECORD = DrillRecord(
     wall_ms=1_800_000_000_000,

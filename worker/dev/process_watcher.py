@@ -1,4 +1,4 @@
-"""Runs one server for exactly as long as its parent lives; `embedded_redis` starts this file as a process.
+"""Runs one program for at most as long as its parent lives; `watched_process` starts this file as a process.
 
 Standard input is a pipe that only the parent holds: the kernel closes it however the parent ends, `kill -9`
 included. (PR_SET_PDEATHSIG would be shorter, but it fires when the parent's thread ends, not its process.)
@@ -16,26 +16,26 @@ import threading
 def watch(orphaned_dir: str, argv: list[str]) -> int:
     """Run `argv`, print its process id, and return its exit code once it has ended.
 
-    When the parent dies first, the server is killed and `orphaned_dir` (unless empty) is removed.
+    When the parent dies first, the program is killed and `orphaned_dir` (unless empty) is removed.
     """
-    # Both of its streams go to ours for errors, which the parent has made the log.
-    server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr)  # noqa: S603 - our own argv
+    # Both of its streams go to ours for errors, which the parent reads or has made a log.
+    program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr)  # noqa: S603 - our own argv
     orphaned = threading.Event()
-    threading.Thread(target=_end_with_parent, args=(server, orphaned), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(program, orphaned), daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
-        print(server.pid, flush=True)  # noqa: T201 - the parent reads it
-    code = server.wait()
+        print(program.pid, flush=True)  # noqa: T201 - the parent reads it
+    code = program.wait()
     if orphaned.is_set() and orphaned_dir:
         _remove(orphaned_dir)
     return code if code >= 0 else 128 - code
 
 
-def _end_with_parent(server: subprocess.Popen[bytes], orphaned: threading.Event) -> None:
+def _end_with_parent(program: subprocess.Popen[bytes], orphaned: threading.Event) -> None:
     # os.read, because a daemon thread inside sys.stdin's lock aborts the interpreter when it exits.
     while os.read(0, 1):
         pass
     orphaned.set()
-    server.kill()
+    program.kill()
 
 
 def _remove(directory: str) -> None:
