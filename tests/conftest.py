@@ -1,4 +1,38 @@
-"""What concerns every test: the tables are printed by whichever process has the terminal."""
+"""What concerns every test: its surroundings, what it leaves behind, and the tables at the end of a run."""
 
-# Here and not in tests/faults: under xdist that process collects nothing, so it sees no conftest below this.
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import leftovers, surroundings
+
+# Here and not in tests/faults: under xdist the process that has the terminal collects nothing, and so sees no
+# conftest below this.
 pytest_plugins = ["tests.faults.table", "tests.monitoring.figures"]
+
+# A process of xdist, and a pytest that a test runs, belong to the run that started them.
+_outer_home = os.environ.get(leftovers.VARIABLE)
+_run = None if _outer_home else leftovers.Run()
+_home = _run.home if _run else Path(str(_outer_home))
+# Before anything is imported that reads the environment.
+surroundings.make_the_same_everywhere(_home, {leftovers.VARIABLE: str(_home)})
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what was left running, and let the run fail for it."""
+    left = _run.end() if _run else []
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[_LEFT] = left
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    for each in config.stash.get(_LEFT, []):
+        terminalreporter.write_line(f"left running by a test, and killed: {each[:300]}", red=True)
+
+
+_LEFT = pytest.StashKey[list[str]]()

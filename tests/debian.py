@@ -28,22 +28,23 @@ _FETCH_SECONDS = 120
 
 
 def program(name: str) -> Path:
-    """Return an executable `name`, fetched with apt on first use; skips the test where there is no apt."""
+    """Return an executable `name`, fetched with apt on first use; skips the test where it cannot be had."""
     found = find(name)
     if found is None:
-        pytest.skip(f"{name} cannot be had: it is not on the PATH, and apt-get did not bring it")
+        pytest.skip(f"{name} cannot be had: apt-get did not bring it, and it is not on the PATH")
     return found
 
 
 def find(name: str) -> Path | None:
-    """Return the executable, from the PATH or from .tools, or None where it cannot be had."""
-    on_path = shutil.which(name)
-    if on_path:
-        return Path(on_path)
+    """Return the executable from .tools, else one of the PATH, or None where it cannot be had.
+
+    Debian's comes first, so that the same program is tried on every machine that has apt.
+    """
     unpacked = _ROOT / "usr" / "bin" / name
     if not unpacked.exists():
         _fetch()
-    return unpacked if unpacked.exists() else None
+    on_path = shutil.which(name)
+    return unpacked if unpacked.exists() else Path(on_path) if on_path else None
 
 
 def among_its_files(name: str) -> list[str]:

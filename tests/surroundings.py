@@ -1,0 +1,47 @@
+"""Gives every run of the tests the same surroundings, whatever its shell, user and machine have set."""
+
+from __future__ import annotations
+
+import contextlib
+import locale
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What the tests may see of the environment they were started in: where programs and temporary files are, what
+# kind of run this is, and how the package managers that some tests run find their way.
+_KEPT = ("PATH", "TMPDIR", "CI", "SLOTGEN_FAULTS", "NODE_EXTRA_CA_CERTS")
+_KEPT_PREFIXES = ("COVERAGE_", "PYTEST_XDIST_", "PIP_", "npm_config_", "MUTANT_")
+_GIVEN = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "tester", "LOGNAME": "tester", "TERM": "dumb"}
+# nohup, and a shell that starts something in the background, ignore some of these; a program under test that
+# is to be interrupted must not inherit that.
+_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
+# 500 calls in flight, with both of their ends in one process.
+_OPEN_FILES = 8192
+
+
+def make_the_same_everywhere(home: Path, marker: dict[str, str]) -> None:
+    """Change this process, so that neither it nor what it starts depends on what it has inherited.
+
+    `home` is an empty folder; `marker` is the variable by which the processes of this run are known.
+    """
+    kept = {
+        name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+    os.environ.clear()
+    os.environ.update(kept | _GIVEN | {"HOME": str(home)} | marker)
+    os.chdir(ROOT)
+    os.umask(0o022)
+    time.tzset()
+    with contextlib.suppress(locale.Error):  # a system without it: Python has made UTF-8 of its C already
+        locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    for each in _SIGNALS:
+        if signal.getsignal(each) is signal.SIG_IGN:
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard), hard))
