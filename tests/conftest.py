@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import leftovers, surroundings
 
@@ -19,6 +20,12 @@ _run = None if _outer_home else leftovers.Run()
 _home = _run.home if _run else Path(str(_outer_home))
 # Before anything is imported that reads the environment.
 surroundings.make_the_same_everywhere(_home, {leftovers.VARIABLE: str(_home)})
+
+# The same examples each time, and no verdict by the clock; `make soak` looks for new ones with "explore".
+_steady = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", _steady)
+settings.register_profile("steady", _steady, derandomize=True)
+settings.load_profile("steady")
 
 
 @pytest.hookimpl(trylast=True)

@@ -5,12 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import settings
-
 from gates import Ceilings, Controls, RawControls, Subject
-
-# A shared machine may stall any example: time is no verdict here. Nothing is left in the working directory.
-property_test = settings(deadline=None, database=None)
 
 # In the first bucket (0) and in the last (99,999): inside and outside of any percentage between.
 FIRST_BUCKET, LAST_BUCKET = "job-13329", "job-248785"

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from gates import Allowlist, Subject
 from gates.breadth import ANY_OTHER_SLOT, broader_parts, is_broader
 from tests.builders import a_rule, an_allowlist
-from tests.gates.given import property_test
 
 KINDS = ["quiz", "text"]
 VALUES = ["a", "b"]
@@ -105,7 +104,6 @@ def jobs_in(part, named_slots):
     ]
 
 
-@property_test
 @given(PAIRS)
 def test_it_is_broader_exactly_when_some_job_is_admitted_more_freely(pair):
     before, after = pair
@@ -114,7 +112,6 @@ def test_it_is_broader_exactly_when_some_job_is_admitted_more_freely(pair):
     assert is_broader(before, after) is bool(freer)
 
 
-@property_test
 @given(PAIRS)
 def test_the_parts_hold_each_job_that_is_admitted_more_freely_once_and_no_other(pair):
     before, after = pair
@@ -129,7 +126,6 @@ def test_the_parts_hold_each_job_that_is_admitted_more_freely_once_and_no_other(
         assert (part.limit_before or 0, part.limit_after) == (limit(before, job), limit(after, job))
 
 
-@property_test
 @given(policies())
 def test_nothing_is_broader_than_itself(one):
     assert not is_broader(one, one)
@@ -151,7 +147,6 @@ def test_lists_too_long_to_look_up_are_compared_all_the_same(before, after, expe
     assert is_broader(policy(a_rule(slotIds=before)), policy(a_rule(slotIds=after))) is expected
 
 
-@property_test
 @given(st.lists(rules(), max_size=4), rules())
 def test_a_rule_at_the_end_takes_nothing_away(some_rules, last):
     assert not is_broader(allowlist([*some_rules, last]), allowlist(some_rules))

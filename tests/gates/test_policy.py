@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gates import Allowlist, Rule
-from tests.gates.given import a_policy, a_rule, a_subject, dials, property_test
+from tests.gates.given import a_policy, a_rule, a_subject, dials
 
 # Few words, so that rules and jobs often meet.
 WORDS = ["a", "b", "c"]
@@ -59,7 +59,6 @@ def of(document_rules):
     return policy
 
 
-@property_test
 @given(policies(), subjects())
 def test_the_indexed_match_is_the_first_match(document_rules, subject):
     matches = [each["id"] for each in document_rules if each["enabled"] and not failing(each, subject)]
@@ -69,7 +68,6 @@ def test_the_indexed_match_is_the_first_match(document_rules, subject):
     assert (found.id if found else None) == next(iter(matches), None)
 
 
-@property_test
 @given(policies(), subjects())
 def test_the_nearest_rule_is_the_enabled_one_with_the_fewest_failing_lists(document_rules, subject):
     failings = {each["id"]: failing(each, subject) for each in document_rules if each["enabled"]}

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gates import BrakeState, Ceilings, Controls, RawControls, Reason, evaluate, explain
-from tests.gates.given import FIRST_BUCKET, a_policy, a_rule, a_subject, dials, property_test
+from tests.gates.given import FIRST_BUCKET, a_policy, a_rule, a_subject, dials
 from tests.gates.murmur3 import murmur3_x86_32
 
 garbage = (
@@ -92,7 +92,7 @@ def spellings(word):
     return [head + tail for head in (word[0], word[0].upper()) for tail in spellings(word[1:])]
 
 
-@settings(property_test, max_examples=500)
+@settings(max_examples=500)
 @given(subjects, raw_controls, ceilings)
 def test_denies_unless_all_five_conditions_hold(subject, raw, limits):
     decision = evaluate(subject, Controls.parse(raw, limits))
@@ -101,7 +101,6 @@ def test_denies_unless_all_five_conditions_hold(subject, raw, limits):
     assert decision.allowed is (decision.reason is None)
 
 
-@property_test
 @given(subjects, st.binary(max_size=12), st.integers(0, 100))
 @example(a_subject(), b"\xa0false", 100)
 @example(a_subject(), b" FalsE\r\n", 100)
@@ -114,7 +113,6 @@ def test_only_the_word_false_frees_an_open_fleet(subject, kill, percent):
         assert evaluate(subject, controls).reason is Reason.KILL_SWITCH
 
 
-@property_test
 @given(subjects, raw_controls, ceilings, st.sampled_from([b"true", b"1", b"x", None]))
 def test_kill_dominates_whatever_the_other_dials_say(subject, raw, limits, kill):
     halted = RawControls(kill, raw.feature, raw.rollout_percent, raw.allowlist)
@@ -124,7 +122,6 @@ def test_kill_dominates_whatever_the_other_dials_say(subject, raw, limits, kill)
     assert decision.reason in {Reason.KILL_SWITCH, Reason.KILL_UNVERIFIED}
 
 
-@property_test
 @given(subjects, st.integers(0, 100_000), st.integers(0, 100_000))
 def test_raising_the_percentage_never_removes_a_job(subject, one, other):
     lower, higher = (
@@ -135,7 +132,6 @@ def test_raising_the_percentage_never_removes_a_job(subject, one, other):
     assert higher or not lower
 
 
-@property_test
 @given(subjects, raw_controls, ceilings)
 def test_the_environment_never_opens_what_the_dials_shut(subject, raw, limits):
     restricted = evaluate(subject, Controls.parse(raw, limits))
@@ -143,7 +139,6 @@ def test_the_environment_never_opens_what_the_dials_shut(subject, raw, limits):
     assert not restricted.allowed or evaluate(subject, Controls.parse(raw, Ceilings())).allowed
 
 
-@property_test
 @given(st.integers(0, 100_000), st.integers(0, 100_000))
 def test_the_strictest_percentage_wins(dial, ceiling):
     raw = f"{dial // 1000}.{dial % 1000:03}".encode()
@@ -153,7 +148,6 @@ def test_the_strictest_percentage_wins(dial, ceiling):
     assert controls.rollout_thousandths == min(dial, ceiling)
 
 
-@property_test
 @given(subjects, raw_controls, ceilings)
 def test_the_same_job_and_dials_get_the_same_answer(subject, raw, limits):
     answers = [explain(subject, Controls.parse(raw, limits)) for _ in range(2)]
@@ -161,7 +155,6 @@ def test_the_same_job_and_dials_get_the_same_answer(subject, raw, limits):
     assert answers[0] == answers[1]
 
 
-@property_test
 @given(st.text(max_size=20), *[garbage] * 4)
 @example("\ud800", b"\xff", b"\xff", b"\xff", b"\xff")
 def test_no_bytes_and_no_text_make_a_gate_raise(text, kill, feature, percent, allowlist):
@@ -172,7 +165,6 @@ def test_no_bytes_and_no_text_make_a_gate_raise(text, kill, feature, percent, al
     assert not decisions[3].allowed
 
 
-@property_test
 @given(st.text(max_size=20))
 def test_an_open_fleet_at_zero_percent_admits_nobody(job_id):
     assert not evaluate(a_subject(job_id=job_id), dials(rollout_percent=b"0")).allowed

@@ -1,13 +1,13 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import schemas
 from tests.schemas.judge import JSON, at, examples, judge, mutants, objects, on_disk, replaced
 
-SOME = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=60)
 
 
 @pytest.mark.parametrize("name", schemas.names())
@@ -47,7 +47,7 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize(("name", "path"), PATTERNS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_both_engines_read_each_pattern_the_same_way(name, path, data):
     document = examples(name)[0]

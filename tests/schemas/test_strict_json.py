@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import UnacceptableJson, check_depth, depth, parse_json
@@ -100,7 +100,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(value=JSON, escape=st.booleans())
 def test_whatever_python_writes_as_json_is_read_back_unchanged(value, escape):
     text = json.dumps(value, ensure_ascii=escape)
@@ -108,7 +107,6 @@ def test_whatever_python_writes_as_json_is_read_back_unchanged(value, escape):
     assert parse_json(text.encode(), max_bytes=10**6, max_depth=100) == value
 
 
-@settings(deadline=None)
 @given(noise=st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(noise):
     try:

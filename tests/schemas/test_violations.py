@@ -181,7 +181,7 @@ def test_a_name_below_a_free_object_is_shown_only_when_it_looks_like_a_name():
 
 
 @pytest.mark.parametrize("name", schemas.names())
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_a_message_never_repeats_content(name, data):
     marker = str(data.draw(st.uuids()))

@@ -42,7 +42,7 @@ def test_a_wire_schema_keeps_to_the_strict_subset(name):
 
 
 @pytest.mark.parametrize("name", TYPES)
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_what_is_accepted_could_be_sent(name, data):
     output = schemas.output_type(name)
