@@ -15,11 +15,11 @@ from tests import leftovers, surroundings
 pytest_plugins = ["tests.faults.table", "tests.monitoring.figures"]
 
 # A process of xdist, and a pytest that a test runs, belong to the run that started them.
-_outer_home = os.environ.get(leftovers.VARIABLE)
-_run = None if _outer_home else leftovers.Run()
-_home = _run.home if _run else Path(str(_outer_home))
+_outer_folder = os.environ.get(leftovers.VARIABLE)
+_run = None if _outer_folder else leftovers.Run()
+_folder = _run.folder if _run else Path(str(_outer_folder))
 # Before anything is imported that reads the environment.
-surroundings.make_the_same_everywhere(_home, {leftovers.VARIABLE: str(_home)})
+surroundings.make_the_same_everywhere(_folder, {leftovers.VARIABLE: str(_folder)})
 
 # The same examples each time, and no verdict by the clock; `make soak` looks for new ones with "explore".
 _steady = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])

@@ -24,12 +24,13 @@ _GRACE_SECONDS = 10.0
 
 
 class Run:
-    """One run of the tests: its empty home folder, whose name marks its processes, and its guard."""
+    """One run of the tests: its folder, whose name marks its processes, and the guard that ends both."""
 
     def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="slotgen-tests-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="slotgen-"))
+        self.folder.chmod(0o755)  # some tests run as a user who has no rights
         self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(self.home)],
+            [sys.executable, "-I", "-S", __file__, str(self.folder)],
             stdin=subprocess.PIPE,
             start_new_session=True,  # what ends the run by its process group or terminal must not end this
             env={},
@@ -37,25 +38,25 @@ class Run:
 
     def end(self) -> list[str]:
         """Return the command lines of what was still running after 10 s; it is killed."""
-        left = end_all(str(self.home))
+        left = end_all(str(self.folder))
         assert self._guard.stdin
         self._guard.stdin.close()
         self._guard.wait()
         return left
 
 
-def end_all(home: str) -> list[str]:
+def end_all(folder: str) -> list[str]:
     """Wait for the processes of a run to end, kill those that do not, and return their command lines."""
     deadline_mono = time.monotonic() + _GRACE_SECONDS
-    while (pids := _processes_of(home)) and time.monotonic() < deadline_mono:
+    while (pids := _processes_of(folder)) and time.monotonic() < deadline_mono:
         time.sleep(0.05)  # they are not our children: there is nothing to wait for
     left = [_command_line(pid) for pid in pids]
     _kill(pids)
     return left
 
 
-def _processes_of(home: str) -> list[int]:
-    mark = f"{VARIABLE}={home}".encode()
+def _processes_of(folder: str) -> list[int]:
+    mark = f"{VARIABLE}={folder}".encode()
     found = []
     for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -76,12 +77,12 @@ def _kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _clean_up_after(home: str) -> None:
+def _clean_up_after(folder: str) -> None:
     # Whoever outlives a run that has ended itself is not meant to: there is no grace.
-    while pids := _processes_of(home):
+    while pids := _processes_of(folder):
         _kill(pids)
         time.sleep(0.05)
-    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

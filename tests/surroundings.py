@@ -7,14 +7,15 @@ import locale
 import os
 import resource
 import signal
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# What the tests may see of the environment they were started in: where programs and temporary files are, what
-# kind of run this is, and how the package managers that some tests run find their way.
-_KEPT = ("PATH", "TMPDIR", "CI", "SLOTGEN_FAULTS", "NODE_EXTRA_CA_CERTS")
+# What the tests may see of the environment they were started in: where programs are, what kind of run this
+# is, and how the package managers that some tests run find their way.
+_KEPT = ("PATH", "CI", "SLOTGEN_FAULTS", "NODE_EXTRA_CA_CERTS")
 _KEPT_PREFIXES = ("COVERAGE_", "PYTEST_XDIST_", "PIP_", "npm_config_", "MUTANT_")
 _GIVEN = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "tester", "LOGNAME": "tester", "TERM": "dumb"}
 # nohup, and a shell that starts something in the background, ignore some of these; a program under test that
@@ -24,16 +25,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 _OPEN_FILES = 8192
 
 
-def make_the_same_everywhere(home: Path, marker: dict[str, str]) -> None:
+def make_the_same_everywhere(folder: Path, marker: dict[str, str]) -> None:
     """Change this process, so that neither it nor what it starts depends on what it has inherited.
 
-    `home` is an empty folder; `marker` is the variable by which the processes of this run are known.
+    `folder` is this run's own, for its temporary files and an empty home; `marker` is the variable by which
+    the processes of the run are known.
     """
+    home, temporary = folder / "home", folder / "tmp"
+    for each in (home, temporary):
+        each.mkdir(exist_ok=True)
     kept = {
         name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)
     }
     os.environ.clear()
-    os.environ.update(kept | _GIVEN | {"HOME": str(home)} | marker)
+    os.environ.update(kept | _GIVEN | {"HOME": str(home), "TMPDIR": str(temporary)} | marker)
+    tempfile.tempdir = None  # what it is was remembered
     os.chdir(ROOT)
     os.umask(0o022)
     time.tzset()
