@@ -24,7 +24,10 @@ _SHARE_OF_DEADLINE = 0.25
 
 @dataclass(slots=True)
 class RedisControls:
-    """The dials of one namespace. `observe(controls, seconds)` gets every read, failed ones too."""
+    """The dials of one namespace. `observe(controls, seconds)` gets every read, failed ones too.
+
+    `mono` is the clock of the deadline, in seconds.
+    """
 
     client: redis.Redis
     namespace: str
@@ -32,6 +35,7 @@ class RedisControls:
     deadline_seconds: float
     observe: Callable[[Controls, float], None]
     at_once: int = _FIRST_AT_ONCE
+    mono: Callable[[], float] = time.monotonic
 
     def read(self) -> Controls:
         """Return the dials as they are now; what cannot be read within the deadline is UNVERIFIED."""
@@ -42,16 +46,16 @@ class RedisControls:
 
         The first one's time includes the sending, each later one's begins with the reply before it.
         """
-        began_mono = time.monotonic()
+        began_mono = self.mono()
         found: list[Controls] = []
         try:
             self._read(number, found)
         except (RedisError, OSError) as error:
-            seconds = time.monotonic() - began_mono
+            seconds = self.mono() - began_mono
             trouble = Controls.unreadable(f"Redis did not answer ({type(error).__name__})")
             while len(found) < number:
                 found.append(self._observed(trouble, seconds))
-        seconds = max(time.monotonic() - began_mono, 1e-6)
+        seconds = max(self.mono() - began_mono, 1e-6)
         fitting = int(number * self.deadline_seconds * _SHARE_OF_DEADLINE / seconds)
         self.at_once = max(1, min(fitting, _MOST_AT_ONCE))
         return found
@@ -61,15 +65,15 @@ class RedisControls:
         pool: Any = self.client.connection_pool
         connection = pool.get_connection()
         try:
-            began_mono = time.monotonic()
+            began_mono = self.mono()
             connection.send_packed_command(
                 connection.pack_commands([("MGET", *dial_keys(self.namespace))] * number)
             )
             for _ in range(number):
                 values = connection.read_response()
-                found.append(self._controls(values, time.monotonic() - began_mono))
+                found.append(self._controls(values, self.mono() - began_mono))
                 # Reading a new policy takes us a while, and is not Redis's to answer for.
-                began_mono = time.monotonic()
+                began_mono = self.mono()
         except BaseException:
             # What was asked may still be answered: nobody else must read that.
             connection.disconnect()
