@@ -53,6 +53,8 @@ class BrakeSwitch(Protocol):
 class RedisBrakeWatch:
     """A thread that watches `<namespace>:kill` until `stop`. Losing Redis is told to nobody: that is what
     the brake's own grace period is for.
+
+    `poll_seconds` is how long it waits for a report before it asks by itself.
     """
 
     url: str
@@ -60,6 +62,7 @@ class RedisBrakeWatch:
     ceilings: Ceilings
     timeout_seconds: float
     switch: BrakeSwitch
+    poll_seconds: float = _POLL_SECONDS
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -84,7 +87,7 @@ class RedisBrakeWatch:
             connection: Connection | None = None
             try:
                 connection, tracked = self._open()
-                self._follow(connection, _POLL_SECONDS if tracked else _POLL_UNTRACKED_SECONDS)
+                self._follow(connection, self.poll_seconds if tracked else _POLL_UNTRACKED_SECONDS)
             except (RedisError, OSError):
                 self._stopped.wait(_RECONNECT_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it was, the brake must go on being watched
