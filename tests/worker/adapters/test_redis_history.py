@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import queue
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis.exceptions import RedisError
 
 from tasks.errors import StoreUnavailable
 from tests.tasks.operations.past import an_outcome
+from tests.waiting import eventually
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_history import HistoryWriter, RedisHistory, history_key
 from worker.dev.embedded_redis import EmbeddedRedis
@@ -36,6 +38,32 @@ def write(client, namespace, *pasts, kept=50_000):
     writer.stop()
 
 
+class Attempts:
+    """The client of a writer, that says what becomes of its attempts to write."""
+
+    def __init__(self, client):
+        self.client = client
+        self.begun = queue.Queue()
+        self.failed = queue.Queue()
+
+    def eval(self, *arguments):
+        self.begun.put(arguments)
+        try:
+            return self.client.eval(*arguments)
+        except (RedisError, OSError) as error:
+            self.failed.put(error)
+            raise
+
+
+def await_some(events, number=1):
+    for _ in range(number):
+        events.get(timeout=30)
+
+
+def await_length(client, namespace, number):
+    eventually(lambda: client.xlen(history_key(namespace)) >= number, saying=f"no {number} were written")
+
+
 @pytest.fixture
 def history(redis_client, namespace):
     return RedisHistory(redis_client, namespace)
@@ -44,12 +72,14 @@ def history(redis_client, namespace):
 def test_an_outcome_comes_back_as_it_was(history, redis_client, namespace):
     past = an_outcome(status="STUB", error_code="KILL_SWITCH", rule_id=None, cached=True, latency_ms=0.125)
 
+    before_ms = history.now_ms()
     write(redis_client, namespace, past)
+    after_ms = history.now_ms()
 
     (found,) = history.since(0, 10)
     assert found.subject == past.subject
     assert fields(found) == fields(past)
-    assert abs(found.wall_ms - history.now_ms()) < 2000
+    assert before_ms <= found.wall_ms <= after_ms
     assert history.oldest_ms() == found.wall_ms
 
 
@@ -80,30 +110,40 @@ def test_since_is_from_that_moment_on(history, redis_client, namespace):
     assert history.oldest_ms() == 1000
 
 
-def test_following_from_now_on_leaves_out_what_was(history, redis_client, namespace):
+@pytest.fixture
+def following(redis_server, redis_client, namespace):
+    """Begins to follow from an entry on, and returns what will come of it once Redis lets it wait."""
+    with (
+        open_sync(redis_server.url, timeout_seconds=60) as client,
+        ThreadPoolExecutor(1) as thread,
+    ):
+
+        def follow(after_id):
+            found = thread.submit(RedisHistory(client, namespace).follow, after_id, 30)
+            eventually(lambda: redis_client.info("clients")["blocked_clients"], saying="it does not wait")
+            return found
+
+        yield follow
+
+
+def test_following_from_now_on_leaves_out_what_was(following, redis_client, namespace):
     write(redis_client, namespace, an_outcome(task_id="old"))
-    sender = threading.Timer(0.2, write, (redis_client, namespace, an_outcome(task_id="new")))
-    sender.start()
+    found = following("$")
 
-    began = time.monotonic()
-    found = history.follow("$", 4)
-    sender.join()
+    write(redis_client, namespace, an_outcome(task_id="new"))
 
-    assert [each.task_id for each in found] == ["new"]
-    assert time.monotonic() - began < 4
+    assert [each.task_id for each in found.result()] == ["new"]
 
 
-def test_following_waits_for_what_comes(history, redis_client, namespace):
+def test_following_waits_for_what_comes(history, following, redis_client, namespace):
     write(redis_client, namespace, an_outcome(task_id="old"))
     last = history.since(0, 1)[0].entry_id
     assert history.follow(last, 0.05) == []
-    sender = threading.Timer(0.1, write, (redis_client, namespace, an_outcome(task_id="new")))
-    sender.start()
+    found = following(last)
 
-    found = history.follow(last, 4)
-    sender.join()
+    write(redis_client, namespace, an_outcome(task_id="new"))
 
-    assert [each.task_id for each in found] == ["new"]
+    assert [each.task_id for each in found.result()] == ["new"]
 
 
 def test_what_another_version_wrote_is_left_out(history, redis_client, namespace):
@@ -120,12 +160,13 @@ def test_an_empty_history_has_no_beginning(history):
 
 
 def test_what_a_redis_that_is_away_could_not_take_is_written_later(namespace):
-    with EmbeddedRedis(persistent=True) as server, open_sync(server.url, timeout_seconds=1) as client:
-        writer = HistoryWriter(client, namespace, 50_000, lambda _: None)
+    with EmbeddedRedis(persistent=True) as server, open_sync(server.url, timeout_seconds=30) as client:
+        attempts = Attempts(client)
+        writer = HistoryWriter(attempts, namespace, 50_000, lambda _: None)
         server.kill()
         writer.start()
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(10)))
-        time.sleep(0.5)  # several attempts fail meanwhile
+        await_some(attempts.failed, 2)
         server.restart()
 
         await_length(client, namespace, 10)
@@ -135,28 +176,36 @@ def test_what_a_redis_that_is_away_could_not_take_is_written_later(namespace):
 
 
 def test_what_a_frozen_redis_answers_too_late_is_written_once(namespace):
-    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=0.2) as client:
-        writer = HistoryWriter(client, namespace, 50_000, lambda _: None)
-        client.ping()
+    with (
+        EmbeddedRedis() as server,
+        open_sync(server.url, timeout_seconds=0.2) as hasty,
+        open_sync(server.url, timeout_seconds=30) as client,
+    ):
+        attempts = Attempts(hasty)
+        writer = HistoryWriter(attempts, namespace, 50_000, lambda _: None)
+        hasty.ping()
         server.freeze()
         writer.start()
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(10)))
-        time.sleep(1)  # the first attempt leaves a copy in the connection that was open
+        # The first one leaves a copy in the connection that was open.
+        await_some(attempts.failed, 2)
         server.thaw()
         await_length(client, namespace, 10)
         add(writer, an_outcome(task_id="later"))
+        await_length(client, namespace, 11)
         writer.stop()
 
         assert task_ids(RedisHistory(client, namespace)) == [*(f"t{number}" for number in range(10)), "later"]
 
 
 def test_a_full_redis_gets_all_of_it_once_there_is_room(namespace):
-    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=1) as client:
-        writer = HistoryWriter(client, namespace, 50_000, lambda _: None)
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=30) as client:
+        attempts = Attempts(client)
+        writer = HistoryWriter(attempts, namespace, 50_000, lambda _: None)
         client.config_set("maxmemory", "1")
         writer.start()
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(600)))
-        time.sleep(0.5)  # several attempts fail meanwhile
+        await_some(attempts.failed, 2)
         assert client.xlen(history_key(namespace)) == 0
         client.config_set("maxmemory", "0")
 
@@ -184,13 +233,6 @@ def test_nothing_of_a_writer_stays_but_the_stream(redis_client, namespace, histo
     assert 0 < redis_client.ttl(mark) <= 3600
 
 
-def await_length(client, namespace, number):
-    deadline = time.monotonic() + 10
-    while client.xlen(history_key(namespace)) < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # the writer's thread has nothing to await
-
-
 def test_what_no_longer_fits_is_counted_and_is_the_oldest(redis_client, namespace, history):
     dropped = []
     writer = HistoryWriter(redis_client, namespace, 50_000, dropped.append)
@@ -205,20 +247,28 @@ def test_what_no_longer_fits_is_counted_and_is_the_oldest(redis_client, namespac
 
 
 def test_nothing_is_lost_uncounted_while_redis_does_not_answer(namespace):
-    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=2) as client:
+    with (
+        EmbeddedRedis() as server,
+        open_sync(server.url, timeout_seconds=0.5) as hasty,
+        open_sync(server.url, timeout_seconds=30) as client,
+    ):
         dropped = []
-        writer = HistoryWriter(client, namespace, 50_000, dropped.append)
-        client.ping()
+        attempts = Attempts(hasty)
+        writer = HistoryWriter(attempts, namespace, 50_000, dropped.append)
+        hasty.ping()
         server.freeze()
         add(writer, *(an_outcome() for _ in range(1000)))
         writer.start()
-        time.sleep(0.5)  # by now the writer has a batch in hand, and waits for its answer
+        await_some(attempts.begun)
+        # The writer has a batch in hand, and waits for its answer.
         add(writer, *(an_outcome() for _ in range(20_500)))
-        time.sleep(2)  # past the timeout
+        await_some(attempts.failed)
         server.thaw()
+        await_length(client, namespace, 21_500 - sum(dropped))
         writer.stop()
 
         assert client.xlen(history_key(namespace)) + sum(dropped) == 21_500
+        assert sum(dropped) == 1000
 
 
 def test_a_redis_that_is_away_is_said_to_be_unavailable(namespace):
