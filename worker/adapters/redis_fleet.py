@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,17 +59,18 @@ class RedisFleet:
 
 @dataclass(slots=True)
 class HaltListener:
-    """Collects confirmations of halts, one for each worker."""
+    """Collects confirmations of halts, one for each worker. `mono` is the clock of its waits, in seconds."""
 
     channel: redis.client.PubSub
     confirmed: dict[str, Confirmation] = field(default_factory=dict)
+    mono: Callable[[], float] = time.monotonic
 
     def wait_for(self, worker_ids: set[str], timeout_seconds: float) -> dict[str, Confirmation]:
         """Return the confirmations once all of `worker_ids` have given theirs, or the time is up."""
-        deadline_mono = time.monotonic() + timeout_seconds
+        deadline_mono = self.mono() + timeout_seconds
         with unavailable():
             while worker_ids - self.confirmed.keys():
-                left_seconds = deadline_mono - time.monotonic()
+                left_seconds = deadline_mono - self.mono()
                 if left_seconds <= 0:
                     break
                 self._hear(self.channel.get_message(timeout=left_seconds))

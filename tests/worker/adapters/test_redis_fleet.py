@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import itertools
 
 import pytest
 
@@ -41,7 +40,6 @@ class TestCards:
         redis_client.zadd(workers_key(namespace), {"silent": 1})
 
         assert [each.worker_id for each in fleet.workers()] == ["first", "second"]
-        assert 10 < redis_client.ttl(card_key(namespace, "first")) <= 15
 
     def test_go_with_their_worker(self, fleet, redis_client, namespace):
         signs = give_sign(redis_client, namespace, "w", 1)
@@ -51,13 +49,13 @@ class TestCards:
         assert fleet.workers() == []
 
     def test_end_by_themselves_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
-        give_sign(redis_client, namespace, "killed", 1, lost_seconds=1)
+        give_sign(redis_client, namespace, "killed", 1, lost_seconds=15)
         give_sign(redis_client, namespace, "alive", 1)
-        deadline = time.monotonic() + 10
+        killed = card_key(namespace, "killed")
+        assert 0 < redis_client.pttl(killed) <= 15_000
 
-        while len(fleet.workers()) == 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)  # an expiry has nothing to await
+        # Its time is up.
+        redis_client.expire(killed, 0)
 
         assert [each.worker_id for each in fleet.workers()] == ["alive"]
 
@@ -88,7 +86,7 @@ class TestHalts:
         for worker_id in ("a", "b"):
             redis_client.publish(halts_channel(namespace), confirmation(Confirmation(worker_id, 3, 1.5)))
 
-        heard = listener.wait_for({"a", "b"}, 5)
+        heard = listener.wait_for({"a", "b"}, 30)
         listener.close()
 
         assert heard == {"a": Confirmation("a", 3, 1.5), "b": Confirmation("b", 3, 1.5)}
@@ -97,33 +95,37 @@ class TestHalts:
         listener = fleet.listen()
         redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
 
-        began = time.monotonic()
-        heard = listener.wait_for({"a", "silent"}, 0.2)
+        # When the first has been heard, 0.1 s is left; then that has passed, too.
+        later = iter([29.9, 30])
+        listener.mono = lambda: next(later) if listener.confirmed else 0
+        heard = listener.wait_for({"a", "silent"}, 30)
         listener.close()
 
         assert set(heard) == {"a"}
-        assert 0.2 <= time.monotonic() - began < 2
 
     def test_that_come_while_one_waits_end_the_wait(self, fleet, redis_client, namespace):
         listener = fleet.listen()
-        said = confirmation(Confirmation("a", 2, 1))
-        speaker = threading.Timer(0.2, redis_client.publish, (halts_channel(namespace), said))
-        speaker.start()
+        looks = itertools.count(1)
 
-        began = time.monotonic()
+        def stopped_clock():
+            # The first look is for the deadline, the second one for the wait that begins.
+            if next(looks) == 2:
+                said = confirmation(Confirmation("a", 2, 1))
+                redis_client.publish(halts_channel(namespace), said)
+            return 0
+
+        listener.mono = stopped_clock
         heard = listener.wait_for({"a"}, 30)
-        speaker.join()
         listener.close()
 
         assert heard["a"].calls == 2
-        assert time.monotonic() - began < 10
 
     def test_that_a_worker_speaks_of_twice_are_added_up(self, fleet, redis_client, namespace):
         listener = fleet.listen()
         for said in (Confirmation("a", 5, 80), Confirmation("a", 0, 1), Confirmation("b", 1, 2)):
             redis_client.publish(halts_channel(namespace), confirmation(said))
 
-        heard = listener.wait_for({"a", "b"}, 5)
+        heard = listener.wait_for({"a", "b"}, 30)
         listener.close()
 
         assert heard["a"] == Confirmation("a", 5, 80)
@@ -134,7 +136,7 @@ class TestHalts:
         redis_client.publish(halts_channel(namespace), said)
         redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
 
-        heard = listener.wait_for({"a"}, 5)
+        heard = listener.wait_for({"a"}, 30)
         listener.close()
 
         assert set(heard) == {"a"}
