@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import time
 
 import pytest
 from redis.exceptions import ResponseError
@@ -26,6 +25,7 @@ def dials(redis_client, namespace):
 class TestChange:
     def test_is_made_and_recorded_with_everything(self, dials):
         change = to(b"5", reason="why", widened=("rollout", "feature"), override="because")
+        began_seconds, _ = dials.client.time()
 
         made = dials.change(change, dials.read().version)
 
@@ -34,7 +34,7 @@ class TestChange:
         assert (made.dial, made.before, made.after) == ("rollout_percent", None, b"5")
         assert (made.actor, made.command, made.reason) == ("ann", "slotgen rollout", "why")
         assert (made.widened, made.override) == (("rollout", "feature"), "because")
-        assert abs(made.wall_ms - dials.client.time()[0] * 1000) < 2000
+        assert began_seconds <= made.wall_ms // 1000 <= dials.client.time()[0]
 
     def test_can_delete_a_key(self, dials):
         dials.change(to(b"5"), dials.read().version)
@@ -243,13 +243,9 @@ class TestTroubledRedis:
             refuse_all(RedisDials(client, namespace))
 
     def test_one_that_is_frozen_is_said_to_be_unavailable(self, namespace):
-        with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=0.2) as client:
+        with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=0.1) as client:
             server.freeze()
-            began = time.monotonic()
             refuse_all(RedisDials(client, namespace))
-            server.thaw()
-
-        assert time.monotonic() - began < 5
 
 
 def refuse_all(dials):
