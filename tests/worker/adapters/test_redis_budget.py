@@ -38,6 +38,11 @@ async def account(client, namespace):
     return found
 
 
+async def clock_ms(client):
+    seconds, micros = await client.time()
+    return seconds * 1000 + micros // 1000
+
+
 async def totals(client, namespace):
     sums = await account(client, namespace)
     return tuple(sums.get(what, 0) for what in ("spent", "held", "forfeited"))
@@ -77,9 +82,15 @@ def test_an_unknown_outcome_is_forfeited_and_counts(redis_server, namespace):
 
 
 def test_a_hold_that_nobody_settles_is_forfeited_and_counts(redis_server, namespace):
+    expiry = f"{namespace}:budget:expiry"
+
     async def scenario(budget, client):
-        await budget.reserve(hold("lost", 900_000, seconds=0.001))
-        await asyncio.sleep(0.01)
+        began_ms = await clock_ms(client)
+        await budget.reserve(hold("lost", 900_000, seconds=60))
+        runs_out_ms = await client.zscore(expiry, "lost")
+        assert began_ms + 60_000 <= runs_out_ms <= await clock_ms(client) + 60_000
+        # A minute passes.
+        await client.zincrby(expiry, -60_000, "lost")
         return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
