@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass, field
 
 import pytest
+from redis.exceptions import RedisError
 
 from tasks.errors import StoreUnavailable
 from tests.fakes.ports import FakeAnswers, FakeClaims
@@ -126,11 +128,14 @@ def test_a_claim_runs_out(server):
     async def scenario():
         async with redis_client(server, "brief") as client:
             claims = RedisClaims(RedisBatches(client), "brief", WORKER, 15)
-            await claims.acquire("job", "a", 0.05)
-            await asyncio.sleep(0.1)  # Redis's own clock: there is nothing to await
-            return await claims.acquire("job", "b", 10)
+            await claims.acquire("job", "a", 60)
+            assert 0 < await client.pttl("brief:claim:job") <= 60_000
+            held = not await claims.acquire("job", "b", 60)
+            # Its time is up.
+            await client.expire("brief:claim:job", 0)
+            return held, await claims.acquire("job", "b", 60)
 
-    assert asyncio.run(scenario())
+    assert asyncio.run(scenario()) == (True, True)
 
 
 def test_a_redis_that_is_away_is_unknown_not_free():
@@ -143,13 +148,32 @@ def test_a_redis_that_is_away_is_unknown_not_free():
             asyncio.run(scenario(call))
 
 
+@dataclass
+class NotedBatches(RedisBatches):
+    """The real ones, which also say when Redis has refused a script or was away."""
+
+    _refused: asyncio.Queue[Exception] = field(default_factory=asyncio.Queue)
+
+    async def run(self, *arguments):
+        try:
+            return await super().run(*arguments)
+        except (RedisError, OSError) as error:
+            self._refused.put_nowait(error)
+            raise
+
+    async def refusals(self, number):
+        async with asyncio.timeout(30):
+            return [await self._refused.get() for _ in range(number)]
+
+
 def test_an_answer_waits_for_a_redis_that_is_away():
     async def scenario(server):
-        async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
-            answers = RedisAnswers(RedisBatches(client), "ns", 60)
+        async with open_async(server.url, timeout_seconds=30, max_connections=2) as client:
+            batches = NotedBatches(client)
+            answers = RedisAnswers(batches, "ns", 60)
             server.kill()
             storing = asyncio.create_task(answers.put("key", "paid for"))
-            await asyncio.sleep(0.3)  # long enough for several refused connections
+            await batches.refusals(2)
             assert not storing.done()
             await asyncio.to_thread(server.restart)
             return await storing, await answers.get("key")
@@ -164,15 +188,14 @@ def test_an_answer_waits_for_a_redis_that_is_away():
 )
 def test_an_answer_waits_for_a_redis_that_refuses_for_a_while(setting, refusing, taking):
     async def scenario(server):
-        async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
+        async with open_async(server.url, timeout_seconds=30, max_connections=2) as client:
             await client.config_set(setting, refusing)
-            putting = asyncio.ensure_future(
-                RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
-            )
-            await asyncio.wait({putting}, timeout=0.3)
+            batches = NotedBatches(client)
+            putting = asyncio.create_task(RedisAnswers(batches, "ns", 60).put("key", "paid for"))
+            await batches.refusals(2)
             assert not putting.done()
             await client.config_set(setting, taking)
-            return await asyncio.wait_for(putting, 10)
+            return await putting
 
     with EmbeddedRedis() as server:
         assert asyncio.run(scenario(server)) is True

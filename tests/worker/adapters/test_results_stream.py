@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 import pytest
 
@@ -32,6 +33,30 @@ def run(url, namespace, kept, scenario):
     return asyncio.run(composed())
 
 
+class Refusals(logging.Handler):
+    """Hears that the stream was refused, as the log says it."""
+
+    def __init__(self):
+        super().__init__()
+        self._heard = asyncio.Queue()
+
+    def emit(self, record):
+        self._heard.put_nowait(record.getMessage())
+
+    async def next(self):
+        async with asyncio.timeout(30):
+            return await self._heard.get()
+
+
+@pytest.fixture
+def refusals():
+    handler = Refusals()
+    logger = logging.getLogger("slotgen.results")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
 def test_an_entry_is_one_delivery(redis_server, redis_client, namespace):
     run(redis_server.url, namespace, 1000, lambda stream: stream.add([a_delivery("a", "ж"), a_delivery("b")]))
 
@@ -51,12 +76,12 @@ def test_the_stream_is_bounded(redis_server, redis_client, namespace):
     assert 100 <= redis_client.xlen(f"{namespace}:results") <= 200
 
 
-def test_a_worker_that_stops_does_not_wait_for_it(redis_server, redis_client, namespace, caplog):
+def test_a_worker_that_stops_does_not_wait_for_it(redis_server, redis_client, namespace, refusals):
     redis_client.set(f"{namespace}:results", "in the way")
 
     async def scenario(stream):
         adding = asyncio.create_task(stream.add([a_delivery()]))
-        await refused(caplog)
+        await refusals.next()
         adding.cancel()
         with pytest.raises(asyncio.CancelledError):
             await adding
@@ -66,24 +91,19 @@ def test_a_worker_that_stops_does_not_wait_for_it(redis_server, redis_client, na
     assert not is_usable(redis_client, namespace)
 
 
-def test_waits_for_a_stream_that_refuses_and_loses_nothing(redis_server, redis_client, namespace, caplog):
+def test_waits_for_a_stream_that_refuses_and_loses_nothing(redis_server, redis_client, namespace, refusals):
     key = f"{namespace}:results"
     redis_client.set(key, "in the way")
 
     async def scenario(stream):
         adding = asyncio.create_task(stream.add([a_delivery()]))
-        await refused(caplog)
+        said = await refusals.next()
         assert not adding.done()
         redis_client.delete(key)
-        await asyncio.wait_for(adding, 10)
+        await adding
+        return said
 
-    run(redis_server.url, namespace, 100, scenario)
+    said = run(redis_server.url, namespace, 100, scenario)
 
     assert len(entries(redis_client, namespace)) == 1
-    assert caplog.records[0].message == "results_stream_refused"
-
-
-async def refused(caplog):
-    async with asyncio.timeout(10):
-        while not caplog.records:  # noqa: ASYNC110 - the log has no event
-            await asyncio.sleep(0.01)
+    assert said == "results_stream_refused"
