@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -181,12 +180,10 @@ def test_waits_through_a_redis_that_is_away(producer, redis_client, redis_server
 
 def test_a_redis_that_is_not_there_is_named(namespace):
     with Producer.open("redis://127.0.0.1:1/0", namespace=namespace) as producer:
-        began_mono = time.monotonic()
         with pytest.raises(StoreUnavailable, match="ConnectionError"):
             producer.send(a_spec())
         with pytest.raises(AnswerLate, match="Redis did not answer"):
             producer.wait("some-task", timeout_seconds=0.1)
-        assert time.monotonic() - began_mono < 10
 
 
 def test_sending_nothing_sends_nothing(producer, redis_client, namespace):
