@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +15,9 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class Brake:
     """The brake of one event loop; every method must be called on that loop.
+
+    Every `…_mono` is a time of that loop's clock, which on asyncio's own loops is `time.monotonic()`: other
+    threads hand in theirs.
 
     It starts on: until the dial was read as off once, nothing may be in flight. Such a confirmation holds
     for `grace_seconds`, then the brake engages itself with KILL_UNVERIFIED (dead man's brake). `on_halt`
@@ -62,21 +64,19 @@ class Brake:
         self._confirmed_mono = asked_mono
         self._forget_confirmation()
         self._reason = None
-        # asyncio's loop.time() is time.monotonic(), so the two can be compared.
-        loop = asyncio.get_running_loop()
-        self._expiry = loop.call_at(asked_mono + self.grace_seconds, self._expire)
+        self._expiry = asyncio.get_running_loop().call_at(asked_mono + self.grace_seconds, self._expire)
 
     def engage(self, reason: ErrorCode, seen_mono: float | None = None) -> int:
         """Cancel every call in flight and refuse new ones, with `reason` as their errorCode; return how many.
 
-        `seen_mono` is the monotonic time at which the change was seen, for the halt's measurement.
+        `seen_mono` is the time at which the change was seen, for the halt's measurement.
         """
-        self._engaged_mono = time.monotonic()
+        self._engaged_mono = asyncio.get_running_loop().time()
         return self._halt(reason, self._engaged_mono if seen_mono is None else seen_mono)
 
     def _expire(self) -> None:
         # Nobody has seen the brake on: the next read that finds it off may release it, however old.
-        self._halt(ErrorCode.KILL_UNVERIFIED, time.monotonic())
+        self._halt(ErrorCode.KILL_UNVERIFIED, asyncio.get_running_loop().time())
 
     def _halt(self, reason: ErrorCode, seen_mono: float) -> int:
         self._forget_confirmation()
@@ -134,5 +134,5 @@ class Brake:
         self._flights.discard(flight)
         if self._halting.pop(flight, None) is not None and not self._halting:
             self._still.set()
-            self.on_halt(self._halted, time.monotonic() - self._halt_began_mono)
+            self.on_halt(self._halted, asyncio.get_running_loop().time() - self._halt_began_mono)
             self._halted = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ _EVERYBODY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class FreshRead:
-    """The dials, and the monotonic time at which they were asked for."""
+    """The dials, and the time of the loop's clock at which they were asked for."""
 
     controls: Controls
     asked_mono: float
@@ -51,8 +50,8 @@ class FreshReads:
         return self._looks.ask(None)
 
     async def _read_for_each(self, asks: list[None]) -> Sequence[FreshRead]:
-        asked_mono = time.monotonic()
         loop = asyncio.get_running_loop()
+        asked_mono = loop.time()
         found = await loop.run_in_executor(self._thread, self.controls.read_each, len(asks))
         return [FreshRead(each, asked_mono) for each in found]
 

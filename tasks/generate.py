@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,7 +69,8 @@ class Generate:
 
         """
         admission = Admission(self.count_decision, self.has_api_key)
-        runs = [_Run(job, Trail(), time.monotonic()) for job in spec.jobs]
+        began_mono = asyncio.get_running_loop().time()
+        runs = [_Run(job, Trail(), began_mono) for job in spec.jobs]
         # A read for each job, begun now; the run limit counts the jobs in their order.
         for run, read in [(run, self.reads.read()) for run in runs]:
             await self._admit(run, read, admission)
@@ -138,7 +138,7 @@ class Generate:
         return ended(run.job.job_id, Failed(ErrorCode.INTERNAL_ERROR))
 
     def _record(self, run: _Run, task_id: str) -> bool:
-        latency_ms = (time.monotonic() - run.began_mono) * 1000
+        latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
         return self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -231,11 +230,12 @@ class Generation:
 
     async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:
         trail.begin_request(request.model)
-        began_mono = time.monotonic()
+        loop = asyncio.get_running_loop()
+        began_mono = loop.time()
         try:
             answer = await self.model.respond(request)
         finally:
-            trail.model_ms += (time.monotonic() - began_mono) * 1000
+            trail.model_ms += (loop.time() - began_mono) * 1000
         trail.add_answer(answer)
         return answer
 

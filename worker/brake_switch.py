@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -61,7 +60,7 @@ class BrakeSwitch:
 
     async def _confirm(self, calls: int, seen_mono: float) -> None:
         await self.brake.stillness()
-        said = Confirmation(self.worker_id, calls, (time.monotonic() - seen_mono) * 1000)
+        said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
         # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
         with contextlib.suppress(RedisError, OSError):
             await self.stores.command("PUBLISH", halts_channel(self.namespace), confirmation(said))
