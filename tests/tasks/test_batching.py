@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tasks.batching import Batching
+from tests.fakes import clock
 
 
 class Doubling:
@@ -32,7 +33,7 @@ def test_what_is_asked_meanwhile_goes_together_in_the_order_asked_and_bounded():
         doubling.go_on.set()
         return await asyncio.gather(first, *rest), doubling.batches
 
-    assert asyncio.run(scenario()) == ([0, 2, 4, 6, 8, 10], [[0], [1, 2, 3], [4, 5]])
+    assert clock.run(scenario()) == ([0, 2, 4, 6, 8, 10], [[0], [1, 2, 3], [4, 5]])
 
 
 def test_an_exception_in_an_ones_place_is_that_ones_alone():
@@ -42,7 +43,7 @@ def test_an_exception_in_an_ones_place_is_that_ones_alone():
         batching = Batching(doubling, most=lambda: 10)
         return await asyncio.gather(*(batching.ask(each) for each in (1, -1, 2)), return_exceptions=True)
 
-    one, failed, two = asyncio.run(scenario())
+    one, failed, two = clock.run(scenario())
 
     assert (one, two) == (2, 4)
     assert isinstance(failed, ValueError)
@@ -58,7 +59,7 @@ def test_what_the_answering_raises_is_everybodys_and_the_next_ask_begins_anew():
             with pytest.raises(ZeroDivisionError):
                 await batching.ask(1)
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_whoever_waits_when_the_answering_is_cancelled_is_cancelled_too():
@@ -72,4 +73,4 @@ def test_whoever_waits_when_the_answering_is_cancelled_is_cancelled_too():
         doubling.go_on.set()
         return [type(each) for each in ended], await batching.ask(3)
 
-    assert asyncio.run(scenario()) == ([asyncio.CancelledError] * 2, 6)
+    assert clock.run(scenario()) == ([asyncio.CancelledError] * 2, 6)

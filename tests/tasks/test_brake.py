@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
 from tasks.brake import Brake
 from tasks.errors import ErrorCode, Stubbed
+from tests.fakes import clock
 
 
 async def forever() -> None:
@@ -34,44 +34,51 @@ def test_starts_on_until_the_dial_was_read_once():
     async def scenario() -> None:
         brake, _ = a_brake()
         assert brake.reason is ErrorCode.KILL_UNVERIFIED
-        assert await brake.fly(a_request(brake, time.monotonic())) == "sent"
+        assert await brake.fly(a_request(brake, clock.now_mono())) == "sent"
         assert brake.reason is None
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_lets_a_call_through_once_confirmed_off():
     async def scenario() -> None:
         brake, halts = a_brake()
-        brake.release(time.monotonic())
+        brake.release(clock.now_mono())
         assert await brake.fly(soon(7)) == 7
         assert halts == []
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_cancels_everything_in_flight_and_says_how_long_it_took():
     async def scenario() -> None:
         brake, halts = a_brake()
-        brake.release(time.monotonic())
-        calls = [asyncio.create_task(brake.fly(forever())) for _ in range(100)]
-        await asyncio.sleep(0)
+        brake.release(clock.now_mono())
 
-        brake.engage(ErrorCode.KILL_SWITCH)
+        async def slow_to_close(seconds: float) -> None:
+            try:
+                await forever()
+            finally:
+                await asyncio.sleep(seconds)
+
+        calls = [asyncio.create_task(brake.fly(slow_to_close(each / 100))) for each in range(100)]
+        await clock.idle()
+
+        assert brake.engage(ErrorCode.KILL_SWITCH, seen_mono=clock.now_mono() - 2) == 100
         ended = await asyncio.gather(*calls, return_exceptions=True)
 
         assert {each.code for each in ended} == {ErrorCode.KILL_SWITCH}
-        ((number, seconds),) = halts
-        assert number == 100
-        assert 0 <= seconds < 5
+        # From when the brake was seen, two seconds ago, until the last one had closed.
+        assert halts == [(100, pytest.approx(2.99))]
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_a_read_from_before_the_brake_came_on_clears_nothing():
     async def scenario() -> None:
         brake, halts = a_brake()
-        asked_mono = time.monotonic()
+        asked_mono = clock.now_mono()
+        await asyncio.sleep(0.2)  # the read's round trip
         brake.engage(ErrorCode.KILL_SWITCH)
         with pytest.raises(Stubbed) as refused:
             await brake.fly(a_request(brake, asked_mono))
@@ -80,78 +87,118 @@ def test_a_read_from_before_the_brake_came_on_clears_nothing():
         assert brake.reason is ErrorCode.KILL_SWITCH
         assert halts == []
 
-    asyncio.run(scenario())
+    clock.run(scenario())
+
+
+def test_a_read_from_the_very_moment_at_which_the_brake_came_on_clears_nothing():
+    async def scenario() -> None:
+        brake, _ = a_brake()
+        brake.engage(ErrorCode.KILL_SWITCH)
+        brake.release(clock.now_mono())
+        assert brake.reason is ErrorCode.KILL_SWITCH
+
+    clock.run(scenario())
 
 
 def test_a_read_from_after_the_brake_came_on_is_news():
     async def scenario() -> None:
         brake, _ = a_brake()
         brake.engage(ErrorCode.KILL_SWITCH)
-        await asyncio.sleep(0.001)
-        assert await brake.fly(a_request(brake, time.monotonic())) == "sent"
+        clock.advance(0.001)
+        assert await brake.fly(a_request(brake, clock.now_mono())) == "sent"
         assert brake.reason is None
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_engages_itself_when_nobody_confirms_it_off():
     async def scenario() -> None:
-        brake, halts = a_brake(grace_seconds=0.05)
-        brake.release(time.monotonic())
+        brake, halts = a_brake(grace_seconds=5)
+        brake.release(clock.now_mono())
         with pytest.raises(Stubbed) as halted:
             await brake.fly(forever())
         assert halted.value.code is ErrorCode.KILL_UNVERIFIED
-        assert [number for number, _ in halts] == [1]
+        assert clock.now_mono() == 5
+        assert halts == [(1, 0)]
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_every_confirmation_buys_another_grace_period():
     async def scenario() -> None:
-        brake, halts = a_brake(grace_seconds=0.3)
-        brake.release(time.monotonic())
-        call = asyncio.create_task(brake.fly(asyncio.sleep(0.5, "done")))
-        for _ in range(5):
-            await asyncio.sleep(0.1)
-            brake.release(time.monotonic())
-        assert await call == "done"
-        assert halts == []
+        brake, halts = a_brake(grace_seconds=5)
+        brake.release(clock.now_mono())
+        call = asyncio.create_task(brake.fly(forever()))
+        for _ in range(10):
+            await asyncio.sleep(4.9)
+            assert (brake.reason, halts) == (None, [])
+            brake.release(clock.now_mono())
+        with pytest.raises(Stubbed):
+            await call
+        assert clock.now_mono() == pytest.approx(10 * 4.9 + 5)
 
-    asyncio.run(scenario())
+    clock.run(scenario())
+
+
+def test_a_slow_read_that_found_the_dial_off_releases_a_brake_that_engaged_itself():
+    async def scenario() -> None:
+        brake, _ = a_brake(grace_seconds=5)
+        brake.release(clock.now_mono())
+        await asyncio.sleep(4)
+        asked_mono = clock.now_mono()
+        await asyncio.sleep(2)
+        assert brake.reason is ErrorCode.KILL_UNVERIFIED
+        brake.release(asked_mono)
+        assert brake.reason is None
+
+    clock.run(scenario())
 
 
 def test_an_old_confirmation_is_worth_only_what_is_left_of_it():
     async def scenario() -> None:
-        brake, halts = a_brake(grace_seconds=0.2)
-        brake.release(time.monotonic() - 1)
+        brake, halts = a_brake(grace_seconds=5)
+        brake.release(clock.now_mono() - 4)
         with pytest.raises(Stubbed):
             await brake.fly(forever())
+        assert clock.now_mono() == 1
         assert [number for number, _ in halts] == [1]
 
-    asyncio.run(scenario())
+    clock.run(scenario())
+
+
+def test_a_confirmation_that_has_run_out_already_lets_nothing_stay_in_flight():
+    async def scenario() -> None:
+        brake, halts = a_brake(grace_seconds=5)
+        brake.release(clock.now_mono() - 6)
+        with pytest.raises(Stubbed):
+            await brake.fly(forever())
+        assert clock.now_mono() == 0
+        assert [number for number, _ in halts] == [1]
+
+    clock.run(scenario())
 
 
 def test_a_late_report_of_an_old_read_does_not_shorten_a_newer_confirmation():
     async def scenario() -> None:
-        brake, halts = a_brake(grace_seconds=0.3)
-        brake.release(time.monotonic())
-        brake.release(time.monotonic() - 10)
-        assert await brake.fly(asyncio.sleep(0.05, "done")) == "done"
+        brake, halts = a_brake(grace_seconds=5)
+        brake.release(clock.now_mono())
+        brake.release(clock.now_mono() - 10)
+        assert await brake.fly(asyncio.sleep(4.9, "done")) == "done"
         assert (brake.reason, halts) == (None, [])
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_a_deadline_of_the_caller_is_not_mistaken_for_the_brake():
     async def scenario() -> None:
         brake, halts = a_brake()
-        brake.release(time.monotonic())
+        brake.release(clock.now_mono())
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
+            async with asyncio.timeout(1):
                 await brake.fly(forever())
         assert halts == []
 
-    asyncio.run(scenario())
+    clock.run(scenario())
 
 
 def test_cancels_the_calls_even_when_their_connections_cannot_be_cut():
@@ -160,12 +207,12 @@ def test_cancels_the_calls_even_when_their_connections_cannot_be_cut():
             raise OSError("no such connection")
 
         brake = Brake(5.0, lambda *_: None, broken)
-        brake.release(time.monotonic())
+        brake.release(clock.now_mono())
         call = asyncio.create_task(brake.fly(forever()))
-        await asyncio.sleep(0)
+        await clock.idle()
         with pytest.raises(OSError, match="no such connection"):
             brake.engage(ErrorCode.KILL_SWITCH)
         with pytest.raises(Stubbed):
             await call
 
-    asyncio.run(scenario())
+    clock.run(scenario())

@@ -8,6 +8,7 @@ import pytest
 
 from tasks.errors import ErrorCode, Failed, ModelError
 from tasks.throttle import Throttle
+from tests.fakes import clock
 from tests.fakes.ports import FakeTraffic
 
 QUOTA = ModelError(ErrorCode.OPENAI_QUOTA_EXHAUSTED)
@@ -18,93 +19,89 @@ def limited(seconds):
 
 
 def play(scenario):
-    async def timed():
-        async with asyncio.timeout(10):
-            return await scenario(Throttle(FakeTraffic(), "gpt"))
+    return clock.run(scenario(Throttle(FakeTraffic(), "gpt")))
 
-    return asyncio.run(timed())
+
+async def departures(throttle, number):
+    """Let `number` requests ask to leave, and return what will have the times at which they did."""
+    left = []
+
+    async def request():
+        await throttle.leave()
+        left.append(clock.now_mono())
+
+    requests = [asyncio.ensure_future(request()) for _ in range(number)]
+    await clock.idle()
+    return left, asyncio.gather(*requests)
 
 
 def test_one_goes_ahead_and_the_others_follow_its_answer():
     async def scenario(throttle):
-        left = []
-
-        async def request(name):
-            await throttle.leave()
-            left.append(name)
-
-        await request("first")
-        others = [asyncio.ensure_future(request(each)) for each in range(5)]
-        await asyncio.sleep(0.05)
+        await throttle.leave()
+        left, all_left = await departures(throttle, 5)
         waited = list(left)
+        await asyncio.sleep(0.9)
+        waited += left
         await throttle.answered(probe=False)
-        await asyncio.gather(*others)
-        return waited, len(left)
+        await all_left
+        return waited, left
 
-    assert play(scenario) == (["first"], 6)
+    waited, left = play(scenario)
+    assert (waited, left) == ([], [0.9] * 5)
 
 
 def test_the_others_do_not_wait_for_a_slow_answer():
     async def scenario(throttle):
         await throttle.leave()
-        began = asyncio.get_running_loop().time()
-        await asyncio.gather(*(throttle.leave() for _ in range(5)))
-        return asyncio.get_running_loop().time() - began
+        left, all_left = await departures(throttle, 5)
+        await all_left
+        return left
 
     # A refusal would have come by then.
-    assert 0.8 < play(scenario) < 4
+    assert play(scenario) == [1.0] * 5
 
 
 def test_a_cooldown_holds_everyone_back_and_one_goes_ahead_afterwards():
     async def scenario(throttle):
-        loop, left = asyncio.get_running_loop(), []
         await throttle.leave()
-        began = loop.time()
-        assert await throttle.failed(limited(0.4))
-
-        async def request():
-            await throttle.leave()
-            left.append(loop.time() - began)
-
-        requests = [asyncio.ensure_future(request()) for _ in range(20)]
-        await asyncio.sleep(0.5)
-        after_cooldown = len(left)
         await throttle.answered(probe=False)
-        await asyncio.gather(*requests)
-        return min(left), after_cooldown, len(left)
+        assert await throttle.failed(limited(40))
+        left, all_left = await departures(throttle, 20)
+        await asyncio.sleep(40.5)
+        after_cooldown = list(left)
+        await throttle.answered(probe=False)
+        await all_left
+        return after_cooldown, left
 
-    earliest, after_cooldown, all_left = play(scenario)
-    assert earliest >= 0.4
-    assert (after_cooldown, all_left) == (1, 20)
+    after_cooldown, left = play(scenario)
+    assert after_cooldown == [40]
+    assert left == [40, *[40.5] * 19]
 
 
 def test_an_answer_to_what_was_sent_before_the_cooldown_opens_nothing():
     async def scenario(throttle):
         await throttle.leave()
         await throttle.answered(probe=False)
-        await throttle.failed(limited(0.2))
+        await throttle.failed(limited(20))
         await throttle.answered(probe=False)
-        await asyncio.sleep(0.25)
-        await throttle.leave()
-        second = asyncio.ensure_future(throttle.leave())
-        await asyncio.sleep(0.05)
-        held = not second.done()
-        await second
-        return held
+        await asyncio.sleep(25)
+        left, all_left = await departures(throttle, 2)
+        await all_left
+        return left
 
-    assert play(scenario)
+    # The second waits until the first one has not been refused in time.
+    assert play(scenario) == [25, 26]
 
 
 def test_another_workers_cooldown_holds_too():
     async def scenario(throttle):
         other = Throttle(throttle.traffic, "gpt")
         await other.leave()
-        await other.failed(limited(0.3))
-        began = asyncio.get_running_loop().time()
+        await other.failed(limited(30))
         await throttle.leave()
-        return asyncio.get_running_loop().time() - began
+        return clock.now_mono()
 
-    assert play(scenario) >= 0.29
+    assert play(scenario) == 30
 
 
 def test_another_model_is_not_held_back():
@@ -113,8 +110,9 @@ def test_another_model_is_not_held_back():
         await other.leave()
         await other.failed(limited(60))
         await throttle.leave()
+        return clock.now_mono()
 
-    play(scenario)
+    assert play(scenario) == 0
 
 
 @pytest.mark.parametrize("code", [ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR])

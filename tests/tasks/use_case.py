@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from tasks.prompting import Prompts
 from tasks.spec import Spec
 from tasks.throttle import Throttle
 from tests.builders import controls
+from tests.fakes import clock
 from tests.fakes.ports import (
     FakeAnswers,
     FakeBudget,
@@ -29,12 +29,14 @@ from tests.fakes.ports import (
     FakeTraffic,
 )
 
-QUICK = {"backoff_initial_seconds": 0.001, "backoff_max_seconds": 0.002}
-
 
 @dataclass
 class UseCase:
-    """Everything open; a test closes what it is about. `records` has (job_id, status, code, path, trail)."""
+    """Everything open; a test closes what it is about. `records` has (job_id, status, code, path, trail).
+
+    Each `run` has a stepped clock that begins at 0: deadlines and waits are those of production, and cost
+    nothing.
+    """
 
     controls: FakeControls = field(default_factory=lambda: FakeControls(controls()))
     model: FakeModel = field(default_factory=FakeModel)
@@ -57,13 +59,14 @@ class UseCase:
     brake: Brake = field(init=False)
 
     def __post_init__(self) -> None:
-        self.brake = Brake(5.0, lambda number, seconds: self.halts.append((number, seconds)))
+        # Nobody watches the dial here: the one confirmation at the start has to do, however long it goes on.
+        self.brake = Brake(86_400.0, lambda number, seconds: self.halts.append((number, seconds)))
 
     def run(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
-        return asyncio.run(self.answer(spec, may_put_off=may_put_off))
+        return clock.run(self.answer(spec, may_put_off=may_put_off))
 
     async def answer(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
-        config = dataclasses.replace(executor_config.load(None), **(QUICK | self.changes))
+        config = dataclasses.replace(executor_config.load(None), **self.changes)
         reads = FreshReads(self.controls)
         generation = Generation(
             reads=reads,
@@ -87,9 +90,8 @@ class UseCase:
             watch=Watch(self.guard, config.guard, self.breaches.append),
             report_bug=lambda _, error: self.bugs.append(error),
             tell_progress=self._tell,
-            progress_seconds=0.01,
         )
-        self.brake.release(time.monotonic())
+        self.brake.release(clock.now_mono())
         outcomes = await generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
         return [each.as_result() for each in outcomes]
 
