@@ -22,6 +22,7 @@ class DialNotices:
     """A thread that runs `look` after each `notice`; several notices in a row may be one look."""
 
     look: Callable[[], object]
+    sleep: Callable[[float], None] = time.sleep
     _noticed: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
     _thread: threading.Thread | None = None
@@ -46,7 +47,7 @@ class DialNotices:
     def _run(self) -> None:
         while not self._stopped:
             self._noticed.wait()
-            time.sleep(_PAUSE_SECONDS)
+            self.sleep(_PAUSE_SECONDS)
             self._noticed.clear()
             if not self._stopped:
                 self._look()
