@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from tests.fakes import clock
 from tests.worker.adapters.test_openai_model import a_request
 from worker.adapters.openai_model import OpenAIModel, open_client
 from worker.dev.openai_stand_in import OpenAIStandIn
@@ -23,10 +24,12 @@ class Opening:
         self.base_url = base_url
         self.failures: list[Exception] = []
         self.begun = 0
+        self.has_begun = threading.Event()
         self.let_go = threading.Event()
 
     def __call__(self) -> OpenAIModel:
         self.begun += 1
+        self.has_begun.set()
         assert self.let_go.wait(WAIT_SECONDS)
         if self.failures:
             raise self.failures.pop(0)
@@ -34,29 +37,23 @@ class Opening:
 
 
 def play(scene, opening):
-    """Run `scene(model)` on a loop; it fails rather than waits for ever."""
+    """Run `scene(model)` on a loop whose clock stands still while the client is being opened."""
 
     async def run():
         model = LateModel(asyncio.get_running_loop(), opening)
         try:
-            return await asyncio.wait_for(scene(model), WAIT_SECONDS)
+            return await scene(model)
         finally:
             opening.let_go.set()
             await model.close()
 
-    return asyncio.run(run())
-
-
-async def turns(number: int = 20) -> None:
-    """Let the loop and the opening's thread get somewhere."""
-    for _ in range(number):
-        await asyncio.sleep(0.005)
+    return clock.run(run())
 
 
 def test_requests_that_come_before_the_client_wait_for_the_one_opening_and_are_answered():
     async def scene(model):
         requests = [asyncio.create_task(model.respond(a_request())) for _ in range(5)]
-        await turns()  # the loop goes on meanwhile
+        await asyncio.to_thread(opening.has_begun.wait, WAIT_SECONDS)  # the loop goes on meanwhile
         waiting = [each.done() for each in requests]
         opening.let_go.set()
         return waiting, await asyncio.gather(*requests)
@@ -72,35 +69,37 @@ def test_requests_that_come_before_the_client_wait_for_the_one_opening_and_are_a
 
 def test_opens_by_itself_when_no_job_asks():
     async def scene(model):
-        await asyncio.to_thread(model.open_soon, 0.01)
-        await turns()
-        return opening.begun
+        await asyncio.to_thread(model.open_soon, 10)
+        await asyncio.sleep(9)
+        before = opening.begun
+        await asyncio.sleep(2)
+        return before, opening.begun
 
     opening = Opening()
     opening.let_go.set()
 
-    assert play(scene, opening) == 1
+    assert play(scene, opening) == (0, 1)
 
 
 def test_a_job_that_needs_it_sooner_does_not_wait_for_the_appointed_time():
     async def scene(model):
-        model.open_soon(0.05)
+        model.open_soon(10)
         await model.ready()
-        soon = opening.begun
-        await turns()
-        return soon, opening.begun
+        soon, opened_mono = opening.begun, clock.now_mono()
+        await asyncio.sleep(20)
+        return soon, opened_mono, opening.begun
 
     opening = Opening()
     opening.let_go.set()
 
-    assert play(scene, opening) == (1, 1)
+    assert play(scene, opening) == (1, 0, 1)
 
 
 def test_a_halt_before_there_is_a_client_ends_who_waits_and_leaves_the_opening_to_the_others():
     async def scene(model):
         halted = asyncio.create_task(model.ready())
         other = asyncio.create_task(model.ready())
-        await turns()
+        await asyncio.to_thread(opening.has_begun.wait, WAIT_SECONDS)
         model.cut_connections()
         halted.cancel()
         await asyncio.gather(halted, return_exceptions=True)
@@ -135,7 +134,7 @@ def test_a_failure_that_nobody_waits_for_is_told_once_and_the_next_job_tries_aga
     async def scene(model):
         opening.let_go.set()
         model.open_soon(0)
-        await turns()
+        await clock.idle()
         await model.ready()
 
     opening = Opening()
