@@ -11,7 +11,7 @@ import pytest
 from celery import Celery
 from celery.exceptions import Ignore, Reject
 
-from worker.adapters import celery_pool
+from tests.fakes import clock
 from worker.adapters.celery_pool import LoopPool
 from worker.adapters.job_loop import JobLoop
 
@@ -20,16 +20,13 @@ WAIT_SECONDS = 10
 
 @dataclass
 class FakeResults:
-    """Results, stored once `takes` is set; `asked` is set as soon as there is one."""
+    """Results, stored once `takes` is set."""
 
     stored: list[tuple[str, object, str]] = field(default_factory=list)
-    takes: threading.Event = field(default_factory=threading.Event)
-    asked: threading.Event = field(default_factory=threading.Event)
+    takes: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def store(self, task_id, result, state, request):
-        self.asked.set()
-        while not self.takes.is_set():  # noqa: ASYNC110 - the test sets it in another thread
-            await asyncio.sleep(0.001)
+        await self.takes.wait()
         self.stored.append((task_id, result, state))
 
 
@@ -80,10 +77,6 @@ def app():
     @made.task(name="waits", shared=False)
     async def waits(request, spec):
         await asyncio.Event().wait()
-
-    @made.task(name="sleeps", shared=False)
-    async def sleeps(request, spec):
-        await asyncio.sleep(0.1)
 
     yield made
     made.close()
@@ -139,31 +132,47 @@ def test_a_failure_is_not_stored_for_a_producer_that_wants_no_result(pool):
     assert pool.results.stored == []
 
 
-def test_a_result_that_is_being_stored_at_the_end_is_told_as_done(pool, loop):
-    pool.results.takes.clear()
-    call = Call(pool).apply("echo", 1)
-    assert pool.results.asked.wait(WAIT_SECONDS)
-
+async def cancelled_while_its_result_is_stored(app, task):
+    """Return the pool and the call of a task of which nothing is left but that its result is stored."""
+    loop = JobLoop(asyncio.get_running_loop())
+    pool = LoopPool.on(loop, FakeResults())(4, app=app)
+    pool.start()
+    call = Call(pool).apply(task, 1)
+    await clock.idle()
     loop.cancel_jobs()
-    loop.run(asyncio.sleep(0.01))
-    pool.results.takes.set()
+    await asyncio.sleep(1.9)
+    assert not call.ended.is_set()
+    return pool, call
 
-    assert call.ended.wait(WAIT_SECONDS)
-    assert call.end[0] == 0
-    assert len(pool.results.stored) == 1
+
+@pytest.mark.parametrize(("task", "error"), [("echo", type(None)), ("breaks", ZeroDivisionError)])
+def test_a_result_that_is_being_stored_at_the_end_is_told_as_done(app, task, error):
+    async def scenario():
+        pool, call = await cancelled_while_its_result_is_stored(app, task)
+
+        pool.results.takes.set()
+        await clock.idle()
+
+        assert call.ended.is_set()
+        assert len(pool.results.stored) == 1
+        return call.end
+
+    _, info, _ = clock.run(scenario())
+    assert type(info and info.exception.exc) is error
 
 
 @pytest.mark.parametrize("task", ["echo", "breaks"])
-def test_a_result_that_cannot_be_stored_at_the_end_sends_its_message_back(pool, loop, task, monkeypatch):
-    monkeypatch.setattr(celery_pool, "_LAST_SECONDS", 0.02)
-    pool.results.takes.clear()
-    call = Call(pool).apply(task, 1)
-    assert pool.results.asked.wait(WAIT_SECONDS)
+def test_a_result_that_cannot_be_stored_at_the_end_sends_its_message_back(app, task):
+    async def scenario():
+        pool, call = await cancelled_while_its_result_is_stored(app, task)
 
-    loop.cancel_jobs()
+        await asyncio.sleep(0.2)
 
-    assert isinstance(call.failure(), Reject)
-    assert pool.results.stored == []
+        assert call.ended.is_set()
+        assert isinstance(call.failure(), Reject)
+        assert pool.results.stored == []
+
+    clock.run(scenario())
 
 
 def test_a_task_that_is_cancelled_before_its_first_step_is_told_as_well(pool, loop):
@@ -203,8 +212,16 @@ def test_what_is_cancelled_goes_back_to_the_queue(pool, loop, cancel):
     assert pool.results.stored == []
 
 
-def test_stopping_waits_for_what_has_begun(pool):
-    calls = [Call(pool).apply("sleeps", each) for each in range(5)]
+def test_stopping_waits_for_what_has_begun(pool, monkeypatch):
+    all_ended = JobLoop._all_ended
+
+    async def let_go_once_waited_for(loop):
+        pool.results.takes.set()
+        await all_ended(loop)
+
+    monkeypatch.setattr(JobLoop, "_all_ended", let_go_once_waited_for)
+    pool.results.takes.clear()
+    calls = [Call(pool).apply("echo", each) for each in range(5)]
 
     pool.stop()
 
