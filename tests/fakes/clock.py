@@ -81,6 +81,19 @@ class SteppedSleep:
             self._changed.notify_all()
 
 
+@dataclass
+class SteppedTime:
+    """A clock for code that waits by sleeping: its sleep takes no time, and moves the clock."""
+
+    now_mono: float = 0.0
+
+    def mono(self) -> float:
+        return self.now_mono
+
+    def sleep(self, seconds: float) -> None:
+        self.now_mono += seconds
+
+
 class SteppedLoop(asyncio.SelectorEventLoop):
     """A loop whose time begins at 0, and steps to the next timer as soon as nothing else can happen.
 

@@ -79,7 +79,10 @@ class _Awaited:
 
 @dataclass(slots=True)
 class Feeder:
-    """One run. `interruptible` is entered only where an interruption leaves nothing half done."""
+    """One run. `interruptible` is entered only where an interruption leaves nothing half done.
+
+    `sleep` and `mono` are the clock of what it waits for.
+    """
 
     producer: Producer
     reader: Reader
@@ -87,10 +90,12 @@ class Feeder:
     listener: Listener
     pace: Pace
     interruptible: Callable[[], AbstractContextManager[None]]
+    sleep: Callable[[float], None] = time.sleep
+    mono: Callable[[], float] = time.monotonic
     _awaited: deque[_Awaited] = field(default_factory=deque)
     _outgoing: list[tuple[Item, Sent | str]] = field(default_factory=list)
     _depth: int = 0
-    _looked_mono: float = 0.0
+    _looked_mono: float = float("-inf")
     _trouble_since_mono: float | None = None
     _answered_once: bool = False
     _stopped_by: str = ""
@@ -107,7 +112,7 @@ class Feeder:
             StoreUnavailable: Redis has not answered for half a minute.
 
         """
-        now = time.monotonic()
+        now = self.mono()
         self._awaited.extend(_Awaited(each, now, self.bookmark.stale) for each in self.bookmark.waiting)
         try:
             self._run()
@@ -123,7 +128,7 @@ class Feeder:
             pause = _FIRST_PAUSE_SECONDS if moved else min(pause * 1.5, _LAST_PAUSE_SECONDS)
             with self.interruptible():
                 # In full flight only a turn for the reader's thread, and for an interruption.
-                time.sleep(0 if moved and not self.bookmark.wait else pause)
+                self.sleep(0 if moved and not self.bookmark.wait else pause)
 
     @property
     def _done(self) -> bool:
@@ -142,7 +147,7 @@ class Feeder:
         return moved
 
     def _bear(self, error: StoreUnavailable) -> None:
-        now = time.monotonic()
+        now = self.mono()
         self._trouble_since_mono = self._trouble_since_mono or now
         # One that never answered is more likely a wrong address.
         if not self._answered_once or now - self._trouble_since_mono > _PATIENCE_SECONDS:
@@ -173,9 +178,9 @@ class Feeder:
         return True
 
     def _look_at_the_queue(self) -> None:
-        if time.monotonic() - self._looked_mono > _LAST_PAUSE_SECONDS:
+        if self.mono() - self._looked_mono > _LAST_PAUSE_SECONDS:
             self._depth = self.producer.queue_depth()
-            self._looked_mono = time.monotonic()
+            self._looked_mono = self.mono()
 
     def _prepared(self, item: Item) -> Sent | str:
         try:
@@ -201,7 +206,7 @@ class Feeder:
         self.bookmark.counts["sent"] += 1
         if self.bookmark.wait:
             waiting = Waiting(item.source, item.number, sent.task_id)
-            self._awaited.append(_Awaited(waiting, time.monotonic()))
+            self._awaited.append(_Awaited(waiting, self.mono()))
         else:
             self.listener.sent(item, sent)
 
@@ -219,7 +224,7 @@ class Feeder:
         return handed_on or bool(endings)
 
     def _give_up_on_late(self, open_: dict[str, _Awaited]) -> None:
-        longest, now = self.pace.timeout_seconds, time.monotonic()
+        longest, now = self.pace.timeout_seconds, self.mono()
         for each in open_.values():
             overdue = longest is not None and now - each.since_mono > longest
             each.late = not each.ending and (each.stale or overdue)
