@@ -9,6 +9,7 @@ import pytest
 
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelRequest, TokenUsage
+from tests.fakes import clock
 from worker.adapters.openai_model import OpenAIModel, open_client, read_answer
 from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
 
@@ -121,12 +122,32 @@ def test_a_missing_usage_is_unknown_rather_than_nothing():
     assert answer.usage is None
 
 
-@pytest.mark.parametrize("behaviour", [Behaviour(play=Play.HANG), Behaviour(play=Play.DRIP, drip_seconds=5)])
-def test_the_timeout_is_for_the_whole_request_not_for_each_read(behaviour):
-    error, counted, _ = respond(behaviour, a_request(timeout_seconds=0.3))
+def test_a_request_that_is_never_answered_ends_with_its_timeout():
+    counted = []
+
+    async def call(stand_in):
+        client = open_client("key", stand_in.base_url, 10)
+        model = OpenAIModel(client, lambda *each: counted.append(each), lambda _: None)
+        request = asyncio.create_task(model.respond(a_request(timeout_seconds=60)))
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+        clock.advance(60)
+        with pytest.raises(ModelError) as late:
+            await request
+        await client.close()
+        return late.value
+
+    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
+        error = clock.run(call(stand_in))
 
     assert (error.code, error.billed) == (ErrorCode.OPENAI_TIMEOUT, True)
-    assert counted[0][3] < 3
+    assert counted[0][3] == 60
+
+
+def test_the_timeout_is_for_the_whole_request_not_for_each_read():
+    # Some of it comes every 0.25 s: for each read by itself, that is soon enough.
+    error, _, _ = respond(Behaviour(play=Play.DRIP, drip_seconds=5), a_request(timeout_seconds=0.6))
+
+    assert (error.code, error.billed) == (ErrorCode.OPENAI_TIMEOUT, True)
 
 
 def test_a_refused_connection_costs_nothing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,17 @@ def parameters() -> dict[str, Any]:
         "max_output_tokens": 4096,
         "store": False,
     }
+
+
+@asynccontextmanager
+async def served_here(behaviour: Behaviour) -> AsyncIterator[OpenAIStandIn]:
+    """A stand-in on the running loop, whose waits are by that loop's clock."""
+    stand_in, serving = OpenAIStandIn(behaviour=behaviour), threading.Event()
+    served = asyncio.create_task(stand_in._serve(serving))
+    await asyncio.to_thread(serving.wait, 10)
+    yield stand_in
+    stand_in._stop_asked.set()
+    await served
 
 
 @pytest.fixture

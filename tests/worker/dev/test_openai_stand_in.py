@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import json
 import socket
 import threading
-import time
 
 import openai
 import pytest
 
-from tests.worker.dev.conftest import Asker, parameters
+from tests.fakes import clock
+from tests.worker.dev.conftest import Asker, parameters, served_here
 from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Outcome, Play
 
 
@@ -98,19 +99,37 @@ def test_says_when_to_come_back(asker: Asker, behaviour: Behaviour, header: str,
 
 
 def test_never_answers_while_it_hangs(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    with pytest.raises(openai.APITimeoutError):
-        asker.ask(Behaviour(play=Play.HANG), timeout=0.1)
+    stand_in.behave(Behaviour(play=Play.HANG))
+
+    async def scenario() -> None:
+        async with asker.client() as client:
+            call = asyncio.create_task(client.responses.create(**parameters(), timeout=60))
+            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+            clock.advance(61)
+            with pytest.raises(openai.APITimeoutError):
+                await call
+
+    clock.run(scenario())
 
     assert stand_in.journal.wait_until(lambda counts: counts.cancelled == 1).billed_tokens == 0
 
 
-def test_drips_past_a_timeout_that_is_per_read(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    began_mono = time.monotonic()
-    response = asker.ask(Behaviour(play=Play.DRIP, drip_seconds=0.6), timeout=0.4)
+def test_drips_past_a_timeout_that_is_per_read() -> None:
+    async def scenario() -> str:
+        async with (
+            served_here(Behaviour(play=Play.DRIP, drip_seconds=60)) as stand_in,
+            Asker(stand_in).client() as client,
+            client.responses.with_streaming_response.create(**parameters(), timeout=40) as response,
+        ):
+            body = b""
+            clock.advance(3)
+            async for piece in response.iter_bytes():
+                body += piece
+                clock.advance(3)
+            assert clock.now_mono() > 40
+            return json.loads(body)["status"]
 
-    assert time.monotonic() - began_mono > 0.5
-    assert response.status == "completed"
-    stand_in.journal.wait_until(lambda counts: counts.completed == 1)
+    assert clock.run(scenario()) == "completed"
 
 
 def test_bills_the_work_whose_answer_a_reset_swallowed(asker: Asker, stand_in: OpenAIStandIn) -> None:
@@ -231,13 +250,19 @@ def test_a_request_that_is_refused_leaves_the_queue_alone(asker: Asker, stand_in
     assert asker.ask() is None
 
 
-def test_waits_before_it_answers(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    asker.ask(Behaviour(delay_seconds=0.2))
+def test_waits_before_it_answers() -> None:
+    async def scenario() -> None:
+        async with served_here(Behaviour()) as stand_in, Asker(stand_in).client() as client:
+            stand_in.play_next(Behaviour(delay_seconds=20))
+            waits = asyncio.create_task(client.responses.create(**parameters()))
+            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.begun == 1)
+            await client.responses.create(**parameters())
+            first, second = stand_in.journal.records()
+            assert (first.outcome, second.outcome) == (Outcome.COMPLETED, None)
+            clock.advance(20)
+            await waits
 
-    [record] = stand_in.journal.records()
-    assert record.ended_mono is not None
-    assert record.ended_mono - record.started_mono >= 0.2
-    assert record.outcome is Outcome.COMPLETED
+    clock.run(scenario())
 
 
 def test_serves_nothing_but_post_responses(stand_in: OpenAIStandIn) -> None:

@@ -35,7 +35,7 @@ def test_sees_a_hundred_requests_begin_and_be_cancelled(asker: Asker, stand_in: 
 
     assert (counts.begun, counts.cancelled, counts.in_flight, counts.billed_tokens) == (100, 100, 0, 0)
     assert counts.last_connection_closed_mono is not None
-    assert 0 < counts.last_connection_closed_mono - halted_mono < 5
+    assert counts.last_connection_closed_mono > halted_mono
     ended = stand_in.journal.records()
     assert {record.outcome for record in ended} == {Outcome.CANCELLED}
     assert all(record.ended_mono and record.ended_mono > halted_mono for record in ended)
@@ -74,9 +74,10 @@ def test_a_client_that_goes_in_the_middle_of_a_drip_counts_as_cancelled(
 
     async def give_up() -> None:
         async with asker.client() as client:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
-                    await client.responses.create(**parameters())
+            call = asyncio.create_task(client.responses.create(**parameters()))
+            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
 
     asyncio.run(give_up())
 
