@@ -19,6 +19,9 @@ from worker.adapters.redis_history import HistoryWriter
 from worker.cli import build
 from worker.cli.refusal import Refusal
 
+# How long the commands of a test take is no matter.
+A_MOMENT_AGO = r"(?:just now|\d+ s ago)"
+
 
 @dataclass
 class Slotgen:

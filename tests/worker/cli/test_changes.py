@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.builders import a_rule, an_allowlist
+from tests.worker.cli.conftest import A_MOMENT_AGO
 
 NARROW = an_allowlist(a_rule(kinds=["explanatory"]))
 
@@ -102,7 +103,7 @@ class TestOneDimension:
         code, said = slotgen("allowlist", "push", broad)
 
         assert code == 1
-        assert "rollout was widened just now by" in said
+        assert re.search(rf"rollout was widened {A_MOMENT_AGO} by", said)
         assert said.endswith("nothing was changed\n")
         assert slotgen.raw("allowlist") == NARROW.encode()
         assert slotgen("allowlist", "push", broad, "--override", "the head of school asked")[0] == 0
@@ -136,7 +137,7 @@ class TestOneDimension:
         code, said = slotgen("allowlist", "push", slotgen.file("broad.json", an_allowlist()))
 
         assert code == 1
-        assert "rollout was widened just now by unknown" in said
+        assert re.search(rf"rollout was widened {A_MOMENT_AGO} by unknown", said)
 
     def test_what_was_widened_under_the_brake_is_judged_at_its_release(self, slotgen):
         slotgen.open(allowlist=NARROW)
