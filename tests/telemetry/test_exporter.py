@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from telemetry import METRICS, Health, PortUnavailable, serve
+from tests.ports import free_port
 from tests.telemetry.samples import MARKER, some_metrics
 
 GOOD = Health({"model_loop": True})
@@ -134,10 +135,11 @@ class TestServer:
             pass
 
     def test_its_port_is_free_again_right_after_a_scrape(self):
-        with running() as exporter:
+        port = free_port()
+        with running(port=port) as exporter:
             ask(exporter, "/metrics")
 
-        with running(port=exporter.port) as again:
+        with running(port=port) as again:
             assert ask(again, "/healthz")[0].status == 200
 
     def test_closing_ends_its_thread_and_twice_is_harmless(self):
