@@ -1,0 +1,344 @@
+"""Blocks that a document is set in: headings, lists, quotations, tables, rules.
+
+A line alone says little: `- 5`, `# comment`, `> 1` and `* See page 4` are ordinary. What comes before and
+after it, and how it goes on, says more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tasks.plain_text.code import is_code, is_surely_code
+from tasks.plain_text.passage import FieldKind, Line, Passage
+from tasks.plain_text.rule import Rule
+
+# A sign that a sentence is about: "+ means to the right", "- charge attracts", "# of moles".
+_ABOUT_THE_SIGN = re.compile(
+    r"(?:\d[\d.,]*[ \t]+)?"
+    r"(?:means?|is|are|was|stands?|shows?|denotes?|indicates?|and|or|signs?|symbols?|raises?|lowers?|charges?|of|than"
+    r"|for|keys?|ve|ions?|plus|minus|bedeutet|heißt|significa|signifie|est|ist|es)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{2}|[\u2e80-\u9fff\uac00-\ud7af]")
+_SPACED_ITEM = re.compile(r"([-*+])[ \t]+(\S.*)")
+_TIGHT_ITEM = re.compile(r"([-*+])([^\W\d_]{2,}\S*(?:[ \t].*)?)")
+# Endings that lessons on language list, and groups that chemistry does.
+_ENDING = re.compile(
+    r"(?:n?ess|ments?|[st]?ions?|[ai]bles?|ful|less|ings?|ed|er|est|ly|i?ous|i?ve|ary|[eo]ry|is[em]|ize|ify|ity|ist"
+    r"|i?c?al|ish|en|es|ar|ir|re|ez|ons|ent|ais|ait|ions|iez|aient|st|te|ten|tet|test|nd|lich|ung|heit|keit|chen|lein"
+    r"|isch|os?|as?|is|amos|emos|imos|áis|éis|ís|an|ado|ido|ando|iendo|ance|ence|ant|hood|ship|dom|wards?|wise"
+    r"|ology|phobia|itis|ase|ose|ane|ene|yne|ol|oic|oate|yl|ide|ate|ite|[A-Z][A-Z0-9]*)\b"
+)
+_TASK = re.compile(r"(?:[-*+]|\d+[.)])[ \t]+\[[ xX]\](?:[ \t]|$)")
+_CALCULATION = re.compile(r"=[ \t]*\S")
+_REPLY = re.compile(
+    r"(?:yes|no|oui|non|si|sí|ja|nein|hello|hi|good|bonjour|salut|bonsoir|allô|hallo|guten|hola|buen[oa]s|merci|danke"
+    r"|gracias|thanks?|well|bien|gut|muy|très)\b",
+    re.IGNORECASE,
+)
+_FOREIGN_QUESTION = re.compile(r"[¿¡]|[ \u00a0\u202f][?!]")
+_LEAST_ITEMS = 2
+
+_HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
+_TIGHT_HEADING = re.compile(r"(#{1,6})([^\W\d_][^#{}();=]*)(#*)")
+_UNDERLINE = re.compile(r"={3,}|-{3,}")
+_TITLE = re.compile(r"[^\W\d_]{3}")
+_LONGEST_TITLE = 80
+_FARTHEST = 20
+
+_QUOTE = re.compile(r">[ \t]?(?:\[!\w+\]|[^\W\d_]{3}|[\"'\u201c\u2018\u00ab*_]|[A-Z]\w* \w)")
+_PROMPT = re.compile(r">[ \t]?(?:[a-z.]+\(|(?:cd|ls|dir|print|python|pip|git|go|npm|mkdir|echo)\b)")
+
+_DELIMITER_ROW = re.compile(r"\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?")
+_EDGED_DELIMITER_ROW = re.compile(r"\|(?:[ \t]*:?-+:?[ \t]*\|)+")
+_DRAWN_BORDER = re.compile(r"\+(?:[-=]{2,}\+)+")
+_LEAST_EDGES = 3
+_LONGEST_FRONT_MATTER = 30
+
+
+def _neighbour(lines: list[Line], index: int, step: int) -> Line | None:
+    """Return the next line before or after `index`, not too far away, that is neither blank nor a comment."""
+    for each in range(index + step, index + step * _FARTHEST, step):
+        if not 0 <= each < len(lines):
+            return None
+        if not lines[each].blank and not lines[each].text.startswith("#"):
+            return lines[each]
+    return None
+
+
+def _is_comment(lines: list[Line], index: int) -> bool:
+    """Whether the line with a `#` stands in a listing: beside code, or with surely code next to it."""
+    after, before = _neighbour(lines, index, 1), _neighbour(lines, index, -1)
+    if any(each and is_surely_code(each.text) for each in (after, before)):
+        return True
+    beside = (lines[each] for each in (index - 1, index + 1) if 0 <= each < len(lines))
+    return any(is_code(each.text) for each in beside)
+
+
+def _heading(passage: Passage) -> int | None:
+    text = passage.text
+    if passage.is_short_answer or ("#" not in text and "==" not in text and "--" not in text):
+        return None
+    lines = passage.lines
+    for index, line in enumerate(lines):
+        sign = line.text[:1]
+        if sign == "#" and _is_heading(passage, index):
+            return line.offset
+        if sign and sign in "=-" and index and _underlines(lines, index):
+            return lines[index - 1].offset
+    return None
+
+
+def _is_heading(passage: Passage, index: int) -> bool:
+    lines = passage.lines
+    text = lines[index].text
+    spaced = _HEADING.fullmatch(text)
+    if spaced:
+        level, words = len(spaced[1]), spaced[2]
+        if not any(map(str.isalnum, words)) or "comment" in words.lower():
+            return False
+        # "# raises a note", "# of moles": a title has a capital, and a sentence about the sign none.
+        return (level > 1 or (not words[0].islower() and _opens_a_title(words))) and not _is_comment(
+            lines, index
+        )
+    tight = _TIGHT_HEADING.fullmatch(text)
+    if not tight or passage.field is FieldKind.OPTION:
+        return False
+    if len(tight[1]) > 1:
+        return not _is_comment(lines, index)
+    # "#Osmosis" and then the text; "#BlackLivesMatter spread" is a hashtag, "#include" a directive.
+    words = tight[2].rstrip()
+    titled = words.split(" ")[0].istitle() and words[-1:] not in ".!?,"
+    follows = index + 1 < len(lines) and not lines[index + 1].blank and lines[index + 1].text[0] != "#"
+    return titled and follows and not _is_comment(lines, index)
+
+
+def _opens_a_title(words: str) -> bool:
+    return not words[0].isdigit() or re.match(r"\d+(?:\.\d+)*[.):]?[ \t]+[^\W\d_]{2}", words) is not None
+
+
+def _underlines(lines: list[Line], index: int) -> bool:
+    """Whether the row of signs makes the one line above it a heading, and not a sum, a table or a bill."""
+    title = lines[index - 1]
+    if not _UNDERLINE.fullmatch(lines[index].text) or not _TITLE.search(title.text):
+        return False
+    if title.indented or (index > 1 and not lines[index - 2].blank) or title.text[0].islower():
+        return False  # a fraction or a sum, drawn with hyphens
+    plain = "  " not in title.text and "\t" not in title.text and "|" not in title.text
+    return plain and len(title.text) <= _LONGEST_TITLE and title.text[-1] not in ".,;?!"
+
+
+def _bullet_list(passage: Passage) -> int | None:
+    if not passage.has_block_signs or "\n" not in passage.text:
+        return None
+    lines = passage.lines
+    return next((lines[items[0]].offset for items in _runs(lines) if _is_list(lines, items)), None)
+
+
+def _runs(lines: list[Line]) -> Iterator[list[int]]:
+    """Yield the indices of lines that begin with one bullet, with only blank or indented ones between."""
+    items: list[int] = []
+    for index, line in enumerate(lines):
+        is_item = _item(line) is not None
+        if is_item and (not items or line.text[0] == lines[items[0]].text[0]):
+            items.append(index)
+        elif not items or line.blank or (line.indented and not is_item):
+            continue
+        else:
+            if len(items) >= _LEAST_ITEMS:
+                yield items
+            items = [index] if is_item else []
+    if len(items) >= _LEAST_ITEMS:
+        yield items
+
+
+def _item(line: Line) -> re.Match[str] | None:
+    if line.text[:1] not in {"-", "*", "+"}:
+        return None
+    return _SPACED_ITEM.fullmatch(line.text) or _TIGHT_ITEM.fullmatch(line.text)
+
+
+def _is_list(lines: list[Line], items: list[int]) -> bool:
+    bodies = [match[2] for each in items if (match := _item(lines[each]))]
+    worded = [each for each in bodies if _WORD.search(each) and not _ABOUT_THE_SIGN.match(each)]
+    if len(worded) < _LEAST_ITEMS:
+        return False
+    sign = lines[items[0]].text[0]
+    tight = [lines[each].text for each in items if _TIGHT_ITEM.fullmatch(lines[each].text)]
+    if tight and any(_ENDING.match(each, 1) for each in tight):
+        return False
+    # The lines beside the run: a sum (Revenue 500, - wages 200, = profit 300), arguments for and against
+    # (+ cheap, - noisy), a comment that runs over several lines.
+    above = lines[items[0] - 1].text if items[0] else ""
+    below = lines[items[-1] + 1].text if items[-1] + 1 < len(lines) else ""
+    if _CALCULATION.match(below) or above.startswith("/*"):
+        return False
+    opposite = {"+": "-", "-": "+"}.get(sign, "")
+    if opposite and opposite in {above[:1], below[:1]}:
+        return False
+    return not (sign == "-" and _is_dialogue(bodies))
+
+
+def _is_dialogue(bodies: list[str]) -> bool:
+    """Whether the dashes are of people speaking in turn: a question or an exclamation, and a reply."""
+    if not all(each[-1] in '.?!…»"”' for each in bodies) or not any(
+        "?" in each or "!" in each for each in bodies
+    ):
+        return False
+    return any(_FOREIGN_QUESTION.search(each) or _REPLY.match(each) for each in bodies)
+
+
+def _task_list(passage: Passage) -> int | None:
+    if "] " not in passage.text and "]" not in passage.text[-1:]:
+        return None
+    return next((each.offset for each in passage.lines if _TASK.match(each.text)), None)
+
+
+def _blockquote(passage: Passage) -> int | None:
+    if ">" not in passage.text or passage.is_short_answer:
+        return None
+    lines = passage.lines
+    for index, line in enumerate(lines):
+        if not _QUOTE.match(line.text) or _ABOUT_THE_SIGN.match(line.text[1:].lstrip()):
+            continue
+        # A comparison that was broken at its sign, and what is typed at a prompt.
+        broken = index and not lines[index - 1].blank and lines[index - 1].text[-1].isdigit()
+        if not broken and not _PROMPT.match(line.text):
+            return line.offset
+    return None
+
+
+def _table(passage: Passage) -> int | None:
+    text = passage.text
+    if "\n" not in text or ("|" not in text and "+-" not in text and "+=" not in text):
+        return None
+    for above, line in pairwise(passage.lines):
+        if "|" not in above.text and above.text[:1] != "+":
+            continue
+        if "|" in above.text and "|" in line.text and _is_delimiter_row(line.text):
+            return above.offset
+        if _is_edged_row(above.text) and _is_edged_row(line.text):
+            return above.offset
+        if _DRAWN_BORDER.fullmatch(above.text) and line.text.startswith("|"):
+            return above.offset
+    return None
+
+
+def _is_delimiter_row(text: str) -> bool:
+    return bool(_DELIMITER_ROW.fullmatch(text) or _EDGED_DELIMITER_ROW.fullmatch(text))
+
+
+def _is_edged_row(text: str) -> bool:
+    return (
+        text[:1] == text[-1:] == "|"
+        and text.count("|") >= _LEAST_EDGES
+        and (text[1:2] in " \t" or text[-2:-1] in " \t")
+    )
+
+
+def _thematic_break(passage: Passage) -> int | None:
+    """Three hyphens between two paragraphs, or around the data before a document."""
+    if "---" not in passage.text:
+        return None
+    lines = passage.lines
+    filled = [index for index, line in enumerate(lines) if not line.blank]
+    for index in filled:
+        if lines[index].text not in {"---", "- - -"}:
+            continue
+        if index == 0 and any(each.text == "---" for each in lines[1:_LONGEST_FRONT_MATTER]):
+            return lines[index].offset
+        if filled[0] < index < filled[-1] and lines[index - 1].blank and lines[index + 1].blank:
+            return lines[index].offset
+    return None
+
+
+RULES = (
+    Rule(
+        "heading",
+        "Hashes before a title, or a row of signs under it.",
+        _heading,
+        refused=(
+            "# Cells",
+            "## Cells\nCells are small.",
+            "#Osmosis\nWater moves.",
+            "Cells\n=====",
+            "Cells\n-----\nCells are small.",
+        ),
+        accepted=(
+            "# Show the total\nprint(total)",
+            "# raises a note",
+            "#include <stdio.h>",
+            "#BlackLivesMatter spread in 2020.\nIt grew.",
+            "#fieldwork",
+            "  345\n- 128\n-----\n  217",
+            "# This is a comment.",
+            "mass\n------\nvolume",
+            "Bread 1.20\nMilk 0.80\n-----\nTotal 2.00",
+        ),
+    ),
+    Rule(
+        "task_list",
+        "Boxes to tick in a list.",
+        _task_list,
+        refused=("- [ ] task", "1. [x] done"),
+        accepted=("[ ] agree\n[ ] disagree", "- [He exits.]"),
+    ),
+    Rule(
+        "bullet_list",
+        "Two or more lines in a row that begin with the same bullet and go on in words.",
+        _bullet_list,
+        refused=(
+            "- water\n- salt",
+            "-water\n-salt",
+            "Parts:\n\n* cell wall\n\n* vacuole",
+            "1. Animal cells\n   - nucleus\n   - membrane",
+            "- 225 g flour\n- 2 eggs",
+        ),
+        accepted=(
+            "- Macbeth, Act 2",
+            "x + 2 = 5\n- 2      - 2\nx = 3",
+            "+ means loss.\n- means gain.",
+            "+ cheap\n+ light\n- noisy\n- slow",
+            "- Ça va ?\n- Oui, merci.",
+            "-ness\n-ment",
+            "-OH\n-COOH",
+            "Revenue 500\n- wages 200\n- rent 100\n= profit 200",
+            '"One."\n- Ann\n\n"Two."\n- Ben',
+            "-l gives a long list\n-a shows all",
+        ),
+    ),
+    Rule(
+        "blockquote",
+        "A line of words behind a greater-than sign.",
+        _blockquote,
+        refused=("> quoted", "> To be, or not to be", '> "To be"'),
+        accepted=("3 > 2\n> 1", "> means greater than", ">>> print(1)", "x > y\n> z"),
+    ),
+    Rule(
+        "table",
+        "Cells between bars, with a row of hyphens or with bars at both ends of each row.",
+        _table,
+        refused=(
+            "| a | b |\n|---|---|\n| 1 | 2 |",
+            "a | b\n--- | ---\n1 | 2",
+            "+---+\n| a |\n+---+",
+            "|a|b|\n|-|-|",
+            "| a | b |\n| 1 | 2 |",
+        ),
+        accepted=("x | y\n1 | 2", "A | B\n- | -", "|x| = 3\n|y| = 4", "A | B | A AND B\n0 | 0 | 0"),
+    ),
+    Rule(
+        "thematic_break",
+        "Three hyphens between two paragraphs.",
+        _thematic_break,
+        refused=("above\n\n---\n\nbelow", "---\ntitle: Cells\n---\nCells are small."),
+        accepted=(
+            "He left.\n\n* * *\n\nHe came back.",
+            "Name\n\n__________",
+            "He paused --- and left.",
+            "---",
+        ),
+    ),
+)

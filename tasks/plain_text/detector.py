@@ -1,0 +1,40 @@
+"""Puts one string before every rule, the dangerous ones first."""
+
+from __future__ import annotations
+
+from tasks.plain_text import (
+    active_html,
+    blocks,
+    characters,
+    dialects,
+    emphasis,
+    html_elements,
+    inline,
+    links,
+)
+from tasks.plain_text.passage import Passage
+from tasks.plain_text.rule import FieldKind, Finding, Rule
+
+RULES: tuple[Rule, ...] = (
+    *characters.RULES,
+    *active_html.RULES,
+    *html_elements.RULES,
+    *inline.RULES,
+    *links.RULES,
+    *emphasis.RULES,
+    *blocks.RULES,
+    *dialects.RULES,
+)
+
+
+def find_markup(value: str, field: FieldKind) -> Finding | None:
+    """Return the first rule that `value` breaks, and the line it breaks it on; None if it is plain text.
+
+    Takes time in proportion to the length of `value`, whatever is in it.
+    """
+    passage = Passage(value, field)
+    for rule in RULES:
+        offset = rule.find(passage)
+        if offset is not None:
+            return Finding(rule.name, passage.line_number(offset))
+    return None
