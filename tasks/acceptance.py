@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
 from schemas import OutputType, UnacceptableJson, describe, parse_json
 from tasks.errors import ErrorCode, Failed
+from tasks.plain_text import FieldKind, find_markup
 from tasks.ports import ModelAnswer
 
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
-    from markdown_it.token import Token
-
 _MAX_ANSWER_BYTES = 4_194_304
-_PLAIN = frozenset(
-    {"paragraph_open", "paragraph_close", "inline", "text", "softbreak", "hardbreak", "text_special"}
-)
-# Between two letters or digits an asterisk is a product (2*3*4), not emphasis.
-_PRODUCT = re.compile(r"(?<=[^\W_])\*(?=[^\W_])")
-_LIST_ITEM = "list_item_open"
-
-
-@cache
-def parser() -> MarkdownIt:
-    """Return the one parser of this process.
-
-    The first call imports it, for 30 ms: make it where that holds up neither a start nor an event loop.
-    """
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - see above
-
-    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
+# Fields of every output type whose strings may be one sign, a name or a line of code; all others are text.
+_SHORT_ANSWERS = frozenset({"correctAnswer", "id", "options", "tags"})
+_BETWEEN_PARAGRAPHS = "\n\n"
 
 
 def accept(output: OutputType, answer: ModelAnswer) -> Any:
     """Return the value of `output`'s type that `answer` carries.
 
     Raises:
-        Failed: the answer was refused, cut short, is not JSON, breaks the full schema, or has Markdown in
-            it; the detail names paths, never content.
+        Failed: the answer was refused, cut short, is not JSON, breaks the full schema, or is not
+            plain text; the detail names paths, rules and lines, never content.
 
     """
     if answer.refused:
@@ -51,10 +34,32 @@ def accept(output: OutputType, answer: ModelAnswer) -> Any:
     found = output.violations(value)
     if found:
         raise Failed(ErrorCode.OUTPUT_SCHEMA_INVALID, describe(found))
-    marked = next((path for path, text in _strings(value, "output") if has_markdown(text)), None)
-    if marked:
-        raise Failed(ErrorCode.OUTPUT_POLICY_VIOLATION, f"{marked}: carries Markdown or HTML")
+    violation = next(policy_violations(value), None)
+    if violation:
+        raise Failed(ErrorCode.OUTPUT_POLICY_VIOLATION, str(violation))
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyViolation:
+    """A string of an answer that is not plain text: where it is, and which rule it breaks on which line."""
+
+    path: str
+    rule: str
+    line: int
+
+    def __str__(self) -> str:
+        """Say where and what, and nothing of the content."""
+        return f"{self.path}: {self.rule} on line {self.line}"
+
+
+def policy_violations(value: Any) -> Iterator[PolicyViolation]:
+    """Yield the first violation of each string in `value`, in the order of the answer."""
+    for passage in _passages(value, "output", FieldKind.TEXT):
+        finding = find_markup(passage.text, passage.field)
+        if finding:
+            path, line = passage.place(finding.line)
+            yield PolicyViolation(path, finding.rule, line)
 
 
 def _value(text: str) -> Any:
@@ -67,40 +72,41 @@ def _value(text: str) -> Any:
     return document["value"]
 
 
-def has_markdown(text: str) -> bool:
-    """Whether CommonMark, with tables and strikethrough, would show `text` as anything but plain paragraphs.
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """Strings that a reader reads as one text, each of them with its path."""
 
-    A line such as "1945. The war ended." is a list of one to CommonMark, and prose to everyone else: a
-    single numbered item passes, two do not.
-    """
-    if "\n\n    " in text or text.startswith("    "):
-        # An indented line is code to CommonMark; to a reader it is a line with blanks before it.
-        text = re.sub(r"(?m)^[ \t]+", "", text)
-    tokens = _tokens(text)
-    return any(_is_markup(token, tokens) for token in tokens)
+    parts: tuple[tuple[str, str], ...]
+    field: FieldKind
 
+    @property
+    def text(self) -> str:
+        return _BETWEEN_PARAGRAPHS.join(text for _, text in self.parts)
 
-def _tokens(text: str) -> list[Token]:
-    flat: list[Token] = []
-    for token in parser().parse(_PRODUCT.sub("\N{MULTIPLICATION SIGN}", text)):
-        flat.append(token)
-        flat.extend(token.children or ())
-    return flat
-
-
-def _is_markup(token: Token, tokens: list[Token]) -> bool:
-    if token.type in {"ordered_list_open", "ordered_list_close", _LIST_ITEM, "list_item_close"}:
-        lone = sum(each.type == _LIST_ITEM for each in tokens) == 1
-        return not (lone and any(each.type == "ordered_list_open" for each in tokens))
-    return token.type not in _PLAIN
+    def place(self, line: int) -> tuple[str, int]:
+        """Return the path of the string that has line `line` of the whole, and the line's number in it."""
+        blank = _BETWEEN_PARAGRAPHS.count("\n") - 1
+        ends = accumulate(text.count("\n") + 1 + blank for _, text in self.parts)
+        begin = 0
+        for (path, _), end in zip(self.parts, ends, strict=True):
+            if line <= end:
+                return path, line - begin
+            begin = end
+        raise AssertionError(f"line {line} of {begin}")
 
 
-def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_Passage]:
+    """Yield what is to be judged. Paragraphs are judged together: a list may have an item in each of them."""
     if isinstance(value, str):
-        yield path, value
+        yield _Passage(((path, value),), field)
     elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _strings(each, f"{path}[{index}]")
+        paths = [f"{path}[{index}]" for index in range(len(value))]
+        if field is FieldKind.TEXT and all(isinstance(each, str) for each in value):
+            yield _Passage(tuple(zip(paths, value, strict=True)), field)
+            return
+        for each_path, each in zip(paths, value, strict=True):
+            yield from _passages(each, each_path, field)
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from _strings(each, f"{path}.{name}")
+            kind = FieldKind.OPTION if name in _SHORT_ANSWERS else FieldKind.TEXT
+            yield from _passages(each, f"{path}.{name}", kind)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from celery.exceptions import Reject
 
-from tasks import acceptance, executor_config
+from tasks import executor_config
 from tasks.brake import Brake
 from tasks.delivery import Answer
 from tasks.errors import ErrorCode
@@ -243,7 +243,6 @@ def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
         open_client,
     )
 
-    acceptance.parser()  # the first answer would wait for it on the loop
     # Without a key no job gets as far as this client; the SDK only wants some string.
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)

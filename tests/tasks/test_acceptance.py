@@ -1,4 +1,4 @@
-"""Which strings count as Markdown, and which are just how people write."""
+"""Which answers are accepted, and what is said of those that are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from schemas import output_type
-from tasks.acceptance import accept, has_markdown
+from tasks.acceptance import PolicyViolation, accept, policy_violations
 from tasks.errors import ErrorCode, Failed
 from tests.fakes.ports import answer
 
@@ -24,8 +24,7 @@ from tests.fakes.ports import answer
         "[link](https://example.org)",
         "![image](cell.png)",
         "- one\n- two",
-        "* one",
-        "1. one\n2. two",
+        "* one\n* two",
         "> quoted",
         "| a | b |\n|---|---|\n| 1 | 2 |",
         "<b>bold</b>",
@@ -36,7 +35,7 @@ from tests.fakes.ports import answer
     ],
 )
 def test_sees_markdown_and_html(text):
-    assert has_markdown(text)
+    assert list(policy_violations(text))
 
 
 @pytest.mark.parametrize(
@@ -56,11 +55,13 @@ def test_sees_markdown_and_html(text):
         "    An indented line.",
         "H2O → H⁺ + OH⁻",
         "C# and F# are notes, too",
+        "* one",
+        "1. one\n2. two",
         "",
     ],
 )
 def test_leaves_plain_prose_alone(text):
-    assert not has_markdown(text)
+    assert not list(policy_violations(text))
 
 
 def test_finds_markdown_in_the_depths_of_a_value_and_names_the_path():
@@ -76,7 +77,31 @@ def test_finds_markdown_in_the_depths_of_a_value_and_names_the_path():
         accept(flashcards, answer(text=json.dumps({"value": cards})))
 
     assert failure.value.code is ErrorCode.OUTPUT_POLICY_VIOLATION
-    assert "output[2].back" in failure.value.detail
+    assert failure.value.detail == "output[2].back: strong on line 1"
+
+
+def test_names_every_string_that_is_not_plain_with_its_rule_and_its_line():
+    value = {"question": "Which\nis `x`?", "options": ["# a", "**b**"], "explanation": "It is # a."}
+
+    assert list(policy_violations(value)) == [
+        PolicyViolation("output.question", "inline_code", 2),
+        PolicyViolation("output.options[1]", "strong", 1),
+    ]
+
+
+@pytest.mark.parametrize("name", ["options", "correctAnswer", "tags", "id"])
+def test_a_short_answer_may_be_a_sign_of_its_subject(name):
+    assert not list(policy_violations({name: "# A title"}))
+    assert not list(policy_violations({name: ["__main__", "# A title", "> five times"]}))
+    assert list(policy_violations({"question": "# A title"}))
+
+
+def test_paragraphs_are_read_together_and_the_path_names_the_one():
+    value = {"paragraphs": ["Plants have\nthree parts.", "- a cell wall", "- a vacuole", "- chloroplasts"]}
+
+    assert list(policy_violations(value)) == [PolicyViolation("output.paragraphs[1]", "bullet_list", 1)]
+    value["paragraphs"] = ["Plants have\nthree parts.", "", "One more\nthing:\n**bold**", "The end."]
+    assert list(policy_violations(value)) == [PolicyViolation("output.paragraphs[2]", "strong", 3)]
 
 
 def test_refuses_a_correct_answer_that_is_no_option():

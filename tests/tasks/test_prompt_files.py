@@ -6,7 +6,7 @@ from importlib import resources
 
 import pytest
 
-from tasks.acceptance import has_markdown
+from tasks.plain_text import FieldKind, find_markup
 from tasks.prompting import CLOSING, OPENING
 
 KINDS = ["statutory", "assessment", "explanatory", "revision"]
@@ -25,5 +25,4 @@ def test_every_kind_has_a_prompt_that_fences_the_data(kind):
 def test_a_prompt_shows_the_plain_style_it_asks_for(kind):
     text = (resources.files("tasks.prompts") / f"{kind}.v1.md").read_text("utf-8")
 
-    # The fence's own angle brackets are no markup.
-    assert not has_markdown(text.replace(OPENING, "").replace(CLOSING, ""))
+    assert find_markup(text, FieldKind.TEXT) is None
