@@ -23,6 +23,7 @@ from tests.benchmarks.row import Row
 NAMES = [
     "decision",
     "validation",
+    "plain_text",
     "stub_throughput",
     "redis_commands",
     "calls",
