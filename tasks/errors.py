@@ -72,14 +72,18 @@ class PutOff(Exception):  # noqa: N818 - says what happens to the job
 
 
 class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error
-    """A job ends with `code`; `detail` is a short reason for the log, never content."""
+    """A job ends with `code`; `detail` is a short reason for the log, never content.
+
+    `rule` is the rule of plain text that an answer broke, where it was one.
+    """
 
     status: Status
 
-    def __init__(self, code: ErrorCode, detail: str = "") -> None:
+    def __init__(self, code: ErrorCode, detail: str = "", *, rule: str | None = None) -> None:
         super().__init__(f"{code}: {detail}" if detail else str(code))
         self.code = code
         self.detail = detail
+        self.rule = rule
 
 
 class Stubbed(JobEnded):

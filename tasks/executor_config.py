@@ -16,6 +16,9 @@ from tasks.ports import TokenUsage
 # A dollar for a million tokens is 1,000 nano-dollars for one.
 _NANO_USD_PER_TOKEN = Decimal(1000)
 
+# What the schema says of a config that does not name them.
+_REPAIR_ATTEMPTS = 1
+
 
 class BadExecutorConfig(ValueError):  # noqa: N818 - reads as what it is
     """The executor config cannot be used; the text says which file, what is wrong, and what to do."""
@@ -63,6 +66,7 @@ class ExecutorConfig:
     job_deadline_seconds: float
     request_timeout_seconds: float
     attempts: int
+    repair_attempts: int
     backoff_initial_seconds: float
     backoff_max_seconds: float
     max_retry_after_seconds: float
@@ -122,6 +126,7 @@ def _parse(document: dict[str, Any]) -> ExecutorConfig:
         job_deadline_seconds=document["jobDeadlineSeconds"],
         request_timeout_seconds=document["requestTimeoutSeconds"],
         attempts=int(document["attempts"]),
+        repair_attempts=int(document.get("repairAttempts", _REPAIR_ATTEMPTS)),
         backoff_initial_seconds=document["backoff"]["initialSeconds"],
         backoff_max_seconds=document["backoff"]["maxSeconds"],
         max_retry_after_seconds=document["maxRetryAfterSeconds"],

@@ -131,6 +131,7 @@ class Generate:
 
     def _ended(self, run: _Run, end: JobEnded) -> Outcome:
         run.trail.detail = end.detail or run.trail.detail
+        run.trail.policy_rule = end.rule
         return ended(run.job.job_id, end)
 
     def _broken(self, run: _Run, error: Exception) -> Outcome:

@@ -21,16 +21,23 @@ from gates import kill_switch
 from schemas import OutputType
 from tasks.acceptance import accept
 from tasks.brake import Brake
-from tasks.errors import ErrorCode, Failed, ModelError, PutOff, StoreUnavailable, Stubbed
+from tasks.errors import ErrorCode, Failed, JobEnded, ModelError, PutOff, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
 from tasks.fresh_reads import FreshReads
 from tasks.ports import AnswerStore, Budget, Claims, Hold, Model, ModelAnswer, ModelRequest
-from tasks.prompting import Prompts, build_request, job_key
+from tasks.prompting import Prompts, build_request, job_key, repair_request
 from tasks.spec import Job
 from tasks.throttle import Throttle
 from tasks.trail import Trail
 
 T = TypeVar("T")
+# What a model can do better when it is told: refusing or running out of tokens it would do again.
+_REPAIRABLE = {
+    ErrorCode.OUTPUT_NOT_JSON,
+    ErrorCode.OUTPUT_SCHEMA_INVALID,
+    ErrorCode.OUTPUT_POLICY_VIOLATION,
+}
+_HALTED = {ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED}
 _CLAIM_SPARE_SECONDS = 60.0
 _CLAIM_POLL_SECONDS = 0.1
 
@@ -95,8 +102,7 @@ class Generation:
             return value
         request = build_request(job, output, self.prompts, self.config)
         self._refuse_too_long(request)
-        answer = await self._in_reach(self._attempts(job, request, key, trail), trail)
-        value = accept(output, answer)
+        value = await self._in_reach(self._usable_value(job, output, request, key, trail), trail)
         # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
         if not await self.answers.put(key, value):
             self.count_cache("store_failed")
@@ -133,12 +139,47 @@ class Generation:
                 raise PutOff from None
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
 
+    async def _usable_value(
+        self, job: Job, output: OutputType, request: ModelRequest, key: str, trail: Trail
+    ) -> Any:
+        """Return the first acceptable answer; one that is not is paid for, and worth asking for again."""
+        answer = await self._attempts(job, request, key, trail)
+        while True:
+            try:
+                return accept(output, answer)
+            except Failed as unusable:
+                repair = repair_request(request, unusable.detail)
+                if not self._worth_a_repair(unusable, repair, trail):
+                    raise
+                trail.repairs += 1
+                answer = await self._repair(job, repair, key, trail, unusable)
+
+    def _worth_a_repair(self, unusable: Failed, repair: ModelRequest, trail: Trail) -> bool:
+        return (
+            unusable.code in _REPAIRABLE
+            and trail.repairs < self.config.repair_attempts
+            and trail.attempts < self.config.attempts
+            and repair.size_bytes <= self.config.max_input_tokens
+        )
+
+    async def _repair(
+        self, job: Job, repair: ModelRequest, key: str, trail: Trail, unusable: Failed
+    ) -> ModelAnswer:
+        """Ask again; where there is no answer to that, the job ends as the first one made it end."""
+        try:
+            return await self._attempts(job, repair, key, trail)
+        except JobEnded as end:
+            if end.code in _HALTED:
+                raise
+            detail = f"{unusable.detail}; asked again, it ended as {end.code}"
+            raise Failed(unusable.code, detail, rule=unusable.rule) from None
+
     async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
         # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
         await self.model.ready()
         retrying = AsyncRetrying(
             retry=retry_if_exception(self._worth_a_retry),
-            stop=stop_after_attempt(self.config.attempts)
+            stop=stop_after_attempt(self.config.attempts - trail.attempts)
             | stop_before_delay(self.config.job_deadline_seconds),
             wait=self._wait_seconds,
             reraise=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -101,6 +101,19 @@ def build_request(job: Job, output: OutputType, prompts: Prompts, config: Execut
         options=config.options,
         timeout_seconds=config.request_timeout_seconds,
         size_bytes=len(instructions.encode()) + len(input_text.encode()) + schema_bytes + _ROLE_BYTES,
+    )
+
+
+def repair_request(request: ModelRequest, problem: str) -> ModelRequest:
+    """Return `request` once more, saying what was wrong with the last answer: `problem` names no content."""
+    note = (
+        f"\n\nYour last answer could not be used. {problem}. Write the whole answer again without that, and "
+        "keep to everything above."
+    )
+    return replace(
+        request,
+        instructions=request.instructions + note,
+        size_bytes=request.size_bytes + len(note.encode()),
     )
 
 

@@ -47,5 +47,7 @@ def _details(job: Job, trail: Trail, task_id: str) -> Details:
         cost_nano_usd=trail.cost_nano_usd or None,
         request_id=trail.request_id,
         attempts=trail.attempts,
+        repairs=trail.repairs or None,
+        policy_rule=trail.policy_rule,
         cached=trail.cached,
     )

@@ -18,6 +18,9 @@ class Trail:
     detail: str | None = None
     model: str | None = None
     attempts: int = 0
+    # How often an unusable answer was asked for again, and the rule of plain text that the last one broke.
+    repairs: int = 0
+    policy_rule: str | None = None
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0

@@ -50,6 +50,8 @@ class Details:
     cost_nano_usd: int | None = None
     request_id: str | None = None
     attempts: int | None = None
+    repairs: int | None = None
+    policy_rule: str | None = None
     cached: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -61,6 +61,8 @@ METRICS = (
     Metric("slotgen_budget_held_usd", "gauge", (), "what is set aside for requests in flight"),
     Metric("slotgen_budget_forfeited_usd", "gauge", (), "what counts as spent for want of an outcome"),
     Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
+    Metric("slotgen_repairs_total", "counter", ("status",), "unusable answers that were asked for again, by how the job ended"),
+    Metric("slotgen_policy_violations_total", "counter", ("rule",), "jobs that ended as OUTPUT_POLICY_VIOLATION, by the rule of plain text that the last answer broke"),
     Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
     Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
     Metric("slotgen_guard_breaches_total", "counter", (), "hard-stop conditions that the fleet's outcomes broke, counted by the worker that noticed"),

@@ -46,7 +46,7 @@ class Recorder:
         with _survival():
             found = self._validate("telemetry.v1", event.as_dict())
         with _survival():
-            self._count(event)
+            self._count(event, details)
         if not found:
             with _survival():
                 self._measure(event)
@@ -59,9 +59,13 @@ class Recorder:
             self._refuse(event, details, found)
         return False
 
-    def _count(self, event: TelemetryEvent) -> None:
+    def _count(self, event: TelemetryEvent, details: Details) -> None:
         jobs = self._metrics.counter("slotgen_jobs_total")
         jobs.labels(event.status, event.error_code or "none", event.path).inc()
+        if details.repairs:
+            self._metrics.counter("slotgen_repairs_total").labels(event.status).inc(details.repairs)
+        if details.policy_rule:
+            self._metrics.counter("slotgen_policy_violations_total").labels(details.policy_rule).inc()
 
     def _measure(self, event: TelemetryEvent) -> None:
         # Only of a valid event: one NaN would spoil the histogram's sum until the process ends.
