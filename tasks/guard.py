@@ -83,11 +83,18 @@ def marks(outcome: Outcome, model_ms: float, rules: GuardRules, *, event_valid: 
     return frozenset(mark for mark, is_so in held.items() if is_so)
 
 
+def cause_of(error_code: str | None, policy_rule: str | None) -> str:
+    """Return why a job ended in the words of a breach, as OUTPUT_POLICY_VIOLATION/heading; "" without one."""
+    return "/".join(word for word in (error_code, policy_rule) if word)
+
+
 class Guard(Protocol):
     """The one account of the fleet's latest outcomes, and the one hand that pulls the brake."""
 
-    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int) -> GuardFinding:
+    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int, cause: str) -> GuardFinding:
         """Count one outcome, judge the latest ones, and pull the brake where they breach a rule.
+
+        `cause` is the errorCode of the outcome, with the rule that was broken (`cause_of`), or "".
 
         Raises:
             StoreUnavailable: Redis did not answer; the brake's own grace period is for that.
@@ -110,7 +117,8 @@ class Watch:
             return
         marked = marks(outcome, trail.model_ms, self.rules, event_valid=event_valid)
         try:
-            finding = await self.guard.observe(marked, trail.cost_nano_usd)
+            cause = cause_of(outcome.error_code, trail.policy_rule)
+            finding = await self.guard.observe(marked, trail.cost_nano_usd, cause)
         except StoreUnavailable:
             return
         if finding.verdict is GuardVerdict.BREACH:

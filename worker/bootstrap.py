@@ -282,6 +282,7 @@ def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWri
             executor_version=config.version,
             worker_id=worker_id,
             telemetry_valid=valid,
+            policy_rule=trail.policy_rule,
         )
         return valid
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gates import Subject
+from tasks.guard import cause_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class PastOutcome:
     """One job's outcome, without content. `wall_ms` is Redis's clock; costs are nano-dollars.
 
     `gate` is the gate that spoke last; `rule_id` and `policy_hash` are None where no policy was asked.
+    `policy_rule` is the rule of plain text that an answer broke.
     `entry_id` is its place in the history, in order of time.
     """
 
@@ -34,6 +36,12 @@ class PastOutcome:
     executor_version: str
     worker_id: str
     telemetry_valid: bool
+    policy_rule: str | None
+
+    @property
+    def cause(self) -> str:
+        """Why it is not COMPLETED, as OUTPUT_POLICY_VIOLATION/heading or NOT_OPTED_IN; "" when it is."""
+        return cause_of(self.error_code, self.policy_rule)
 
 
 class History(Protocol):

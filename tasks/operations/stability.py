@@ -59,6 +59,7 @@ class Report:
     jobs: int
     statuses: dict[str, int]
     codes: dict[str, int]
+    causes: dict[str, int]
     latencies_ms: tuple[float, ...]
     percentiles_ms: dict[str, float]
 
@@ -87,6 +88,7 @@ def judge(
         jobs=len(outcomes),
         statuses=dict(Counter(each.status for each in outcomes)),
         codes=dict(Counter(each.error_code for each in outcomes if each.error_code).most_common()),
+        causes=dict(Counter(each.cause for each in outcomes if each.cause).most_common()),
         latencies_ms=generated,
         percentiles_ms=percentiles,
     )
@@ -125,10 +127,11 @@ def _schemas(
     outcomes: Sequence[PastOutcome], admitted: Sequence[PastOutcome], thresholds: Thresholds
 ) -> Criterion:
     name = "no schema validation failures for outputs"
-    bad = sum(each.error_code in _SCHEMA_CODES for each in admitted)
+    bad = Counter(each.cause for each in admitted if each.error_code in _SCHEMA_CODES)
     invalid = sum(not each.telemetry_valid for each in outcomes)
     answered = [each for each in admitted if each.status != "STUB"]
-    figure = f"{bad} unusable outputs of {len(answered)}, {invalid} invalid events"
+    causes = ": " + ", ".join(f"{number} {cause}" for cause, number in bad.most_common(3)) if bad else ""
+    figure = f"{bad.total()} unusable outputs of {len(answered)}{causes}; {invalid} invalid events"
     if bad or invalid:
         return Criterion(name, Verdict.FAIL, figure)
     if len(answered) < thresholds.smallest_sample:
@@ -138,7 +141,7 @@ def _schemas(
 
 def _error_codes(admitted: Sequence[PastOutcome], thresholds: Thresholds) -> Criterion:
     name = "errorCode rates are understood and acceptable"
-    failed = Counter(each.error_code for each in admitted if each.status == "FAILED")
+    failed = Counter(each.cause for each in admitted if each.status == "FAILED")
     judged = [each for each in admitted if each.status != "STUB"]
     worst = ", ".join(f"{number} {code}" for code, number in failed.most_common(3)) or "none"
     if failed["INTERNAL_ERROR"]:

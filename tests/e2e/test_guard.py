@@ -47,7 +47,7 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         assert len(jobs) - begun <= statuses.count("STUB") <= len(jobs) - begun + CONCURRENCY
         halts = [line for line in lines if line["event"] == "guard_halted"]
         assert len(halts) == 1
-        assert "are unusable, at most 0.2" in halts[0]["reason"]
+        assert "unusable: OUTPUT_" in halts[0]["reason"]
         told = json.loads(slotgen(system, "audit", "--limit", "1", "--json"))
         assert (told[0]["actor"], told[0]["reason"]) == ("guard", halts[0]["reason"])
         assert halts[0]["reason"] in " ".join(slotgen(system, "status").split())

@@ -148,14 +148,14 @@ class FakeTraffic:
 class FakeGuard:
     """Notes what it is shown; `breach` is what it answers to the next one."""
 
-    seen: list[tuple[frozenset[Mark], int]] = field(default_factory=list)
+    seen: list[tuple[frozenset[Mark], int, str]] = field(default_factory=list)
     finding: GuardFinding = field(default_factory=lambda: GuardFinding(GuardVerdict.NO_DATA))
     available: bool = True
 
-    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int) -> GuardFinding:
+    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int, cause: str) -> GuardFinding:
         if not self.available:
             raise StoreUnavailable
-        self.seen.append((marked, cost_nano_usd))
+        self.seen.append((marked, cost_nano_usd, cause))
         return self.finding
 
 

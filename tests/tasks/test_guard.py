@@ -47,7 +47,10 @@ def test_every_outcome_of_a_model_is_seen_with_its_cost():
     case.run(a_spec(a_job("a")))
     case.run(a_spec(a_job("b")))
 
-    assert [("".join(sorted(marked)), cost) for marked, cost in case.guard.seen] == [("", 35_000), ("F", 0)]
+    assert [("".join(sorted(marked)), cost) for marked, cost, _ in case.guard.seen] == [
+        ("", 35_000),
+        ("F", 0),
+    ]
 
 
 def test_stubs_and_stored_answers_say_nothing_of_the_model():
@@ -67,7 +70,7 @@ def test_a_bug_is_seen_though_no_model_was_asked():
     case.run(a_spec())
 
     assert case.outcomes == [("FAILED", "INTERNAL_ERROR", "stub")]
-    assert [sorted(marked) for marked, _ in case.guard.seen] == [["F", "U"]]
+    assert [sorted(marked) for marked, *_ in case.guard.seen] == [["F", "U"]]
 
 
 def test_a_breach_is_reported_and_the_job_keeps_its_answer():
@@ -94,4 +97,4 @@ def test_an_invalid_event_reaches_the_guard():
 
     case.run(a_spec())
 
-    assert [sorted(marked) for marked, _ in case.guard.seen] == [["I"]]
+    assert [sorted(marked) for marked, *_ in case.guard.seen] == [["I"]]

@@ -103,7 +103,9 @@ class GuardRehearsal:
                 url, timeout_seconds=_TIMEOUT_SECONDS, max_connections=_COMMAND_ROOM
             ) as client:
                 guard = RedisGuard(RedisBatches(client), namespace, rules)
-                return [await guard.observe(each, 0) for each in outcomes]
+                return [
+                    await guard.observe(each, 0, "OUTPUT_SCHEMA_INVALID" if each else "") for each in outcomes
+                ]
 
         return asyncio.run(observe())
 

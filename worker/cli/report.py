@@ -102,5 +102,6 @@ def _document(found: Report, covers: str, now_wall_ms: int) -> dict[str, Any]:
         "admitted": found.admitted,
         "statuses": found.statuses,
         "errorCodes": found.codes,
+        "causes": found.causes,
         "latencyMs": {name: round(ms, 1) for name, ms in found.percentiles_ms.items()},
     }

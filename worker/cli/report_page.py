@@ -107,13 +107,13 @@ def _stack(one: Counter[str], number: int, most: int) -> str:
 
 
 def _codes(report: Report) -> str:
-    if not report.codes:
+    if not report.causes:
         return "<p>none</p>" if report.jobs else _NOTHING
-    most = max(report.codes.values())
+    most = max(report.causes.values())
     rows = (
-        _code(code, count, count / most, _ROW * n) for n, (code, count) in enumerate(report.codes.items())
+        _code(code, count, count / most, _ROW * n) for n, (code, count) in enumerate(report.causes.items())
     )
-    return _svg("".join(rows), "how often each errorCode occurred", _ROW * len(report.codes))
+    return _svg("".join(rows), "how often each errorCode occurred", _ROW * len(report.causes))
 
 
 def _code(code: str, count: int, share: float, y: float) -> str:

@@ -102,7 +102,7 @@ def _show(outcomes: Any, *, as_json: bool) -> None:
 def _line(each: PastOutcome) -> str:
     status = typer.style(f"{each.status:9}", fg=_COLOURS[each.status])
     parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", plain(each.subject.job_id)]
-    parts += [each.error_code] if each.error_code else []
+    parts += [plain(each.cause)] if each.cause else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
     parts += ["cached"] if each.cached else []
     parts += [f"rule {plain(each.rule_id)}"] if each.rule_id else []
@@ -118,6 +118,7 @@ def _document(each: PastOutcome) -> dict[str, Any]:
         "kind": each.subject.kind,
         "status": each.status,
         "errorCode": each.error_code,
+        "policyRule": each.policy_rule,
         "path": each.path,
         "latencyMs": each.latency_ms,
         "cached": each.cached,

@@ -33,6 +33,7 @@ def an_outcome(job_id: str = "job-1", *, minutes_ago: float = 1, **changes: Any)
         "executor_version": "2026-11-1",
         "worker_id": "w1",
         "telemetry_valid": True,
+        "policy_rule": None,
     }
     return PastOutcome(**(values | changes))
 

@@ -22,12 +22,19 @@ FINE = frozenset()
 
 
 def play(redis_server, namespace, *steps, rules=RULES, cost=0, workers=1):
-    """Return the findings of one outcome after another, brought by `workers` in turn."""
+    """Return the findings of one outcome after another, brought by `workers` in turn.
+
+    A step is what counts against the fleet, or that and its cause.
+    """
+    outcomes = [each if isinstance(each, tuple) else (each, "") for each in steps]
 
     async def scenario():
         async with open_async(redis_server.url, timeout_seconds=5, max_connections=8) as client:
             guards = [RedisGuard(RedisBatches(client), namespace, rules) for _ in range(workers)]
-            return [await guards[n % workers].observe(marked, cost) for n, marked in enumerate(steps)]
+            return [
+                await guards[n % workers].observe(marked, cost, cause)
+                for n, (marked, cause) in enumerate(outcomes)
+            ]
 
     return asyncio.run(scenario())
 
@@ -47,10 +54,28 @@ def test_bad_outputs_beyond_the_share_pull_the_brake_once(redis_server, redis_cl
     # The fifth of twenty is more than a fifth of them.
     tripped = [number for number, each in enumerate(found) if each.tripped]
     assert tripped == [24]
-    assert found[24].reason == "5 of the latest 20 outcomes are unusable, at most 0.2"
+    assert found[24].reason == "5 of 20 unusable; at most 0.2"
     assert released() == b"true"
     # With the brake on nothing counts, and nothing is written again.
     assert set(verdicts[25:]) == {GuardVerdict.NO_DATA}
+
+
+def test_the_reason_names_the_cause_that_dominated(redis_server, namespace, released):
+    bullets = (UNUSABLE, "OUTPUT_POLICY_VIOLATION/bullet_list")
+    other = (UNUSABLE, "OUTPUT_NOT_JSON")
+
+    found = play(redis_server, namespace, *[FINE] * 6, other, bullets, bullets, bullets)
+
+    (tripped,) = [each for each in found if each.tripped]
+    assert tripped.reason == (
+        "4 of 10 unusable: OUTPUT_POLICY_VIOLATION/bullet_list (3 of them); at most 0.2"
+    )
+
+
+def test_a_single_cause_is_the_whole_reason(redis_server, namespace, released):
+    found = play(redis_server, namespace, *[(FAILED, "OPENAI_SERVER_ERROR")] * 10)
+
+    assert found[-1].reason == "10 of 10 FAILED: OPENAI_SERVER_ERROR; at most 0.5"
 
 
 def test_the_record_says_who_and_why(redis_server, redis_client, namespace, released):
@@ -58,7 +83,7 @@ def test_the_record_says_who_and_why(redis_server, redis_client, namespace, rele
 
     newest = RedisDials(redis_client, namespace).audit(1)[0]
     assert (newest.actor, newest.command, newest.dial) == ("guard", "auto-halt", "kill")
-    assert newest.reason == "10 of the latest 10 outcomes are unusable, at most 0.2"
+    assert newest.reason == "10 of 10 unusable; at most 0.2"
     # It is accounted for: nobody takes it for a raw command.
     RedisDials(redis_client, namespace).read()
     assert RedisDials(redis_client, namespace).audit(1) == [newest]
@@ -67,19 +92,19 @@ def test_the_record_says_who_and_why(redis_server, redis_client, namespace, rele
 @pytest.mark.parametrize(
     ("marked", "cost", "changes", "reason"),
     [
-        (FAILED, 0, {}, "10 of the latest 10 outcomes FAILED, at most 0.5"),
+        (FAILED, 0, {}, "10 of 10 FAILED; at most 0.5"),
         (
             frozenset({Mark.SLOW}),
             0,
             {},
-            "10 of the latest 10 outcomes took longer than 60 s, at most 0.05",
+            "10 of 10 slower than 60 s; at most 0.05",
         ),
-        (frozenset({Mark.UNEXPECTED}), 0, {}, "1 of the latest 1 outcomes have an unexpected errorCode"),
+        (frozenset({Mark.UNEXPECTED}), 0, {}, "1 of 1 unexpected"),
         (
             frozenset({Mark.INVALID_EVENT}),
             0,
             {"max_invalid_events": 2},
-            "3 of the latest 3 outcomes left an invalid event, at most 2",
+            "3 of 3 with an invalid event; at most 2",
         ),
         (FINE, 2 * 10**9, {}, "6.00 USD were spent in a minute, at most 5.00"),
     ],

@@ -79,7 +79,10 @@ def test_the_guard_is_rehearsed_on_a_brake_of_its_own(slotgen):
     assert sorted({*slotgen.client.keys(f"{slotgen.namespace}:*")} - set(before)) == [
         f"{slotgen.namespace}:drills:guard".encode()
     ]
-    assert "after 11 unusable outcomes in a row: 11 of the latest 50" in slotgen("drill", "guard")[1]
+    assert (
+        "after 11 unusable outcomes in a row: 11 of 50 unusable: OUTPUT_SCHEMA_INVALID; at most 0.2"
+        in slotgen("drill", "guard")[1]
+    )
 
 
 def test_a_guard_that_only_warns_does_not_pass_its_drill(slotgen, monkeypatch):
