@@ -377,8 +377,8 @@ class TestAcceptance:
             (answer(value="# Cells"), "OUTPUT_POLICY_VIOLATION"),
         ],
     )
-    def test_fails_an_answer_that_is_not_usable_without_asking_again(self, given, code):
-        case = UseCase(model=FakeModel([given]))
+    def test_fails_an_answer_that_is_not_usable(self, given, code):
+        case = UseCase(model=FakeModel([given]), changes={"repair_attempts": 0})
 
         case.run(a_spec())
 
