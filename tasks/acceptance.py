@@ -36,7 +36,7 @@ def accept(output: OutputType, answer: ModelAnswer) -> Any:
         raise Failed(ErrorCode.OUTPUT_SCHEMA_INVALID, describe(found))
     violation = next(policy_violations(value), None)
     if violation:
-        raise Failed(ErrorCode.OUTPUT_POLICY_VIOLATION, str(violation))
+        raise Failed(ErrorCode.OUTPUT_POLICY_VIOLATION, str(violation), rule=violation.rule)
     return value
 
 

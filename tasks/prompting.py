@@ -16,16 +16,21 @@ from tasks.spec import Job
 
 OPENING = "<<<JOB_DATA"
 CLOSING = "JOB_DATA>>>"
-
+_POLICY = "plain_text.v1"
 
 _OUTPUT_PROMPT = re.compile(r"([A-Za-z]+)\.v([1-9][0-9]*)\.md")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The prompt text for each kind of job, and what is added to it for an output type that has its own."""
+    """The prompt text for each kind of job, and what is added to it.
+
+    `policy` asks every kind for plain text, in the words of the rules by which an answer is judged; `outputs`
+    has what an output type adds of its own.
+    """
 
     texts: dict[str, str]
+    policy: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -38,12 +43,13 @@ class Prompts:
             BadExecutorConfig: a file is missing or empty.
 
         """
-        return cls({kind: _text(kind, name) for kind, name in names.items()}, _output_prompts())
+        texts = {kind: _text(kind, name) for kind, name in names.items()}
+        return cls(texts, _text("plain text", _POLICY), _output_prompts())
 
     def instructions(self, kind: str, output: OutputType | None) -> str:
         """Return what the model is told about a job of `kind` for `output`."""
-        own = self.outputs.get(output.name) if output else None
-        return f"{self.texts[kind]}\n\n{own}" if own else self.texts[kind]
+        own = self.outputs.get(output.name, "") if output else ""
+        return "\n\n".join(part for part in (self.texts[kind], self.policy, own) if part)
 
 
 def _output_prompts() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from schemas import load
 
@@ -31,9 +31,12 @@ REJECTIONS = {
 
 
 class LabelValues:
-    """The bounds of all labels; the words of outcomes are read from the locked schema of telemetry v1."""
+    """The bounds of all labels; the words of outcomes are read from the locked schema of telemetry v1.
 
-    def __init__(self) -> None:
+    `rules` are the rules of plain text, which are decided elsewhere.
+    """
+
+    def __init__(self, rules: Collection[str] = ()) -> None:
         event = load("telemetry.v1")["properties"]
         codes = {code for code in event["errorCode"]["enum"] if code is not None}
         self._closed = _FIXED | {
@@ -43,6 +46,7 @@ class LabelValues:
             "error_type": codes | {"", "cancelled"},
             "outcome": codes | {"ok", "cancelled"},
             "reason": codes | {"admitted"} | REJECTIONS,
+            "rule": set(rules),
         }
 
     def bounds(self, labels: tuple[str, ...]) -> tuple[Bound, ...]:

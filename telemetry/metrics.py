@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,17 +80,22 @@ METRICS = (
 class Metrics:
     """The metrics of one process, one for each row of the table; safe in any thread.
 
-    The exporter serves `registry`, a new one unless it is given. Label values are bounded: what a label may
+    The exporter serves `registry`, a new one unless it is given; `rules` names the rules of plain text. Label values are bounded: what a label may
     not hold is counted as `other`. Creating one switches prometheus_client's `_created` series off, which
     it knows for the whole process only.
     """
 
     def __init__(
-        self, *, version: str, executor_version: str, registry: CollectorRegistry | None = None
+        self,
+        *,
+        version: str,
+        executor_version: str,
+        rules: Collection[str] = (),
+        registry: CollectorRegistry | None = None,
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = registry or CollectorRegistry()
-        self._values = LabelValues()
+        self._values = LabelValues(rules)
         self._made = {row.name: self._make(row) for row in METRICS}
         # CPU, memory and open files of the process, by the names that every Prometheus client gives them.
         ProcessCollector(registry=self.registry)

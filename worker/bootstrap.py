@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from celery.exceptions import Reject
 
-from tasks import executor_config
+from tasks import executor_config, plain_text
 from tasks.brake import Brake
 from tasks.delivery import Answer
 from tasks.errors import ErrorCode
@@ -126,8 +126,9 @@ def compose(settings: Settings) -> Composition:
     config = executor_config.load(settings.executor_config)
     _refuse_short_visibility(settings, config)
     prompts = Prompts.load(config.prompts)
-    metrics = Metrics(version=version("slotgen"), executor_version=config.version)
-    start_at_zero(metrics, config.model)
+    rules = [rule.name for rule in plain_text.RULES]
+    metrics = Metrics(version=version("slotgen"), executor_version=config.version, rules=rules)
+    start_at_zero(metrics, config.model, rules)
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
     observe = Observation(metrics, config)
     worker_id = uuid.uuid4().hex

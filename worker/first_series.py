@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from gates import Gate, Reason
 from schemas import load, violations
-from tasks.errors import ErrorCode
+from tasks.errors import ErrorCode, Status
 from telemetry.label_values import REJECTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from telemetry import Metrics
 
 _GATES = {
@@ -22,8 +24,11 @@ _GATES = {
 }
 
 
-def start_at_zero(metrics: Metrics, model: str) -> None:
-    """Make every series that an alert or a dashboard may ask for, `model` being the one that is called."""
+def start_at_zero(metrics: Metrics, model: str, rules: Iterable[str]) -> None:
+    """Make every series that an alert or a dashboard may ask for.
+
+    `model` is the one that is called, `rules` are those of plain text.
+    """
     for status, code, path in _outcomes():
         metrics.counter("slotgen_jobs_total").labels(status, code or "none", path)
     for gate, reasons in _GATES.items():
@@ -36,6 +41,10 @@ def start_at_zero(metrics: Metrics, model: str) -> None:
     for rejection in REJECTIONS:
         metrics.counter("slotgen_rejected_messages_total").labels(rejection)
     metrics.counter("slotgen_cost_usd_total").labels(model)
+    for rule in rules:
+        metrics.counter("slotgen_policy_violations_total").labels(rule)
+    for status in Status:
+        metrics.counter("slotgen_repairs_total").labels(status.value)
 
 
 def _outcomes() -> list[tuple[str, str | None, str]]:

@@ -6,7 +6,7 @@ rules decide, each with a name, a reason and examples of both sides, on the whol
 field.
 """
 
-from tasks.plain_text.detector import RULES, find_markup
+from tasks.plain_text.detector import RULES, find_markup, findings
 from tasks.plain_text.rule import FieldKind, Finding, Rule
 
-__all__ = ["RULES", "FieldKind", "Finding", "Rule", "find_markup"]
+__all__ = ["RULES", "FieldKind", "Finding", "Rule", "find_markup", "findings"]

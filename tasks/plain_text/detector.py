@@ -27,6 +27,13 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+def findings(value: str, field: FieldKind) -> list[Finding]:
+    """Return every rule that `value` breaks, each and the first line that breaks it, in the rules' order."""
+    passage = Passage(value, field)
+    found = ((rule, rule.find(passage)) for rule in RULES)
+    return [Finding(rule.name, passage.line_number(offset)) for rule, offset in found if offset is not None]
+
+
 def find_markup(value: str, field: FieldKind) -> Finding | None:
     """Return the first rule that `value` breaks, and the line it breaks it on; None if it is plain text.
 

@@ -22,8 +22,9 @@ _DIALS = ("kill", "feature", "rollout_percent", "allowlist")
 
 
 def explain(
-    file: Annotated[str, typer.Argument(help="A job spec; - is stdin.", metavar="FILE")],
+    file: Annotated[str, typer.Argument(help="A job spec, or with --as a text; - is stdin.", metavar="FILE")],
     *,
+    as_field: validation.AsField = None,
     controls: Annotated[
         str | None,
         typer.Option(
@@ -36,8 +37,12 @@ def explain(
 ) -> None:
     """Show every gate's answer to each job of FILE, by the dials of this moment. Nothing is sent.
 
-    Exit 0 when FILE is a job spec, whatever the answers are.
+    With --as text, show what a model may not answer FILE for: each rule of plain text that it breaks, and why
+    there is that rule. Exit 0 when FILE can be judged, whatever the answers are.
     """
+    if as_field:
+        _explain_text(file, as_field, as_json=as_json)
+        return
     from tasks.operations.explanation import explanations  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.spec import Spec  # noqa: PLC0415
 
@@ -51,6 +56,36 @@ def explain(
         print_json([_document(each) for each in found])
         return
     typer.echo("\n\n".join("\n".join(_lines(each)) for each in found))
+
+
+def _explain_text(file: str, field: validation.Field, *, as_json: bool) -> None:
+    from tasks.plain_text import RULES, FieldKind, findings  # noqa: PLC0415 - heavy imports wait for the command
+
+    rules = {rule.name: rule for rule in RULES}
+    found = [(each, rules[each.rule]) for each in findings(validation.text_of(file), FieldKind(field.value))]
+    if as_json:
+        print_json(
+            [
+                {
+                    "rule": rule.name,
+                    "line": each.line,
+                    "reason": rule.reason,
+                    "refused": rule.refused[0],
+                    "accepted": rule.accepted[0],
+                }
+                for each, rule in found
+            ]
+        )
+        return
+    if not found:
+        typer.echo(f"{file}: is plain text; an answer may say it as it stands")
+    for each, rule in found:
+        typer.echo(f"{typer.style(rule.name, fg='yellow')} on line {each.line}: {rule.reason}")
+        typer.echo(f"  refused   {_one_line(rule.refused[0])}\n  accepted  {_one_line(rule.accepted[0])}")
+
+
+def _one_line(text: str) -> str:
+    return plain(text.replace("\n", " / "))
 
 
 def _live(settings: Settings) -> Controls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +15,61 @@ MAX_FILE_BYTES = 16_777_216
 _SCHEMA_OF_VERSION = {"v1": "job.v1", "allowlist.v1": "allowlist.v1"}
 
 
+class Field(StrEnum):
+    """What a text would be in an answer: running text, or a short answer such as an option or a tag."""
+
+    TEXT = "text"
+    OPTION = "option"
+
+
+AsField = Annotated[
+    Field | None,
+    typer.Option(
+        "--as",
+        help="Take FILE for the text, or the option, of an answer, and judge whether it is plain text.",
+    ),
+]
+
+
 def validate(
     file: Annotated[str, typer.Argument(help="A job spec, an allowlist or an executor config; - is stdin.")],
     *,
+    as_field: AsField = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check FILE against its locked schema; exit 1 with one line for each problem."""
-    check(file, None, as_json=as_json)
+    """Check FILE against its locked schema; exit 1 with one line for each problem.
+
+    With --as text, check whether a model may answer with it: whether it is plain text.
+    """
+    if as_field:
+        check_text(file, as_field, as_json=as_json)
+    else:
+        check(file, None, as_json=as_json)
+
+
+def check_text(file: str, field: Field, *, as_json: bool) -> None:
+    """Print whether `file` is plain text; exit 1 with each rule that it breaks when it is not."""
+    from tasks.plain_text import FieldKind, findings  # noqa: PLC0415 - heavy imports wait for the command
+
+    found = findings(text_of(file), FieldKind(field.value))
+    if as_json:
+        rules = [{"rule": each.rule, "line": each.line} for each in found]
+        print_json({"file": file, "as": field.value, "valid": not found, "violations": rules})
+    elif not found:
+        typer.echo(f"{file}: is plain text")
+    if found and not as_json:
+        lines = [f"{file}: {each.rule} on line {each.line}" for each in found]
+        raise Refusal("\n".join(lines) + f"\nSee why: slotgen explain --as {field.value} {file}")
+    if found:
+        raise typer.Exit(1)
+
+
+def text_of(file: str) -> str:
+    """Return what `file` says, its lines ended as an answer's are, and the last one not. Raises Refusal."""
+    try:
+        return read(file).decode().replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{file}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def check(file: str, schema: str | None, *, as_json: bool) -> None:

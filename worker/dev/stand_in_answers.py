@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.dev.stand_in_behaviour import Play
+from worker.dev.stand_in_behaviour import Behaviour, Play
 from worker.dev.stand_in_content import fill, with_markdown
 from worker.dev.stand_in_response import message, response_object, text_part, usage_of
 
@@ -40,9 +40,11 @@ class Body:
     billed_tokens: int
 
 
-def body_for(play: Play, asked: Asked, number: int) -> Body:
-    """Return the 200 body that `play` makes of `asked`; `number` keeps response ids apart."""
-    document, tokens = _document(play, asked, f"{number:048x}")
+def body_for(behaviour: Behaviour, asked: Asked, number: int) -> Body:
+    """Return the 200 body that `behaviour` makes of `asked`; `number` keeps response ids apart."""
+    play = behaviour.play
+    text = _text(play, asked) if behaviour.says is None else json.dumps({"value": behaviour.says})
+    document, tokens = _document(play, asked, text, f"{number:048x}")
     content = json.dumps(document, ensure_ascii=False).encode()
     match play:
         case Play.HTML:
@@ -55,8 +57,7 @@ def body_for(play: Play, asked: Asked, number: int) -> Body:
             return Body(content, "application/json", tokens)
 
 
-def _document(play: Play, asked: Asked, suffix: str) -> tuple[dict[str, Any], int]:
-    text = _text(play, asked)
+def _document(play: Play, asked: Asked, text: str, suffix: str) -> tuple[dict[str, Any], int]:
     limit = asked.max_output_tokens
     if play is Play.ANSWER and limit is not None and _tokens(text) > limit:
         play = Play.TRUNCATED

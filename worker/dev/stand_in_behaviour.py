@@ -35,7 +35,8 @@ class Behaviour:
     """One way to treat a request: wait `delay_seconds`, then do `play`, or refuse with `status`.
 
     `status` (400-599) with `error_code` is an API error; None plays. `retry_after` is sent as it is, so it
-    is whole seconds or an HTTP date; `retry_after_ms` is the API's own header in milliseconds.
+    is whole seconds or an HTTP date; `retry_after_ms` is the API's own header in milliseconds. `says` is the
+    value of a good answer; None makes one from the request's schema.
     """
 
     play: Play = Play.ANSWER
@@ -45,6 +46,7 @@ class Behaviour:
     retry_after: str | None = None
     retry_after_ms: int | None = None
     drip_seconds: float = 1.0
+    says: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.delay_seconds, self.drip_seconds) < 0:

@@ -101,7 +101,7 @@ class Responder:
 async def _play(behaviour: Behaviour, asked: Asked, exchange: _Exchange) -> web.StreamResponse:
     if behaviour.play is Play.HANG:
         await until_cancelled()
-    answer = body_for(behaviour.play, asked, exchange.number)
+    answer = body_for(behaviour, asked, exchange.number)
     exchange.billed_tokens = answer.billed_tokens
     if behaviour.play is Play.RESET_AFTER_WORK:
         exchange.outcome = Outcome.RESET

@@ -126,3 +126,23 @@ def test_a_name_cannot_steer_the_terminal(slotgen):
     _, said = slotgen("explain", slotgen.file("x.json", json.dumps(a_spec(a_job("job\x1b[2J")))))
 
     assert said.startswith("job\\x1b[2J: would be generated (rule bio\\nlogy)\n  kill ")
+
+
+def test_a_text_is_explained_rule_by_rule_with_an_example_of_either_side(slotgen):
+    code, said = slotgen("explain", "--as", "text", slotgen.file("text", "# Cells\n\nAll have a membrane."))
+
+    assert code == 0
+    assert "heading on line 1: Hashes before a title" in said
+    assert "refused" in said
+    assert "accepted" in said
+
+
+def test_a_plain_text_is_explained_in_a_word(slotgen):
+    assert "is plain text" in slotgen("explain", "--as", "text", slotgen.file("text", "2*3*(4) = 24"))[1]
+
+
+def test_a_text_is_explained_as_json(slotgen):
+    (found,) = slotgen.json("explain", "--as", "text", slotgen.file("text", "# Cells\n\nAll of them."))
+
+    assert (found["rule"], found["line"]) == ("heading", 1)
+    assert found["refused"] != found["accepted"]

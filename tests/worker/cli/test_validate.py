@@ -67,3 +67,53 @@ def test_a_missing_file_is_named():
     done = run("/nowhere.json")
 
     assert "/nowhere.json: cannot be read" in str(done.exception)
+
+
+def test_a_text_is_judged_as_an_answer_would_be(tmp_path):
+    done = run(written(tmp_path, "2**3 = 8, and x < y > z.\n"), "--as", "text")
+
+    assert done.exit_code == 0
+    assert "is plain text" in done.output
+
+
+def test_a_text_that_is_none_says_each_rule_with_its_line_and_never_the_text(tmp_path):
+    done = run(written(tmp_path, "# Cells\n\n- every plant\n- every animal\n"), "--as", "text")
+
+    assert done.exit_code == 1
+    said = str(done.exception)
+    assert "heading on line 1" in said
+    assert "bullet_list on line 3" in said
+    assert "slotgen explain --as text" in said
+    assert "animal" not in said
+
+
+def test_an_option_may_be_what_a_text_may_not(tmp_path):
+    file = written(tmp_path, "# comment")
+
+    assert run(file, "--as", "option").exit_code == 0
+
+
+def test_a_text_is_judged_from_standard_input_as_json():
+    done = run("-", "--as", "text", "--json", stdin="<svg/onload=alert(1)>")
+
+    assert done.exit_code == 1
+    found = json.loads(done.output)
+    assert found["valid"] is False
+    assert found["violations"] == [{"rule": "active_html", "line": 1}]
+
+
+def test_the_line_ends_of_a_file_are_no_control_characters(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(b"One line.\r\nAnother.\r\n")
+
+    assert run(str(path), "--as", "text").exit_code == 0
+
+
+def test_a_text_that_is_not_utf8_is_named(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(b"caf\xe9")
+
+    done = run(str(path), "--as", "text")
+
+    assert done.exit_code == 1
+    assert "is not UTF-8 (byte 3)" in str(done.exception)
