@@ -16,7 +16,7 @@ COVERED := .coverage-measured
 # pytest cannot undo what these have done to its own interpreter.
 unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTEST_ADDOPTS
 
-.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test soak tools sbom bench lock clean
+.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test soak plain-text tools sbom bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -99,6 +99,9 @@ $(FLAGS): requirements/bench.lock
 	$(PYTHON) -m venv .tools/flags
 	.tools/flags/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.lock
 	@touch $@
+
+plain-text: $(DEV) ## Print how plain text is judged: the labelled texts, accepted and refused, and which rules err
+	$(BIN)/python -m tests.plain_text_table
 
 bench: $(DEV) $(FLAGS) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks
