@@ -45,6 +45,7 @@ _HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _TIGHT_HEADING = re.compile(r"(#{1,6})([^\W\d_][^#{}();=]*)(#*)")
 _UNDERLINE = re.compile(r"={3,}|-{3,}")
 _TITLE = re.compile(r"[^\W\d_]{3}")
+_AMOUNT = re.compile(r"(?:[:=][ \t]*[\u00a3$\u20ac]?|[\u00a3$\u20ac])\d[\d.,]*$")
 _LONGEST_TITLE = 80
 _FARTHEST = 20
 
@@ -53,7 +54,8 @@ _PROMPT = re.compile(r">[ \t]?(?:[a-z.]+\(|(?:cd|ls|dir|print|python|pip|git|go|
 
 _DELIMITER_ROW = re.compile(r"\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?")
 _EDGED_DELIMITER_ROW = re.compile(r"\|(?:[ \t]*:?-+:?[ \t]*\|)+")
-_DRAWN_BORDER = re.compile(r"\+(?:[-=]{2,}\+)+")
+# Of two columns or more: one is a drawing of a stack.
+_DRAWN_BORDER = re.compile(r"\+(?:[-=]{2,}\+){2,}")
 _LEAST_EDGES = 3
 _LONGEST_FRONT_MATTER = 30
 
@@ -73,8 +75,14 @@ def _is_comment(lines: list[Line], index: int) -> bool:
     after, before = _neighbour(lines, index, 1), _neighbour(lines, index, -1)
     if any(each and is_surely_code(each.text) for each in (after, before)):
         return True
-    beside = (lines[each] for each in (index - 1, index + 1) if 0 <= each < len(lines))
-    return any(is_code(each.text) for each in beside)
+    beside = [lines[each].text for each in (index - 1, index + 1) if 0 <= each < len(lines)]
+    # Two headings of one level hardly follow each other; the lines of one comment do.
+    level = _hashes(lines[index].text)
+    return any(is_code(each) or _hashes(each) == level for each in beside)
+
+
+def _hashes(text: str) -> int:
+    return len(text) - len(text.lstrip("#"))
 
 
 def _heading(passage: Passage) -> int | None:
@@ -84,7 +92,7 @@ def _heading(passage: Passage) -> int | None:
     lines = passage.lines
     for index, line in enumerate(lines):
         sign = line.text[:1]
-        if sign == "#" and _is_heading(passage, index):
+        if sign == "#" and not line.indented and _is_heading(passage, index):
             return line.offset
         if sign and sign in "=-" and index and _underlines(lines, index):
             return lines[index - 1].offset
@@ -126,6 +134,8 @@ def _underlines(lines: list[Line], index: int) -> bool:
         return False
     if title.indented or (index > 1 and not lines[index - 2].blank) or title.text[0].islower():
         return False  # a fraction or a sum, drawn with hyphens
+    if _AMOUNT.search(title.text):
+        return False
     plain = "  " not in title.text and "\t" not in title.text and "|" not in title.text
     return plain and len(title.text) <= _LONGEST_TITLE and title.text[-1] not in ".,;?!"
 
@@ -134,7 +144,10 @@ def _bullet_list(passage: Passage) -> int | None:
     if not passage.has_block_signs or "\n" not in passage.text:
         return None
     lines = passage.lines
-    return next((lines[items[0]].offset for items in _runs(lines) if _is_list(lines, items)), None)
+    # The lines of a comment in C or Java begin with an asterisk each.
+    in_comments = "*" if "/*" in passage.text or "*/" in passage.text else ""
+    runs = (items for items in _runs(lines) if lines[items[0]].text[0] != in_comments)
+    return next((lines[items[0]].offset for items in runs if _is_list(lines, items)), None)
 
 
 def _runs(lines: list[Line]) -> Iterator[list[int]]:
@@ -169,11 +182,11 @@ def _is_list(lines: list[Line], items: list[int]) -> bool:
     tight = [lines[each].text for each in items if _TIGHT_ITEM.fullmatch(lines[each].text)]
     if tight and any(_ENDING.match(each, 1) for each in tight):
         return False
-    # The lines beside the run: a sum (Revenue 500, - wages 200, = profit 300), arguments for and against
-    # (+ cheap, - noisy), a comment that runs over several lines.
+    # The lines beside the run: a sum (Revenue 500, - wages 200, = profit 300), or arguments for and against
+    # (+ cheap, - noisy).
     above = lines[items[0] - 1].text if items[0] else ""
     below = lines[items[-1] + 1].text if items[-1] + 1 < len(lines) else ""
-    if _CALCULATION.match(below) or above.startswith("/*"):
+    if _CALCULATION.match(below):
         return False
     opposite = {"+": "-", "-": "+"}.get(sign, "")
     if opposite and opposite in {above[:1], below[:1]}:
@@ -268,6 +281,8 @@ RULES = (
         ),
         accepted=(
             "# Show the total\nprint(total)",
+            "# Count the marks\n# Then show them",
+            "while x:\n\n    # Show the total",
             "# raises a note",
             "#include <stdio.h>",
             "#BlackLivesMatter spread in 2020.\nIt grew.",
@@ -276,6 +291,7 @@ RULES = (
             "# This is a comment.",
             "mass\n------\nvolume",
             "Bread 1.20\nMilk 0.80\n-----\nTotal 2.00",
+            "Total: \u00a35\n=========",
         ),
     ),
     Rule(
@@ -307,6 +323,7 @@ RULES = (
             "Revenue 500\n- wages 200\n- rent 100\n= profit 200",
             '"One."\n- Ann\n\n"Two."\n- Ben',
             "-l gives a long list\n-a shows all",
+            "/**\n * Adds two numbers.\n *\n * Both are whole.\n * Neither is negative.\n */",
         ),
     ),
     Rule(
@@ -323,11 +340,17 @@ RULES = (
         refused=(
             "| a | b |\n|---|---|\n| 1 | 2 |",
             "a | b\n--- | ---\n1 | 2",
-            "+---+\n| a |\n+---+",
+            "+---+---+\n| a | b |\n+---+---+",
             "|a|b|\n|-|-|",
             "| a | b |\n| 1 | 2 |",
         ),
-        accepted=("x | y\n1 | 2", "A | B\n- | -", "|x| = 3\n|y| = 4", "A | B | A AND B\n0 | 0 | 0"),
+        accepted=(
+            "x | y\n1 | 2",
+            "A | B\n- | -",
+            "+-----+\n| top |\n+-----+",
+            "|x| = 3\n|y| = 4",
+            "A | B | A AND B\n0 | 0 | 0",
+        ),
     ),
     Rule(
         "thematic_break",

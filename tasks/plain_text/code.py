@@ -13,6 +13,8 @@ _SURELY = re.compile(
     r"|[a-z_]\w*(?:\[[^\]]*\])?[ \t]*(?:[-+*/]|//)?=[ \t]*(?:[\"'\[{(].*|[a-z_]\w*\(.*|-?\d[\d.]*[ \t]*#.*)"
     r"|[^;]*[()=\[+][^;]*;[ \t]*(?://.*)?|.*[)\w][ \t]*\{|\}.*"
     r"|(?:SELECT|INSERT|UPDATE|DELETE|WHILE|FOR|IF|OUTPUT|INPUT|PRINT|PROCEDURE|FUNCTION|DECLARE)\b.*"
+    r"|[A-Za-z_][\w.]*(?:[ \t]*=[ \t]*[\w.]+)?\(.*[({\[,]"
+    r"|[A-Z][A-Z0-9_]*=\S.*|(?:if|while|for)\b.*;[ \t]*(?:then|do)|fi|done|#!.*"
     r"|(?:echo|cd|ls|mkdir|chmod|pip|sudo|python3?)[ \t].*"
 )
 _ASSIGNMENT = re.compile(

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from tasks.plain_text.code import is_code, is_surely_code
 from tasks.plain_text.passage import FieldKind, Passage
 from tasks.plain_text.rule import Rule
 from tasks.plain_text.signs import CJK, CLOSING_QUOTES, DASHES, OPENING_QUOTES
 
 # What may stand before an opening sign and behind a closing one, beside blanks and the ends of the text.
-_BEFORE = OPENING_QUOTES + DASHES + "([{:;,>|*_~`"
-_AFTER = re.escape(CLOSING_QUOTES + DASHES + ")]}.,;:!?\u2026-|/<*_~`") + CJK
-# What never stands before a closing sign: 2*(*, x=*, and a quotation mark that opens.
-_NEVER_LAST = re.escape("([{=+<\\\u201c\u2018\u00ab")
+_BEFORE = OPENING_QUOTES + DASHES + "([{:;,>|"
+_AFTER = re.escape(CLOSING_QUOTES + DASHES + ")]}.,;:!?\u2026-|<") + CJK
+# What never stands before a closing sign: 2*(*, x=*, /* a comment */, and a quotation mark that opens.
+_NEVER_LAST = re.escape("([{=+</\\\u201c\u2018\u00ab")
 # What a word in bold may begin with beside letters and digits: money, roots, brackets.
 _IN_BOLD = re.escape("\u00a3$\u20ac\u00a5\u221a+-#(\uff08\u300c\u300e\u300a\u3010")
 _ENDS_A_LABEL = ".,:;!?)\u201d\u00bb"
@@ -30,12 +31,19 @@ _DUNDER = re.compile(
     r"|getattribute|getitem|gt|hash|iadd|imul|import|index|init|int|invert|isub|iter|key|le|len|line|lshift|lt|main"
     r"|matmul|missing|mod|module|mro|mul|name|ne|neg|new|next|or|package|path|pos|post_init|pow|proto|qualname|radd"
     r"|reduce|repr|reversed|rmul|round|rshift|rsub|self|set|setattr|setitem|sizeof|slots|spec|str|sub|time|date"
-    r"|truediv|version|xor|DATE|FILE|FUNCTION|LINE|TIME)"
+    r"|truediv|version|xor"
+    # Of C, and what has an underscore or a digit of its own, as names have and words have not.
+    r"|[A-Z][A-Z0-9_]*|[A-Za-z]+[_0-9]\w*)"
 )
+_OF_PYTHON = re.compile(r"\b(?:Python|dunder|methods?|constructors?|attributes?|operators?)\b")
 _SEARCHES = re.compile(r"\b(?:LIKE|like|wildcards?|search(?:es)?|match(?:es)?|find|filter|pattern)\b")
-_LOWERED, _RAISED = re.compile(r"~\d{1,3}~"), re.compile(r"\^\d{1,3}\^(?![\w(])")
-# un**believ**able; x**y**z is a tower of powers.
-_INSIDE = re.compile(r"(?<=[a-z])\*\*[a-z]{3,30}\*\*(?=[a-z]{2})", re.IGNORECASE)
+_LOWERED, _RAISED = re.compile(r"~\d{1,3}~"), re.compile(r"\^\d{1,3}\^(?![\w({])")
+# Part of a word: un**believ**able, **photo**synthesis, un**kind**. x**y**z is a tower of powers.
+_INSIDE = re.compile(
+    r"\*\*(?<=[a-z]\*\*)[a-z]{3,30}\*\*(?=[a-z]{2}|$|[\s.,;:!?)])"
+    r"|\*\*(?<![\w*]\*\*)[a-z]{2,30}\*\*(?=[a-z]{2})",
+    re.IGNORECASE,
+)
 # A docstring has its line to itself.
 _WIKI_BOLD = re.compile(r"(?<![\w'(=])'''[^\s'][^'\n]{0,200}'''(?=[.,;:]?[ ][^\W\d_])")
 
@@ -47,8 +55,8 @@ _Confirm = Callable[[Passage, re.Match[str], re.Match[str]], bool]
 def _pair(sign: str, least: int, most: int, confirm: _Confirm) -> _Find:
     """Return a search for two runs of `least` to `most` signs around words, which `confirm` agrees to.
 
-    Two single signs are on one line, two runs of several in one paragraph. Where no sign closes there, all
-    that open there are passed over, so that each character is searched a fixed number of times.
+    Single signs and underscores pair on one line, runs of the others in one paragraph. Where no sign closes
+    there, all that open there are passed over, so that each character is searched a fixed number of times.
     """
     # The signs come first, since a literal is found fast, and what stands before them after that.
     signs, more = re.escape(sign * least), rf"{re.escape(sign)}{{0,{most - least}}}(?!{re.escape(sign)})"
@@ -60,9 +68,9 @@ def _pair(sign: str, least: int, most: int, confirm: _Confirm) -> _Find:
     word = rf"[^\W\d_]|[{re.escape(OPENING_QUOTES)}_*~`\[]" + (rf"|[\d{_IN_BOLD}]" if several else "")
     opening = re.compile(rf"{signs}{not_named}(?<![^\s{before}]{signs}){more}(?={word})")
     behind = rf"(?<=[^\s{_NEVER_LAST}{re.escape(sign)}]{signs}){more}(?=$|[\s{_AFTER}])"
-    label = rf"|(?<=[{_ENDS_A_LABEL}]{signs}){more}" if several else ""
+    label = rf"|(?<=[{_ENDS_A_LABEL}]{signs}){more}" if several and sign == "*" else ""
     closing = re.compile(rf"{signs}{not_named}(?:{behind}{label})")
-    end_of_reach = _END_OF_PARAGRAPH if most > 1 else _END_OF_LINE
+    end_of_reach = _END_OF_PARAGRAPH if several and sign != "_" else _END_OF_LINE
 
     def find(passage: Passage) -> int | None:
         text = passage.text
@@ -97,32 +105,43 @@ def _is_named(passage: Passage, inner: str) -> bool:
     return passage.field is FieldKind.OPTION and _IDENTIFIER.fullmatch(inner) is not None
 
 
-def _has_letter(passage: Passage, opening: re.Match[str], closing: re.Match[str]) -> bool:
-    return any(map(str.isalpha, _between(passage, opening, closing)))
-
-
-def _bold_by_stars(passage: Passage, opening: re.Match[str], closing: re.Match[str]) -> bool:
+def _has_word(passage: Passage, opening: re.Match[str], closing: re.Match[str]) -> bool:
     return any(map(str.isalnum, _between(passage, opening, closing)))
+
+
+def _is_quoted(passage: Passage, opening: re.Match[str], closing: re.Match[str], quotes: str) -> bool:
+    before, after = passage.before(opening.start()), passage.text[closing.end() : closing.end() + 1]
+    return bool(before and after) and before in quotes and after in CLOSING_QUOTES
 
 
 def _bold_by_underscores(passage: Passage, opening: re.Match[str], closing: re.Match[str]) -> bool:
     inner = _between(passage, opening, closing)
-    special = _DUNDER.fullmatch(inner) or passage.text[closing.end() : closing.end() + 1] == "("
-    return not (special or _is_named(passage, inner)) and any(map(str.isalnum, inner))
+    if not any(map(str.isalnum, inner)) or "__" in inner:
+        return False
+    if _DUNDER.fullmatch(inner) or _is_quoted(passage, opening, closing, "\"'") or _is_named(passage, inner):
+        return False
+    # On a line of code, or one that writes of Python, any name may have them.
+    of_code = is_surely_code(passage.line_at(opening.start()).text) or passage.line_says(
+        _OF_PYTHON, opening.start()
+    )
+    return not (of_code and _IDENTIFIER.fullmatch(inner))
 
 
 def _italic_by_stars(passage: Passage, opening: re.Match[str], closing: re.Match[str]) -> bool:
     inner = _between(passage, opening, closing)
     if not any(map(str.isalpha, inner)) or (inner[-1].isdigit() and ". " in inner):
         return False  # *Excluding VAT. Two for £5*
-    before, after = passage.before(opening.start()), passage.text[closing.end() : closing.end() + 1]
-    quoted = before and after and before in OPENING_QUOTES and after in CLOSING_QUOTES
+    if _is_quoted(passage, opening, closing, "'"):
+        return False  # print('*get*')
+    quoted = _is_quoted(passage, opening, closing, OPENING_QUOTES)
     return not (quoted and passage.line_says(_SEARCHES, opening.start()))
 
 
 def _italic_by_underscores(passage: Passage, opening: re.Match[str], closing: re.Match[str]) -> bool:
     inner = _between(passage, opening, closing)
-    return any(map(str.isalpha, inner)) and not _is_named(passage, inner)
+    if not any(map(str.isalpha, inner)) or _is_quoted(passage, opening, closing, "\"'"):
+        return False
+    return not (_is_named(passage, inner) or is_code(passage.line_at(opening.start()).text))
 
 
 def _first_of(*finds: _Find) -> _Find:
@@ -156,7 +175,7 @@ RULES = (
         "strong",
         "Double signs around words, as for bold type.",
         _first_of(
-            _pair("*", 2, 3, _bold_by_stars),
+            _pair("*", 2, 3, _has_word),
             _pair("_", 2, 2, _bold_by_underscores),
             _matching(_INSIDE, "**"),
             _matching(_WIKI_BOLD, "'''"),
@@ -166,16 +185,18 @@ RULES = (
             "***bold italic***",
             "__bold__",
             "**Note:**Water moves.",
-            "un**believ**able",
+            "un**believ**able and **photo**synthesis",
             "**「水」**が動く",
         ),
         accepted=(
             "2**3 = 8 and 3**2 = 9; 2**3**2 is 512",
             "def f(*args, **kwargs): g(*args, **kwargs)",
             "The methods __init__ and __str__ are special.",
+            "doc = __import__(name).__doc__ or super().__init__(self).__doc__",
             "Prices* and costs**\n*excluding VAT\n**including VAT",
             "Name:___ Class:___",
             "*** Warning ***",
+            "Python calls the method __instancecheck__ for that.",
             "def f():\n    '''Adds two.'''",
         ),
     ),
@@ -188,24 +209,26 @@ RULES = (
             "2*(3+4) = 14; (3+4)*2 = 14",
             "Files: *.jpg, *.png and *.gif",
             "int *p = &x, *q = &y;",
+            "char *name; /* of the pupil */\nchar *form; /* 10B */",
             "Prices: £5* for one, £8* for two. *Excluding VAT.",
             "first_name and last_name",
             "f*** and d*mn",
             "print(*args, sep='*')",
+            "print('*get*'), and the _check_*() methods",
             "SELECT * FROM a WHERE b LIKE '*son*';",
         ),
     ),
     Rule(
         "strikethrough",
         "Double tildes around words.",
-        _pair("~", 2, 2, _has_letter),
-        refused=("~~old~~ new",),
+        _pair("~", 2, 2, _has_word),
+        refused=("~~old~~ new", "~~1914~~ 1939"),
         accepted=("~2000~3000 people", "~ ~ ~", "~~~~ The end ~~~~"),
     ),
     Rule(
         "highlight",
         "Double equals signs around words.",
-        _pair("=", 2, 2, _has_letter),
+        _pair("=", 2, 2, _has_word),
         refused=("==Osmosis== is key",),
         accepted=("a == b and c == d", 'if name == "x" or name== "y"', "====="),
     ),

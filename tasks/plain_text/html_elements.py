@@ -45,6 +45,9 @@ _WRITES_OF_TAGS = re.compile(
     r"|comments?|attributes?|balises?|etiquetas?|elementos?)\b",
     re.IGNORECASE,
 )
+_SAYS_OF_IT = re.compile(
+    r"[\"'\u201d\u2019)]? (?:is|are|was|means?|makes?|starts?|ends?|shows?|gives?|marks?|stands? for)\b"
+)
 _BARE_TAG = re.compile(r"(?:</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|<!--[^<>]*-->|<!doctype[^<>]*>)", re.IGNORECASE)
 _DECLARATION = re.compile(r"<!--|<!doctype\b|<!entity\b|<!\[cdata\[|<\?(?:xml|php)\b", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(r"&(?:lt|#0*60|#x0*3c);/?[a-z]", re.IGNORECASE)
@@ -99,7 +102,7 @@ def _is_written_of(passage: Passage, tag: re.Match[str]) -> bool:
     """Whether it is a word of a sentence on HTML: the <p> tag starts a paragraph."""
     if not _stands_alone(passage, tag) or len(tag[0]) == len(passage.text):
         return False
-    return passage.line_says(_WRITES_OF_TAGS, tag.start())
+    return bool(_SAYS_OF_IT.match(passage.text, tag.end())) or passage.line_says(_WRITES_OF_TAGS, tag.start())
 
 
 def _is_used(passage: Passage, tag: re.Match[str], *, sign: bool) -> bool:
@@ -121,13 +124,15 @@ def _stands_alone(passage: Passage, tag: re.Match[str]) -> bool:
 
 
 def _is_type_argument(passage: Passage, tag: re.Match[str]) -> bool:
-    """Whether it is as in `List<Label>`."""
+    """Whether it is as in `List<Label>`, or the name of a group in a pattern: `(?P<data>`."""
+    if passage.text.startswith("?P", max(0, tag.start() - 2)):
+        return True
     return passage.before(tag.start()).isalnum() and tag[2].istitle() and tag[2].lower() not in {"br", "hr"}
 
 
 def _marks_what_follows(text: str, tag: re.Match[str], name: str) -> bool:
     """Whether an opening tag of one letter, without its end, marks a word: `<b>bold`, not `<p> = mv`."""
-    if not tag[4] or tag[3].strip("/"):
+    if not tag[4] or tag[3].strip(" \t\n/"):
         return False
     before, after = text[max(0, tag.start() - 2) : tag.start()], text[tag.end() : tag.end() + 2]
     a_word_follows = _TWO_LETTERS.fullmatch(after) is not None
@@ -183,6 +188,7 @@ RULES = (
             "<p> = <m> * <v>",
             "List<Label> labels = new List<>();",
             "Headings go from <h1> to <h6>.",
+            "<h1> is for the largest heading.",
             "<section A> and <address of the school>",
             "The entity &lt; shows a less-than sign.",
         ),

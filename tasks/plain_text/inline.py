@@ -41,10 +41,10 @@ def _inline_code(passage: Passage) -> int | None:
 
 
 def _is_code(text: str, opening: re.Match[str], closing: re.Match[str]) -> bool:
-    before = text[opening.start() - 1 : opening.start()]
+    before = text[opening.start() - 1] if opening.start() else " "
     first, last = text[opening.end()], text[closing.start() - 1]
-    # Hawai`i and O`ahu: inside a word it is a letter.
-    return not (first.isspace() or last.isspace() or before.isalnum() or before == "\\")
+    # Hawai`i and O`ahu: inside a word it is a letter; in a shell it runs a command: today=`date`.
+    return not (first.isspace() or last.isspace() or before.isalnum() or before in "\\=")
 
 
 RULES = (

@@ -18,6 +18,7 @@ _ADDRESS = re.compile(
     r"|pdf|png|jpe?g|gif|svg|webp|txt|docx?|pptx?|mp[34])(?![\w.])",
     re.IGNORECASE,
 )
+_IMAGE_BY_REFERENCE = re.compile(r"(?<![\w)\]])!\[[^\W\d_][^\[\]\n]{1,100}\]\[[^\[\]\n]{0,100}\]")
 _DEFINITION = re.compile(
     rf"(?m)^[ \t]{{0,3}}\[[^\]\^\n][^\]\n]{{0,99}}\]:[ \t]*<?(?:{_SCHEME}|www\.|[/#]\w)", re.IGNORECASE
 )
@@ -30,9 +31,11 @@ _CITED_AFTER = re.compile(
     r"\s*[\[(](?:last )?(?:accessed|consulted|retrieved|viewed|consulté|abgerufen)", re.IGNORECASE
 )
 _WIKI = re.compile(r"(!?)\[\[([^\[\]\n]{1,100})\]\]")
-_WIKI_LABEL = re.compile(r"[^\W\d_][\w .'\u2019|#:/()-]+")
+_WIKI_LABEL = re.compile(r"(?!(?:None|True|False)$)[^\W\d_][\w .'\u2019|#:/()-]+")
 # Osmosis[^note] has a whole word on either side of its bracket; colou[^r] and gr[^aeiou]y are patterns.
 _FOOTNOTE = re.compile(r"((?<=[^\W\d_]{4})[.,;:!?]?)?\[\^([\w-]{1,30})\](:?)")
+# A number hangs on a word or on what ends a sentence; x[^2] is a pattern.
+_NOTED = re.compile(r"(?:[^\W\d_]{2}|[.,;:!?)\]\"\u201d\u2019])$")
 _NOTE_NAME = re.compile(r"[^\W\d_]{3,}")
 _INLINE_NOTE = re.compile(r"(?<=\w)\^\[[^\W\d_]+[ ,][^\W\d_]")
 
@@ -47,6 +50,10 @@ def _image(passage: Passage) -> int | None:
 
 def _pointing(passage: Passage, *, images: bool) -> int | None:
     text = passage.text
+    if images and "![" in text:
+        by_reference = _IMAGE_BY_REFERENCE.search(text)
+        if by_reference:
+            return by_reference.start()
     if "](" not in text:
         return None
     for each in _TARGET.finditer(text):
@@ -109,8 +116,7 @@ def _footnote(passage: Passage) -> int | None:
     if "[^" not in text and "^[" not in text:
         return None
     for each in _FOOTNOTE.finditer(text):
-        before = passage.before(each.start())
-        numbered = each[2].isdigit() and before and not before.isspace()
+        numbered = each[2].isdigit() and _NOTED.search(text, max(0, each.start(2) - 4), each.start(2) - 2)
         named = (
             each[1] is not None
             and _NOTE_NAME.fullmatch(each[2])
@@ -127,7 +133,7 @@ RULES = (
         "image",
         "A picture's address in the form of Markdown.",
         _image,
-        refused=("![Cell](cell.png)", "![](https://example.org/a)", "![Diagram](diagram)"),
+        refused=("![Cell](cell.png)", "![](https://example.org/a)", "![Diagram](diagram)", "![Diagram][1]"),
         accepted=("![not an image]", "n![2](3)", "Wow! [2](b)"),
     ),
     Rule(
@@ -175,6 +181,11 @@ RULES = (
             "Osmosis[^note] is passive.",
             "Cells^[They are small.]",
         ),
-        accepted=("[^0-9] matches what is no digit.", "colou[^r] and gr[^aeiou]y", "x^[2]", "£5* *plus tax"),
+        accepted=(
+            "[^0-9] matches what is no digit.",
+            "colou[^r] and gr[^aeiou]y",
+            "x[^2] and x^[2]",
+            "£5* *plus tax",
+        ),
     ),
 )

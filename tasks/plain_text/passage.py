@@ -76,6 +76,10 @@ class Passage:
         """Return the number, from 1, of the line that has `offset`."""
         return bisect_right(self._line_starts, offset)
 
+    def line_at(self, offset: int) -> Line:
+        """Return the line that has `offset`."""
+        return self.lines[self.line_number(offset) - 1]
+
     def line_says(self, pattern: re.Pattern[str], offset: int, *, before: bool = False) -> bool:
         """Whether `pattern` begins on the line that has `offset`; with `before`, ahead of it."""
         if pattern not in self._said:
