@@ -49,7 +49,7 @@ _AMOUNT = re.compile(r"(?:[:=][ \t]*[\u00a3$\u20ac]?|[\u00a3$\u20ac])\d[\d.,]*$"
 _LONGEST_TITLE = 80
 _FARTHEST = 20
 
-_QUOTE = re.compile(r">[ \t]?(?:\[!\w+\]|[^\W\d_]{3}|[\"'\u201c\u2018\u00ab*_]|[A-Z]\w* \w)")
+_QUOTE = re.compile(r">{1,2}[ \t]?(?:\[!\w+\]|[^\W\d_]{3}|[\"'\u201c\u2018\u00ab*_]|[A-Z]\w* \w)")
 _PROMPT = re.compile(r">[ \t]?(?:[a-z.]+\(|(?:cd|ls|dir|print|python|pip|git|go|npm|mkdir|echo)\b)")
 
 _DELIMITER_ROW = re.compile(r"\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?")
@@ -214,7 +214,7 @@ def _blockquote(passage: Passage) -> int | None:
         return None
     lines = passage.lines
     for index, line in enumerate(lines):
-        if not _QUOTE.match(line.text) or _ABOUT_THE_SIGN.match(line.text[1:].lstrip()):
+        if not _QUOTE.match(line.text) or _ABOUT_THE_SIGN.match(line.text.lstrip("> \t")):
             continue
         # A comparison that was broken at its sign, and what is typed at a prompt.
         broken = index and not lines[index - 1].blank and lines[index - 1].text[-1].isdigit()

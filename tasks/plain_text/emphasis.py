@@ -36,6 +36,7 @@ _DUNDER = re.compile(
     r"|[A-Z][A-Z0-9_]*|[A-Za-z]+[_0-9]\w*)"
 )
 _OF_PYTHON = re.compile(r"\b(?:Python|dunder|methods?|constructors?|attributes?|operators?)\b")
+_PRODUCT = re.compile(r"(?<!\w)\w \*\w\* \w(?!\w)")
 _SEARCHES = re.compile(r"\b(?:LIKE|like|wildcards?|search(?:es)?|match(?:es)?|find|filter|pattern)\b")
 _LOWERED, _RAISED = re.compile(r"~\d{1,3}~"), re.compile(r"\^\d{1,3}\^(?![\w({])")
 # Part of a word: un**believ**able, **photo**synthesis, un**kind**. x**y**z is a tower of powers.
@@ -131,8 +132,10 @@ def _italic_by_stars(passage: Passage, opening: re.Match[str], closing: re.Match
     inner = _between(passage, opening, closing)
     if not any(map(str.isalpha, inner)) or (inner[-1].isdigit() and ". " in inner):
         return False  # *Excluding VAT. Two for £5*
-    if _is_quoted(passage, opening, closing, "'"):
-        return False  # print('*get*')
+    if _is_quoted(passage, opening, closing, "'") or _PRODUCT.match(
+        passage.text, max(0, opening.start() - 2)
+    ):
+        return False  # print('*get*'), a *b* c
     quoted = _is_quoted(passage, opening, closing, OPENING_QUOTES)
     return not (quoted and passage.line_says(_SEARCHES, opening.start()))
 

@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parents[2] / "cases"
 SHARED = FOLDER / "plain_text_shared.json"  # the contract's
 OWN = FOLDER / "plain_text.json"  # labelled before there was a detector
 HOLDOUT = FOLDER / "plain_text_holdout.json"  # written when it was done
-FILES = (SHARED, OWN, HOLDOUT)
+TRICKY = FOLDER / "plain_text_tricky.json"  # short and odd ones, tried while it was tuned
+FILES = (SHARED, OWN, HOLDOUT, TRICKY)
 
 PLAIN = "plain"
 MARKUP = ("markdown", "html")
