@@ -40,6 +40,11 @@ def accept(output: OutputType, answer: ModelAnswer) -> Any:
     return value
 
 
+def acceptable(output: OutputType, value: Any) -> bool:
+    """Whether `value` may be content: a stored answer is trusted no more than a fresh one."""
+    return not output.violations(value) and next(policy_violations(value), None) is None
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyViolation:
     """A string of an answer that is not plain text: where it is, and which rule it breaks on which line."""

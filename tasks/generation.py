@@ -19,7 +19,7 @@ from tenacity import (
 
 from gates import kill_switch
 from schemas import OutputType
-from tasks.acceptance import accept
+from tasks.acceptance import accept, acceptable
 from tasks.brake import Brake
 from tasks.errors import ErrorCode, Failed, JobEnded, ModelError, PutOff, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
@@ -97,7 +97,7 @@ class Generation:
 
     async def _content_once(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
         value = await self.answers.get(key)
-        if value is not None and not output.violations(value):
+        if value is not None and acceptable(output, value):
             trail.cached = True
             return value
         request = build_request(job, output, self.prompts, self.config)
@@ -116,8 +116,8 @@ class Generation:
 
     async def _stored(self, key: str, output: OutputType) -> Any | None:
         value = await self.answers.get(key)
-        # A stored answer is trusted no more than a fresh one: someone may have written to Redis.
-        usable = value is not None and not output.violations(value)
+        # Someone may have written to Redis, and the policy may have changed since.
+        usable = value is not None and acceptable(output, value)
         self.count_cache("hit" if usable else "miss")
         return value if usable else None
 

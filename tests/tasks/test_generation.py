@@ -73,10 +73,11 @@ class TestCache:
 
         assert len(case.model.requests) == 1
 
-    def test_a_stored_answer_that_breaks_the_schema_is_a_miss(self):
+    @pytest.mark.parametrize("stored", [42, "<svg/onload=alert(1)>"])
+    def test_a_stored_answer_that_would_not_be_accepted_is_a_miss(self, stored):
         case = UseCase()
         case.run(a_spec())
-        case.answers.stored = dict.fromkeys(case.answers.stored, 42)
+        case.answers.stored = dict.fromkeys(case.answers.stored, stored)
 
         (result,) = case.run(a_spec())
 
