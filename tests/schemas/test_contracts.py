@@ -30,7 +30,7 @@ def closed_objects():
 def required_fields():
     for case in closed_objects():
         name, index, path = case.values
-        optional = {"topic", "allowAI", "reasoningEffort", "temperature", "topP"}
+        optional = {"topic", "allowAI", "reasoningEffort", "repairAttempts", "temperature", "topP"}
         for field in sorted(at(examples(name)[index], path).keys() - optional):
             yield pytest.param(name, index, (*path, field), id=f"{case.id}.{field}")
     for path in [

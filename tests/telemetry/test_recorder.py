@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from telemetry import Recorder
+from telemetry import Metrics, Recorder
 from tests.telemetry.samples import MARKER, Log, a_stub, an_event, some_details, some_metrics
 
 JOBS = "slotgen_jobs_total"
@@ -184,3 +184,19 @@ def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
     lines = [json.loads(line) for line in log.text.splitlines()]
     assert len({line["telemetry"]["jobId"] for line in lines}) == len(lines) == 4000
     assert outcomes(metrics) == 4000
+
+
+def test_counts_a_repair_by_how_the_job_ended_and_a_broken_rule_by_its_name(log):
+    metrics = Metrics(version="1", executor_version="1", rules=["heading"])
+    recorder = Recorder(metrics, log.logger)
+    failed = an_event(status="FAILED", error_code="OUTPUT_POLICY_VIOLATION")
+
+    recorder.record(failed, some_details(repairs=1, policy_rule="heading"))
+    recorder.record(failed, some_details(policy_rule="invented"))
+
+    def value(name, **labels):
+        return metrics.registry.get_sample_value(name, labels)
+
+    assert value("slotgen_repairs_total", status="FAILED") == 1
+    assert value("slotgen_policy_violations_total", rule="heading") == 1
+    assert value("slotgen_policy_violations_total", rule="other") == 1

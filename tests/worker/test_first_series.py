@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from gates import Reason
 from tasks.errors import ErrorCode
+from telemetry import Metrics
 from tests.telemetry.samples import some_metrics
 from worker.first_series import start_at_zero
+
+RULES = ["heading", "bullet_list"]
 
 
 def labels(metrics, name):
@@ -20,7 +23,7 @@ def labels(metrics, name):
 def test_every_error_code_starts_at_zero_with_the_one_status_it_may_have():
     metrics = some_metrics()
 
-    start_at_zero(metrics, "gpt-6-luna")
+    start_at_zero(metrics, "gpt-6-luna", RULES)
 
     jobs = labels(metrics, "slotgen_jobs_total")
     assert {each["error_code"] for each in jobs} == {*ErrorCode, "none"}
@@ -30,11 +33,13 @@ def test_every_error_code_starts_at_zero_with_the_one_status_it_may_have():
 
 
 def test_every_gates_answers_and_no_strange_word_start_at_zero():
-    metrics = some_metrics()
+    metrics = Metrics(version="1", executor_version="1", rules=RULES)
 
-    start_at_zero(metrics, "gpt-6-luna")
+    start_at_zero(metrics, "gpt-6-luna", RULES)
 
     decisions = labels(metrics, "slotgen_gate_decisions_total")
     assert {each["reason"] for each in decisions} == {*Reason, "admitted"}
     everything = [sample for family in metrics.registry.collect() for sample in family.samples]
+    rules = labels(metrics, "slotgen_policy_violations_total")
+    assert [each["rule"] for each in rules] == RULES
     assert "other" not in {value for sample in everything for value in sample.labels.values()}
