@@ -44,7 +44,7 @@ def a_run(planted: str, tmp_path: Path) -> subprocess.Popen[str]:
     (tmp_path / "test_planted.py").write_text(planted)
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", f"--rootdir={ROOT}"]
     command += ["-c", str(ROOT / "pyproject.toml"), "--confcutdir", str(tmp_path)]
-    command += ["-n", "2", "--basetemp", str(tmp_path / "temp"), str(tmp_path / "test_planted.py")]
+    command += ["-n", "1", "--basetemp", str(tmp_path / "temp"), str(tmp_path / "test_planted.py")]
     inherited = {name: value for name, value in os.environ.items() if name != leftovers.VARIABLE}
     return subprocess.Popen(
         command,
@@ -64,6 +64,7 @@ def test_what_a_test_leaves_running_is_killed_and_fails_the_run(tmp_path):
     assert run.returncode == 1
 
 
+@pytest.mark.thorough
 def test_a_test_that_hangs_fails_alone_and_leaves_nothing_running(tmp_path):
     with a_run(HANGS.replace("TIMEOUT", "6"), tmp_path) as run:
         said, _ = run.communicate()
@@ -110,6 +111,7 @@ def odd_path(tmp_path):
     return f"{false.parent}:{os.environ['PATH']}"
 
 
+@pytest.mark.thorough
 def test_nothing_that_a_run_inherits_changes_what_it_finds(tmp_path, odd_path):
     sample = [
         "tests/e2e/test_main_job.py",
