@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 # Not SLOTGEN_…: what a worker is given of our environment leaves those out.
@@ -55,14 +56,30 @@ def end_all(folder: str) -> list[str]:
     return left
 
 
-def _processes_of(folder: str) -> list[int]:
+def _processes_of(folder: str) -> set[int]:
+    """Return the processes with the mark, and what they have started: Redis writes its title over its own."""
     mark = f"{VARIABLE}={folder}".encode()
-    found = []
+    found: set[int] = set()
+    children: dict[int, list[int]] = {}
     for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if int(each.name) != os.getpid() and mark in (each / "environ").read_bytes().split(b"\0"):
-                found.append(int(each.name))
-    return found
+            parent = int((each / "stat").read_bytes().rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(each.name))
+            if mark in (each / "environ").read_bytes().split(b"\0"):
+                found.add(int(each.name))
+    started = list(found)
+    while started:
+        new = [pid for pid in children.get(started.pop(), ()) if pid not in found]
+        found.update(new)
+        started += new
+    return {pid for pid in found if pid != os.getpid() and not _is_over(pid)}
+
+
+def _is_over(pid: int) -> bool:
+    """Whether nothing is left of a process but the code that nobody has asked for."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    return True
 
 
 def _command_line(pid: int) -> str:
@@ -71,7 +88,7 @@ def _command_line(pid: int) -> str:
     return f"process {pid}"
 
 
-def _kill(pids: list[int]) -> None:
+def _kill(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -30,7 +30,8 @@ from worker.dev.stack import stack
 def test_hangs(tmp_path):
     with stack() as system:
         other = subprocess.Popen(["sleep", "602"], start_new_session=True)
-        (tmp_path.parent.parent / "pids").write_text(f"{system.worker.pid} {other.pid}")
+        redis_pid = system.client.info("server")["process_id"]
+        (tmp_path.parent.parent / "pids").write_text(f"{system.worker.pid} {redis_pid} {other.pid}")
         (tmp_path.parent.parent / "started").touch()
         time.sleep(600)
 

@@ -41,8 +41,8 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         statuses = [result["status"] for each in pending for result in each.get(timeout=120)]
 
         begun = system.stand_in.journal.counts().begun
-        # Of the latest 50 a fifth may be unusable; what was in flight by then is all that was sent besides. Each
-        # unusable answer is asked for once more, and its job counts once.
+        # Of the latest 50 a fifth may be unusable; what was in flight by then is all that was sent besides.
+        # Each unusable answer is asked for once more, and its job counts once.
         assert GOOD <= begun <= GOOD + 2 * (SAMPLE * 0.2 + 1 + CONCURRENCY)
         # What was never sent is a STUB, and so is what the halt found in flight.
         least_asked = GOOD + (begun - GOOD) / 2
