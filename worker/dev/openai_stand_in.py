@@ -54,6 +54,11 @@ class OpenAIStandIn:
         """Queue one behaviour for each of the next valid requests, before the standing one."""
         self._script.play_next(*behaviours)
 
+    def release(self) -> None:
+        """Answer at once every request in the journal that still waits out its delay."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._script.release)
+
     def start(self) -> Self:
         """Serve, and return once connections are accepted. Raises OSError when the port is taken."""
         serving = threading.Event()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -58,12 +60,16 @@ class Behaviour:
 
 
 class Script:
-    """The standing behaviour, and a queue of behaviours for the next requests. Safe in any thread."""
+    """The standing behaviour, and a queue of behaviours for the next requests.
+
+    Safe in any thread, but for `wait` and `release`, which belong to the loop that answers.
+    """
 
     def __init__(self, standing: Behaviour) -> None:
         self._standing = standing
         self._queue: deque[Behaviour] = deque()
         self._lock = threading.Lock()
+        self._released = asyncio.Event()
 
     def behave(self, standing: Behaviour) -> None:
         """Treat every request from now on by `standing`, once the queue is empty."""
@@ -79,3 +85,15 @@ class Script:
         """Return the behaviour for the request that has just arrived."""
         with self._lock:
             return self._queue.popleft() if self._queue else self._standing
+
+    async def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or at the next `release`."""
+        released = self._released
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await released.wait()
+
+    def release(self) -> None:
+        """End every wait that has begun; later ones take their time."""
+        self._released.set()
+        self._released = asyncio.Event()

@@ -91,7 +91,8 @@ class Responder:
             exchange.rejected(refused.status)
             return error(refused.status, refused.document, exchange.headers)
         behaviour = self.script.take()
-        await asyncio.sleep(behaviour.delay_seconds)
+        if behaviour.delay_seconds:
+            await self.script.wait(behaviour.delay_seconds)
         if behaviour.status is not None:
             exchange.rejected(behaviour.status)
             return scripted_error(behaviour, behaviour.status, exchange.headers)

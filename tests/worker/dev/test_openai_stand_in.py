@@ -7,6 +7,7 @@ import email.utils
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -263,6 +264,23 @@ def test_waits_before_it_answers() -> None:
             await waits
 
     clock.run(scenario())
+
+
+def test_answers_what_waits_when_it_is_released_and_lets_what_comes_later_wait(
+    asker: Asker, stand_in: OpenAIStandIn
+) -> None:
+    stand_in.behave(Behaviour(delay_seconds=3600))
+    with ThreadPoolExecutor() as askers:
+        first = askers.submit(asker.ask)
+        stand_in.journal.wait_until(lambda counts: counts.in_flight == 1)
+        stand_in.release()
+        assert first.result().status == "completed"
+
+        later = askers.submit(asker.ask)
+        stand_in.journal.wait_until(lambda counts: counts.begun == 2)
+        assert stand_in.journal.counts().completed == 1
+        stand_in.release()
+        assert later.result().status == "completed"
 
 
 def test_serves_nothing_but_post_responses(stand_in: OpenAIStandIn) -> None:
