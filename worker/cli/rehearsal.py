@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.interruption import endings_ignored, endings_interrupt
+from worker.cli.interruption import endings_held, endings_ignored
 from worker.cli.refusal import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from tasks.operations.dials import DialsNow
     from tasks.operations.drill import Check, DrillRecord
     from worker.cli.console import Console
+
+    Interruptible = Callable[[], AbstractContextManager[None]]
 
 _COMMAND = "slotgen drill"
 # The gates read it as true, blanks apart; a plain `SET … true` by somebody else can be told from it.
@@ -61,10 +66,11 @@ class Rehearsal:
         return record
 
     def _rehearse(self, workers: set[str], before: DialsNow) -> float | None:
-        with endings_interrupt():
+        # Raised anywhere, an interruption may be lost in a destructor of redis-py's, or leave a lock taken.
+        with endings_held() as interruptible:
             try:
                 halt_ms = self._halt(workers)
-                self._verify()
+                self._verify(interruptible)
             except BaseException:
                 # Ctrl-C included: a drill that leaves the fleet halted would be an incident of its own.
                 check = self._restore(before)
@@ -90,15 +96,17 @@ class Rehearsal:
         self._checks.append(confirmation_check(len(workers), len(answers), halt_ms))
         return halt_ms if len(answers) == len(workers) else None
 
-    def _verify(self) -> None:
+    def _verify(self, interruptible: Interruptible) -> None:
         from tasks.operations.drill import outcomes_check  # noqa: PLC0415 - heavy imports wait for the command
         from worker.cli.probing import probe  # noqa: PLC0415
 
-        time.sleep(_SETTLE_SECONDS)
+        with interruptible():
+            time.sleep(_SETTLE_SECONDS)
         halted_wall_ms = self.console.history.now_ms()
         probes = probe(self.console, self.jobs, opted_in=True, timeout_seconds=_ANSWER_SECONDS)
         # What other producers' jobs become is looked at as well.
-        time.sleep(_SETTLE_SECONDS)
+        with interruptible():
+            time.sleep(_SETTLE_SECONDS)
         outcomes = self.console.history.since(halted_wall_ms, _OUTCOMES)
         self._checks.append(outcomes_check(outcomes, probes, self.jobs))
 
