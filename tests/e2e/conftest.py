@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from celery import Celery
 from celery.result import AsyncResult
 
-from tests.builders import an_allowlist
+from tests.builders import open_dials
+from tests.log_lines import LogLines
 from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn
 from worker.dev.stack import Stack, stack
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
+# A worker that nothing has happened to says nothing: what a test sees of it, an event has brought.
+SELDOM = {"SLOTGEN_WORKER_LOST_SECONDS": "600"}
 
 
 @dataclass
@@ -25,8 +27,7 @@ class System:
 
     stack: Stack
     celery: Celery
-    lines: list[dict[str, Any]]
-    arrived: threading.Condition = field(default_factory=threading.Condition)
+    lines: LogLines
 
     def send(self, spec: Any) -> AsyncResult:
         return self.celery.send_task("slotgen.generate", args=[spec], queue="slotgen")
@@ -40,17 +41,11 @@ class System:
 
     def set_dials(self, **dials: Any) -> None:
         """Open everything but for `dials`; None deletes the key."""
-        values = {
-            "kill": "false",
-            "feature": "true",
-            "rollout_percent": "100",
-            "allowlist": an_allowlist(),
-        } | dials
-        for dial, value in values.items():
-            if value is None:
-                self.stack.client.delete(f"slotgen:{dial}")
-            else:
-                self.stack.client.set(f"slotgen:{dial}", value)
+        values = open_dials() | {f"slotgen:{dial}": value for dial, value in dials.items()}
+        with self.stack.client.pipeline() as together:
+            for key, value in values.items():
+                together.delete(key) if value is None else together.set(key, value)
+            together.execute()
 
     def forget_the_server(self) -> None:
         """Forget what the stand-in told the fleet in an earlier test: no room, no account, bad answers."""
@@ -58,21 +53,8 @@ class System:
         told = ["slotgen:breaker", "slotgen:breaker:probe", "slotgen:guard"]
         client.delete(*told, *client.keys("slotgen:cooldown:*"))
 
-    def hear(self, line: dict[str, Any]) -> None:
-        with self.arrived:
-            self.lines.append(line)
-            self.arrived.notify_all()
-
-    def wait_for_line(self, matches: Any) -> dict[str, Any]:
-        found: list[dict[str, Any]] = []
-
-        def seen() -> bool:
-            found.extend(line for line in self.lines if matches(line))
-            return bool(found)
-
-        with self.arrived:
-            assert self.arrived.wait_for(seen, timeout=WAIT_SECONDS), "the worker never said it"
-        return found[0]
+    def wait_for_line(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        return self.lines.wait_for(lambda lines: next((line for line in lines if matches(line)), None))
 
     def event_of(self, job_id: str) -> dict[str, Any]:
         """The telemetry line of `job_id`: telemetry and details."""
@@ -86,20 +68,12 @@ class System:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[System]:
-    lines: list[dict[str, Any]] = []
-    holder: list[System] = []
-
-    def hear(line: dict[str, Any]) -> None:
-        if holder:
-            holder[0].hear(line)
-        else:
-            lines.append(line)
-
-    with stack(concurrency=64, on_line=hear) as started:
-        celery = Celery(broker=started.redis_url, backend=started.redis_url, set_as_current=False)
-        holder.append(System(started, celery, lines))
-        yield holder[0]
-        celery.close()
+    lines = LogLines()
+    with (
+        stack(concurrency=64, settings=SELDOM, on_line=lines.hear) as started,
+        Celery(broker=started.redis_url, backend=started.redis_url, set_as_current=False) as celery,
+    ):
+        yield System(started, celery, lines)
 
 
 @pytest.fixture

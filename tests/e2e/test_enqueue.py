@@ -140,10 +140,10 @@ def test_strict_stops_at_the_first_invalid_spec_and_resumes_when_it_is_mended(sy
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue, tmp_path, ending):
-    # The fortieth hangs, so that the run cannot end before it is interrupted.
+    # The fortieth is not answered before it is interrupted.
     documents = specs(39, mode="verbatim") + specs(1) + specs(60, mode="verbatim")
     write(tmp_path / "specs.jsonl", documents)
-    system.stand_in.behave(Behaviour(delay_seconds=3))
+    system.stand_in.behave(Behaviour(delay_seconds=60))
     process = subprocess.Popen(
         [*COMMAND, "specs.jsonl", "--wait", "--window", "50"],
         env=environment(system),
@@ -155,6 +155,8 @@ def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue
     printed = [process.stdout.readline() for _ in range(39)]
     process.send_signal(ending)
     rest, said = process.communicate(timeout=WAIT_SECONDS)
+    system.stand_in.behave(Behaviour())
+    system.stand_in.release()
 
     (resume,) = re.findall(r"interrupted; go on with: slotgen enqueue --resume (\S+)", said)
     went_on = enqueue("--resume", resume)
@@ -335,6 +337,7 @@ def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkey
     assert [each.name for each in tmp_path.iterdir()] == ["specs.jsonl"]
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(120)
 def test_the_memory_of_the_producer_does_not_grow_with_the_input(system, tmp_path):
     write(tmp_path / "specs.jsonl", specs(3000, mode="verbatim"))

@@ -10,29 +10,27 @@ import uuid
 import pytest
 from celery import Celery
 
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
+from tests.log_lines import LogLines
 from worker.dev.openai_stand_in import Behaviour, Play
 from worker.dev.stack import stack, worker_environment
 
 CONCURRENCY = 40
-GOOD, SAMPLE = 500, 50
+GOOD, SAMPLE, JOBS = 100, 50, 400
 
 
 @pytest.mark.timeout(180)
 def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
-    lines = []
+    lines = LogLines()
     with (
-        stack(concurrency=CONCURRENCY, on_line=lines.append) as system,
+        stack(concurrency=CONCURRENCY, on_line=lines.hear) as system,
         Celery(broker=system.redis_url, backend=system.redis_url) as celery,
     ):
-        system.client.mset(
-            {"slotgen:feature": "true", "slotgen:rollout_percent": "100", "slotgen:allowlist": an_allowlist()}
-        )
-        system.client.set("slotgen:kill", "false")
+        system.client.mset(open_dials())
         bad = Behaviour(play=Play.SCHEMA_INVALID)
         system.stand_in.play_next(*[Behaviour()] * GOOD)
         system.stand_in.behave(bad)
-        jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(1500))]
+        jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(JOBS))]
         pending = [
             celery.send_task("slotgen.generate", args=[a_spec(*jobs[start : start + 5])], queue="slotgen")
             for start in range(0, len(jobs), 5)
@@ -47,12 +45,11 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         # What was never sent is a STUB, and so is what the halt found in flight.
         least_asked = GOOD + (begun - GOOD) / 2
         assert len(jobs) - begun <= statuses.count("STUB") <= len(jobs) - least_asked + CONCURRENCY
-        halts = [line for line in lines if line["event"] == "guard_halted"]
-        assert len(halts) == 1
-        assert "unusable: OUTPUT_SCHEMA_INVALID; at most 0.2" in halts[0]["reason"]
+        (halt,) = [line for line in lines if line["event"] == "guard_halted"]
+        assert "unusable: OUTPUT_SCHEMA_INVALID; at most 0.2" in halt["reason"]
         told = json.loads(slotgen(system, "audit", "--limit", "1", "--json"))
-        assert (told[0]["actor"], told[0]["reason"]) == ("guard", halts[0]["reason"])
-        assert halts[0]["reason"] in " ".join(slotgen(system, "status").split())
+        assert (told[0]["actor"], told[0]["reason"]) == ("guard", halt["reason"])
+        assert halt["reason"] in " ".join(slotgen(system, "status").split())
 
 
 def slotgen(system, *words):

@@ -38,7 +38,7 @@ def events(system, job_ids):
     for each in job_ids:
         system.event_of(each)
     wanted = set(job_ids)
-    told = [line["telemetry"] for line in list(system.lines) if "telemetry" in line]
+    told = [line["telemetry"] for line in system.lines.outcomes]
     return [event for event in told if event["jobId"] in wanted]
 
 
@@ -63,7 +63,7 @@ def test_a_brake_pulled_in_the_middle_lets_nothing_begin_after_it(system):
     job_ids = named(ALONE + TOGETHER)
     try:
         pending = [system.send(each) for each in specs(job_ids)]
-        stand_in.journal.wait_until(lambda counts: counts.in_flight >= 5)
+        stand_in.journal.wait_until(lambda counts: counts.in_flight >= 5, WAIT_SECONDS)
 
         system.stack.client.set("slotgen:kill", "true")
         results = [result for each in pending for result in each.get(timeout=WAIT_SECONDS)]

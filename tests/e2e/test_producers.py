@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
+from contextlib import contextmanager
 
 import pytest
 from celery.exceptions import TaskRevokedError
@@ -12,6 +12,8 @@ from celery.exceptions import TaskRevokedError
 import schemas
 from tests.builders import a_job, a_spec, open_dials
 from tests.e2e.conftest import WAIT_SECONDS
+from tests.log_lines import LogLines
+from tests.waiting import eventually
 from worker.dev.openai_stand_in import Behaviour
 from worker.dev.stack import stack
 from worker.producing import InvalidMessage, Producer, Progress, TaskRevoked
@@ -55,11 +57,14 @@ def test_the_result_backend_is_celerys_with_the_reasons_beside(system, producer)
 
 
 def test_the_same_spec_twice_at_once_is_answered_twice_and_paid_once(system, producer):
-    system.stand_in.behave(Behaviour(delay_seconds=0.3))
+    system.stand_in.behave(Behaviour(delay_seconds=60))
     before = system.stand_in.journal.counts().begun
     spec = a_spec(new_job(input={"topic": str(uuid.uuid4())}))
 
     sent = [producer.send(spec), producer.send(spec)]
+    eventually(lambda: system.stack.client.hlen("slotgen:unacked") == 2)
+    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
+    system.stand_in.release()
     first, second = (producer.wait(each, timeout_seconds=WAIT_SECONDS)[0] for each in sent)
     (again,) = producer.wait(producer.send(spec), timeout_seconds=WAIT_SECONDS)
 
@@ -81,66 +86,91 @@ def test_the_worker_says_what_the_client_would_have_said(system, producer):
 
 
 def test_a_spec_of_several_jobs_tells_how_far_it_is(system, producer):
-    # Half of the jobs are answered at once, the others in two seconds.
     quick, slow = [new_job(mode="verbatim") for _ in range(3)], [new_job() for _ in range(3)]
-    system.stand_in.behave(Behaviour(delay_seconds=2.5))
+    system.stand_in.behave(Behaviour(delay_seconds=60))
     sent = producer.send(a_spec(*quick, *slow))
     celery_view = system.celery.AsyncResult(sent.task_id)
 
-    told = threading.Event()
-    while producer.progress(sent) is None and not producer.endings([sent.task_id]):
-        told.wait(0.05)
-
-    assert producer.progress(sent) == Progress(3, 6)
+    assert eventually(lambda: producer.progress(sent)) == Progress(3, 6)
     assert (celery_view.state, celery_view.info["done"]) == ("PROGRESS", 3)
     assert schemas.violations("progress.v1", celery_view.info) == []
+    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 3, WAIT_SECONDS)
+    system.stand_in.release()
     assert len(producer.wait(sent, timeout_seconds=WAIT_SECONDS)) == 6
     assert celery_view.state == "SUCCESS"
 
 
 def test_one_job_is_stored_once(system, producer):
-    system.stand_in.behave(Behaviour(delay_seconds=1.5))
-    seen = system.stack.client.pubsub()
+    system.stand_in.behave(Behaviour(delay_seconds=60))
     sent = producer.prepare(a_spec(new_job()))
-    seen.subscribe(f"celery-task-meta-{sent.task_id}")
+    channel = f"celery-task-meta-{sent.task_id}"
+    seen = system.stack.client.pubsub(ignore_subscribe_messages=True)
+    seen.subscribe(channel)
     producer.push([sent])
+    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
+    # A spec of several jobs that came later has told how far it is: this one never will.
+    several = producer.send(a_spec(new_job(mode="verbatim"), new_job()))
+    eventually(lambda: producer.progress(several))
 
-    producer.wait(sent, timeout_seconds=WAIT_SECONDS)
+    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 2, WAIT_SECONDS)
+    system.stand_in.release()
+    for each in (sent, several):
+        producer.wait(each, timeout_seconds=WAIT_SECONDS)
 
+    system.stack.client.publish(channel, '{"status": "the end"}')
     states = []
-    while message := seen.get_message(timeout=0.2):
-        states += [json.loads(message["data"])["status"]] if message["type"] == "message" else []
+    while states[-1:] != ["the end"]:
+        message = seen.get_message(timeout=WAIT_SECONDS)
+        states += [json.loads(message["data"])["status"]] if message else []
     seen.close()
-    assert states == ["SUCCESS"]
+    assert states == ["SUCCESS", "the end"]
 
 
 NARROW = {"SLOTGEN_STREAM_RESULTS": "1000", "SLOTGEN_SHUTDOWN_GRACE_SECONDS": "1"}
 
 
-@pytest.fixture
-def narrow():
-    """A system of one thread, that hands its results to the stream as well."""
-    with stack(concurrency=1, settings=NARROW) as started:
+@contextmanager
+def a_narrow_system():
+    """A system of one thread, that hands its results to the stream as well, and what it has logged."""
+    lines = LogLines()
+    with stack(concurrency=1, settings=NARROW, on_line=lines.hear) as started:
         started.client.mset(open_dials())
+        yield started, lines
+
+
+@pytest.fixture(scope="module")
+def narrow_with_lines():
+    with a_narrow_system() as started:
         yield started
 
 
+@pytest.fixture
+def narrow(narrow_with_lines):
+    started, lines = narrow_with_lines
+    started.client.delete("slotgen:results")
+    started.stand_in.behave(Behaviour())
+    lines.clear()
+    return started
+
+
 def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
-    narrow.stand_in.behave(Behaviour(delay_seconds=1))
+    begun = narrow.stand_in.journal.counts().begun
+    narrow.stand_in.play_next(Behaviour(delay_seconds=60))
     with Producer.open(narrow.redis_url) as producer:
         # One is worked on, one lies ready in the worker, the others wait.
         sent = producer.send_all([a_spec(new_job(input={"topic": str(each)})) for each in range(5)])
-        narrow.stand_in.journal.wait_until(lambda counts: counts.begun == 1)
+        narrow.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
 
         assert producer.cancel(sent[0]) is False
         assert producer.cancel(sent[4]) is True
         assert producer.cancel(sent[4]) is False
+        narrow.stand_in.release()
 
         with pytest.raises(TaskRevoked, match="nothing was generated"):
             producer.wait(sent[4], timeout_seconds=WAIT_SECONDS)
         for each in sent[:4]:
             assert producer.wait(each, timeout_seconds=WAIT_SECONDS)[0].status == "COMPLETED"
-    assert narrow.stand_in.journal.counts().begun == 4
+    assert narrow.stand_in.journal.counts().begun == begun + 4
     from celery import Celery
 
     celery = Celery(broker=narrow.redis_url, backend=narrow.redis_url, set_as_current=False)
@@ -150,12 +180,13 @@ def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
 
 
 def test_what_has_not_begun_when_it_expires_is_revoked(narrow):
+    begun = narrow.stand_in.journal.counts().begun
     with Producer.open(narrow.redis_url) as producer:
         sent = producer.send(a_spec(new_job()), expires_seconds=0.001)
 
         with pytest.raises(TaskRevoked):
             producer.wait(sent, timeout_seconds=WAIT_SECONDS)
-    assert narrow.stand_in.journal.counts().begun == 0
+    assert narrow.stand_in.journal.counts().begun == begun
 
 
 def test_a_consumer_that_dies_leaves_its_results_to_the_next(narrow):
@@ -174,15 +205,13 @@ def test_a_consumer_that_dies_leaves_its_results_to_the_next(narrow):
     assert [entry_id for entry_id, _ in claimed] == [taken[1][0]]
 
 
-def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow):
+def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow, narrow_with_lines):
     """A worker killed between the two answers the message again: twice in the stream, never not at all."""
-    client = narrow.client
+    client, (_, lines) = narrow.client, narrow_with_lines
     client.set("slotgen:results", "in the way")
     with Producer.open(narrow.redis_url) as producer:
         sent = producer.send(a_spec(new_job(mode="verbatim")))
-        refused = threading.Event()
-        while "results_stream_refused" not in narrow.log_path.read_text():
-            refused.wait(0.02)
+        lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
 
         assert producer.endings([sent.task_id]) == []
         assert client.hlen("slotgen:unacked") == 1
@@ -191,14 +220,11 @@ def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow):
     assert client.xlen("slotgen:results") == 1
 
 
-def test_a_worker_with_a_stream_in_the_way_still_stops_and_its_messages_go_back(narrow):
-    client = narrow.client
-    client.set("slotgen:results", "in the way")
-    with Producer.open(narrow.redis_url) as producer:
+def test_a_worker_with_a_stream_in_the_way_still_stops_and_its_messages_go_back():
+    with a_narrow_system() as (narrow, lines), Producer.open(narrow.redis_url) as producer:
+        narrow.client.set("slotgen:results", "in the way")
         producer.send(a_spec(new_job(mode="verbatim")))
-        refused = threading.Event()
-        while "results_stream_refused" not in narrow.log_path.read_text():
-            refused.wait(0.02)
+        lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
 
         assert narrow.worker.stop() == 0
         assert producer.queue_depth() == 1
