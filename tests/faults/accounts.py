@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tasks import executor_config
@@ -14,9 +15,6 @@ from tests.builders import a_spec
 from tests.faults.campaign import Kill
 from tests.faults.fleet import job_of
 from worker.dev.openai_stand_in import Outcome, Record
-
-# How long an answer may take from the server to its place in Redis on a busy machine.
-_STORING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,9 @@ def extra_requests(
     for record in _in_order(records):
         by_body[record.body_sha256].append(record)
     return [
-        Extra(record, _kill_of(record, kills), ledger_keys[body])
+        Extra(record, _kill_of(record, later, kills, ledger_keys[body]), ledger_keys[body])
         for body, same in by_body.items()
-        for record in same[:-1]
+        for record, later in pairwise(same)
     ]
 
 
@@ -78,12 +76,15 @@ def _in_order(records: Sequence[Record]) -> list[Record]:
     return sorted(records, key=lambda each: each.started_mono)
 
 
-def _kill_of(record: Record, kills: Sequence[Kill]) -> Kill | None:
-    """Return the first kill at which `record` had no outcome, or an answer that was not stored yet."""
-    until = (record.ended_mono or float("inf")) + _STORING_SECONDS
-    return next(
-        (each for each in kills if record.started_mono <= each.over_mono and each.begun_mono <= until), None
-    )
+def _kill_of(record: Record, later: Record, kills: Sequence[Kill], ledger_key: bytes) -> Kill | None:
+    """Return the first kill between the two at which `record` had no outcome, or an answer not yet stored."""
+    for each in kills:
+        between = record.started_mono <= each.over_mono and each.begun_mono <= later.started_mono
+        unanswered = record.ended_mono is None or record.ended_mono >= each.begun_mono
+        # A job leaves the ledger when its answer has been stored.
+        if between and (unanswered or ledger_key in each.ledger):
+            return each
+    return None
 
 
 def _generated(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
