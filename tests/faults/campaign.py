@@ -42,14 +42,14 @@ class Campaign:
         journal = self.hurt.stand_in.journal
         self.hurt.stand_in.behave(Behaviour(delay_seconds=self.chance.choice([0, 0.05, 0.3])))
         goal = journal.counts().completed + self.chance.randint(10, 60)
-        journal.wait_until(lambda counts: counts.completed >= goal, 40)
+        journal.wait_until(lambda counts: counts.completed >= goal, 60)
 
     def kill_worker(self) -> None:
         """Kill the worker, and start the next one."""
         journal = self.hurt.stand_in.journal
         begun_mono, before = time.monotonic(), journal.counts()
         kill(self.worker)
-        after = journal.wait_until(lambda counts: counts.in_flight == 0, 10)
+        after = journal.wait_until(lambda counts: counts.in_flight == 0, 60)
         in_flight = after.cancelled - before.cancelled
         self.kills.append(Kill(begun_mono, time.monotonic(), in_flight, ledger(self.hurt)))
         self.worker = self.hurt.start_worker(self.concurrency)
@@ -57,7 +57,7 @@ class Campaign:
     def restart_redis(self) -> None:
         """Kill Redis, and start it again up to a second later."""
         self.hurt.server.kill()
-        time.sleep(self.chance.random())  # how long Redis is away is part of what is tried
+        time.sleep(self.chance.random())  # no waiting: how long Redis is away is what is tried
         self.hurt.server.restart()
 
 

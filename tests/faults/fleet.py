@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import tempfile
-import time
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Any
 import redis
 from celery import Celery
 
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
+from tests.log_lines import LogLines
+from tests.waiting import eventually
 from worker.adapters.redis_clients import open_sync
 from worker.dev.embedded_redis import EmbeddedRedis
 from worker.dev.openai_stand_in import OpenAIStandIn
@@ -35,8 +37,8 @@ class Fleet:
     client: redis.Redis
     celery: Celery
     folder: Path
-    ending: ExitStack
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    workers: list[WorkerProcess] = field(default_factory=list)
+    lines: LogLines = field(default_factory=LogLines)
 
     def start_worker(self, concurrency: int = 50, **settings: str) -> WorkerProcess:
         environment = worker_environment(self.server.url, self.stand_in.base_url)
@@ -44,16 +46,22 @@ class Fleet:
             "SLOTGEN_WORKER_LOST_SECONDS": str(LOST_SECONDS),
             "SLOTGEN_BRAKE_GRACE_SECONDS": str(GRACE_SECONDS),
         } | settings
-        worker = WorkerProcess(environment, self.folder / f"{uuid.uuid4()}.log", self.lines.append)
-        self.ending.callback(worker.stop)
+        worker = WorkerProcess(environment, self.folder / f"{uuid.uuid4()}.log", self.lines.hear)
+        self.workers.append(worker)
         worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
         return worker
 
+    def start_workers(self, number: int, concurrency: int = 50, **settings: str) -> list[WorkerProcess]:
+        """Start several at the same time."""
+        with ThreadPoolExecutor(number) as starting:
+            return list(starting.map(lambda _: self.start_worker(concurrency, **settings), range(number)))
+
+    def stop_workers(self) -> None:
+        with ThreadPoolExecutor() as stopping:
+            list(stopping.map(WorkerProcess.stop, self.workers))
+
     def open_dials(self) -> None:
-        self.client.mset(
-            {"slotgen:feature": "true", "slotgen:rollout_percent": "100", "slotgen:allowlist": an_allowlist()}
-        )
-        self.client.set("slotgen:kill", "false")
+        self.client.mset(open_dials())
 
     def send(self, number: int) -> list[str]:
         """Send `number` new jobs and return the task ids."""
@@ -64,31 +72,32 @@ class Fleet:
         specs = [a_spec(job_of(each)) for each in job_ids]
         return [self.celery.send_task("slotgen.generate", args=[each], queue="slotgen").id for each in specs]
 
-    def outcome(self, task_id: str, timeout: float = 60) -> dict[str, Any]:
+    def outcome(self, task_id: str) -> dict[str, Any]:
         """Return what the result backend has for the task, once it has it.
 
         Asked by plain GETs, for Celery's own waiting does not survive a Redis that is restarted.
         """
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+
+        def kept() -> bytes | None:
             with contextlib.suppress(redis.RedisError):
-                kept = self.client.get(f"celery-task-meta-{task_id}")
-                if kept:
-                    return json.loads(kept)
-            time.sleep(0.05)  # plain GETs have nothing to await
-        raise TimeoutError(f"no result of {task_id} after {timeout} s")
+                return self.client.get(f"celery-task-meta-{task_id}")
+            return None
+
+        return json.loads(eventually(kept, within_seconds=60, saying=f"there is no result of {task_id}"))
 
     def statuses(self, task_ids: list[str]) -> list[str]:
         return [self.outcome(each)["result"][0]["status"] for each in task_ids]
 
-    def wait_for_codes(self, number: int, timeout: float = 30) -> None:
-        deadline = time.monotonic() + timeout
-        while len(self.codes()) < number:
-            assert time.monotonic() < deadline, self.codes()
-            time.sleep(0.05)  # the lines come from another process
+    def wait_for_codes(self, number: int) -> None:
+        self.lines.wait_for(lambda lines: len(lines.codes) >= number, f"{number} outcomes never came")
 
-    def codes(self) -> list[str | None]:
-        return [line["telemetry"]["errorCode"] for line in list(self.lines) if "telemetry" in line]
+    def wait_until_nothing_is_held(self) -> None:
+        """A result comes a moment before its message is acknowledged."""
+
+        def settled() -> bool:
+            return not self.client.hlen("slotgen:unacked") and not self.client.keys("slotgen:taking:*")
+
+        eventually(settled, saying="a message is held, and nobody works on it")
 
 
 def job_of(job_id: str) -> dict[str, Any]:
@@ -113,6 +122,7 @@ def fleet(*, persistent: bool = True) -> Iterator[Fleet]:
         stand_in = ending.enter_context(OpenAIStandIn())
         client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
         celery = ending.enter_context(Celery(broker=server.url, set_as_current=False))
-        hurt = Fleet(server, stand_in, client, celery, folder, ending)
+        hurt = Fleet(server, stand_in, client, celery, folder)
+        ending.callback(hurt.stop_workers)
         hurt.open_dials()
         yield hurt

@@ -7,6 +7,10 @@ import pytest
 from tests.builders import an_allowlist
 from tests.faults.fleet import Fleet, fleet
 
+# The parsers and the gates are tried with the same in tests/gates, and a worker with one of each kind in
+# tests/e2e/test_main_job.py.
+pytestmark = pytest.mark.thorough
+
 WRONG_TYPES = [
     ("LPUSH", "false"),
     ("HSET", "false", "true"),
@@ -55,7 +59,7 @@ def codes_after(hurt: Fleet, dial: str, command: tuple[str | bytes, ...]) -> lis
         pipe.execute()
     assert hurt.statuses(hurt.send(2)) == ["STUB"] * 2
     hurt.wait_for_codes(2)
-    return hurt.codes()
+    return hurt.lines.codes
 
 
 @pytest.mark.timeout(120)

@@ -3,42 +3,66 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.fleet import Fleet, fleet
-from tests.faults.halting import closed_after_ms, fill
+from tests.faults.halting import PROMISED_MS, closed_after_ms, fill
 from tests.faults.length import full_length_only
+from tests.faults.promise import verdict, within
 from worker.dev.openai_stand_in import Behaviour
 
-# The contract's figure; a test fails only well beyond it, for these machines are busy with other things too.
-PROMISED_MS = 100
-FAILS_MS = 250
+# Redis looks for expired keys that nobody asks for ten times a second.
+EXPIRY_MS = 100
 RUNS = 20
 RAW_COMMANDS = [
-    (("SET", "slotgen:kill", "true"), "KILL_SWITCH"),
-    (("DEL", "slotgen:kill"), "KILL_UNVERIFIED"),
-    (("FLUSHALL",), "KILL_UNVERIFIED"),
-    (("PEXPIRE", "slotgen:kill", "1"), "KILL_UNVERIFIED"),
-    (("SET", "slotgen:kill", "nope"), "KILL_SWITCH"),
+    (("SET", "slotgen:kill", "true"), "KILL_SWITCH", PROMISED_MS),
+    (("DEL", "slotgen:kill"), "KILL_UNVERIFIED", PROMISED_MS),
+    (("FLUSHALL",), "KILL_UNVERIFIED", PROMISED_MS),
+    (("PEXPIRE", "slotgen:kill", "1"), "KILL_UNVERIFIED", PROMISED_MS + EXPIRY_MS),
+    (("SET", "slotgen:kill", "nope"), "KILL_SWITCH", PROMISED_MS),
 ]
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize(("command", "code"), RAW_COMMANDS, ids=[" ".join(each) for each, _ in RAW_COMMANDS])
-def test_raw_commands_close_every_connection(command, code, saw):
+@pytest.fixture(scope="module")
+def at_work() -> Iterator[Fleet]:
+    """One worker with room for 100 calls: each test fills it, and finds it empty."""
     with fleet() as hurt:
-        hurt.start_worker(concurrency=100)
-        pending = fill(hurt, 100)
+        worker = hurt.start_worker(concurrency=100)
+        yield hurt
+        worker.check()
 
-        halt_ms = closed_after_ms(hurt, functools.partial(hurt.client.execute_command, *command))
 
-        assert halt_ms < 1000
-        if command[0] != "FLUSHALL":
-            assert set(hurt.statuses(pending)) == {"STUB"}
-        hurt.wait_for_codes(len(pending))
-        assert hurt.codes()[-100:] == [code] * 100
-        saw("halt", f"100 calls in flight, {' '.join(command)}", f"all closed after {halt_ms:.0f} ms", "1 s")
+@pytest.fixture
+def hurt(at_work) -> Fleet:
+    at_work.client.config_set("maxmemory", "0")
+    at_work.client.config_set("maxmemory-policy", "noeviction")
+    at_work.open_dials()
+    at_work.lines.clear()
+    return at_work
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("command", "code", "promised_ms"), RAW_COMMANDS, ids=[" ".join(each) for each, *_ in RAW_COMMANDS]
+)
+def test_raw_commands_close_every_connection(command, code, promised_ms, hurt, saw):
+    pending = fill(hurt, 100)
+
+    halt_ms = closed_after_ms(hurt, functools.partial(hurt.client.execute_command, *command))
+
+    if command[0] != "FLUSHALL":
+        assert set(hurt.statuses(pending)) == {"STUB"}
+    hurt.wait_for_codes(len(pending))
+    assert hurt.lines.codes[-100:] == [code] * 100
+    saw(
+        "halt",
+        f"100 calls in flight, {' '.join(command)}",
+        f"all closed after {halt_ms:.0f} ms",
+        f"<= {promised_ms} ms: {verdict(halt_ms, promised_ms)}",
+    )
+    within(halt_ms, promised_ms)
 
 
 @full_length_only
@@ -46,23 +70,21 @@ def test_raw_commands_close_every_connection(command, code, saw):
 @pytest.mark.parametrize(("workers", "each_in_flight"), [(1, 300), (1, 500), (4, 100)])
 def test_every_halt_of_twenty_is_over_at_once(workers, each_in_flight, saw):
     with fleet() as hurt:
-        for _ in range(workers):
-            hurt.start_worker(concurrency=each_in_flight)
+        hurt.start_workers(workers, concurrency=each_in_flight)
 
         number = workers * each_in_flight
         halts_ms = sorted(one_halt_ms(hurt, number) for _ in range(RUNS))
 
         hurt.wait_for_codes(RUNS * number)
-        late = len(hurt.codes()) - RUNS * number
-        kept = "kept" if halts_ms[-1] <= PROMISED_MS else "NOT kept"
+        late = len(hurt.lines.codes) - RUNS * number
         saw(
             "halt",
             f"{workers} worker(s) with {each_in_flight} calls in flight each, SET kill true, {RUNS} runs",
             f"all closed after {halts_ms[RUNS // 2]:.0f} ms p50, {halts_ms[-1]:.0f} ms p99 (the worst);"
-            f" {late} of {len(hurt.codes())} jobs were STUB beforehand, their dials read too late",
-            f"<= {PROMISED_MS} ms p99: {kept}",
+            f" {late} of {len(hurt.lines.codes)} jobs were STUB beforehand, their dials read too late",
+            f"<= {PROMISED_MS} ms p99: {verdict(halts_ms[-1], PROMISED_MS)}",
         )
-        assert halts_ms[-1] <= FAILS_MS
+        within(halts_ms[-1], PROMISED_MS)
 
 
 def one_halt_ms(hurt: Fleet, number: int) -> float:
@@ -74,26 +96,23 @@ def one_halt_ms(hurt: Fleet, number: int) -> float:
 
 
 @pytest.mark.timeout(120)
-def test_an_evicted_kill_key_halts_what_is_in_flight(saw):
-    with fleet(persistent=False) as hurt:
-        worker = hurt.start_worker(concurrency=50)
-        pending = fill(hurt, 50)
-        hurt.client.config_set("maxmemory-policy", "allkeys-random")
+def test_an_evicted_kill_key_halts_what_is_in_flight(hurt, saw):
+    pending = fill(hurt, 50)
+    hurt.client.config_set("maxmemory-policy", "allkeys-random")
 
-        halt_ms = closed_after_ms(hurt, lambda: hurt.client.config_set("maxmemory", "1"))
+    halt_ms = closed_after_ms(hurt, lambda: hurt.client.config_set("maxmemory", "1"))
 
-        assert halt_ms < 1000
-        assert hurt.client.exists("slotgen:kill") == 0
-        hurt.wait_for_codes(len(pending))
-        assert set(hurt.codes()) == {"KILL_UNVERIFIED"}
-        hurt.client.config_set("maxmemory", "0")
-        hurt.open_dials()
-        hurt.stand_in.behave(Behaviour())
-        assert hurt.statuses(hurt.send(5)) == ["COMPLETED"] * 5
-        worker.check()
-        saw(
-            "eviction",
-            "50 calls in flight, maxmemory 1 under allkeys-random until the kill key was gone",
-            f"all closed after {halt_ms:.0f} ms; with memory back 5 of 5 new jobs COMPLETED",
-            "1 s",
-        )
+    assert hurt.client.exists("slotgen:kill") == 0
+    hurt.wait_for_codes(len(pending))
+    assert set(hurt.lines.codes) == {"KILL_UNVERIFIED"}
+    hurt.client.config_set("maxmemory", "0")
+    hurt.open_dials()
+    hurt.stand_in.behave(Behaviour())
+    assert hurt.statuses(hurt.send(5)) == ["COMPLETED"] * 5
+    saw(
+        "eviction",
+        "50 calls in flight, maxmemory 1 under allkeys-random until the kill key was gone",
+        f"all closed after {halt_ms:.0f} ms; with memory back 5 of 5 new jobs COMPLETED",
+        f"<= {PROMISED_MS} ms: {verdict(halt_ms, PROMISED_MS)}",
+    )
+    within(halt_ms, PROMISED_MS)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from tests.faults.fleet import Fleet, fleet
+from tests.faults.fleet import GRACE_SECONDS, Fleet, fleet
 from tests.faults.halting import closed_after_ms, fill
+from tests.faults.promise import verdict, within
 from tests.faults.tcp_proxy import TcpProxy
 from worker.dev.openai_stand_in import Behaviour
 
-GRACE_SECONDS = 2
-BOUND_MS = (GRACE_SECONDS + 0.5) * 1000
-BOUND = f"<= {BOUND_MS:.0f} ms (grace {GRACE_SECONDS} s + 0.5 s), recovers by itself, nothing lost"
+GRACE_MS = GRACE_SECONDS * 1000
+PROMISED_MS = 500
 
 
 @dataclass(frozen=True)
@@ -50,34 +51,46 @@ def cut_off(of: Fleet) -> Iterator[tuple[str, Fault]]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("partition", [frozen, killed, black_holed, cut_off])
-def test_everything_in_flight_is_closed_within_the_grace_and_nothing_is_lost(partition, saw):
+@pytest.mark.parametrize(
+    ("partition", "outlasts_every_timeout"),
+    [
+        (black_holed, False),
+        *(pytest.param(each, True, marks=pytest.mark.thorough) for each in (frozen, killed, cut_off)),
+    ],
+)
+def test_everything_in_flight_is_closed_within_the_grace_and_nothing_is_lost(
+    partition, outlasts_every_timeout, saw
+):
     with fleet() as hurt, partition(hurt) as (url, fault):
         hurt.client.config_set("appendfsync", "always")
-        grace = {"SLOTGEN_REDIS_URL": url, "SLOTGEN_BRAKE_GRACE_SECONDS": str(GRACE_SECONDS)}
-        worker = hurt.start_worker(concurrency=50, **grace)
+        worker = hurt.start_worker(concurrency=50, SLOTGEN_REDIS_URL=url)
         pending = fill(hurt, 50)
 
         halt_ms = closed_after_ms(hurt, fault.hurt)
-        assert halt_ms <= BOUND_MS
-        hurt.wait_for_codes(len(pending))
-        assert set(hurt.codes()) == {"KILL_UNVERIFIED"}
+
+        if outlasts_every_timeout:
+            # What a worker has left to ask Redis for a job, it gives up by then.
+            hurt.wait_for_codes(len(pending))
         hurt.stand_in.behave(Behaviour())
         # Behind a proxy Redis itself is well, and producers go on.
         later = hurt.send(5) if partition in {black_holed, cut_off} else []
-        began = time.monotonic()
+        began_mono = time.monotonic()
         fault.heal()
 
         assert set(hurt.statuses(pending)) == {"STUB"}
         later += hurt.send(5)
         assert hurt.statuses(later) == ["COMPLETED"] * len(later)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - began_mono
+        hurt.wait_for_codes(len(pending) + len(later))
+        assert Counter(hurt.lines.codes) == {"KILL_UNVERIFIED": len(pending), None: len(later)}
         assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
         worker.check()
+        late_ms = halt_ms - GRACE_MS
         saw(
             "partition",
             f"50 calls in flight, Redis {partition.__name__.replace('_', ' ')}, then back",
             f"all closed after {halt_ms:.0f} ms; all answered STUB; {len(later)} of {len(later)} later"
             f" jobs COMPLETED, all within {seconds:.1f} s of its return, none billed twice",
-            BOUND,
+            f"nothing lost; <= grace {GRACE_SECONDS} s + {PROMISED_MS} ms: {verdict(late_ms, PROMISED_MS)}",
         )
+        within(late_ms, PROMISED_MS)

@@ -1,0 +1,45 @@
+"""Follows a worker that looks for lost workers: Redis's MONITOR shows every command that it is asked."""
+
+from __future__ import annotations
+
+from redis.client import Monitor
+
+from tests.faults.fleet import Fleet
+
+_WORKERS = "slotgen:workers"
+
+
+def await_sweeps(hurt: Fleet, worker_id: str, number: int) -> None:
+    """Return once that worker has looked for lost ones `number` times from now on."""
+    with hurt.client.monitor() as monitor:
+        for _ in range(number):
+            while _next_command(monitor) != _sweep(worker_id):
+                pass
+
+
+def hide_signs_of_life(hurt: Fleet, worker_id: str, *, until_sweeps: int) -> None:
+    """Make each sign of that worker an old one, until it has found its own to be old so many times."""
+    old = f"ZADD {_WORKERS} 1 {worker_id}"
+    sweeps, hidden = 0, False
+    with hurt.client.monitor() as monitor:
+        hurt.client.execute_command(*old.split())
+        while sweeps < until_sweeps:
+            command = _next_command(monitor)
+            if command == _sweep(worker_id):
+                sweeps += hidden
+            elif command.startswith(f"ZADD {_WORKERS} ") and command.endswith(worker_id):
+                hidden = command == old
+                if not hidden:
+                    hurt.client.execute_command(*old.split())
+
+
+def _sweep(worker_id: str) -> str:
+    """The command with which a sweep begins: a worker asks for its own last sign."""
+    return f"ZSCORE {_WORKERS} {worker_id}"
+
+
+def _next_command(monitor: Monitor) -> str:
+    """Return the next one that a client has sent; scripts send theirs from inside of Redis."""
+    while (seen := monitor.next_command())["client_type"] == "lua":
+        pass
+    return str(seen["command"])
