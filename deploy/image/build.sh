@@ -8,17 +8,16 @@ python=${PYTHON:-python3}
 workshop=$(mktemp -d)
 trap 'rm -rf "$workshop"' EXIT
 
-install="pip install --quiet --no-cache-dir --disable-pip-version-check"
+install="pip install --quiet --no-cache-dir --disable-pip-version-check --no-compile"
 "$python" -m venv "$target"
 "$target"/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/runtime.lock
 
-"$python" -m venv "$workshop"/venv
-"$workshop"/venv/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/build.lock
-"$workshop"/venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    --wheel-dir "$workshop" "$source"
+"$target"/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/build.lock --target "$workshop"/tools
+PYTHONPATH="$workshop"/tools "$target"/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
+    --no-build-isolation --wheel-dir "$workshop" "$source"
 "$target"/bin/python -m $install --no-deps "$workshop"/slotgen-*.whl
 
 # Written once here, since the root is read-only later.
-"$target"/bin/python -m compileall -q "$target" || true
+"$target"/bin/python -m compileall -q -j 0 "$target" || true
 "$target"/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check pip setuptools 2>/dev/null ||
     "$target"/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check pip
