@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,11 @@ import redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from tests.debian import library_path, program
+from tests.waiting import eventually
 
 ROLES = ("producer", "consumer", "worker", "operator", "monitor", "guard")
 REDIS = Path(__file__).resolve().parents[2] / "deploy" / "redis"
-_WAIT_SECONDS = 10
+_STOP_SECONDS = 60
 
 
 def users_of(folder: Path) -> Path:
@@ -49,18 +49,18 @@ def redis_server(folder: Path, arguments: Sequence[str | Path], probe: redis.Red
         env=library_path(),
         stdout=subprocess.DEVNULL,
     )
+
+    def answers() -> bool:
+        try:
+            return bool(probe.ping())
+        except (AuthenticationError, NoPermissionError):
+            return True
+        except redis.ConnectionError:
+            return False
+
     try:
-        deadline_mono = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                probe.ping()
-                break
-            except (AuthenticationError, NoPermissionError):
-                break
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline_mono, "Redis did not answer"
-                time.sleep(0.02)
+        eventually(answers, saying="Redis did not answer")
         yield
     finally:
         process.terminate()
-        process.wait(_WAIT_SECONDS)
+        process.wait(_STOP_SECONDS)

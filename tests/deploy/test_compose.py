@@ -13,6 +13,8 @@ import yaml
 from tests.deploy.redis7 import ROLES
 from tests.deploy.test_kubernetes import job_deadline_seconds
 
+pytestmark = pytest.mark.thorough
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]

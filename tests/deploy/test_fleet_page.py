@@ -7,25 +7,29 @@ import re
 import shlex
 import subprocess
 import sys
-import time
+import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import redis
 import yaml
 
 from tests.debian import program
 from tests.deploy.redis7 import redis_server
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
+from tests.waiting import eventually
+from worker.adapters.redis_clients import open_sync
 from worker.dev.openai_stand_in import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
+
+pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
 README = (ROOT / "README.md").read_text("utf-8")
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 def steps():
@@ -64,18 +68,23 @@ def test_every_step_from_a_clone_to_a_monitored_fleet(tmp_path):
         "/data": tmp_path / "data",
     }
     arguments = [here[conf], *(here.get(each, each) for each in options), "--port", str(port)]
-    workers = []
-    with OpenAIStandIn() as stand_in, redis_server(tmp_path / "data", arguments, redis.Redis(port=port)):
+    with (
+        OpenAIStandIn() as stand_in,
+        open_sync(f"redis://127.0.0.1:{port}/0", timeout_seconds=5) as probe,
+        redis_server(tmp_path / "data", arguments, probe),
+        ThreadPoolExecutor() as together,
+    ):
+        environment = environment_of("worker", secrets, port, stand_in.base_url)
+        workers = [
+            WorkerProcess(environment, tmp_path / f"worker-{number}.log", lambda _: None)
+            for number in range(COMPOSE["worker"]["deploy"]["replicas"])
+        ]
         try:
-            for number in range(COMPOSE["worker"]["deploy"]["replicas"]):
-                environment = environment_of("worker", secrets, port, stand_in.base_url)
-                worker = WorkerProcess(environment, tmp_path / f"worker-{number}.log", lambda _: None)
-                worker.start(["--metrics-port", "0"])
-                workers.append(worker)
+            list(together.map(lambda worker: worker.start(["--metrics-port", "0"]), workers))
             said = [run_as_operator(command, secrets, port) for command in operator]
             monitored_by_prometheus(tmp_path, [each.ready["metrics_port"] for each in workers])
         finally:
-            ended = [each.stop() for each in workers]
+            ended = list(together.map(WorkerProcess.stop, workers))
 
     assert ended == [0, 0]
     status, halted = said
@@ -124,15 +133,13 @@ def monitored_by_prometheus(folder, ports):
     )
     try:
         wait_until_it_answers(f"http://127.0.0.1:{web}/-/ready")
-        deadline_mono = time.monotonic() + WAIT_SECONDS
-        up = []
-        while len(up) < len(ports):
-            assert time.monotonic() < deadline_mono, "Prometheus does not see both workers"
-            time.sleep(0.2)
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{web}/api/v1/query?query=up==1", timeout=5
-            ) as page:
-                up = json.load(page)["data"]["result"]
+        query = f"http://127.0.0.1:{web}/api/v1/query?{urllib.parse.urlencode({'query': 'up == 1'})}"
+
+        def all_are_up():
+            with urllib.request.urlopen(query, timeout=5) as page:
+                return len(json.load(page)["data"]["result"]) == len(ports)
+
+        eventually(all_are_up, saying="Prometheus does not see both workers")
     finally:
         prometheus.terminate()
         prometheus.wait(WAIT_SECONDS)

@@ -13,6 +13,8 @@ import yaml
 
 from worker.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 CUSTOM = {"ScaledObject", "TriggerAuthentication", "ServiceMonitor", "Kustomization"}

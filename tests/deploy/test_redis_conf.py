@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from tests.waiting import eventually
 from worker.adapters.redis_clients import open_sync
 from worker.adapters.redis_safety import hazards
 from worker.dev.embedded_redis import EmbeddedRedis
+
+pytestmark = pytest.mark.thorough
 
 CONF = Path(__file__).resolve().parents[2] / "deploy" / "redis" / "redis.conf"
 
@@ -19,3 +24,5 @@ def test_a_redis_that_is_set_so_has_no_hazards():
             client.config_set(name, value)
 
         assert hazards(client) == []
+        # Until its first append-only file is whole, it does not end.
+        eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"])

@@ -14,16 +14,19 @@ import redis
 from celery import Celery
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
+from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
+from worker.adapters.redis_clients import open_sync
 from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
 from worker.dev.stack import WorkerProcess, worker_environment
 from worker.producing import Producer
 
-WAIT_SECONDS = 30
-OPEN = {"feature": "true", "rollout_percent": "100", "allowlist": an_allowlist(), "kill": "false"}
+pytestmark = pytest.mark.thorough
+
+WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +37,13 @@ def port(tmp_path_factory):
     with users.open("a") as more:
         more.write("user admin on >admin-password ~* &* +@all\n")
     options = ["--port", str(port), "--aclfile", users, "--enable-debug-command", "yes"]
-    with redis_server(folder, options, redis.Redis(port=port)):
+    with nobody(port) as probe, redis_server(folder, options, probe):
         yield port
+
+
+def nobody(port):
+    """A client without a role; it takes the first refusal for an answer."""
+    return open_sync(f"redis://127.0.0.1:{port}/0", timeout_seconds=5)
 
 
 def url(port, role):
@@ -121,8 +129,8 @@ def test_a_forbidden_act_is_refused(clients, role, command):
 
 
 def test_nobody_comes_in_without_a_role(port):
-    with redis.Redis(port=port) as nobody, pytest.raises(AuthenticationError):
-        nobody.ping()
+    with nobody(port) as client, pytest.raises(AuthenticationError):
+        client.ping()
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +142,8 @@ def stand_in():
 @pytest.fixture
 def worker(port, clients, stand_in, tmp_path):
     # Whatever an earlier test left of itself, through the one role that may.
-    for dial, value in OPEN.items():
-        clients["operator"].set(f"slotgen:{dial}", value)
+    for key, value in open_dials().items():
+        clients["operator"].set(key, value)
     clients["operator"].delete("slotgen:guard")
     stand_in.behave(Behaviour())
     lines = []
@@ -232,10 +240,6 @@ def test_the_webhooks_role_halts_and_leaves_its_reason(clients):
 
 
 def test_the_monitors_role_is_enough_for_the_exporter(port):
-    import time
-    import urllib.error
-    import urllib.request
-
     metrics_port = free_port()
     exporter = subprocess.Popen(
         [
@@ -248,15 +252,7 @@ def test_the_monitors_role_is_enough_for_the_exporter(port):
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline_mono = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as page:
-                    text = page.read().decode()
-                break
-            except urllib.error.URLError:
-                assert time.monotonic() < deadline_mono
-                time.sleep(0.05)
+        text = wait_until_it_answers(f"http://127.0.0.1:{metrics_port}/metrics")
     finally:
         exporter.terminate()
         exporter.wait(WAIT_SECONDS)

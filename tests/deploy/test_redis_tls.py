@@ -11,14 +11,16 @@ import redis
 from celery import Celery
 from redis.exceptions import ConnectionError as Unconnected
 
-from tests.builders import a_job, a_spec, an_allowlist
+from tests.builders import a_job, a_spec, open_dials
 from tests.deploy.redis7 import redis_server
 from tests.ports import free_port
 from worker.adapters.redis_clients import open_sync
 from worker.dev.openai_stand_in import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
 
-WAIT_SECONDS = 30
+pytestmark = pytest.mark.thorough
+
+WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +71,7 @@ def server(certificates):
 def test_a_worker_generates_and_halts_over_tls_with_a_client_certificate(server, tmp_path):
     lines = []
     with OpenAIStandIn() as stand_in, open_sync(server, timeout_seconds=5) as client:
-        for dial, value in {
-            "feature": "true",
-            "rollout_percent": "100",
-            "allowlist": an_allowlist(),
-            "kill": "false",
-        }.items():
-            client.set(f"slotgen:{dial}", value)
+        client.mset(open_dials())
         worker = WorkerProcess(
             environment=worker_environment(server, stand_in.base_url),
             log_path=tmp_path / "worker.log",

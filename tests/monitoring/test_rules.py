@@ -16,6 +16,8 @@ from telemetry import METRICS
 from tests.debian import program
 from worker.cli import build
 
+pytestmark = pytest.mark.thorough
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 FOLDER = DEPLOY / "prometheus"
 RULES = [
