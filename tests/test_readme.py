@@ -124,6 +124,7 @@ def test_the_python_block_runs_against_a_worker(system, folder):
     assert (done.stdout, done.stderr) == ("COMPLETED\n", "")
 
 
+@pytest.mark.thorough
 def test_the_node_block_runs_against_a_worker(system, folder):
     (source,) = [text for language, text in BLOCKS if language == "js"]
     here = source.replace("redis://127.0.0.1:6379/0", system.redis_url)

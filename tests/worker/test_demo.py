@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import redis
+
+from tests.waiting import eventually
 
 
 def environment(tmp_path, **changes):
@@ -48,11 +49,10 @@ def processes_of(tmp_path):
     return found
 
 
-def wait_until_gone(tmp_path):
-    deadline = time.monotonic() + 15
-    while processes_of(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)  # the processes are not ours to wait for
-    return processes_of(tmp_path)
+def assert_nothing_is_left(tmp_path):
+    assert left_behind(tmp_path) == []
+    # They are not ours to wait for.
+    eventually(lambda: not processes_of(tmp_path), saying="a process is left")
 
 
 @pytest.mark.timeout(120)
@@ -78,8 +78,7 @@ def test_the_demonstration_shows_shut_open_halted_and_open_again(tmp_path):
     assert all(
         each["status"] != "FAILED" for act in (shut, braked, five, halted, again) for each in act["outcomes"]
     )
-    assert left_behind(tmp_path) == []
-    assert wait_until_gone(tmp_path) == []
+    assert_nothing_is_left(tmp_path)
 
 
 def test_dev_leaves_a_playable_system_and_cleans_up_on_ctrl_c(tmp_path):
@@ -94,34 +93,32 @@ def test_dev_leaves_a_playable_system_and_cleans_up_on_ctrl_c(tmp_path):
         assert client.get("slotgen:kill") == b"true"
     assert Path(addresses["log"]).read_text()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=40)
+    out, err = process.communicate(timeout=80)
 
     assert process.returncode == 0, err
     assert "cleaned up" in out
-    assert left_behind(tmp_path) == []
-    assert wait_until_gone(tmp_path) == []
+    assert_nothing_is_left(tmp_path)
 
 
 def test_ctrl_c_in_the_middle_of_the_demonstration_cleans_up(tmp_path):
     process = start(tmp_path, "demo")
     process.stdout.readline()
-    while not left_behind(tmp_path) and process.poll() is None:
-        time.sleep(0.05)  # it has begun once its folder is there, and says nothing of that
+    # It has begun once its folder is there.
+    eventually(lambda: left_behind(tmp_path))
 
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=40)
+    _, err = process.communicate(timeout=80)
 
     assert process.returncode == 1
     assert "cleaned up" in err
     assert "Traceback" not in err
-    assert left_behind(tmp_path) == []
-    assert wait_until_gone(tmp_path) == []
+    assert_nothing_is_left(tmp_path)
 
 
 @pytest.mark.parametrize("command", ["demo", "dev"])
 def test_real_without_a_key_is_refused_before_anything_starts(tmp_path, command):
     process = start(tmp_path, command, "--real")
-    _, err = process.communicate(timeout=40)
+    _, err = process.communicate(timeout=80)
 
     assert process.returncode == 1
     assert "OPENAI_API_KEY is not set" in err
