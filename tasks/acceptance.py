@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 from schemas import OutputType, UnacceptableJson, describe, parse_json
 from tasks.errors import ErrorCode, Failed
-from tasks.plain_text import FieldKind, find_markup
+from tasks.plain_text import FieldKind, findings
 from tasks.ports import ModelAnswer
 
 _MAX_ANSWER_BYTES = 4_194_304
 # Fields of every output type whose strings may be one sign, a name or a line of code; all others are text.
 _SHORT_ANSWERS = frozenset({"correctAnswer", "id", "options", "tags"})
+# A model that is asked again is told more than the first thing, or it would repeat the others.
+_MAX_NAMED = 5
 _BETWEEN_PARAGRAPHS = "\n\n"
 
 
@@ -34,9 +36,10 @@ def accept(output: OutputType, answer: ModelAnswer) -> Any:
     found = output.violations(value)
     if found:
         raise Failed(ErrorCode.OUTPUT_SCHEMA_INVALID, describe(found))
-    violation = next(policy_violations(value), None)
-    if violation:
-        raise Failed(ErrorCode.OUTPUT_POLICY_VIOLATION, str(violation), rule=violation.rule)
+    broken = list(islice(policy_violations(value), _MAX_NAMED))
+    if broken:
+        detail = "; ".join(str(each) for each in broken)
+        raise Failed(ErrorCode.OUTPUT_POLICY_VIOLATION, detail, rule=broken[0].rule)
     return value
 
 
@@ -59,10 +62,9 @@ class PolicyViolation:
 
 
 def policy_violations(value: Any) -> Iterator[PolicyViolation]:
-    """Yield the first violation of each string in `value`, in the order of the answer."""
+    """Yield what each string in `value` breaks, in the order of the answer."""
     for passage in _passages(value, "output", FieldKind.TEXT):
-        finding = find_markup(passage.text, passage.field)
-        if finding:
+        for finding in findings(passage.text, passage.field):
             path, line = passage.place(finding.line)
             yield PolicyViolation(path, finding.rule, line)
 

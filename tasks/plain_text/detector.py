@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tasks.plain_text import (
     active_html,
     blocks,
@@ -27,15 +29,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def findings(value: str, field: FieldKind) -> list[Finding]:
-    """Return every rule that `value` breaks, each and the first line that breaks it, in the rules' order."""
-    passage = Passage(value, field)
-    found = ((rule, rule.find(passage)) for rule in RULES)
-    return [Finding(rule.name, passage.line_number(offset)) for rule, offset in found if offset is not None]
-
-
-def find_markup(value: str, field: FieldKind) -> Finding | None:
-    """Return the first rule that `value` breaks, and the line it breaks it on; None if it is plain text.
+def findings(value: str, field: FieldKind) -> Iterator[Finding]:
+    """Yield each rule that `value` breaks, with the first line that breaks it, in the rules' order.
 
     Takes time in proportion to the length of `value`, whatever is in it.
     """
@@ -43,5 +38,9 @@ def find_markup(value: str, field: FieldKind) -> Finding | None:
     for rule in RULES:
         offset = rule.find(passage)
         if offset is not None:
-            return Finding(rule.name, passage.line_number(offset))
-    return None
+            yield Finding(rule.name, passage.line_number(offset))
+
+
+def find_markup(value: str, field: FieldKind) -> Finding | None:
+    """Return the first rule that `value` breaks, and the line it breaks it on; None if it is plain text."""
+    return next(findings(value, field), None)

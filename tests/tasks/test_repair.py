@@ -52,6 +52,16 @@ def test_the_second_request_says_where_and_what_but_not_what_was_written():
     assert second.size_bytes == first.size_bytes + len(added.encode())
 
 
+def test_the_second_request_names_all_that_was_wrong():
+    marked = "# A heading\n\nPlants need **light**:\n- plenty of it\n- every day"
+    case = UseCase(model=FakeModel([answer(marked), answer()]))
+
+    case.run(a_spec())
+
+    added = case.model.requests[1].instructions.removeprefix(case.model.requests[0].instructions)
+    assert all(rule in added for rule in ("strong on line 3", "heading on line 1", "bullet_list on line 4"))
+
+
 def test_what_is_unusable_twice_fails_as_the_last_one_did_and_counts_once():
     case = UseCase(model=FakeModel([answer(42), answer(MARKED)]))
 

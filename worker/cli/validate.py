@@ -51,7 +51,7 @@ def check_text(file: str, field: Field, *, as_json: bool) -> None:
     """Print whether `file` is plain text; exit 1 with each rule that it breaks when it is not."""
     from tasks.plain_text import FieldKind, findings  # noqa: PLC0415 - heavy imports wait for the command
 
-    found = findings(text_of(file), FieldKind(field.value))
+    found = list(findings(text_of(file), FieldKind(field.value)))
     if as_json:
         rules = [{"rule": each.rule, "line": each.line} for each in found]
         print_json({"file": file, "as": field.value, "valid": not found, "violations": rules})
@@ -65,7 +65,10 @@ def check_text(file: str, field: Field, *, as_json: bool) -> None:
 
 
 def text_of(file: str) -> str:
-    """Return what `file` says, its lines ended as an answer's are, and the last one not. Raises Refusal."""
+    """Return what `file` says, its lines ended by a newline as an answer's are, and the last one not at all.
+
+    How a file ends its lines is the editor's doing, and no part of the text. Raises Refusal.
+    """
     try:
         return read(file).decode().replace("\r\n", "\n").removesuffix("\n")
     except UnicodeDecodeError as error:
