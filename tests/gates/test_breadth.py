@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gates import Allowlist, Subject, breadth
-from gates.breadth import ANY_OTHER_SLOT, broader_parts, is_broader
+from gates.breadth import ANY_OTHER_SLOT, Part, broader_parts, is_broader
 from tests.builders import a_rule, an_allowlist
 
 KINDS = ["quiz", "text"]
@@ -260,3 +260,32 @@ def test_a_comparison_that_nobody_would_wait_for_is_taken_as_broader():
         part.sentence
         == f"rule {part.rule_id} overlaps too many others to be compared, and is taken as broader"
     )
+
+
+def limits(before, after):
+    return [(part.rule_id, part.limit_before, part.limit_after) for part in broader_parts(before, after)]
+
+
+def test_a_rule_that_is_new_and_no_broader_hides_no_rise_behind_it():
+    raised = a_rule("raised", kinds=["quiz"], maxJobsPerRun=5)
+    before = policy(raised, a_rule("wide", kinds=["text"]))
+    after = policy(a_rule("narrow", kinds=["text"], slotIds=["s1"]), raised | {"maxJobsPerRun": 9})
+
+    assert limits(before, after) == [("raised", 5, 9)]
+
+
+def test_a_rule_that_is_kept_twice_hides_no_rise_of_another():
+    kept, low = (
+        a_rule("kept", kinds=["quiz"], maxJobsPerRun=5),
+        a_rule("low", kinds=["text"], maxJobsPerRun=3),
+    )
+    after = policy(kept, kept | {"id": "again"}, low | {"maxJobsPerRun": 4})
+
+    assert limits(policy(kept, low), after) == [("low", 3, 4)]
+
+
+def test_what_cannot_be_compared_is_the_whole_of_a_rule():
+    (part,) = broader_parts(None, policy(a_rule("wide", kinds=["quiz"], maxJobsPerRun=7)), most_steps=0)
+
+    region = tuple(frozenset({each}) for each in ("Biology", "GCSE", "AQA", "8461", "quiz", ANY_OTHER_SLOT))
+    assert part == Part("wide", region, None, 7, compared=False)
