@@ -150,3 +150,11 @@ def test_the_policies_own_switch_is_kept(enabled):
 
     assert isinstance(policy, Allowlist)
     assert policy.enabled is enabled
+
+
+@pytest.mark.parametrize("field", ["subject", "level", "board", "spec_version", "kind", "slot_id"])
+def test_a_value_that_is_in_no_rule_matches_none_whatever_the_others_are(field):
+    policy = of([a_rule(slotIds=["lesson.intro"])])
+
+    assert policy.first_match(a_subject()) is policy.rules[0]
+    assert policy.first_match(a_subject(**{field: "unheard of"})) is None
