@@ -139,3 +139,17 @@ def test_a_policy_may_have_16_mebibytes_and_not_a_byte_more(padding, accepted):
 
     assert (controls.allowlist is not None) is accepted
     assert controls.policy_hash == hashlib.sha256(raw).hexdigest()[:12]
+
+
+def test_a_percentage_that_is_not_there_is_not_overruled_by_the_environment():
+    for percent in (None, b"ten"):
+        assert dials(rollout_percent=percent, ceilings=Ceilings(rollout_thousandths=0)).restricted == set()
+
+
+def test_the_dials_of_an_unreadable_store_are_all_shut():
+    controls = Controls.unreadable("Redis did not answer")
+
+    assert controls.brake is BrakeState.UNVERIFIED
+    assert controls.feature_enabled is False
+    assert (controls.rollout_thousandths, controls.allowlist, controls.policy_hash) == (0, None, None)
+    assert (controls.malformed, controls.absent, controls.restricted) == (set(), set(), set())

@@ -30,6 +30,16 @@ def policy(*rules):
             [a_rule(kinds=["quiz"])],
             [("biology", Difference.CHANGED, ("kinds +quiz -text",))],
         ),
+        (
+            [a_rule(kinds=["text"])],
+            [a_rule(kinds=["text", "quiz"])],
+            [("biology", Difference.BROADER, ("kinds +quiz",))],
+        ),
+        (
+            [a_rule(kinds=["text", "quiz"])],
+            [a_rule(kinds=["text"])],
+            [("biology", Difference.NARROWER, ("kinds -quiz",))],
+        ),
         ([a_rule(enabled=False)], [a_rule()], [("biology", Difference.BROADER, ("enabled",))]),
         ([a_rule()], [a_rule(enabled=False)], [("biology", Difference.NARROWER, ("disabled",))]),
         (
