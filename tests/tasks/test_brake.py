@@ -216,3 +216,85 @@ def test_cancels_the_calls_even_when_their_connections_cannot_be_cut():
             await call
 
     clock.run(scenario())
+
+
+def test_a_call_is_in_its_reach_until_it_has_ended_or_closed():
+    async def scenario() -> None:
+        brake, _ = a_brake()
+        brake.release(clock.now_mono())
+        calls = [asyncio.create_task(brake.fly(call)) for call in (soon(7), forever())]
+        await clock.idle()
+        assert brake.in_flight == 1
+        brake.engage(ErrorCode.KILL_SWITCH)
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert brake.in_flight == 0
+
+    clock.run(scenario())
+
+
+def test_says_whether_it_came_on_before_the_request_or_during_it():
+    async def scenario() -> None:
+        brake, _ = a_brake()
+        brake.release(clock.now_mono())
+        call = asyncio.create_task(brake.fly(forever()))
+        await clock.idle()
+        brake.engage(ErrorCode.KILL_SWITCH)
+        with pytest.raises(Stubbed) as during:
+            await call
+        with pytest.raises(Stubbed) as before:
+            brake.clear_for_request(clock.now_mono())
+        assert during.value.detail == "the brake came on while the call was in flight"
+        assert before.value.detail == "the brake came on a moment ago"
+
+    clock.run(scenario())
+
+
+def test_a_halt_with_nothing_in_flight_halts_no_call_and_is_none_to_tell_of():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        assert brake.engage(ErrorCode.KILL_SWITCH) == 0
+        await brake.stillness()
+        assert halts == []
+
+    clock.run(scenario())
+
+
+def test_each_halt_counts_its_own_calls():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        for number in (1, 2):
+            clock.advance(1)
+            brake.release(clock.now_mono())
+            calls = [asyncio.create_task(brake.fly(forever())) for _ in range(number)]
+            await clock.idle()
+            assert brake.engage(ErrorCode.KILL_SWITCH) == number
+            await asyncio.gather(*calls, return_exceptions=True)
+        assert [number for number, _ in halts] == [1, 2]
+
+    clock.run(scenario())
+
+
+def test_a_halt_that_meets_another_still_closing_is_one_with_it():
+    async def scenario() -> None:
+        brake, halts = a_brake()
+        closing = asyncio.Event()
+
+        async def slow_to_close() -> None:
+            try:
+                await forever()
+            finally:
+                await closing.wait()
+
+        calls = []
+        for number in (1, 2):
+            clock.advance(1)
+            brake.release(clock.now_mono())
+            calls += [asyncio.create_task(brake.fly(slow_to_close())) for _ in range(number)]
+            await clock.idle()
+            assert brake.engage(ErrorCode.KILL_SWITCH) == number
+            await clock.idle()
+        closing.set()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert [number for number, _ in halts] == [3]
+
+    clock.run(scenario())
