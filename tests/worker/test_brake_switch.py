@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import socket
 import threading
 from contextlib import asynccontextmanager
 
@@ -30,8 +32,8 @@ def listener(redis_client, namespace):
 
 
 @asynccontextmanager
-async def wired(url, namespace, on_dials_changed=lambda: None):
-    brake = Brake(60, lambda _calls, _seconds: None)
+async def wired(url, namespace, on_dials_changed=lambda: None, *, on_halt=lambda _calls, _seconds: None):
+    brake = Brake(60, on_halt)
     stores = RedisBatches(open_async(url, timeout_seconds=2, max_connections=1))
     loop = asyncio.get_running_loop()
     yield BrakeSwitch(loop, brake, stores, namespace, "w1", on_dials_changed)
@@ -208,5 +210,49 @@ def test_a_confirmation_reads_as_it_was_said(redis_server, namespace, listener):
             await tell(switch.engaged, ErrorCode.KILL_SWITCH, clock.now_mono() - 2, reported=True)
             said = await asyncio.to_thread(listener.wait_for, {"w1"}, WAIT_SECONDS)
             assert said == {"w1": Confirmation("w1", 0, 2000.0)}
+
+    clock.run(scenario())
+
+
+def test_hands_on_that_the_brake_has_come_off_once(redis_server, namespace):
+    async def scenario():
+        noticed = []
+        async with wired(redis_server.url, namespace, lambda: noticed.append(switch.brake.reason)) as switch:
+            for _ in range(2):
+                await tell(switch.released, clock.now_mono())
+                assert noticed == [None]
+                clock.advance(1)
+
+    clock.run(scenario())
+
+
+def test_a_halt_is_measured_from_when_the_watcher_saw_it(redis_server, namespace):
+    async def scenario():
+        halts = []
+        async with wired(redis_server.url, namespace, on_halt=lambda *halt: halts.append(halt)) as switch:
+            flights = await in_flight(switch, 1, asyncio.Event().wait)
+
+            await tell(switch.engaged, ErrorCode.KILL_SWITCH, clock.now_mono() - 3, reported=False)
+            await landed(switch, flights)
+
+            assert halts == [(1, 3.0)]
+
+    clock.run(scenario())
+
+
+def test_halts_though_redis_hangs(namespace):
+    async def scenario():
+        with socket.create_server(("127.0.0.1", 0)) as hung:
+            async with wired(f"redis://127.0.0.1:{hung.getsockname()[1]}/0", namespace) as hanging:
+                # Sooner than the client's own: a deadline of the loop is no error of Redis.
+                stores = RedisBatches(hanging.stores.client, timeout_seconds=1)
+                switch = dataclasses.replace(hanging, stores=stores)
+                await tell(switch.engaged, ErrorCode.KILL_SWITCH, 0, reported=True)
+                (confirming,) = switch._confirming
+                while not confirming.done():
+                    await asyncio.sleep(0)
+                    clock.advance(0.1)
+
+                await confirming
 
     clock.run(scenario())
