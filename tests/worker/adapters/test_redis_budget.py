@@ -135,6 +135,12 @@ def test_the_account_is_kept_for_each_model_and_without_a_cap_too(redis_server, 
         (None, b"nan", 1, False),
         (None, b" 5", 1, False),
         (None, b"9" * 20, 1, False),
+        (None, b"0" * 14 + b"1", 10**9, True),
+        (None, b"0" * 15 + b"1", 1, False),
+        # Less than half a nano-dollar is none.
+        (None, b"0.0000000014", 1, True),
+        (None, b"0.0000000014", 2, False),
+        (0, b"1", 1, False),
     ],
 )
 def test_the_strictest_cap_holds_and_a_malformed_one_denies(
@@ -173,3 +179,66 @@ def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
             return denied
 
     assert asyncio.run(scenario()) == []
+
+
+def test_what_was_spent_counts(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("h", 900_000))
+        await budget.settle("h", 900_000, known=True)
+        return await budget.reserve(hold("other", 100_001)), await budget.reserve(hold("other", 100_000))
+
+    assert run(redis_server, namespace, scenario)[0] == (False, True)
+
+
+def test_an_account_is_that_of_the_window_and_outlives_it_by_another_and_a_day(redis_server, namespace):
+    async def scenario(budget, client):
+        before, _ = await client.time()
+        await budget.reserve(hold())
+        after, _ = await client.time()
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        return before, int(key.decode().rpartition(":")[2]), after, await client.ttl(key)
+
+    (before, start, after, left_seconds), _ = run(redis_server, namespace, scenario)
+
+    assert start in {before - before % 86_400, after - after % 86_400}
+    assert 3 * 86_400 - 60 < left_seconds <= 3 * 86_400
+
+
+def test_a_hold_that_is_settled_leaves_nothing_behind(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("h"))
+        open_holds = [key.decode() for key in await client.keys(f"{namespace}:budget:[a-z]*")]
+        await budget.settle("h", 1, known=True)
+        return sorted(open_holds), await client.keys(f"{namespace}:budget:[a-z]*")
+
+    holds = [f"{namespace}:budget:expiry", f"{namespace}:budget:holds"]
+    assert run(redis_server, namespace, scenario)[0] == (holds, [])
+
+
+def test_an_end_without_a_hold_is_forgotten(redis_server, namespace):
+    async def scenario(budget, client):
+        await client.zadd(f"{namespace}:budget:expiry", {"settled by an older version": 1})
+        granted = await budget.reserve(hold())
+        return (
+            granted,
+            await client.zrange(f"{namespace}:budget:expiry", 0, -1),
+            await totals(client, namespace),
+        )
+
+    assert run(redis_server, namespace, scenario)[0] == (True, [b"h"], (0, 1, 0))
+
+
+def test_a_hundred_holds_that_have_run_out_are_forfeited_at_once(redis_server, namespace):
+    expiry = f"{namespace}:budget:expiry"
+
+    async def scenario(budget, client):
+        for each in range(101):
+            await budget.reserve(hold(f"h{each}"))
+        await client.zadd(expiry, {f"h{each}": 1 for each in range(101)})
+        left = []
+        for _ in range(2):
+            await budget.settle("no hold", 1, known=True)
+            left.append(await client.zcard(expiry))
+        return left, await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == ([1, 0], (0, 0, 101))
