@@ -89,6 +89,16 @@ def test_attempts_add_up_until_the_job_has_an_outcome(kind, request):
 
 
 @both
+def test_an_attempt_that_is_taken_back_counts_no_more(kind, request):
+    async def scenario(claims, _):
+        counted = [await claims.begin_attempt("job") for _ in range(2)]
+        await claims.end_attempt("job")
+        return counted, await claims.begin_attempt("job")
+
+    assert run(kind, request, scenario) == ([1, 2], 2)
+
+
+@both
 def test_attempts_without_an_outcome_outlive_the_claim(kind, request):
     async def scenario(claims, _):
         await claims.acquire("job", "a", 10)
