@@ -289,3 +289,7 @@ def test_what_cannot_be_compared_is_the_whole_of_a_rule():
 
     region = tuple(frozenset({each}) for each in ("Biology", "GCSE", "AQA", "8461", "quiz", ANY_OTHER_SLOT))
     assert part == Part("wide", region, None, 7, compared=False)
+
+
+def test_what_nothing_admitted_before_has_only_the_limit_of_now():
+    assert limits(None, policy(a_rule("wide", maxJobsPerRun=7))) == [("wide", None, 7)]

@@ -153,3 +153,20 @@ def test_the_dials_of_an_unreadable_store_are_all_shut():
     assert controls.feature_enabled is False
     assert (controls.rollout_thousandths, controls.allowlist, controls.policy_hash) == (0, None, None)
     assert (controls.malformed, controls.absent, controls.restricted) == (set(), set(), set())
+
+
+def test_the_brake_is_off_for_the_word_alone_whatever_else_stands_beside_it():
+    blanks = b" \t\n\r\v\f"
+    for each in (bytes([number]) for number in range(256)):
+        expected = BrakeState.RELEASED if each in blanks else BrakeState.ENGAGED
+        assert {dials(kill=raw).brake for raw in (each + b"false", b"false" + each)} == {expected}
+
+
+def test_the_words_for_the_brake():
+    assert [*BrakeState] == ["released", "engaged", "unverified"]
+
+
+def test_a_policy_with_two_rules_of_one_name_is_malformed():
+    twice = a_policy(a_rule("pilot"), a_rule("pilot", kinds=["revision"]))
+
+    assert dials(allowlist=twice).malformed == {"allowlist"}

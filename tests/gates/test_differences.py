@@ -67,3 +67,7 @@ def test_a_difference_is_told_in_one_line():
 def test_without_a_policy_every_rule_is_added_or_removed():
     assert [each.difference for each in rule_differences(None, policy(a_rule()))] == [Difference.ADDED]
     assert [each.difference for each in rule_differences(policy(a_rule()), None)] == [Difference.REMOVED]
+
+
+def test_the_words_for_what_became_of_a_rule():
+    assert [*Difference] == ["added", "removed", "broader", "narrower", "changed"]

@@ -158,3 +158,24 @@ def test_a_value_that_is_in_no_rule_matches_none_whatever_the_others_are(field):
 
     assert policy.first_match(a_subject()) is policy.rules[0]
     assert policy.first_match(a_subject(**{field: "unheard of"})) is None
+
+
+def test_the_nearest_rule_is_the_first_of_those_with_the_fewest_failing_lists():
+    far = a_rule("far", kinds=[], slotIds=["another"])
+    near, as_near = a_rule("near", kinds=[]), a_rule("as near", slotIds=["another"])
+
+    rule, names = of([far, a_rule("off", enabled=False), near, as_near]).nearest(a_subject())
+
+    assert (rule.id, names) == ("near", ("kinds",))
+
+
+def test_no_rule_is_nearest_where_none_is_enabled():
+    assert of([a_rule(enabled=False)]).nearest(a_subject()) is None
+
+
+def test_a_policy_is_shown_by_its_rules_and_not_by_what_is_made_of_them():
+    shown = repr(of([a_rule("pilot")]))
+
+    assert "pilot" in shown
+    assert "_indexes" not in shown
+    assert "_every_slot" not in shown
