@@ -7,7 +7,7 @@ import json
 import pytest
 
 from schemas import output_type
-from tasks.acceptance import PolicyViolation, accept, policy_violations
+from tasks.acceptance import PolicyViolation, accept, acceptable, policy_violations
 from tasks.errors import ErrorCode, Failed
 from tests.fakes.ports import answer
 
@@ -129,3 +129,76 @@ def test_the_detail_of_a_refusal_never_quotes_the_answer():
         accept(text, answer(value={"secret-4711": "secret-4712"}))
 
     assert "secret" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "detail"),
+    [
+        (answer(refused=True), "OUTPUT_REFUSED", "the model refused"),
+        (answer(truncated=True), "OUTPUT_TRUNCATED", "the answer ended early; raise maxOutputTokens"),
+        (answer(text=None), "OUTPUT_TRUNCATED", "the answer ended early; raise maxOutputTokens"),
+        (
+            answer(text="Here: {"),
+            "OUTPUT_NOT_JSON",
+            "the answer is not JSON (line 1, column 1); mend the syntax there",
+        ),
+        (answer(text="[]"), "OUTPUT_SCHEMA_INVALID", "the answer is not an object with just `value`"),
+        (answer(text="{}"), "OUTPUT_SCHEMA_INVALID", "the answer is not an object with just `value`"),
+        (
+            answer(text='{"value": "a cell", "more": 1}'),
+            "OUTPUT_SCHEMA_INVALID",
+            "the answer is not an object with just `value`",
+        ),
+        (
+            answer(value=7),
+            "OUTPUT_SCHEMA_INVALID",
+            "the document: is a number, not a string; use text that is not blank (1 to 20000 characters)",
+        ),
+        (answer(value="# A title"), "OUTPUT_POLICY_VIOLATION", "output: heading on line 1"),
+    ],
+)
+def test_says_what_is_wrong_with_an_answer_that_cannot_be_used(given, code, detail):
+    text = output_type("text")
+    assert text
+
+    with pytest.raises(Failed) as failure:
+        accept(text, given)
+
+    assert (failure.value.code, failure.value.detail) == (code, detail)
+
+
+def test_says_which_rule_an_answer_breaks_and_of_no_other_failure_that_it_does():
+    text = output_type("text")
+    assert text
+
+    for given, rule in ((answer(value="# A title"), "heading"), (answer(value=7), None)):
+        with pytest.raises(Failed) as failure:
+            accept(text, given)
+        assert failure.value.rule == rule
+
+
+@pytest.mark.parametrize(("bytes_over", "accepted"), [(0, True), (1, False)])
+def test_an_answer_has_at_most_four_mebibytes(bytes_over, accepted):
+    text = output_type("text")
+    assert text
+    given = answer(text=json.dumps({"value": "A cell."}).ljust(4 * 1024 * 1024 + bytes_over))
+
+    if accepted:
+        assert accept(text, given) == "A cell."
+    else:
+        with pytest.raises(Failed, match="OUTPUT_NOT_JSON"):
+            accept(text, given)
+
+
+@pytest.mark.parametrize(("value", "trusted"), [("A cell.", True), (7, False), ("# A title", False)])
+def test_a_stored_answer_is_held_to_the_same_rules(value, trusted):
+    text = output_type("text")
+    assert text
+
+    assert acceptable(text, value) is trusted
+
+
+def test_a_value_that_is_a_list_of_texts_is_read_as_one():
+    paragraphs = ["Plants have\nthree parts.", "- a cell wall", "- a vacuole", "- chloroplasts"]
+
+    assert list(policy_violations(paragraphs)) == [PolicyViolation("output[1]", "bullet_list", 1)]

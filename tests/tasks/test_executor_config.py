@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from decimal import Decimal
 from importlib import resources
@@ -84,3 +85,23 @@ def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(
     usage = TokenUsage(tokens, from_cache, to_cache, int(max_out * share))
 
     assert LUNA.cost_nano_usd(usage) <= LUNA.worst_case_nano_usd(size, max_out)
+
+
+@pytest.mark.parametrize(
+    ("price", "nano_usd"),
+    [
+        (LUNA, 125 * 1000 + 500 * 200),
+        (dataclasses.replace(LUNA, input=Decimal("0.2")), 200 * 1000 + 500 * 200),
+        (dataclasses.replace(LUNA, cached_input=Decimal("0.3")), 300 * 1000 + 500 * 200),
+    ],
+    ids=["written to the cache", "not cached", "from the cache"],
+)
+def test_the_worst_case_is_every_byte_a_token_at_the_dearest_price_and_all_of_the_output(price, nano_usd):
+    assert price.worst_case_nano_usd(1000, 200) == nano_usd
+
+
+def test_a_part_of_a_nano_dollar_costs_a_whole_one():
+    price = Price(Decimal("0.0001"), Decimal(0), Decimal(0), Decimal(0))
+
+    assert price.cost_nano_usd(TokenUsage(1, 0, 0, 0)) == 1
+    assert price.worst_case_nano_usd(11, 0) == 2

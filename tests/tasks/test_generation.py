@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from gates import Controls
+from tasks import executor_config
 from tasks.errors import ErrorCode, ModelError, PutOff
 from tests.builders import a_job, a_spec, controls
 from tests.fakes import clock
@@ -288,6 +290,7 @@ class TestMoney:
         case.run(a_spec())
 
         assert case.outcomes == [("STUB", "BUDGET_EXCEEDED", "stub")]
+        assert case.records[0][4].detail == "the spend cap does not cover the worst case"
         assert case.model.requests == []
 
     def test_settles_at_the_real_cost(self):
@@ -330,6 +333,7 @@ class TestMoney:
         case.run(a_spec())
 
         assert case.budget.spent > 1_000_000
+        assert case.budget.forfeited == case.budget.spent
         assert case.budget.holds == {}
 
     def test_a_reservation_that_the_brake_interrupts_is_settled(self):
@@ -361,6 +365,65 @@ class TestMoney:
         case.run(a_spec())
 
         assert case.outcomes == [("STUB", "KILL_SWITCH", "stub")]
+        assert (case.budget.spent, case.budget.holds) == (0, {})
+
+    def test_an_answer_that_does_not_say_what_it_cost_is_content_all_the_same(self):
+        case = UseCase(model=FakeModel([answer(usage=None)]))
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("COMPLETED", None, "openai")]
+
+    def test_each_attempt_is_held_for_by_itself_for_longer_than_the_job_may_take(self):
+        case, held = UseCase(model=FakeModel([retryable(), answer()])), []
+        reserve = case.budget.reserve
+
+        def noting_reserve(hold):
+            held.append(hold)
+            return reserve(hold)
+
+        case.budget.reserve = noting_reserve
+
+        case.run(a_spec())
+
+        config = executor_config.load(None)
+        (key,) = case.answers.stored
+        assert {hold.model for hold in held} == {config.model}
+        assert {hold.seconds for hold in held} == {config.job_deadline_seconds + 60}
+        assert [hold.hold_id.partition(":")[0] for hold in held] == [key, key]
+        assert held[0].hold_id != held[1].hold_id
+
+    def test_the_cost_of_a_job_is_that_of_all_its_attempts(self):
+        case = UseCase(model=FakeModel([retryable(billed=True), answer()]))
+
+        case.run(a_spec())
+
+        assert case.budget.forfeited > 1_000_000
+        assert case.records[0][4].cost_nano_usd == case.budget.spent == case.budget.forfeited + 35_000
+
+    def test_a_request_that_cannot_be_proved_off_the_brake_costs_nothing(self):
+        case = UseCase()
+        unreadable = Controls.unreadable("Redis did not answer")
+        case.controls.on_read = lambda reads: setattr(
+            case.controls, "current", unreadable if reads == 2 else case.controls.current
+        )
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("STUB", "KILL_UNVERIFIED", "stub")]
+        assert case.records[0][4].detail == "Redis did not answer"
+        assert (case.budget.spent, case.budget.holds) == (0, {})
+
+    def test_attempts_that_workers_have_died_with_count(self):
+        first, case = UseCase(), UseCase(changes={"attempts": 3})
+        first.run(a_spec())
+        (key,) = first.answers.stored
+        case.claims.attempts[key] = 3
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("FAILED", "OPENAI_CONNECTION_ERROR", "stub")]
+        assert case.records[0][4].detail == "3 attempts were begun, and some have no outcome"
         assert (case.budget.spent, case.budget.holds) == (0, {})
 
 
