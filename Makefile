@@ -16,7 +16,7 @@ COVERED := .coverage-measured
 # pytest cannot undo what these have done to its own interpreter.
 unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTEST_ADDOPTS
 
-.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test soak plain-text tools sbom bench lock clean
+.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test mutants soak plain-text tools sbom bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -82,6 +82,9 @@ faults: $(DEV) ## Run the fault suite at full length
 
 monitoring-test: $(DEV) ## Prove the alerts with promtool, and every dashboard query on a real Prometheus and worker
 	$(BIN)/python -m pytest tests/monitoring
+
+mutants: $(DEV) ## Break what must not break, one line at a time, and name each change that no test notices
+	$(BIN)/python -m tests.mutants
 
 N ?= 10
 soak: $(DEV) ## Repeat `make test` N times in other orders, half of them on a busy machine, and count what failed

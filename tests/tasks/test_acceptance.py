@@ -80,6 +80,21 @@ def test_finds_markdown_in_the_depths_of_a_value_and_names_the_path():
     assert failure.value.detail == "output[2].back: strong on line 1"
 
 
+def test_names_five_things_at_most():
+    cards = [
+        {"id": f"c{each}", "front": "**Front**", "back": "Back", "tags": ["cells"], "difficulty": 1}
+        for each in range(7)
+    ]
+    flashcards = output_type("flashcards")
+    assert flashcards
+
+    with pytest.raises(Failed) as failure:
+        accept(flashcards, answer(text=json.dumps({"value": cards})))
+
+    assert failure.value.detail == "; ".join(f"output[{each}].front: strong on line 1" for each in range(5))
+    assert failure.value.rule == "strong"
+
+
 def test_names_every_string_that_is_not_plain_with_its_rule_and_its_line():
     value = {"question": "Which\nis `x`?", "options": ["# a", "**b**"], "explanation": "It is # a."}
 
