@@ -1,0 +1,132 @@
+"""Makes every mutant, runs its tests, and compares what survives with the list; `make mutants` calls it.
+
+With paths as arguments it tries those files alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import leftovers
+from tests.mutants.listed import LIST, complaints, read
+from tests.mutants.lua import lua_mutants
+from tests.mutants.mutant import Mutant
+from tests.mutants.python import python_mutants
+from tests.mutants.trial import Tree, check, import_libraries, survivors
+from tests.surroundings import ROOT, make_the_same_everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file, and what pytest is given to notice its mutants: the likeliest tests first.
+
+    Where there are `places`, only what is in a function or a class that begins so is changed.
+    """
+
+    path: str
+    tests: tuple[str, ...]
+    places: tuple[str, ...] = ()
+
+    def mutants(self) -> Iterator[Mutant]:
+        source = (ROOT / self.path).read_text(encoding="utf-8")
+        for each in (*python_mutants(self.path, source), *lua_mutants(self.path, source)):
+            if not self.places or each.place.startswith(self.places):
+                yield each
+
+
+def gate(name: str, *tests: str) -> Target:
+    return Target(f"gates/{name}.py", tuple(f"tests/gates/test_{each}.py" for each in tests))
+
+
+TARGETS = (
+    gate("allowlist", "allowlist", "pipeline"),
+    gate("boxes", "boxes", "differences", "breadth"),
+    gate("breadth", "breadth", "differences"),
+    gate("ceilings", "ceilings", "controls"),
+    gate("controls", "controls", "kill_switch", "feature_flag", "rollout", "allowlist"),
+    gate("decision", "decision", "contract_document"),
+    gate("dials", "controls", "ceilings", "policy"),
+    gate("differences", "differences"),
+    gate("feature_flag", "feature_flag", "contract_document"),
+    gate("kill_switch", "kill_switch", "contract_document"),
+    gate("opt_in", "opt_in", "contract_document"),
+    gate("pipeline", "pipeline"),
+    gate("policy", "policy", "allowlist", "pipeline"),
+    gate("rollout", "rollout", "contract_document"),
+    gate("rule", "allowlist", "policy", "differences"),
+    Target("tasks/acceptance.py", ("tests/tasks/test_acceptance.py",)),
+    # The brake.
+    Target("tasks/brake.py", ("tests/tasks/test_brake.py",)),
+    Target("worker/brake_switch.py", ("tests/worker/test_brake_switch.py",)),
+    # The budget: what a call may cost and did, the cap, and the account.
+    Target("tasks/executor_config.py", ("tests/tasks/test_executor_config.py",), ("Price", "_ceiling")),
+    Target(
+        "tasks/generation.py",
+        ("tests/tasks/test_generation.py",),
+        tuple(
+            f"Generation.{each}"
+            for each in (
+                "_one_request",
+                "_hold_seconds",
+                "_reserve",
+                "_note_attempt",
+                "_cost",
+                "_confirm_brake_off",
+            )
+        ),
+    ),
+    Target("tasks/operations/spend_cap.py", ("tests/tasks/operations/test_spend_cap.py",)),
+    Target("worker/adapters/redis_budget.py", ("tests/worker/adapters/test_redis_budget.py",)),
+    # The claims.
+    Target(
+        "worker/adapters/redis_claims.py",
+        (
+            "tests/worker/adapters/test_redis_claims.py",
+            "tests/contracts/test_stores.py",
+            "-k",
+            "claim or attempt",
+        ),
+    ),
+)
+
+
+def try_all(targets: list[Target], scratch: Path) -> list[Mutant]:
+    """Return the survivors; a line is printed for each file."""
+    trees = [Tree.copy(ROOT, scratch / str(number)) for number in (1, 2)]
+    import_libraries()
+    alive: list[Mutant] = []
+    for each in targets:
+        check(trees[0], each.tests)
+        began_mono = time.monotonic()
+        mutants = list(each.mutants())
+        survived = survivors(mutants, each.tests, trees)
+        seconds = time.monotonic() - began_mono
+        print(f"{each.path}: {len(mutants)} mutants, {len(survived)} survived ({seconds:.0f} s)", flush=True)
+        alive += survived
+    return alive
+
+
+def main() -> None:
+    targets = [each for each in TARGETS if each.path in sys.argv[1:] or not sys.argv[1:]]
+    began_mono = time.monotonic()
+    run = leftovers.Run()
+    make_the_same_everywhere(run.folder, {leftovers.VARIABLE: str(run.folder)})
+    try:
+        alive = try_all(targets, run.folder / "mutants")
+    finally:
+        run.end()
+    paths = {each.path for each in targets}
+    listed = [each for each in read(LIST.read_text(encoding="utf-8")) if each.path in paths]
+    wrong = complaints(alive, listed)
+    minutes = (time.monotonic() - began_mono) / 60
+    print(f"{len(alive)} survived in {minutes:.1f} min; the list disagrees on {len(wrong)}")
+    if wrong:
+        sys.exit("\n\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
