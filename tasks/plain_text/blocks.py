@@ -14,12 +14,12 @@ from tasks.plain_text.code import is_code, is_surely_code
 from tasks.plain_text.passage import FieldKind, Line, Passage
 from tasks.plain_text.rule import Rule
 
-# A sign that a sentence is about: "+ means to the right", "- charge attracts", "# of moles".
+# A sign that a sentence is about: "+ means to the right", "- charge attracts", "# of moles". The sign is the
+# subject, so the word after it has no capital: "- Lowers cost" is an item.
 _ABOUT_THE_SIGN = re.compile(
     r"(?:\d[\d.,]*[ \t]+)?"
     r"(?:means?|is|are|was|stands?|shows?|denotes?|indicates?|and|or|signs?|symbols?|raises?|lowers?|charges?|of|than"
-    r"|for|keys?|ve|ions?|plus|minus|bedeutet|heißt|significa|signifie|est|ist|es)\b",
-    re.IGNORECASE,
+    r"|for|keys?|ve|ions?|plus|minus|bedeutet|heißt|significa|signifie|est|ist|es)\b"
 )
 _WORD = re.compile(r"[^\W\d_]{2}|[\u2e80-\u9fff\uac00-\ud7af]")
 _SPACED_ITEM = re.compile(r"([-*+])[ \t]+(\S.*)")
@@ -311,6 +311,7 @@ RULES = (
             "Parts:\n\n* cell wall\n\n* vacuole",
             "1. Animal cells\n   - nucleus\n   - membrane",
             "- 225 g flour\n- 2 eggs",
+            "- Increases rate\n- Lowers cost",
         ),
         accepted=(
             "- Macbeth, Act 2",
