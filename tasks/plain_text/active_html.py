@@ -17,11 +17,16 @@ from tasks.plain_text.passage import Passage
 from tasks.plain_text.rule import Rule
 
 _NAMES = (
-    "script|iframe|frame|frameset|fencedframe|portal|svg|math|img|image|object|embed|applet|audio|video|bgsound"
-    "|style|link|meta|base|form|isindex|template|noscript|noembed|noframes|xmp|plaintext|layer|ilayer"
+    "script|iframe|frame|frameset|fencedframe|portal|svg|math|img|image|object|embed|applet"
+    "|template|noscript|noembed|noframes|xmp|plaintext"
 )
+# Also words of a lesson (hand in the <form>), and harmless until an attribute says what to load or where to
+# send it, or there is a style sheet.
+_NAMES_THAT_ARE_WORDS = "audio|video|bgsound|style|link|meta|base|form|isindex|layer|ilayer"
 # `<script.py>` is a file's name and `<image-name>` a placeholder; HTML too has no such elements.
 _ACTIVE = re.compile(rf"<(?:/?(?:{_NAMES})|\s*(?:/\s*)?(?:script|iframe))(?![\w.:@-])", re.IGNORECASE)
+_PERHAPS_ACTIVE = re.compile(rf"<(/?)({_NAMES_THAT_ARE_WORDS})(?![\w.:@-])", re.IGNORECASE)
+_VALUE_OR_END = re.compile("[=>]")
 # `List<Object>`: an element without attributes, which embeds nothing, and in a lesson a type.
 _TYPE_ARGUMENT = re.compile(r"(?<=\w)<Object>")
 _TAG_START = re.compile(r"<[a-z]", re.IGNORECASE)
@@ -55,12 +60,30 @@ def _active_in(text: str) -> int | None:
     for each in _ACTIVE.finditer(text):
         if not _TYPE_ARGUMENT.match(text, each.start()):
             return each.start()
+    used = _used_in(text)
+    if used is not None:
+        return used
     tag = _TAG_START.search(text)
     if not tag:
         return None
     for each in _HANDLER.finditer(text, tag.end()):
         if not _NO_HANDLER.fullmatch(each[1]):
             return each.start()
+    return None
+
+
+def _used_in(text: str) -> int | None:
+    """Find one of the names that are words where it has an attribute, is closed or holds a style sheet."""
+    tag = _PERHAPS_ACTIVE.search(text)
+    last_of_a_style_sheet = max(text.rfind("{"), text.rfind("@")) if tag else -1
+    while tag:
+        if tag[1] or (tag[2].lower() == "style" and tag.end() <= last_of_a_style_sheet):
+            return tag.start()
+        ended = _VALUE_OR_END.search(text, tag.end())
+        if ended and ended[0] == "=":
+            return tag.start()
+        # Whatever else begins before the `>` has no value either.
+        tag = _PERHAPS_ACTIVE.search(text, ended.end()) if ended else None
     return None
 
 
@@ -96,12 +119,16 @@ RULES = (
             "The <script> tag runs JavaScript.",
             "&lt;script&gt;",
             "\uff1cscript\uff1e",
+            "<form action=/pay>Pay",
+            "<style>p {color: red}",
         ),
         accepted=(
             "If a<b and only = 1, stop.",
             "List<Object> things = new ArrayList<>();",
             "Run <script.py> and press return.",
             "IF <condition> THEN",
+            "The <form> element holds <input> elements.",
+            "Dear <form tutor>, choose a <style>.",
         ),
     ),
     Rule(

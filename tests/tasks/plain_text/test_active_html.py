@@ -20,13 +20,16 @@ TEXTS = 5000
 # How an answer may come to be in a page: alone, in an element, and before what closes its open ends.
 PAGES = ("{}", "<p>{}</p>", "<div>{}</div><p title=\"a > b\">more</p><a href='/x'>y</a>")
 RUNS_OR_EMBEDS = {"script", "iframe", "frame", "embed", "applet"}
+# Harmless until an attribute has a value.
+ACTIVE_WITH_A_VALUE = {"audio", "video", "bgsound", "style", "link", "meta", "base", "form"}
 # Words that begin with "on", in a comparison that a parser takes for a tag: `a<b and only = 1`.
 NO_EVENTS = {"on", "only", "once", "one", "ones", "online", "onto"}
 HARMLESS = (
     "a b p div x y name foo-bar title textarea select table td body input form details o:p P B br option h1 h"
 )
-ALWAYS_REFUSED = (
+ACTIVE = (
     "script iframe svg math img object embed noscript xmp style plaintext template frameset base meta"
+    " link audio video"
 )
 BETWEEN = [" ", " ", " ", "/", "\n", "\t", '"', "'", "//", " / ", "", "=", "  "]
 ATTRIBUTES = "href src title class onclick onload onerror ONFOCUS onpointermove x only id data action style"
@@ -44,6 +47,8 @@ def dangers(page: str) -> Iterator[str]:
         attributes = node.attributes
         if node.tag in RUNS_OR_EMBEDS or (node.tag == "object" and attributes):
             yield f"<{node.tag}>"
+        if node.tag in ACTIVE_WITH_A_VALUE and any(attributes.values()):
+            yield f"<{node.tag}> with an attribute"
         for name, value in attributes.items():
             if value and re.fullmatch("on[a-z]+", name) and name not in NO_EVENTS:
                 yield f"an event handler {name}"
@@ -54,7 +59,7 @@ def dangers(page: str) -> Iterator[str]:
 
 
 def made_text(rng: random.Random) -> str:
-    names = HARMLESS.split() if rng.random() < 0.7 else ALWAYS_REFUSED.split()
+    names = HARMLESS.split() if rng.random() < 0.7 else ACTIVE.split()
     return "".join(
         made_tag(rng, names) if rng.random() < 0.55 else rng.choice(PIECES) for _ in range(rng.randint(1, 9))
     )

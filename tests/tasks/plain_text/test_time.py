@@ -23,7 +23,8 @@ SIGNS = (
     "![§<§*§[§](§`§#§>§|§=§_§~§^§&§\\§(§-§\n§ §\t§ \n§* a §*a* §**a§** a§_a_ §__a§~~ a§~2~§==a§== a ==\n§"
     "'''§'''a§x^2^§`a `§``a`§```\n§``` §~~~\n§~~~a\n§[[§[[a§[a](§[a]()§![a](§[a]: §[a]: h\n§[^§[^a§[^a]§"
     "[^a §^[a§[b]§[/b]§[b][/§<https://§<https://a> §www.a.§<a §<p> §<b>x §</p §<a x=§<a x='§<a on§"
-    "<a onx §<br §<title>§<h1> §<label> §<!--§comment <!-- §tag <p> §<?php §&lt§&lt;p §&amp;§&#§&#9§&#x§"
+    "<a onx §<br §<style>§<form §"
+    "<title>§<h1> §<label> §<!--§comment <!-- §tag <p> §<?php §&lt§&lt;p §&amp;§&#§&#9§&#x§"
     'an entity &lt; §on§onx §onx = §javascript:§= §="§<s§<script.§< §%3c§\\u003c§# §# a\n§# A\n§## A\n§'
     "#A\n§##A\n§# A\nx = 1\n§A\n---\n§A\n===\n\n§h1. §h1. a\n§- a\n§-aa\n§- \n§- aa\nx\n§"
     "- aa\n\n- bb\nx\n§+ aa\n- bb\n§- aa ?\n- oui.\n§- [ §1. [ §1. §> a\n§>aa\n§1\n> aa\n§|a|\n§"
