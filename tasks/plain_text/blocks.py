@@ -33,11 +33,14 @@ _ENDING = re.compile(
 )
 _TASK = re.compile(r"(?:[-*+]|\d+[.)])[ \t]+\[[ xX]\](?:[ \t]|$)")
 _CALCULATION = re.compile(r"=[ \t]*\S")
-_REPLY = re.compile(
+_REPLY_WORD = (
     r"(?:yes|no|oui|non|si|sí|ja|nein|hello|hi|good|bonjour|salut|bonsoir|allô|hallo|guten|hola|buen[oa]s|merci|danke"
-    r"|gracias|thanks?|well|bien|gut|muy|très)\b",
-    re.IGNORECASE,
+    r"|gracias|thanks?|well|bien|gut|muy|très)\b"
 )
+_REPLY = re.compile(_REPLY_WORD, re.IGNORECASE)
+# "Well, …" and "Très bien, …", not "Well known laws".
+_REPLY_SET_OFF = re.compile(rf"{_REPLY_WORD}(?:[ ]{_REPLY_WORD})?[,.!?]", re.IGNORECASE)
+_STATEMENT = re.compile(r"[.!…] |[^?]$")
 _FOREIGN_QUESTION = re.compile(r"[¿¡]|[ \u00a0\u202f][?!]")
 _LEAST_ITEMS = 2
 
@@ -195,12 +198,16 @@ def _is_list(lines: list[Line], items: list[int]) -> bool:
 
 
 def _is_dialogue(bodies: list[str]) -> bool:
-    """Whether the dashes are of people speaking in turn: a question or an exclamation, and a reply."""
-    if not all(each[-1] in '.?!…»"”' for each in bodies) or not any(
-        "?" in each or "!" in each for each in bodies
-    ):
+    """Whether the dashes are of people speaking in turn: sentences, and one of them an answer."""
+    if not all(each[-1] in '.?!…»"”' for each in bodies):
         return False
-    return any(_FOREIGN_QUESTION.search(each) or _REPLY.match(each) for each in bodies)
+    if any(
+        (before[-1] == "?" and _STATEMENT.search(each)) or _REPLY_SET_OFF.match(each)
+        for before, each in pairwise(bodies)
+    ):
+        return True
+    asked = any("?" in each or "!" in each for each in bodies)
+    return asked and any(_FOREIGN_QUESTION.search(each) or _REPLY.match(each) for each in bodies)
 
 
 def _task_list(passage: Passage) -> int | None:
@@ -319,6 +326,7 @@ RULES = (
             "+ means loss.\n- means gain.",
             "+ cheap\n+ light\n- noisy\n- slow",
             "- Ça va ?\n- Oui, merci.",
+            "- Wo wohnst du?\n- In Berlin. Und du?",
             "-ness\n-ment",
             "-OH\n-COOH",
             "Revenue 500\n- wages 200\n- rent 100\n= profit 200",
