@@ -26,7 +26,12 @@ _NONCHARACTER = re.compile(
 )
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069\n]")
 _TAG = re.compile("[\U000e0000-\U000e007f]")
-_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
+# England, Scotland and Wales; no other flags are written so.
+_FLAG = re.compile(
+    "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
+    "|\U000e0077\U000e006c\U000e0073)\U000e007f"
+)
+_EMPTY_DIRECTION = re.compile(r"[\u202a\u202b\u2066-\u2068]\s*[\u202c\u2069]")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065\u206a-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff]"
@@ -35,12 +40,12 @@ _INVISIBLE = re.compile(
 _PERHAPS_MARKS = re.compile(rf"[^\w\s\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
 
 _RIGHT_TO_LEFT = re.compile(
-    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+    "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 # Scripts whose letters join or stack: Arabic, Syriac, N'Ko and their kin, those of India, Tibetan, Burmese,
 # Khmer, Mongolian.
 _JOINING = re.compile(
-    "[\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1a20-\u1aaf\u1b00-\u1cff\ua840-\uabff\ufb50-\ufdff"
+    "[\u0600-\u061b\u061d-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1a20-\u1aaf\u1b00-\u1cff\ua840-\uabff\ufb50-\ufdff"
     "\ufe70-\ufefc\U00010d00-\U00011fff\U0001e900-\U0001e95f]"
 )
 _SPACELESS = re.compile(
@@ -80,7 +85,10 @@ def _first(pattern: re.Pattern[str]) -> Callable[[str], int | None]:
 
 
 def _bidi_control(text: str) -> int | None:
-    """Find an override anywhere, what opens and is not closed on its line, and what closes nothing."""
+    """Find an override, what is not closed on its line, what closes nothing and what holds nothing."""
+    empty = _EMPTY_DIRECTION.search(text)
+    if empty:
+        return empty.start()
     opened: list[tuple[str, int]] = []
     for each in _BIDI.finditer(text):
         sign = each[0]
@@ -194,7 +202,7 @@ RULES = (
         "bidi_control",
         "An override, or an isolate or embedding left open, shows text in another order than it has.",
         _unless_printable(_bidi_control),
-        refused=("user\u202etxt.exe", "\u2067open", "\u202bopen\n\u202c", "closed\u2069"),
+        refused=("user\u202etxt.exe", "\u2067open", "\u202bopen\n\u202c", "closed\u2069", "a\u2066\u2069b"),
         accepted=("The word \u2067\u05e9\u05dc\u05d5\u05dd\u2069 means peace.",),
     ),
     Rule(
@@ -215,6 +223,7 @@ RULES = (
             "a\u00ad\u00adb",
             "\U0001f600\ufe0f\ufe01",
             "a\u200eb",
+            "pass\u061cword",
         ),
         accepted=(
             "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
