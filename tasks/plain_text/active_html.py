@@ -31,6 +31,14 @@ _VALUE_OR_END = re.compile("[=>]")
 _TYPE_ARGUMENT = re.compile(r"(?<=\w)<Object>")
 _TAG_START = re.compile(r"<[a-z]", re.IGNORECASE)
 _HANDLER = re.compile(r"(?<![a-z])(on[a-z]+)\s*=", re.IGNORECASE)
+# Without a value it does nothing, and is one all the same.
+_BARE_HANDLER = re.compile(
+    r"<[a-z][^<>]*[\s/]on(?:abort|animation[a-z]+|auxclick|before[a-z]+|begin|blur|change|click|contextmenu|copy|cut"
+    r"|dblclick|drag[a-z]*|drop|ended|error|focus(?:in|out)?|hashchange|input|invalid|key(?:down|press|up)|load[a-z]*"
+    r"|message|mouse[a-z]+|page(?:hide|show)|paste|play|pointer[a-z]+|popstate|repeat|reset|resize|scroll|search"
+    r"|select|submit|toggle|touch[a-z]+|transition[a-z]+|unload|wheel)(?![\w-])",
+    re.IGNORECASE,
+)
 # Words that follow a comparison: `if a<b and only = 1`. No event is called so.
 _NO_HANDLER = re.compile(
     r"on(?:|e|es|ce|ly|to|ion|ions|line|set|ward|wards|going|t|ze|de|da|kel)", re.IGNORECASE
@@ -41,17 +49,24 @@ _CODE_URL = re.compile(
 _NOT_IN_A_URL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"&(?:lt|#0*60|#x0*3c)(?![0-9a-z])|[\uff1c\ufe64]|\\u003c|\\x3c|%3c", re.IGNORECASE)
 _CODE_FOR_LESS = re.compile(r"\\u003c|\\x3c|%3c", re.IGNORECASE)
-_WIDE = str.maketrans({"\uff1c": "<", "\ufe64": "<", "\uff1e": ">", "\ufe65": ">"})
+_WIDE = {"\uff1c": "<", "\ufe64": "<", "\uff1e": ">", "\ufe65": ">"}
 
 
 def _active_html(passage: Passage) -> int | None:
     text = passage.text
     may_be_escaped = "&" in text or "%" in text or "\\" in text or not text.isascii()
     escaped = _ESCAPED.search(text) if may_be_escaped else None
-    if escaped and _active_in(_CODE_FOR_LESS.sub("<", resolved(text)).translate(_WIDE)) is not None:
+    if escaped and _active_in(_unescaped(text)) is not None:
         # Shown as it stands it does nothing; unescaped once too often it does.
         return escaped.start()
     return _active_in(text)
+
+
+def _unescaped(text: str) -> str:
+    read = _CODE_FOR_LESS.sub("<", resolved(text))
+    for wide, sign in _WIDE.items():
+        read = read.replace(wide, sign)
+    return read
 
 
 def _active_in(text: str) -> int | None:
@@ -69,7 +84,8 @@ def _active_in(text: str) -> int | None:
     for each in _HANDLER.finditer(text, tag.end()):
         if not _NO_HANDLER.fullmatch(each[1]):
             return each.start()
-    return None
+    bare = _BARE_HANDLER.search(text)
+    return bare.start() if bare else None
 
 
 def _used_in(text: str) -> int | None:
@@ -120,6 +136,7 @@ RULES = (
             "&lt;script&gt;",
             "\uff1cscript\uff1e",
             "<form action=/pay>Pay",
+            "<b onclick>hi",
             "<style>p {color: red}",
         ),
         accepted=(

@@ -41,10 +41,14 @@ _KNOWN_ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 _WRITES_OF_TAGS = re.compile(
-    r"(?<![\w</!.:&-])(?:tags?|elements?|(?:x?ht|x)ml|html5|doctype|browsers?|web ?pages?|hyperlinks?"
-    r"|comments?|attributes?|balises?|etiquetas?|elementos?)\b",
+    r"(?<![\w</!.:&-])(?:tags?|(?:x?ht|x)ml|html5|doctype|browsers?|web ?pages?|hyperlinks?|attributes?"
+    r"|balises?|etiquetas?)\b",
     re.IGNORECASE,
 )
+# In chemistry a word like any other: only beside a tag does it speak of one.
+_ELEMENT_BESIDE = re.compile(r"[\"'\u201d\u2019)]? ?element(?:s|os?)?\b", re.IGNORECASE)
+_ELEMENT_BEFORE = re.compile(r"\belement(?:s|os?)? ?[\"'\u201c\u2018(]?$", re.IGNORECASE)
+_BEFORE_CHARACTERS = 12
 _SAYS_OF_IT = re.compile(
     r"[\"'\u201d\u2019)]? (?:is|are|was|means?|makes?|starts?|ends?|shows?|gives?|marks?|stands? for)\b"
 )
@@ -102,7 +106,13 @@ def _is_written_of(passage: Passage, tag: re.Match[str]) -> bool:
     """Whether it is a word of a sentence on HTML: the <p> tag starts a paragraph."""
     if not _stands_alone(passage, tag) or len(tag[0]) == len(passage.text):
         return False
-    return bool(_SAYS_OF_IT.match(passage.text, tag.end())) or passage.line_says(_WRITES_OF_TAGS, tag.start())
+    text, begin = passage.text, tag.start()
+    return bool(
+        _SAYS_OF_IT.match(text, tag.end())
+        or _ELEMENT_BESIDE.match(text, tag.end())
+        or _ELEMENT_BEFORE.search(text[max(0, begin - _BEFORE_CHARACTERS) : begin])
+        or passage.line_says(_WRITES_OF_TAGS, begin)
+    )
 
 
 def _is_used(passage: Passage, tag: re.Match[str], *, sign: bool) -> bool:

@@ -24,6 +24,8 @@ RUNS_OR_EMBEDS = {"script", "iframe", "frame", "embed", "applet"}
 ACTIVE_WITH_A_VALUE = {"audio", "video", "bgsound", "style", "link", "meta", "base", "form"}
 # Words that begin with "on", in a comparison that a parser takes for a tag: `a<b and only = 1`.
 NO_EVENTS = {"on", "only", "once", "one", "ones", "online", "onto"}
+# Those that are made below; without a value they are handlers all the same.
+KNOWN_EVENTS = {"onclick", "onload", "onerror", "onfocus", "onpointermove"}
 HARMLESS = (
     "a b p div x y name foo-bar title textarea select table td body input form details o:p P B br option h1 h"
 )
@@ -50,7 +52,8 @@ def dangers(page: str) -> Iterator[str]:
         if node.tag in ACTIVE_WITH_A_VALUE and any(attributes.values()):
             yield f"<{node.tag}> with an attribute"
         for name, value in attributes.items():
-            if value and re.fullmatch("on[a-z]+", name) and name not in NO_EVENTS:
+            handler = re.fullmatch("on[a-z]+", name) and name not in NO_EVENTS
+            if handler and (value or name in KNOWN_EVENTS):
                 yield f"an event handler {name}"
             # As the URL standard reads it.
             address = re.sub(r"[\t\n\r]", "", (value or "").lstrip("".join(map(chr, range(0x21)))))
