@@ -94,10 +94,16 @@ class Fleet:
     def wait_until_nothing_is_held(self) -> None:
         """A result comes a moment before its message is acknowledged."""
 
-        def settled() -> bool:
-            return not self.client.hlen("slotgen:unacked") and not self.client.keys("slotgen:taking:*")
+        held: list[Any] = []
 
-        eventually(settled, saying="a message is held, and nobody works on it")
+        def settled() -> bool:
+            held[:] = [*self.client.hkeys("slotgen:unacked"), *self.client.keys("slotgen:taking:*")]
+            return not held
+
+        try:
+            eventually(settled)
+        except AssertionError:
+            raise AssertionError(f"nobody works on what is held: {held}") from None
 
 
 def job_of(job_id: str) -> dict[str, Any]:

@@ -25,11 +25,17 @@ class TcpProxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._fatal: list[bytes] = []
+        self._unheard: list[bytes] = []
         self.replies_lost = 0
+        self.requests_lost = 0
 
     def lose_reply_to(self, *words: str) -> None:
         """Let the next request with all `words` in it through, and reset its connection before the reply."""
         self._fatal = [word.encode() for word in words]
+
+    def lose_request(self, *words: str) -> None:
+        """Let the next request with all `words` in it not through, and reset its connection."""
+        self._unheard = [word.encode() for word in words]
 
     def black_hole(self) -> None:
         """Keep every connection open and accept new ones, but let nothing through, in either direction."""
@@ -88,13 +94,22 @@ class TcpProxy:
             return
         self._open.add(back)
         lost = asyncio.Event()
-        await asyncio.gather(self._requests(reader, back, lost), self._replies(there, writer, lost))
+        await asyncio.gather(self._requests(reader, back, writer, lost), self._replies(there, writer, lost))
 
     async def _requests(
-        self, client: asyncio.StreamReader, server: asyncio.StreamWriter, lost: asyncio.Event
+        self,
+        client: asyncio.StreamReader,
+        server: asyncio.StreamWriter,
+        back: asyncio.StreamWriter,
+        lost: asyncio.Event,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await self._passed(client):
+                if self._unheard and all(word in data for word in self._unheard):
+                    self._unheard = []
+                    self.requests_lost += 1
+                    _reset(back)
+                    break
                 if self._fatal and all(word in data for word in self._fatal):
                     self._fatal = []
                     lost.set()

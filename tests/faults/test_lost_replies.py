@@ -58,3 +58,23 @@ def test_whatever_reply_is_lost_the_job_gets_its_result_and_is_paid_once(step, b
         f"two jobs {' and '.join(statuses)}, nothing held, none billed twice",
         "0 lost, paid once",
     )
+
+
+@pytest.mark.timeout(120)
+def test_an_acknowledgement_that_never_reaches_redis_is_made_later(behind_a_proxy, saw):
+    hurt, proxy = behind_a_proxy
+    lost_before = proxy.requests_lost
+    proxy.lose_request(_ACK.sha)
+
+    statuses = [*hurt.statuses(hurt.send(1)), *hurt.statuses(hurt.send(1))]
+    hurt.wait_until_nothing_is_held()
+
+    assert proxy.requests_lost == lost_before + 1
+    assert statuses == ["COMPLETED"] * 2
+    assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
+    saw(
+        "lost request",
+        "connection reset before the acknowledgement has reached Redis",
+        "two jobs COMPLETED, nothing held, none billed twice",
+        "0 lost, paid once",
+    )

@@ -13,6 +13,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
 
 from telemetry import emit
+from worker.adapters.redis_clients import RedisError
 from worker.adapters.redis_keys import taken_key, workers_key
 from worker.adapters.redis_scripts import Script, run
 
@@ -59,6 +60,7 @@ class ConsumerQoS(kombu_redis.QoS):
 
     _queue: str | None = None
     _lying: frozenset[bytes] | set[bytes] = frozenset()
+    _owed: frozenset[str] = frozenset()
 
     def register(self, queue: str) -> None:
         """Before the first message: give a sign of life, and return what an earlier connection held.
@@ -102,16 +104,27 @@ class ConsumerQoS(kombu_redis.QoS):
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Forget the message: its results are stored."""
-        with self.channel.conn_or_acquire() as client:
-            run(client, _ACK, [self.unacked_index_key, self.unacked_key], delivery_tag)
+        """Forget the message: its results are stored. What Redis does not take now is said again."""
+        try:
+            with self.channel.conn_or_acquire() as client:
+                self._forget(delivery_tag, client)
+        except (RedisError, OSError) as error:
+            # The connection on which messages come may live on, and then nothing else would bring it up again.
+            self._owed |= {delivery_tag}
+            emit(_log, logging.WARNING, "acknowledgement_owed", error=type(error).__name__)
         VirtualQoS.ack(self, delivery_tag)
 
+    def _forget(self, delivery_tag: str, client: Any) -> None:
+        run(client, _ACK, [self.unacked_index_key, self.unacked_key], delivery_tag)
+
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
-        """Bring back what is overdue (kombu's part), and what dead workers or connections held (ours)."""
+        """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
         super().restore_visible(start, num, interval)
         if self._queue is not None:
             with self.channel.conn_or_acquire() as client:
+                for tag in self._owed:
+                    self._forget(tag, client)
+                    self._owed -= {tag}
                 self._bring_back_the_dead(self._queue, client)
                 self._bring_back_the_forgotten(self._queue, client)
 
