@@ -177,6 +177,8 @@ def producer(port):
 def test_producer_worker_and_operator_do_their_work(port, producer, worker, clients):
     # What Redis refuses from here on, it refuses to somebody's work.
     clients["admin"].acl_log_reset()
+    consumer = clients["consumer"]
+    consumer.xgroup_create("slotgen:results", "content", "$", mkstream=True)
     generated = producer(a_spec(a_job(f"job-{uuid.uuid4()}")))
     assert generated[0]["status"] == "COMPLETED"
     with pytest.raises(Exception, match="jobs"):
@@ -201,8 +203,6 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
         assert ours.progress(sent) is None
         assert ours.cancel(sent) is False
         assert ours.queue_depth() == 0
-    consumer = clients["consumer"]
-    consumer.xgroup_create("slotgen:results", "content", "0")
     ((_, entries),) = consumer.xreadgroup("content", "c1", {"slotgen:results": ">"}, count=100)
     assert consumer.xack("slotgen:results", "content", *[entry_id for entry_id, _ in entries]) == 3
     consumer.xautoclaim("slotgen:results", "content", "c2", 0)
