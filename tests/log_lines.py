@@ -25,10 +25,6 @@ class LogLines:
             self._lines.append(line)
             self._arrived.notify_all()
 
-    def clear(self) -> None:
-        with self._arrived:
-            self._lines.clear()
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
         with self._arrived:
             return iter(list(self._lines))

@@ -45,7 +45,7 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         # What was never sent is a STUB, and so is what the halt found in flight.
         least_asked = GOOD + (begun - GOOD) / 2
         assert len(jobs) - begun <= statuses.count("STUB") <= len(jobs) - least_asked + CONCURRENCY
-        (halt,) = [line for line in lines if line["event"] == "guard_halted"]
+        (halt,) = lines.wait_for(lambda lines: [line for line in lines if line["event"] == "guard_halted"])
         assert "unusable: OUTPUT_SCHEMA_INVALID; at most 0.2" in halt["reason"]
         told = json.loads(slotgen(system, "audit", "--limit", "1", "--json"))
         assert (told[0]["actor"], told[0]["reason"]) == ("guard", halt["reason"])

@@ -146,10 +146,9 @@ def narrow_with_lines():
 
 @pytest.fixture
 def narrow(narrow_with_lines):
-    started, lines = narrow_with_lines
+    started, _ = narrow_with_lines
     started.client.delete("slotgen:results")
     started.stand_in.behave(Behaviour())
-    lines.clear()
     return started
 
 

@@ -88,8 +88,21 @@ class Fleet:
     def statuses(self, task_ids: list[str]) -> list[str]:
         return [self.outcome(each)["result"][0]["status"] for each in task_ids]
 
-    def wait_for_codes(self, number: int) -> None:
-        self.lines.wait_for(lambda lines: len(lines.codes) >= number, f"{number} outcomes never came")
+    def codes_of(self, task_ids: list[str]) -> list[str | None]:
+        """Return the errorCode of each outcome of these tasks, once every task has one.
+
+        A line may come later than its result: those of an earlier test must not count.
+        """
+
+        def found(lines: LogLines) -> list[dict[str, Any]]:
+            return [each for each in lines.outcomes if each["details"]["task_id"] in wanted]
+
+        def complete(lines: LogLines) -> bool:
+            return {each["details"]["task_id"] for each in found(lines)} == wanted
+
+        wanted = set(task_ids)
+        self.lines.wait_for(complete, "some outcomes never came")
+        return [each["telemetry"]["errorCode"] for each in found(self.lines)]
 
     def wait_until_nothing_is_held(self) -> None:
         """A result comes a moment before its message is acknowledged."""

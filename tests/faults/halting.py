@@ -22,13 +22,13 @@ def fill(hurt: Fleet, number: int) -> list[str]:
     place, so that there may be more ids than calls.
     """
     hurt.stand_in.behave(Behaviour(delay_seconds=CALL_SECONDS))
-    answered = len(hurt.lines.codes)
     task_ids = hurt.send(number)
 
     def filled() -> bool:
         if hurt.stand_in.journal.counts().in_flight >= number:
             return True
-        task_ids.extend(hurt.send(number + len(hurt.lines.codes) - answered - len(task_ids)))
+        answered = {each["details"]["task_id"] for each in hurt.lines.outcomes} & set(task_ids)
+        task_ids.extend(hurt.send(number - (len(task_ids) - len(answered))))
         return False
 
     eventually(filled, saying=f"{number} calls were never in flight at once")

@@ -52,14 +52,13 @@ def commands(dial: str) -> list[tuple[tuple[str | bytes, ...], str]]:
 
 def codes_after(hurt: Fleet, dial: str, command: tuple[str | bytes, ...]) -> list[str | None]:
     hurt.open_dials()
-    hurt.lines.clear()
     with hurt.client.pipeline() as pipe:
         pipe.delete(f"slotgen:{dial}")
         pipe.execute_command(*command)
         pipe.execute()
-    assert hurt.statuses(hurt.send(2)) == ["STUB"] * 2
-    hurt.wait_for_codes(2)
-    return hurt.lines.codes
+    task_ids = hurt.send(2)
+    assert hurt.statuses(task_ids) == ["STUB"] * 2
+    return hurt.codes_of(task_ids)
 
 
 @pytest.mark.timeout(120)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -39,7 +40,6 @@ def hurt(at_work) -> Fleet:
     at_work.client.config_set("maxmemory", "0")
     at_work.client.config_set("maxmemory-policy", "noeviction")
     at_work.open_dials()
-    at_work.lines.clear()
     return at_work
 
 
@@ -54,8 +54,10 @@ def test_raw_commands_close_every_connection(command, code, promised_ms, hurt, s
 
     if command[0] != "FLUSHALL":
         assert set(hurt.statuses(pending)) == {"STUB"}
-    hurt.wait_for_codes(len(pending))
-    assert hurt.lines.codes[-100:] == [code] * 100
+    codes = Counter(hurt.codes_of(pending))
+    # A dial that was read too late stubbed its job before the halt.
+    assert codes[code] >= 100
+    assert set(codes) <= {code, "KILL_UNVERIFIED"}
     saw(
         "halt",
         f"100 calls in flight, {' '.join(command)}",
@@ -75,7 +77,7 @@ def test_every_halt_of_twenty_is_over_at_once(workers, each_in_flight, saw):
         number = workers * each_in_flight
         halts_ms = sorted(one_halt_ms(hurt, number) for _ in range(RUNS))
 
-        hurt.wait_for_codes(RUNS * number)
+        hurt.lines.wait_for(lambda lines: len(lines.codes) >= RUNS * number)
         late = len(hurt.lines.codes) - RUNS * number
         saw(
             "halt",
@@ -103,8 +105,7 @@ def test_an_evicted_kill_key_halts_what_is_in_flight(hurt, saw):
     halt_ms = closed_after_ms(hurt, lambda: hurt.client.config_set("maxmemory", "1"))
 
     assert hurt.client.exists("slotgen:kill") == 0
-    hurt.wait_for_codes(len(pending))
-    assert set(hurt.lines.codes) == {"KILL_UNVERIFIED"}
+    assert set(hurt.codes_of(pending)) == {"KILL_UNVERIFIED"}
     hurt.client.config_set("maxmemory", "0")
     hurt.open_dials()
     hurt.stand_in.behave(Behaviour())

@@ -49,14 +49,13 @@ def test_a_bad_server_costs_a_bounded_number_of_attempts_and_the_worker_goes_on(
 ):
     code, attempts, billed = expected
     hasty.stand_in.behave(behaviour)
-    hasty.lines.clear()
     bodies_before = hasty.stand_in.journal.billed_requests()
     begun_before = hasty.stand_in.journal.counts().begun
 
-    assert hasty.statuses(hasty.send(JOBS)) == ["FAILED"] * JOBS
-    hasty.wait_for_codes(JOBS)
+    task_ids = hasty.send(JOBS)
+    assert hasty.statuses(task_ids) == ["FAILED"] * JOBS
 
-    assert hasty.lines.codes == [code] * JOBS
+    assert hasty.codes_of(task_ids) == [code] * JOBS
     begun = hasty.stand_in.journal.counts().begun - begun_before
     times_billed = sorted((hasty.stand_in.journal.billed_requests() - bodies_before).values())
     assert begun == JOBS * attempts
