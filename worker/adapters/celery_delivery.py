@@ -109,7 +109,7 @@ class ConsumerQoS(kombu_redis.QoS):
             with self.channel.conn_or_acquire() as client:
                 self._forget(delivery_tag, client)
         except (RedisError, OSError) as error:
-            # The connection on which messages come may live on, and then nothing else would bring it up again.
+            # The connection on which messages come may live on, and nothing else would bring it up again.
             self._owed |= {delivery_tag}
             emit(_log, logging.WARNING, "acknowledgement_owed", error=type(error).__name__)
         VirtualQoS.ack(self, delivery_tag)
