@@ -11,10 +11,13 @@ CODE := gates tasks telemetry schemas worker
 # Four processes on two cores, since most tests wait for other processes most of the time.
 TESTS := -m pytest --numprocesses 4 --dist worksteal
 # `make test COVERAGE=1` measures what it runs, in every process, for `make check`.
-RUN_TESTS := $(if $(COVERAGE),$(BIN)/coverage run,$(BIN)/python) $(TESTS)
+# From the command line alone: a variable that happens to be in the environment measures nothing.
+MEASURED := $(filter command,$(firstword $(origin COVERAGE)))
+RUN_TESTS := $(if $(MEASURED),$(BIN)/coverage run,$(BIN)/python) $(TESTS)
 COVERED := .coverage-measured
 # pytest cannot undo what these have done to its own interpreter.
-unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTEST_ADDOPTS
+unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONDEVMODE
+unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTEST_DISABLE_PLUGIN_AUTOLOAD
 
 .PHONY: help demo dev test test-thorough test-all check format faults monitoring-test mutants soak plain-text tools sbom bench lock clean
 
@@ -41,16 +44,16 @@ dev: $(RUNTIME) ## Leave the whole system running on this machine
 	@$(BIN)/slotgen dev
 
 test: $(DEV) ## Run what a change of the code needs (no service, no root, no network)
-	@$(if $(COVERAGE),rm -f .coverage.*,true)
+	@$(if $(MEASURED),rm -f .coverage.* && touch $(COVERED).begun,true)
 	$(RUN_TESTS) -m "not thorough"
-	@$(if $(COVERAGE),touch $(COVERED),true)
+	@$(if $(MEASURED),mv $(COVERED).begun $(COVERED),true)
 
 test-thorough: $(DEV) ## Run the rest: more faults, image, compose, Kubernetes, monitoring, producers of other languages
 	$(BIN)/python $(TESTS) -m thorough
 
 test-all: test test-thorough ## Run every test
 
-$(COVERED): $(shell find $(CODE) tests -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name '*.md')
+$(COVERED): pyproject.toml $(shell find $(CODE) tests -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name '*.md')
 	$(MAKE) test COVERAGE=1
 
 check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make test`, the wheel: what CI runs beside the tests

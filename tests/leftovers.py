@@ -21,7 +21,7 @@ from pathlib import Path
 # Not SLOTGEN_…: what a worker is given of our environment leaves those out.
 VARIABLE = "TESTS_OF_SLOTGEN"
 # A process that was told to end may take as long as this to do so.
-_GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 10.0
 
 
 class Run:
@@ -38,7 +38,7 @@ class Run:
         )
 
     def end(self) -> list[str]:
-        """Return the command lines of what was still running after 3 s; it is killed."""
+        """Return the command lines of what was still running after 10 s; it is killed."""
         left = end_all(str(self.folder))
         assert self._guard.stdin
         self._guard.stdin.close()

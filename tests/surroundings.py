@@ -20,7 +20,7 @@ _KEPT_PREFIXES = ("COVERAGE_", "PYTEST_XDIST_", "PIP_", "npm_config_", "MUTANT_"
 _GIVEN = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "tester", "LOGNAME": "tester", "TERM": "dumb"}
 # nohup, and a shell that starts something in the background, ignore some of these; a program under test that
 # is to be interrupted must not inherit that.
-_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)
 # 500 calls in flight, with both of their ends in one process.
 _OPEN_FILES = 8192
 
@@ -45,6 +45,7 @@ def make_the_same_everywhere(folder: Path, marker: dict[str, str]) -> None:
     time.tzset()
     with contextlib.suppress(locale.Error):  # a system without it: Python has made UTF-8 of its C already
         locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for each in _SIGNALS:
         if signal.getsignal(each) is signal.SIG_IGN:
             signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)

@@ -121,7 +121,7 @@ def test_nothing_that_a_run_inherits_changes_what_it_finds(tmp_path, odd_path):
         "tests/telemetry/test_logs.py",
     ]
     # As under nohup, and as in the background of a script.
-    command = ["sh", "-c", "trap '' INT HUP QUIT; umask 077; cd /; exec \"$@\"", "sh"]
+    command = ["sh", "-c", "trap '' INT HUP QUIT CHLD; umask 077; cd /; exec \"$@\"", "sh"]
     command += [sys.executable, "-m", "pytest", "-q", "-n", "2", "-c", str(ROOT / "pyproject.toml")]
     command += ["--basetemp", str(tmp_path / "temp"), *(str(ROOT / each) for each in sample)]
     inherited = {name: value for name, value in os.environ.items() if name != leftovers.VARIABLE}

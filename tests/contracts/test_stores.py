@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
 
 import pytest
-from redis.exceptions import RedisError
 
 from tasks.errors import StoreUnavailable
+from tests.fakes.batches import NotedBatches
 from tests.fakes.ports import FakeAnswers, FakeClaims
 from worker.adapters.redis_answers import RedisAnswers
 from worker.adapters.redis_batches import RedisBatches
@@ -156,24 +155,6 @@ def test_a_redis_that_is_away_is_unknown_not_free():
     for call in (lambda claims: claims.acquire("job", "a", 1), lambda claims: claims.begin_attempt("job")):
         with pytest.raises(StoreUnavailable):
             asyncio.run(scenario(call))
-
-
-@dataclass
-class NotedBatches(RedisBatches):
-    """The real ones, which also say when Redis has refused a script or was away."""
-
-    _refused: asyncio.Queue[Exception] = field(default_factory=asyncio.Queue)
-
-    async def run(self, *arguments):
-        try:
-            return await super().run(*arguments)
-        except (RedisError, OSError) as error:
-            self._refused.put_nowait(error)
-            raise
-
-    async def refusals(self, number):
-        async with asyncio.timeout(30):
-            return [await self._refused.get() for _ in range(number)]
 
 
 def test_an_answer_waits_for_a_redis_that_is_away():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import leftovers
 from tests.waiting import eventually
 from worker.dev.embedded_redis import EmbeddedRedis
 
@@ -148,6 +149,7 @@ def test_starts_as_an_unprivileged_user_is_healthy_and_ends_on_sigterm(image):
                 "SLOTGEN_REDIS_URL": server.url,
                 "SLOTGEN_METRICS_HOST": "127.0.0.1",
                 "PYTHONDONTWRITEBYTECODE": "1",
+                leftovers.VARIABLE: os.environ[leftovers.VARIABLE],
             },
             cwd="/",
             stdout=subprocess.PIPE,

@@ -32,6 +32,7 @@ def test_it_is_what_the_schemas_say():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.thorough
 def test_it_is_an_asyncapi_3_document():
     published = node.modules() / "@asyncapi" / "specs" / "schemas" / "3.0.0.json"
 

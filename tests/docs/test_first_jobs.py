@@ -84,6 +84,7 @@ def node_program(system, tmp_path, source):
     return run(["node", "-e", source], system, tmp_path, NODE_PATH=str(node.modules()))
 
 
+@pytest.mark.thorough
 def test_the_node_page_with_the_real_package(system, tmp_path):
     (source,) = blocks("first-job-node.md", "js")
 
@@ -92,6 +93,7 @@ def test_the_node_page_with_the_real_package(system, tmp_path):
     assert (done.stdout, done.stderr) == ("COMPLETED null\n", "")
 
 
+@pytest.mark.thorough
 def test_a_node_producer_hears_what_is_wrong_and_why_a_job_is_a_stub(system, tmp_path):
     (source,) = blocks("first-job-node.md", "js")
 

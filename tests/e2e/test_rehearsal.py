@@ -14,6 +14,7 @@ import pytest
 from tasks.operations.dials import Change, Dial
 from tests.builders import a_job, a_spec
 from tests.e2e.conftest import WAIT_SECONDS
+from tests.faults.promise import within
 from worker.adapters.redis_dials import RedisDials
 from worker.adapters.redis_drills import RedisDrills
 from worker.dev.openai_stand_in import Behaviour
@@ -53,6 +54,9 @@ class TestDrill:
         told = json.loads(done.stdout)
         assert (done.returncode, told["passed"], told["cancelledCalls"]) == (0, True, 10)
         assert [each["passed"] for each in told["checks"]] == [True] * 3
+        assert told["haltMs"] > 0
+        # The halt's 100 ms, and the way of the confirmations.
+        within(told["haltMs"], 200)
         assert dials(system) == before
         assert {each.get(timeout=WAIT_SECONDS)[0]["status"] for each in pending} == {"STUB"}
         kept = RedisDrills(system.stack.client, "slotgen").last()

@@ -1,4 +1,4 @@
-"""How far the fault suite goes: `make faults` sets SLOTGEN_FAULTS=full, `make test` takes the short form."""
+"""How far the fault suite goes: `make faults` sets SLOTGEN_FAULTS=full, all else takes the short form."""
 
 from __future__ import annotations
 

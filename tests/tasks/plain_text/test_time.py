@@ -13,6 +13,9 @@ import pytest
 from tasks.plain_text import RULES, FieldKind
 from tasks.plain_text.passage import Passage
 
+# Of hundreds of texts; what the core keeps is the detector's verdicts.
+pytestmark = pytest.mark.thorough
+
 LENGTH, TIMES = 2_500, 8
 MOST = 3 * TIMES
 # So that what takes no time to speak of has no ratio to speak of.

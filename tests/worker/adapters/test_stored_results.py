@@ -10,6 +10,7 @@ import pytest
 from celery import Celery
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
+from tests.fakes.batches import NotedBatches
 from worker.adapters.celery_results import ResultWriter
 from worker.adapters.redis_batches import RedisBatches
 from worker.adapters.redis_clients import open_async
@@ -59,16 +60,18 @@ def test_a_writer_waits_for_a_redis_that_refuses(backend, redis_server, redis_cl
 
     async def scenario():
         async with open_async(redis_server.url, timeout_seconds=5, max_connections=1) as client:
-            writer = ResultWriter(backend, RedisBatches(client))
+            batches = NotedBatches(client)
+            writer = ResultWriter(backend, batches)
             # As when the replicas are gone: neither full nor away, and for redis-py only some error.
             redis_client.config_set("min-replicas-to-write", 1)
             try:
                 storing = asyncio.create_task(writer.store(task_id, ["é"], "SUCCESS"))
-                _, waiting = await asyncio.wait({storing}, timeout=0.3)
+                await batches.refusals(2)
+                waiting = not storing.done()
             finally:
                 redis_client.config_set("min-replicas-to-write", 0)
-            await asyncio.wait_for(storing, 10)
-            return bool(waiting)
+            await storing
+            return waiting
 
     assert asyncio.run(scenario())
     assert stored(redis_client, task_id)["result"] == ["é"]
