@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worker.cli.interruption import endings_held
 from worker.cli.refusal import Refusal, print_json
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ def _play(console: Console, *, real: bool, quiet: bool) -> Demonstration:
         console.print("Starting an embedded Redis, a stand-in for OpenAI and a worker …")
     celery = Celery(set_as_current=False)
     demonstration = Demonstration(celery)
-    with stack(real=real, concurrency=24, on_line=demonstration.on_line) as running:
+    # An interruption in the middle of starting or ending it would leave a folder or a process behind.
+    with (
+        endings_held() as interruptible,
+        stack(real=real, concurrency=24, on_line=demonstration.on_line) as running,
+        interruptible(),
+    ):
         celery.conf.update(broker_url=running.redis_url, result_backend=running.redis_url)
         if quiet:
             demonstration.play(running)
