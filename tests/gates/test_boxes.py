@@ -120,6 +120,14 @@ def test_a_piece_that_is_covered_does_not_end_the_search_for_the_others():
         assert set().union(*map(jobs_in, left)) == jobs_in(box) - jobs_in(hole) - jobs_in(cover)
 
 
+def test_a_list_too_long_to_look_up_covers_only_what_is_in_it():
+    long = a_box(values(TOO_LONG))
+
+    assert pieces([long], a_box(["v0", "v64"])) == []
+    assert pieces([long], a_box(["v65"])) == [a_box(["v65"])]
+    assert pieces([long], a_box(values(TOO_LONG, first=1))) == [a_box(["v65"])]
+
+
 def test_the_pieces_do_not_overlap():
     left = pieces([a_box("b", "y"), a_box("c", "z")], a_box("abc", "xyz"))
 
