@@ -94,11 +94,11 @@ TARGETS = (
 )
 
 
-def try_all(targets: list[Target], scratch: Path) -> list[Mutant]:
-    """Return the survivors; a line is printed for each file."""
+def try_all(targets: list[Target], scratch: Path) -> tuple[int, list[Mutant]]:
+    """Return how many mutants there were, and the survivors; a line is printed for each file."""
     trees = [Tree.copy(ROOT, scratch / str(number)) for number in (1, 2)]
     import_libraries()
-    alive: list[Mutant] = []
+    count, alive = 0, list[Mutant]()
     for each in targets:
         check(trees[0], each.tests)
         began_mono = time.monotonic()
@@ -106,24 +106,27 @@ def try_all(targets: list[Target], scratch: Path) -> list[Mutant]:
         survived = survivors(mutants, each.tests, trees)
         seconds = time.monotonic() - began_mono
         print(f"{each.path}: {len(mutants)} mutants, {len(survived)} survived ({seconds:.0f} s)", flush=True)
+        count += len(mutants)
         alive += survived
-    return alive
+    return count, alive
 
 
 def main() -> None:
-    targets = [each for each in TARGETS if each.path in sys.argv[1:] or not sys.argv[1:]]
+    asked = sys.argv[1:] or [each.path for each in TARGETS]
+    targets = [each for each in TARGETS if each.path in asked]
+    if len(targets) < len(asked):
+        sys.exit(f"no such target; choose of {', '.join(each.path for each in TARGETS)}")
     began_mono = time.monotonic()
     run = leftovers.Run()
     make_the_same_everywhere(run.folder, {leftovers.VARIABLE: str(run.folder)})
     try:
-        alive = try_all(targets, run.folder / "mutants")
+        count, alive = try_all(targets, run.folder / "mutants")
     finally:
         run.end()
-    paths = {each.path for each in targets}
-    listed = [each for each in read(LIST.read_text(encoding="utf-8")) if each.path in paths]
+    listed = [each for each in read(LIST.read_text(encoding="utf-8")) if each.path in asked]
     wrong = complaints(alive, listed)
     minutes = (time.monotonic() - began_mono) / 60
-    print(f"{len(alive)} survived in {minutes:.1f} min; the list disagrees on {len(wrong)}")
+    print(f"{len(alive)} of {count} survived, in {minutes:.1f} min; the list disagrees on {len(wrong)}")
     if wrong:
         sys.exit("\n\n".join(wrong))
 

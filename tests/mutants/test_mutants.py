@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
+import pytest
+
 from tests.mutants.listed import LIST, complaints, read
 from tests.mutants.lua import lua_mutants
 from tests.mutants.python import python_mutants, undecorated
@@ -79,6 +85,16 @@ def test_the_list_and_the_survivors_must_be_the_same():
     assert complaints([one, others[0]], [entry]) == [
         f"no test notices this; write one, or list it with a reason:\n{others[0]}"
     ]
+
+
+@pytest.mark.thorough
+def test_a_gate_is_tried_and_a_test_notices_each_change():
+    command = [sys.executable, "-m", "tests.mutants", "gates/opt_in.py"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.match(r"gates/opt_in\.py: [1-9]\d* mutants, 0 survived", done.stdout)
 
 
 def lines_of(entry):
