@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tasks.errors import Status
-from tasks.outcome import Outcome
-from tasks.spec import Spec
+from tasks.generate.outcome import Outcome
+from tasks.generate.spec import Spec
 
 VERSION = "v1"
 

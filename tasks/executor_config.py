@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas import describe, violations
-from tasks.guard import GuardMode, GuardRules
+from tasks.limits.guard import GuardMode, GuardRules
 from tasks.ports import TokenUsage
 
 # A dollar for a million tokens is 1,000 nano-dollars for one.

@@ -36,7 +36,7 @@ def main() -> None:
             archive.extractall(site)
         dependencies = next(Path(each) for each in sys.path if each.endswith("site-packages"))
         (site / "dependencies.pth").write_text(f"{dependencies}\n")
-        spec = next((ROOT / "worker" / "dev" / "demo_specs").glob("*.json"))
+        spec = next((ROOT / "worker" / "dev" / "demo" / "job_specs").glob("*.json"))
         said = run(str(python), "-P", "-m", "worker.cli", "validate", "--json", str(spec), cwd=work)
         assert json.loads(said)["valid"], said
         where = run(str(python), "-P", "-c", "import worker; print(worker.__file__)", cwd=work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.dev.ports import ReservedPort
+from worker.dev.processes.ports import ReservedPort
 
 _reserved: list[ReservedPort] = []
 

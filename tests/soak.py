@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.surroundings import ROOT
-from worker.dev.watched_process import WatchedProcess
+from worker.dev.processes.watched import WatchedProcess
 
 LOGS = ROOT / ".soak"
 _BUSY = [sys.executable, "-c", "while True: pass"]

@@ -39,10 +39,10 @@ def tree(tmp_path):
         ("gates/rollout.py", "import tasks.errors", "worker -> tasks"),
         ("gates/rollout.py", "import telemetry.events", "worker -> tasks"),
         ("schemas/loader.py", "import gates.decision", "worker -> tasks"),
-        ("tasks/spec.py", "import worker.app", "worker -> tasks"),
+        ("tasks/generate/spec.py", "import worker.process.celery_app", "worker -> tasks"),
         ("gates/opt_in.py", "import os", "gates decide"),
-        ("tasks/generation.py", "import redis", "tasks speak"),
-        ("worker/lifecycle.py", "import openai", "OpenAI SDK"),
+        ("tasks/generate/generation.py", "import redis", "tasks speak"),
+        ("worker/process/lifecycle.py", "import openai", "OpenAI SDK"),
     ],
 )
 def test_breaks_on_a_planted_violation(tree, file, planted, contract):

@@ -17,10 +17,10 @@ from tasks.errors import ErrorCode, Status
 from telemetry import markdown_table
 from tests import node
 from tests.builders import an_allowlist, open_dials
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.redis_binary import find_redis_server
+from worker.dev.redis_server.binary import find_redis_server
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack, worker_environment
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

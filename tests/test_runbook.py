@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from worker.cli import build
-from worker.dev.redis_binary import find_redis_server
+from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack, worker_environment
 
 ROOT = Path(__file__).resolve().parents[1]

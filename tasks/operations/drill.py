@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.operations.dials import Recorded
+from tasks.operations.changes.dials import Recorded
 from tasks.operations.history import PastOutcome
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from gates import Controls, Decision, bucket, explain, matching_rule
 from schemas import output_type
-from tasks.admission import Admission
 from tasks.errors import JobEnded
 from tasks.executor_config import ExecutorConfig
-from tasks.prompting import Prompts, build_request
-from tasks.spec import Job, Spec
-from tasks.trail import Trail
+from tasks.generate.admission import Admission
+from tasks.generate.job_context import Trail
+from tasks.generate.prompting import Prompts, build_request
+from tasks.generate.spec import Job, Spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gates import Subject
-from tasks.guard import cause_of
+from tasks.limits.guard import cause_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gates import BrakeState, Ceilings, Controls
-from tasks.operations import spend_cap
-from tasks.operations.dials import Dial, DialsNow, Recorded
+from tasks.operations.changes import spend_cap
+from tasks.operations.changes.dials import Dial, DialsNow, Recorded
 from tasks.operations.fleet import WorkerCard
 from tasks.operations.history import PastOutcome
 

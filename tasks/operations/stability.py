@@ -9,9 +9,9 @@ from enum import StrEnum
 from statistics import quantiles
 
 from gates import Reason
-from tasks.operations.ages import ago
 from tasks.operations.drill import DrillRecord
 from tasks.operations.history import PastOutcome
+from tasks.operations.time_spans import ago
 
 _GATES = {each.value for each in Reason}
 _SCHEMA_CODES = {

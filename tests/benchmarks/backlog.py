@@ -8,7 +8,7 @@ import uuid
 from tests.benchmarks.messages import id_of, message
 from tests.benchmarks.rig import DEADLINE_SECONDS
 from tests.builders import a_job, a_spec
-from worker.adapters.redis_keys import taken_key
+from worker.adapters.redis.keys import taken_key
 from worker.dev.stack import Stack
 
 

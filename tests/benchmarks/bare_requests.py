@@ -13,7 +13,7 @@ import sys
 import aiohttp
 
 from tests.benchmarks.sdk import request
-from worker.adapters.openai_model import _parameters
+from worker.adapters.openai.model import _parameters
 
 
 async def serve(number: int) -> None:

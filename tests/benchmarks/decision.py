@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from gates import Controls, Subject, evaluate
-from tasks.spec import Spec
+from tasks.generate.spec import Spec
 from tests.benchmarks.row import Row, at_least, at_most
 from tests.builders import a_rule, a_spec, an_allowlist, controls
 

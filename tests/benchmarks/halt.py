@@ -26,7 +26,7 @@ from tests.benchmarks.rig import DEADLINE_SECONDS, await_results, drain, forget_
 from tests.benchmarks.row import Row, at_most
 from tests.benchmarks.stand_in import StandInProcess, stand_in
 from tests.builders import a_job, a_spec, open_dials
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
 
 IN_FLIGHT = 500

@@ -7,9 +7,9 @@ import time
 from gates import Subject
 from tests.benchmarks import stub_throughput
 from tests.benchmarks.row import Row, at_most
-from worker.adapters.redis_clients import open_sync
-from worker.adapters.redis_history import HistoryWriter
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.jobs.history import HistoryWriter
+from worker.dev.redis_server.server import EmbeddedRedis
 
 OUTCOMES = 20_000
 SUBJECT = Subject("job-1", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True)

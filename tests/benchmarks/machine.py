@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from worker.dev.redis_binary import find_redis_server
+from worker.dev.redis_server.binary import find_redis_server
 
 
 def described() -> dict[str, str]:

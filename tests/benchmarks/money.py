@@ -8,10 +8,10 @@ from statistics import median
 
 from tasks.ports import Hold
 from tests.benchmarks.row import Row, at_most
-from worker.adapters.redis_batches import RedisBatches
-from worker.adapters.redis_budget import RedisBudget
-from worker.adapters.redis_clients import open_async
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.jobs.budget import RedisBudget
+from worker.dev.redis_server.server import EmbeddedRedis
 
 PAIRS = 2_000
 

@@ -9,7 +9,7 @@ import redis
 from tests.benchmarks.messages import message
 from tests.benchmarks.rig import bare_worker, drain, memory_mb
 from tests.benchmarks.row import Row
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_server.server import EmbeddedRedis
 
 CALLS = 200
 POOLS = [("threads", 200, CALLS), ("prefork", 8, 40), ("solo", 1, 5)]

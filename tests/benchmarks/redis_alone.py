@@ -13,9 +13,9 @@ import uuid
 import redis
 
 from tests.benchmarks.messages import push, stubs
-from worker.adapters.celery_delivery import _ACK, _APPEND, taking_key
-from worker.adapters.celery_results import _STORE
-from worker.adapters.redis_keys import dial_keys, taken_key
+from worker.adapters.celery.delivery import _ACK, _APPEND, taking_key
+from worker.adapters.celery.results import _STORE
+from worker.adapters.redis.keys import dial_keys, taken_key
 
 IN_A_PIPELINE = 200
 WORKER, QUEUE = "w" * 32, "slotgen"

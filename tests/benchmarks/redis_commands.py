@@ -19,8 +19,8 @@ from tests.benchmarks.messages import generated, nothing, stubs
 from tests.benchmarks.rig import bare_worker, drain
 from tests.benchmarks.row import Row, at_most
 from tests.builders import open_dials
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 
 JOBS = 1000

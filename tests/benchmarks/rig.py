@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 
 from tests.benchmarks.messages import id_of, push
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import Stack, WorkerProcess, worker_environment
 
 DEADLINE_SECONDS = 300

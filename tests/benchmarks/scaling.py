@@ -18,7 +18,7 @@ from tests.benchmarks.backlog import await_calm, drained_per_second, fill, taken
 from tests.benchmarks.redis_alone import jobs_per_second
 from tests.benchmarks.rig import cpu_seconds, more_workers
 from tests.benchmarks.row import Row
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import Stack, stack
 
 PROCESSES = (1, 2, 4)

@@ -20,12 +20,12 @@ import openai
 
 from schemas import output_type
 from tasks import executor_config
+from tasks.generate.prompting import Prompts, build_request
+from tasks.generate.spec import Spec
 from tasks.ports import ModelRequest
-from tasks.prompting import Prompts, build_request
-from tasks.spec import Spec
 from tests.benchmarks.rig import memory_mb
 from tests.builders import a_job, a_spec
-from worker.adapters.openai_model import OpenAIModel, _parameters, open_client
+from worker.adapters.openai.model import OpenAIModel, _parameters, open_client
 
 WARM_UP = 10
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from worker.dev.openai_stand_in import Behaviour, Counts, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, Counts, OpenAIStandIn
 
 
 @dataclass(frozen=True, slots=True)

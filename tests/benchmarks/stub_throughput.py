@@ -9,7 +9,7 @@ import redis
 from tests.benchmarks.messages import nothing, stubs
 from tests.benchmarks.rig import bare_worker, drain
 from tests.benchmarks.row import Row, at_least
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 
 JOBS = 2000

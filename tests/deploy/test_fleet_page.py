@@ -20,8 +20,8 @@ from tests.deploy.redis7 import redis_server
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.adapters.redis_clients import open_sync
-from worker.dev.openai_stand_in import OpenAIStandIn
+from worker.adapters.redis.clients import open_sync
+from worker.dev.fake_openai.server import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

@@ -15,7 +15,7 @@ import pytest
 
 from tests import leftovers
 from tests.waiting import eventually
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.dev.redis_server.server import EmbeddedRedis
 
 pytestmark = pytest.mark.thorough
 

@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 pytestmark = pytest.mark.thorough
 

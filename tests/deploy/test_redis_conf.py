@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import eventually
-from worker.adapters.redis_clients import open_sync
-from worker.adapters.redis_safety import hazards
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.safety import hazards
+from worker.dev.redis_server.server import EmbeddedRedis
 
 pytestmark = pytest.mark.thorough
 

@@ -19,10 +19,10 @@ from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
-from worker.adapters.redis_clients import open_sync
-from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
+from worker.adapters.redis.clients import open_sync
+from worker.client import Producer
+from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Play
 from worker.dev.stack import WorkerProcess, worker_environment
-from worker.producing import Producer
 
 pytestmark = pytest.mark.thorough
 
@@ -225,7 +225,7 @@ def test_the_guard_halts_with_a_role_that_can_only_engage(producer, worker, clie
 
 
 def test_the_webhooks_role_halts_and_leaves_its_reason(clients):
-    from worker.adapters.redis_brake_lever import pull
+    from worker.adapters.redis.console.kill_switch_lever import pull
 
     clients["operator"].set("slotgen:kill", "false")
 

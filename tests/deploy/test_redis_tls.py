@@ -14,8 +14,8 @@ from redis.exceptions import ConnectionError as Unconnected
 from tests.builders import a_job, a_spec, open_dials
 from tests.deploy.redis7 import redis_server
 from tests.ports import free_port
-from worker.adapters.redis_clients import open_sync
-from worker.dev.openai_stand_in import OpenAIStandIn
+from worker.adapters.redis.clients import open_sync
+from worker.dev.fake_openai.server import OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

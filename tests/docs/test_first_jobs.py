@@ -19,7 +19,7 @@ import pytest
 import schemas
 from tests import node
 from tests.builders import a_job, a_spec, open_dials
-from worker.dev.redis_binary import find_redis_server
+from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -85,7 +85,7 @@ def test_a_worker_generates_it_with_its_prompt(product):
 
 def test_the_prompt_follows_that_of_the_kind(product):
     script = (
-        "import json, schemas, tasks.executor_config as c; from tasks.prompting import Prompts\n"
+        "import json, schemas, tasks.executor_config as c; from tasks.generate.prompting import Prompts\n"
         "p = Prompts.load(c.load(None).prompts)\n"
         "t = schemas.output_type\n"
         "print(json.dumps([p.instructions('revision', t(each)) for each in ('hint', 'text')]))"
@@ -104,7 +104,8 @@ def test_a_new_prompt_of_a_kind_is_a_file_and_a_line_of_the_config(product):
     config["prompts"]["explanatory"], config["version"] = "explanatory.v2", "2026-12-1"
     (product / "executor.json").write_text(json.dumps(config))
     script = (
-        "from pathlib import Path; import tasks.executor_config as c; from tasks.prompting import Prompts\n"
+        "from pathlib import Path; import tasks.executor_config as c\n"
+        "from tasks.generate.prompting import Prompts\n"
         "loaded = c.load(Path('executor.json'))\n"
         "print(loaded.version, Prompts.load(loaded.prompts).instructions('explanatory', None))"
     )
@@ -117,7 +118,7 @@ def test_a_new_prompt_of_a_kind_is_a_file_and_a_line_of_the_config(product):
 
 def test_a_prompt_for_no_type_is_named_at_the_start(product):
     (product / "tasks" / "prompts" / "outputs" / "hints.v1.md").write_text("Nobody reads this.\n")
-    script = "from tasks.prompting import Prompts\nPrompts.load({})"
+    script = "from tasks.generate.prompting import Prompts\nPrompts.load({})"
 
     done = python(product, "-c", script)
 

@@ -13,7 +13,7 @@ from celery.result import AsyncResult
 
 from tests.builders import open_dials
 from tests.log_lines import LogLines
-from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn
 from worker.dev.stack import Stack, stack
 
 WAIT_SECONDS = 60

@@ -11,7 +11,7 @@ import pytest
 
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from tests.e2e.conftest import WAIT_SECONDS
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
 

@@ -17,7 +17,7 @@ import pytest
 import schemas
 from tests.benchmarks import rig
 from tests.builders import a_job, a_spec
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
 COMMAND = [sys.executable, "-m", "worker.cli", "enqueue"]
@@ -315,8 +315,8 @@ def test_wrong_words_are_named(enqueue, words, code, problem):
 
 
 def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkeypatch):
-    from worker.cli.enqueue import enqueue as command
-    from worker.cli.refusal import Refusal
+    from worker.cli.commands.running.enqueue import enqueue as command
+    from worker.cli.support.errors import Refusal
 
     monkeypatch.setenv("SLOTGEN_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.chdir(tmp_path)

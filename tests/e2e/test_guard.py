@@ -12,7 +12,7 @@ from celery import Celery
 
 from tests.builders import a_job, a_spec, open_dials
 from tests.log_lines import LogLines
-from worker.dev.openai_stand_in import Behaviour, Play
+from worker.dev.fake_openai.server import Behaviour, Play
 from worker.dev.stack import stack, worker_environment
 
 CONCURRENCY = 40

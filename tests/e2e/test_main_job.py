@@ -11,8 +11,8 @@ import pytest
 import schemas
 from tests.builders import a_job, a_message, a_rule, a_spec, an_allowlist
 from tests.e2e.conftest import WAIT_SECONDS
-from worker.dev.openai_stand_in import Behaviour, Play
-from worker.dev.specs import load_allowlist, load_specs
+from worker.dev.demo.specs import load_allowlist, load_specs
+from worker.dev.fake_openai.server import Behaviour, Play
 
 
 def fresh(**changes):

@@ -10,14 +10,14 @@ from collections import Counter
 import pytest
 
 from gates import dials as parsing
-from tasks.operations.dials import RAW_COMMAND
+from tasks.operations.changes.dials import RAW_COMMAND
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.waiting import eventually
-from worker.adapters.redis_dials import RedisDials
-from worker.adapters.redis_fleet import RedisFleet
-from worker.adapters.redis_history import RedisHistory
-from worker.dev.openai_stand_in import Behaviour, Play
+from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.console.fleet import RedisFleet
+from worker.adapters.redis.jobs.history import RedisHistory
+from worker.dev.fake_openai.server import Behaviour, Play
 
 
 @pytest.fixture

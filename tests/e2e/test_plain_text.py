@@ -6,7 +6,7 @@ import uuid
 
 from tests.builders import a_job, a_spec
 from tests.tasks.plain_text.cases import PLAIN, SHARED, cases
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 
 # Each of them was once refused, and six in 24 halted the fleet.
 ORDINARY = (

@@ -14,9 +14,9 @@ from tests.builders import a_job, a_spec, open_dials
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.log_lines import LogLines
 from tests.waiting import eventually
-from worker.dev.openai_stand_in import Behaviour
+from worker.client import InvalidMessage, Producer, Progress, TaskRevoked
+from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import stack
-from worker.producing import InvalidMessage, Producer, Progress, TaskRevoked
 
 
 def new_job(**changes):

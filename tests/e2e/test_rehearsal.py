@@ -11,13 +11,13 @@ import uuid
 
 import pytest
 
-from tasks.operations.dials import Change, Dial
+from tasks.operations.changes.dials import Change, Dial
 from tests.builders import a_job, a_spec
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.faults.promise import within
-from worker.adapters.redis_dials import RedisDials
-from worker.adapters.redis_drills import RedisDrills
-from worker.dev.openai_stand_in import Behaviour
+from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.console.drills import RedisDrills
+from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
 

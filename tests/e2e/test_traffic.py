@@ -11,10 +11,10 @@ from celery import Celery
 
 from tests.builders import a_job, a_spec, open_dials
 from tests.waiting import eventually
-from worker.dev.openai_stand_in import Behaviour, Outcome
+from worker.dev.fake_openai.server import Behaviour, Outcome
 from worker.dev.stack import stack
 
-# Each decision is made on a fake clock in tests/tasks/test_throttle.py and test_generation.py.
+# Each decision is made on a fake clock in tests/tasks/limits/test_rate_limiter.py and test_generation.py.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(120)]
 
 

@@ -15,9 +15,9 @@ from celery import Celery
 from tests.builders import a_job, a_message, a_spec, open_dials
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.log_lines import LogLines
-from worker.adapters.redis_clients import open_sync
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn, Play
+from worker.adapters.redis.clients import open_sync
+from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Play
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import WorkerProcess, stack, worker_environment
 
 
@@ -36,7 +36,7 @@ def slotgen(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 class TestStart:
-    # Every setting's own mistakes are in tests/worker/test_settings.py.
+    # Every setting's own mistakes are in tests/worker/settings/test_settings.py.
     @pytest.mark.parametrize(
         ("environment", "words"),
         [
@@ -111,7 +111,7 @@ class TestStart:
 
     def test_nothing_on_the_way_to_ready_imports_what_only_a_models_answer_needs(self):
         done = subprocess.run(
-            [sys.executable, "-c", "import sys, worker.cli, worker.lifecycle; print(*sys.modules)"],
+            [sys.executable, "-c", "import sys, worker.cli, worker.process.lifecycle; print(*sys.modules)"],
             capture_output=True,
             text=True,
             check=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from worker.adapters.redis_batches import RedisBatches
-from worker.adapters.redis_clients import RedisError
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import RedisError
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 
 from gates import Controls
 from tasks.errors import ErrorCode, StoreUnavailable
-from tasks.guard import GuardFinding, GuardVerdict, Mark
+from tasks.limits.guard import GuardFinding, GuardVerdict, Mark
 from tasks.ports import Hold, ModelAnswer, ModelRequest, Permit, TokenUsage
 
 

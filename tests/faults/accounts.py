@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from tasks import executor_config
-from tasks.prompting import Prompts, job_key
-from tasks.spec import Spec
+from tasks.generate.prompting import Prompts, job_key
+from tasks.generate.spec import Spec
 from tests.builders import a_spec
 from tests.faults.campaign import Kill
 from tests.faults.fleet import job_of
-from worker.dev.openai_stand_in import Outcome, Record
+from worker.dev.fake_openai.server import Outcome, Record
 
 
 @dataclass(frozen=True)

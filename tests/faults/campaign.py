@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from tests.faults.fleet import Fleet, kill
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import WorkerProcess
 
 

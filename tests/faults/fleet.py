@@ -21,9 +21,9 @@ from celery import Celery
 from tests.builders import a_job, a_spec, open_dials
 from tests.log_lines import LogLines
 from tests.waiting import eventually
-from worker.adapters.redis_clients import open_sync
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.openai_stand_in import OpenAIStandIn
+from worker.adapters.redis.clients import open_sync
+from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import WorkerProcess, worker_environment
 
 LOST_SECONDS = 3

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.faults.fleet import Fleet
 from tests.waiting import eventually
-from worker.dev.openai_stand_in import Behaviour, Counts
+from worker.dev.fake_openai.server import Behaviour, Counts
 
 # Far above every grace period and bound, but below a request's own timeout: nothing ends by itself.
 CALL_SECONDS = 50

@@ -14,10 +14,10 @@ import redis
 
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.adapters.redis_clients import open_sync
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.redis_process import start_redis
-from worker.dev.watched_process import WatchedProcess
+from worker.adapters.redis.clients import open_sync
+from worker.dev.processes.watched import WatchedProcess
+from worker.dev.redis_server.process import start_redis
+from worker.dev.redis_server.server import EmbeddedRedis
 
 SERVICE = "mymaster"
 

@@ -12,9 +12,9 @@ import sys
 from functools import partial
 
 from tasks.ports import Hold
-from worker.adapters.redis_batches import RedisBatches
-from worker.adapters.redis_budget import RedisBudget
-from worker.adapters.redis_clients import open_async
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.jobs.budget import RedisBudget
 
 CAP = 50 * 10**9
 WINDOW_SECONDS = 86_400

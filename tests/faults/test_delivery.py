@@ -16,7 +16,7 @@ from tests.faults.fleet import LOST_SECONDS, Fleet, fleet, kill
 from tests.faults.promise import verdict, within
 from tests.faults.sweeps import await_sweeps, hide_signs_of_life
 from tests.waiting import eventually
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 
 # A worker looks for the lost three times in the seconds after which it counts as lost.
 BACK_AFTER_SECONDS = 2 * LOST_SECONDS

@@ -12,7 +12,7 @@ from tests.faults.fleet import Fleet, fleet
 from tests.faults.halting import PROMISED_MS, closed_after_ms, fill
 from tests.faults.length import full_length_only
 from tests.faults.promise import verdict, within
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 
 # Redis looks for expired keys that nobody asks for ten times a second.
 EXPIRY_MS = 100

@@ -12,7 +12,7 @@ from tests.faults.campaign import Campaign
 from tests.faults.fleet import Fleet, fleet, kill
 from tests.faults.hasty_config import write_config
 from tests.faults.length import full_length_only, in_full
-from worker.dev.openai_stand_in import Behaviour, Play
+from worker.dev.fake_openai.server import Behaviour, Play
 
 JOBS = in_full(2000, short=300)
 KILLS = in_full(20, short=3)

@@ -11,7 +11,7 @@ from tests.faults.fleet import Fleet, fleet
 from tests.faults.halting import PROMISED_MS, closed_after_ms, fill
 from tests.faults.promise import verdict, within
 from tests.waiting import eventually
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 
 
 @pytest.fixture(scope="module")

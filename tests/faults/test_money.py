@@ -12,10 +12,10 @@ import pytest
 from tests.faults.fleet import fleet
 from tests.faults.spenders import CAP, WINDOW_SECONDS
 from tests.waiting import eventually
-from worker.adapters.redis_account import RedisAccount
-from worker.adapters.redis_clients import open_sync
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.openai_stand_in import Behaviour
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.account import RedisAccount
+from worker.dev.fake_openai.server import Behaviour
+from worker.dev.redis_server.server import EmbeddedRedis
 
 
 @pytest.mark.timeout(120)

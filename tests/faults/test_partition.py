@@ -13,7 +13,7 @@ from tests.faults.fleet import GRACE_SECONDS, Fleet, fleet
 from tests.faults.halting import closed_after_ms, fill
 from tests.faults.promise import verdict, within
 from tests.faults.tcp_proxy import TcpProxy
-from worker.dev.openai_stand_in import Behaviour
+from worker.dev.fake_openai.server import Behaviour
 
 GRACE_MS = GRACE_SECONDS * 1000
 PROMISED_MS = 500

@@ -16,8 +16,8 @@ from tests.faults.halting import PROMISED_MS
 from tests.faults.promise import verdict, within
 from tests.faults.sentinel import in_step, replication, watched_by_sentinel
 from tests.waiting import eventually
-from worker.adapters.redis_clients import open_sync
-from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn
+from worker.adapters.redis.clients import open_sync
+from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

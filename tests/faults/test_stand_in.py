@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.hasty_config import write_config
-from worker.dev.openai_stand_in import Behaviour, Play
+from worker.dev.fake_openai.server import Behaviour, Play
 
 # One bad answer of each kind is given to a worker in tests/e2e/test_main_job.py.
 pytestmark = pytest.mark.thorough

@@ -13,7 +13,7 @@ import pytest
 from gates import Ceilings, Controls, Gate, Reason, bucket, evaluate, explain
 from gates.pipeline import GATES
 from schemas import is_valid
-from tasks.spec import Spec
+from tasks.generate.spec import Spec
 from tests.builders import a_spec
 from tests.gates.contract_document import code_words, json_blocks, raw, tables, text
 from tests.gates.given import FIRST_BUCKET, LAST_BUCKET, OPEN, a_subject, dials

@@ -17,8 +17,8 @@ import yaml
 from tests.debian import among_its_files
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.adapters.redis_clients import open_sync
-from worker.dev.embedded_redis import EmbeddedRedis
+from worker.adapters.redis.clients import open_sync
+from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
 
 pytestmark = pytest.mark.thorough

@@ -21,7 +21,7 @@ from tests.debian import program
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.dev.openai_stand_in import Behaviour, Play
+from worker.dev.fake_openai.server import Behaviour, Play
 from worker.dev.stack import stack
 
 pytestmark = pytest.mark.thorough

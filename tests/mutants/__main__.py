@@ -42,15 +42,17 @@ def gate(name: str, *tests: str) -> Target:
     return Target(f"gates/{name}.py", tuple(f"tests/gates/test_{each}.py" for each in tests))
 
 
+def policy_diff(name: str, *tests: str) -> Target:
+    room = "tasks/operations/policy_diff"
+    return Target(f"{room}/{name}.py", tuple(f"tests/{room}/test_{each}.py" for each in tests))
+
+
 TARGETS = (
     gate("allowlist", "allowlist", "pipeline"),
-    gate("boxes", "boxes", "differences", "breadth"),
-    gate("breadth", "breadth", "differences"),
     gate("ceilings", "ceilings", "controls"),
     gate("controls", "controls", "kill_switch", "feature_flag", "rollout", "allowlist"),
     gate("decision", "decision", "contract_document"),
     gate("dials", "controls", "ceilings", "policy"),
-    gate("differences", "differences"),
     gate("feature_flag", "feature_flag", "contract_document"),
     gate("kill_switch", "kill_switch", "contract_document"),
     gate("opt_in", "opt_in", "contract_document"),
@@ -58,15 +60,18 @@ TARGETS = (
     gate("policy", "policy", "allowlist", "pipeline"),
     gate("rollout", "rollout", "contract_document"),
     gate("rule", "allowlist", "policy", "differences"),
-    Target("tasks/acceptance.py", ("tests/tasks/test_acceptance.py",)),
+    policy_diff("cells", "cells", "differences", "breadth"),
+    policy_diff("breadth", "breadth", "differences"),
+    policy_diff("differences", "differences"),
+    Target("tasks/generate/acceptance.py", ("tests/tasks/generate/test_acceptance.py",)),
     # The brake.
-    Target("tasks/brake.py", ("tests/tasks/test_brake.py",)),
-    Target("worker/brake_switch.py", ("tests/worker/test_brake_switch.py",)),
+    Target("tasks/limits/brake.py", ("tests/tasks/limits/test_brake.py",)),
+    Target("worker/halt/brake_bridge.py", ("tests/worker/halt/test_brake_bridge.py",)),
     # The budget: what a call may cost and did, the cap, and the account.
     Target("tasks/executor_config.py", ("tests/tasks/test_executor_config.py",), ("Price", "_ceiling")),
     Target(
-        "tasks/generation.py",
-        ("tests/tasks/test_generation.py",),
+        "tasks/generate/generation.py",
+        ("tests/tasks/generate/test_generation.py",),
         tuple(
             f"Generation.{each}"
             for each in (
@@ -79,13 +84,13 @@ TARGETS = (
             )
         ),
     ),
-    Target("tasks/operations/spend_cap.py", ("tests/tasks/operations/test_spend_cap.py",)),
-    Target("worker/adapters/redis_budget.py", ("tests/worker/adapters/test_redis_budget.py",)),
+    Target("tasks/operations/changes/spend_cap.py", ("tests/tasks/operations/changes/test_spend_cap.py",)),
+    Target("worker/adapters/redis/jobs/budget.py", ("tests/worker/adapters/redis/jobs/test_budget.py",)),
     # The claims.
     Target(
-        "worker/adapters/redis_claims.py",
+        "worker/adapters/redis/jobs/claims.py",
         (
-            "tests/worker/adapters/test_redis_claims.py",
+            "tests/worker/adapters/redis/jobs/test_claims.py",
             "tests/contracts/test_stores.py",
             "-k",
             "claim or attempt",

@@ -7,8 +7,8 @@ import pytest
 import schemas
 from tasks.delivery import Answer
 from tasks.errors import ErrorCode, Failed, Status, Stubbed
-from tasks.outcome import completed, ended
-from tasks.spec import Spec
+from tasks.generate.outcome import completed, ended
+from tasks.generate.spec import Spec
 from tests.builders import a_job, a_spec
 
 

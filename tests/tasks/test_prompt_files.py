@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
+from tasks.generate.prompting import CLOSING, OPENING, Prompts
 from tasks.plain_text import RULES, FieldKind, characters, find_markup
-from tasks.prompting import CLOSING, OPENING, Prompts
 
 KINDS = ["statutory", "assessment", "explanatory", "revision"]
 

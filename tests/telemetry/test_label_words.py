@@ -4,7 +4,7 @@ import pytest
 
 from gates.decision import Gate
 from tasks.errors import ErrorCode, Status
-from tasks.intake import RejectReason
+from tasks.generate.intake import RejectReason
 from telemetry.label_values import OTHER, LabelValues
 
 DIALS = ("kill", "feature", "rollout_percent", "allowlist")

@@ -23,27 +23,27 @@ import schemas
 import tasks
 import telemetry
 import worker
-from worker.adapters.openai_model import open_client
-from worker.adapters.redis_clients import open_async, open_sync
-from worker.adapters.redis_sentinel import _BlockingSentinelPool
+from worker.adapters.openai.model import open_client
+from worker.adapters.redis.clients import open_async, open_sync
+from worker.adapters.redis.sentinel import _BlockingSentinelPool
 
 OURS = (gates, schemas, tasks, telemetry, worker)
 THEIRS = {"aiohttp", "billiard", "celery", "kombu", "httpx2", "openai", "redis"}
 ROOT = Path(worker.__file__).parents[1]
 
-POOL = "worker/adapters/celery_pool.py"
-RESULTS = "worker/adapters/celery_results.py"
-DELIVERY = "worker/adapters/celery_delivery.py"
-TRANSPORT = "worker/adapters/celery_transport.py"
-BATCHES = "worker/adapters/redis_batches.py"
-CLIENTS = "worker/adapters/redis_clients.py"
-CONTROLS = "worker/adapters/redis_controls.py"
-SENTINEL = "worker/adapters/redis_sentinel.py"
-WATCH = "worker/adapters/redis_brake_watch.py"
-MODEL = "worker/adapters/openai_model.py"
-STAND_IN = "worker/dev/stand_in_http.py"
-APP = "worker/app.py"
-LIFECYCLE = "worker/lifecycle.py"
+POOL = "worker/adapters/celery/pool.py"
+RESULTS = "worker/adapters/celery/results.py"
+DELIVERY = "worker/adapters/celery/delivery.py"
+TRANSPORT = "worker/adapters/celery/transport.py"
+BATCHES = "worker/adapters/redis/batches.py"
+CLIENTS = "worker/adapters/redis/clients.py"
+CONTROLS = "worker/adapters/redis/jobs/controls.py"
+SENTINEL = "worker/adapters/redis/sentinel.py"
+WATCH = "worker/adapters/redis/jobs/kill_switch_watch.py"
+MODEL = "worker/adapters/openai/model.py"
+STAND_IN = "worker/dev/fake_openai/http.py"
+APP = "worker/process/celery_app.py"
+LIFECYCLE = "worker/process/lifecycle.py"
 
 # Theirs, and replaced by a method or an attribute of ours; a test finds what is missing here.
 OVERRIDDEN = [

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import typer
 
-from worker.cli.refusal import Refusal
+from worker.cli.support.errors import Refusal
 
 _HALT, _WATCH, _OPEN, _RUN = (
     "Halt and release",
@@ -46,6 +46,31 @@ _GROUPS = (
     (_WATCH, "dead"),
 )
 
+_FOLDERS = {
+    "kill": "halting",
+    "resume": "halting",
+    "drill": "halting",
+    "status": "watching",
+    "explain": "watching",
+    "tail": "watching",
+    "report": "watching",
+    "audit": "watching",
+    "cache": "watching",
+    "dead": "watching",
+    "preflight": "exposure",
+    "enable": "exposure",
+    "feature": "exposure",
+    "rollout": "exposure",
+    "allowlist": "exposure",
+    "budget": "exposure",
+    "enqueue": "running",
+    "worker": "running",
+    "webhook": "running",
+    "validate": "running",
+    "dev": "running",
+    "demo": "running",
+}
+
 
 def build(only: str | None = None) -> typer.Typer:
     """Return the command-line application; with `only`, the one command of that name in it.
@@ -71,7 +96,7 @@ def build(only: str | None = None) -> typer.Typer:
 
 
 def _module(name: str) -> ModuleType:
-    return import_module(f"worker.cli.{name}")
+    return import_module(f"worker.cli.commands.{_FOLDERS[name]}.{name}")
 
 
 def _nothing() -> None:

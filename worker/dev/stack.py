@@ -16,11 +16,11 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from worker.adapters.redis_clients import open_sync
-from worker.dev.embedded_redis import EmbeddedRedis
-from worker.dev.openai_stand_in import OpenAIStandIn
-from worker.dev.redis_binary import find_redis_server
-from worker.dev.watched_process import WatchedProcess
+from worker.adapters.redis.clients import open_sync
+from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.processes.watched import WatchedProcess
+from worker.dev.redis_server.binary import find_redis_server
+from worker.dev.redis_server.server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +142,7 @@ class Stack:
     @property
     def allowlist_path(self) -> Path:
         """The allowlist that goes with the shipped specs."""
-        return Path(str(resources.files("worker.dev") / "demo_allowlist.json"))
+        return Path(str(resources.files("worker.dev.demo") / "allowlist.json"))
 
     @property
     def redis_cli(self) -> str:
@@ -158,7 +158,7 @@ class Stack:
     @property
     def send_example(self) -> str:
         """A one-liner that sends a shipped spec and prints its results."""
-        return "-m worker.dev.send_one"
+        return "-m worker.dev.demo.send_one"
 
     def addresses(self) -> dict[str, Any]:
         """Return every address, for `--json`."""

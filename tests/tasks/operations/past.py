@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gates import Subject
-from tasks.operations.dials import Recorded
+from tasks.operations.changes.dials import Recorded
 from tasks.operations.history import PastOutcome
 
 NOW_MS = 1_800_000_000_000

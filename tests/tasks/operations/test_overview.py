@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gates import BrakeState, Ceilings, RawControls
-from tasks.operations.dials import DialsNow
+from tasks.operations.changes.dials import DialsNow
 from tasks.operations.fleet import WorkerCard
 from tasks.operations.overview import Sources, overview
 from tests.builders import OPEN, an_allowlist

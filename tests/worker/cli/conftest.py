@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from gates import Subject
 from tests.builders import an_allowlist
 from tests.tasks.operations.past import an_outcome
-from worker.adapters.redis_dials import RedisDials
-from worker.adapters.redis_history import HistoryWriter
+from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.cli import build
-from worker.cli.refusal import Refusal
+from worker.cli.support.errors import Refusal
 
 # How long the commands of a test take is no matter.
 A_MOMENT_AGO = r"(?:just now|\d+ s ago)"

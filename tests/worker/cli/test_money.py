@@ -10,15 +10,15 @@ import re
 import pytest
 
 from tasks import executor_config
+from tasks.generate.prompting import Prompts, job_key
+from tasks.generate.spec import Spec
 from tasks.ports import Hold
-from tasks.prompting import Prompts, job_key
-from tasks.spec import Spec
 from tests.builders import a_job, a_spec
 from tests.worker.cli.conftest import A_MOMENT_AGO
-from worker.adapters.redis_answers import RedisAnswers
-from worker.adapters.redis_batches import RedisBatches
-from worker.adapters.redis_budget import RedisBudget
-from worker.adapters.redis_clients import open_async
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.jobs.answers import RedisAnswers
+from worker.adapters.redis.jobs.budget import RedisBudget
 
 
 def in_loop(redis_server, scenario):

@@ -9,8 +9,8 @@ import pytest
 
 from tasks.operations.fleet import WorkerCard
 from tests.builders import a_rule, an_allowlist
-from worker.adapters.redis_fleet import card
-from worker.adapters.redis_keys import card_key, workers_key
+from worker.adapters.redis.console.fleet import card
+from worker.adapters.redis.keys import card_key, workers_key
 
 
 def a_worker(slotgen, worker_id="w1", **changes):

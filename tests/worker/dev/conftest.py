@@ -12,7 +12,7 @@ import httpx2
 import openai
 import pytest
 
-from worker.dev.openai_stand_in import Behaviour, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -1,0 +1,1 @@
+"""One job, from the message to its result: decide, generate, accept, record."""

@@ -1,0 +1,297 @@
+"""Takes one admitted job to the model and back: cache, spend cap, brake, attempts, acceptance."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential_jitter,
+)
+
+from gates import kill_switch
+from schemas import OutputType
+from tasks.errors import ErrorCode, Failed, JobEnded, ModelError, PutOff, StoreUnavailable, Stubbed
+from tasks.executor_config import ExecutorConfig
+from tasks.generate.acceptance import accept, acceptable
+from tasks.generate.dial_reader import FreshReads
+from tasks.generate.job_context import Trail
+from tasks.generate.prompting import Prompts, build_request, job_key, repair_request
+from tasks.generate.spec import Job
+from tasks.limits.brake import Brake
+from tasks.limits.rate_limiter import Throttle
+from tasks.ports import AnswerStore, Budget, Claims, Hold, Model, ModelAnswer, ModelRequest
+
+T = TypeVar("T")
+# What a model can do better when it is told: refusing or running out of tokens it would do again.
+_REPAIRABLE = {
+    ErrorCode.OUTPUT_NOT_JSON,
+    ErrorCode.OUTPUT_SCHEMA_INVALID,
+    ErrorCode.OUTPUT_POLICY_VIOLATION,
+}
+_HALTED = {ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED}
+_CLAIM_SPARE_SECONDS = 60.0
+_CLAIM_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Generates content for admitted jobs; runs on one event loop.
+
+    `reads` has the dials right before each request. `count_cache(result)` gets "hit", "miss" or
+    "store_failed". `slots` bounds the calls in flight of this process; a job's deadline begins once it has
+    a slot.
+    """
+
+    reads: FreshReads
+    model: Model
+    answers: AnswerStore
+    claims: Claims
+    budget: Budget
+    brake: Brake
+    config: ExecutorConfig
+    prompts: Prompts
+    throttle: Throttle
+    slots: asyncio.Semaphore
+    count_cache: Callable[[str], None]
+
+    async def content(self, job: Job, output: OutputType, trail: Trail) -> Any:
+        """Return the content of `job`, from the cache or freshly generated and stored.
+
+        Raises:
+            Stubbed: the brake came on, or the spend cap does not cover the call.
+            Failed: no usable answer within the deadline and the attempts.
+            PutOff: the server asked for more time than the job has.
+
+        """
+        key = job_key(job, self.prompts, self.config)
+        stored = await self._stored(key, output)
+        if stored is None:
+            async with self.slots:
+                return await self._claimed_content(job, output, trail, key)
+        trail.cached = True
+        return stored
+
+    async def _claimed_content(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
+        """Generate while no other worker does; a message delivered twice at once is paid for once."""
+        token, concluded = uuid.uuid4().hex, True
+        try:
+            await self._in_reach(self._claim(key, token), trail)
+            return await self._content_once(job, output, trail, key)
+        except StoreUnavailable:
+            raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
+        except (asyncio.CancelledError, PutOff):
+            # The job goes back without an outcome, and what it tried stays in the ledger.
+            concluded = False
+            raise
+        finally:
+            await asyncio.shield(self.claims.release(key, token, concluded=concluded))
+
+    async def _content_once(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
+        value = await self.answers.get(key)
+        if value is not None and acceptable(output, value):
+            trail.cached = True
+            return value
+        request = build_request(job, output, self.prompts, self.config)
+        self._refuse_too_long(request)
+        value = await self._in_reach(self._usable_value(job, output, request, key, trail), trail)
+        # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
+        if not await self.answers.put(key, value):
+            self.count_cache("store_failed")
+        return value
+
+    async def _claim(self, key: str, token: str) -> None:
+        # Redis being away while an answer waits to be stored must not hand the job to another worker.
+        seconds = self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
+        while not await self.claims.acquire(key, token, seconds):  # noqa: ASYNC110 - its holder is another process
+            await asyncio.sleep(_CLAIM_POLL_SECONDS)
+
+    async def _stored(self, key: str, output: OutputType) -> Any | None:
+        value = await self.answers.get(key)
+        # Someone may have written to Redis, and the policy may have changed since.
+        usable = value is not None and acceptable(output, value)
+        self.count_cache("hit" if usable else "miss")
+        return value if usable else None
+
+    def _refuse_too_long(self, request: ModelRequest) -> None:
+        limit = self.config.max_input_tokens
+        if request.size_bytes > limit:
+            raise Stubbed(
+                ErrorCode.BUDGET_EXCEEDED,
+                f"the request may have {request.size_bytes} input tokens, and maxInputTokens is {limit}",
+            )
+
+    async def _in_reach(self, work: Coroutine[Any, Any, T], trail: Trail) -> T:
+        """Run `work` in reach of the brake and of the job's deadline."""
+        try:
+            async with asyncio.timeout(self.config.job_deadline_seconds):
+                return await self.brake.fly(work)
+        except TimeoutError:
+            if trail.held_back:
+                raise PutOff from None
+            raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
+
+    async def _usable_value(
+        self, job: Job, output: OutputType, request: ModelRequest, key: str, trail: Trail
+    ) -> Any:
+        """Return the first acceptable answer; one that is not is paid for, and worth asking for again."""
+        answer = await self._attempts(job, request, key, trail)
+        while True:
+            try:
+                return accept(output, answer)
+            except Failed as unusable:
+                repair = repair_request(request, unusable.detail)
+                if not self._worth_a_repair(unusable, repair, trail):
+                    raise
+                trail.repairs += 1
+                answer = await self._repair(job, repair, key, trail, unusable)
+
+    def _worth_a_repair(self, unusable: Failed, repair: ModelRequest, trail: Trail) -> bool:
+        return (
+            unusable.code in _REPAIRABLE
+            and trail.repairs < self.config.repair_attempts
+            and trail.attempts < self.config.attempts
+            and repair.size_bytes <= self.config.max_input_tokens
+        )
+
+    async def _repair(
+        self, job: Job, repair: ModelRequest, key: str, trail: Trail, unusable: Failed
+    ) -> ModelAnswer:
+        """Ask again; where there is no answer to that, the job ends as the first one made it end."""
+        try:
+            return await self._attempts(job, repair, key, trail)
+        except JobEnded as end:
+            if end.code in _HALTED:
+                raise
+            detail = f"{unusable.detail}; asked again, it ended as {end.code}"
+            raise Failed(unusable.code, detail, rule=unusable.rule) from None
+
+    async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
+        await self.model.ready()
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(self._worth_a_retry),
+            stop=stop_after_attempt(self.config.attempts - trail.attempts)
+            | stop_before_delay(self.config.job_deadline_seconds),
+            wait=self._wait_seconds,
+            reraise=True,
+        )
+        return await retrying(self._attempt, job, request, key, trail)
+
+    def _worth_a_retry(self, error: BaseException) -> bool:
+        if not isinstance(error, ModelError) or not error.retryable:
+            return False
+        return (error.retry_after_seconds or 0) <= self.config.max_retry_after_seconds
+
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        """Return the jittered backoff, but never less than the server asked for.
+
+        What a 429 asked for is waited for in the throttle, by the whole fleet.
+        """
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_seconds if isinstance(error, ModelError) else None
+        if asked and isinstance(error, ModelError) and error.code is ErrorCode.OPENAI_RATE_LIMITED:
+            return 0
+        backoff = wait_exponential_jitter(
+            multiplier=self.config.backoff_initial_seconds,
+            max=self.config.backoff_max_seconds,
+            jitter=self.config.backoff_initial_seconds,
+        )(state)
+        # The backoff is added, not replaced: many workers told the same second must not come back as one.
+        return backoff + asked if asked else backoff
+
+    async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        """Send the request once the server has room; waiting for that burns no attempt."""
+        trail.held_back = True
+        probe = await self.throttle.leave()
+        trail.held_back = False
+        try:
+            answer = await self._one_request(job, request, key, trail)
+        except ModelError as error:
+            if await self.throttle.failed(error):
+                await self.claims.end_attempt(key)
+            raise
+        await self.throttle.answered(probe=probe)
+        return answer
+
+    async def _one_request(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+        worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
+        hold_id = f"{key}:{uuid.uuid4().hex}"
+        spent, known = 0, True
+        try:
+            await self._reserve(Hold(hold_id, worst, request.model, self._hold_seconds))
+            await self._note_attempt(key)
+            await self._confirm_brake_off(job)
+            # From here on, unless the server says otherwise, the call may have been charged in full.
+            spent, known = worst, False
+            answer = await self._request(request, trail)
+            known = answer.usage is not None
+            spent = self._cost(answer, worst)
+        except ModelError as error:
+            spent, known = (worst, False) if error.billed else (0, True)
+            raise
+        else:
+            return answer
+        finally:
+            trail.cost_nano_usd += spent
+            await asyncio.shield(self.budget.settle(hold_id, spent, known=known))
+
+    @property
+    def _hold_seconds(self) -> float:
+        # A living worker settles within its deadline; a Redis that is away a while must not forfeit it.
+        return self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
+
+    async def _reserve(self, hold: Hold) -> None:
+        # Shielded: cancelled half-way it would leave a hold that nobody knows of, and so nobody settles.
+        reserving = asyncio.ensure_future(self.budget.reserve(hold))
+        try:
+            granted = await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            await asyncio.wait({reserving})
+            raise
+        if not granted:
+            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
+
+    async def _note_attempt(self, key: str) -> None:
+        """Write the attempt down before it leaves: one that a worker has died with counts, too."""
+        begun = await self.claims.begin_attempt(key)
+        if begun > self.config.attempts:
+            raise Failed(
+                ErrorCode.OPENAI_CONNECTION_ERROR,
+                f"{begun - 1} attempts were begun, and some have no outcome",
+            )
+
+    async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:
+        trail.begin_request(request.model)
+        loop = asyncio.get_running_loop()
+        began_mono = loop.time()
+        try:
+            answer = await self.model.respond(request)
+        finally:
+            trail.model_ms += (loop.time() - began_mono) * 1000
+        trail.add_answer(answer)
+        return answer
+
+    def _cost(self, answer: ModelAnswer, worst: int) -> int:
+        return self.config.price.cost_nano_usd(answer.usage) if answer.usage else worst
+
+    async def _confirm_brake_off(self, job: Job) -> None:
+        """Read the dial once more: no request starts after a read that saw the brake."""
+        look = await self.reads.look()
+        decision = kill_switch.check(job.subject, look.controls)
+        if decision.reason is None:
+            self.brake.clear_for_request(look.asked_mono)
+            return
+        code = ErrorCode(decision.reason)
+        if code is ErrorCode.KILL_SWITCH:
+            # What this read saw concerns every other call in flight too.
+            self.brake.engage(code)
+        raise Stubbed(code, decision.detail)

@@ -1,0 +1,142 @@
+"""Builds the one request that a job is worth: instructions from us, the job as delimited data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import Any
+
+from schemas import OutputType, output_type, output_types
+from tasks.executor_config import BadExecutorConfig, ExecutorConfig
+from tasks.generate.spec import Job
+from tasks.ports import ModelRequest
+
+OPENING = "<<<JOB_DATA"
+CLOSING = "JOB_DATA>>>"
+_POLICY = "plain_text.v1"
+
+_OUTPUT_PROMPT = re.compile(r"([A-Za-z]+)\.v([1-9][0-9]*)\.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The prompt text for each kind of job, and what is added to it.
+
+    `policy` asks every kind for plain text, in the words of the rules by which an answer is judged; `outputs`
+    has what an output type adds of its own.
+    """
+
+    texts: dict[str, str]
+    policy: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, names: dict[str, str]) -> Prompts:
+        """Return the prompts of the files `names` (kind to file name, as in the executor config).
+
+        Those of output types are found by their names, the newest version of each.
+
+        Raises:
+            BadExecutorConfig: a file is missing or empty.
+
+        """
+        texts = {kind: _text(kind, name) for kind, name in names.items()}
+        return cls(texts, _text("plain text", _POLICY), _output_prompts())
+
+    def instructions(self, kind: str, output: OutputType | None) -> str:
+        """Return what the model is told about a job of `kind` for `output`."""
+        own = self.outputs.get(output.name, "") if output else ""
+        return "\n\n".join(part for part in (self.texts[kind], self.policy, own) if part)
+
+
+def _output_prompts() -> dict[str, str]:
+    folder = resources.files("tasks.prompts") / "outputs"
+    files = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    found = [_named_after_a_type(each) for each in files if each.endswith(".md")]
+    newest = {each[1]: each[0] for each in sorted(found, key=lambda each: int(each[2]))}
+    return {name: _text(name, f"outputs/{file.removesuffix('.md')}") for name, file in newest.items()}
+
+
+def _named_after_a_type(file: str) -> re.Match[str]:
+    match = _OUTPUT_PROMPT.fullmatch(file)
+    if match is None or match[1] not in output_types():
+        raise BadExecutorConfig(
+            f"tasks/prompts/outputs/{file}: is read by nobody; name it TYPE.vNUMBER.md, TYPE being one of "
+            f"{', '.join(output_types())}"
+        )
+    return match
+
+
+def _text(kind: str, name: str) -> str:
+    file = resources.files("tasks.prompts").joinpath(f"{name}.md")
+    text = file.read_text("utf-8").strip() if file.is_file() else ""
+    if not text:
+        raise BadExecutorConfig(
+            f"prompts.{kind}: there is no prompt {name!r}; name a file of tasks/prompts without its .md"
+        )
+    return text
+
+
+def job_key(job: Job, prompts: Prompts, config: ExecutorConfig) -> str:
+    """Return the hash under which this job's answer is kept: SHA-256, 64 hex digits.
+
+    It covers the job as sent, its `appliesTo`, the prompt's text and the executor version: whatever
+    changes one of them is a new job.
+    """
+    instructions = prompts.instructions(job.kind, output_type(job.output_type))
+    identity = [job.document, job.applies_to, instructions, config.version]
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def build_request(job: Job, output: OutputType, prompts: Prompts, config: ExecutorConfig) -> ModelRequest:
+    """Return the request for `job`: everything the producer wrote lies between the two delimiters."""
+    instructions = f"{prompts.instructions(job.kind, output)}\n\nThe slot asks for: {output.description}"
+    input_text = f"{OPENING}\n{_as_data(job)}\n{CLOSING}"
+    schema_bytes = len(json.dumps(output.wire))
+    return ModelRequest(
+        model=config.model,
+        instructions=instructions,
+        input_text=input_text,
+        output_name=output.name,
+        wire_schema=output.wire,
+        max_output_tokens=config.max_output_tokens,
+        options=config.options,
+        timeout_seconds=config.request_timeout_seconds,
+        size_bytes=len(instructions.encode()) + len(input_text.encode()) + schema_bytes + _ROLE_BYTES,
+    )
+
+
+def repair_request(request: ModelRequest, problem: str) -> ModelRequest:
+    """Return `request` once more, saying what was wrong with the last answer: `problem` names no content."""
+    note = (
+        f"\n\nYour last answer could not be used. {problem}. Write the whole answer again without that, and "
+        "keep to everything above."
+    )
+    return replace(
+        request,
+        instructions=request.instructions + note,
+        size_bytes=request.size_bytes + len(note.encode()),
+    )
+
+
+# What the API adds around the three texts (roles, separators, the schema's own wording), with room.
+_ROLE_BYTES = 1024
+
+
+def _as_data(job: Job) -> str:
+    """Return the job as one JSON document in which the delimiters cannot occur."""
+    fields: dict[str, Any] = {
+        "appliesTo": job.applies_to,
+        "slotId": job.slot_id,
+        "kind": job.kind,
+        "outputType": job.output_type,
+        "input": job.document["input"],
+        "sources": job.document["sources"],
+    }
+    text = json.dumps(fields, ensure_ascii=False, indent=1)
+    # JSON reads \u003c as "<" again; the delimiters, which need a bare one, cannot be forged.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,0 +1,166 @@
+"""The use case: one spec in, one recorded outcome and one result for each of its jobs out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gates import Decision
+from schemas import OutputType
+from tasks.errors import ErrorCode, Failed, JobEnded, PutOff
+from tasks.generate.admission import Admission
+from tasks.generate.dial_reader import FreshRead, FreshReads
+from tasks.generate.generation import Generation
+from tasks.generate.job_context import Trail
+from tasks.generate.outcome import Outcome, completed, ended
+from tasks.generate.spec import Job, Spec
+from tasks.limits.guard import Watch
+
+
+@dataclass(slots=True)
+class _Run:
+    """One job on its way."""
+
+    job: Job
+    trail: Trail
+    began_mono: float
+    outcome: Outcome | None = None
+    put_off: bool = False
+    output: OutputType | None = None
+
+
+class TellProgress(Protocol):
+    """Tells whoever waits for a spec with several jobs how many of them are done."""
+
+    async def __call__(self, task_id: str, done: int, total: int) -> None:
+        """Return once it is told; what goes wrong is nobody's business but its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Answers specs, on one event loop.
+
+    `record` gets every outcome exactly once, with its trail and its latency in milliseconds, and says
+    whether its event was valid; `report_bug` gets an exception that nobody expected, once. `watch` looks at
+    every outcome of a model. `tell_progress` hears of a spec with several jobs, at most
+    once in `progress_seconds`.
+    """
+
+    reads: FreshReads
+    generation: Generation
+    has_api_key: bool
+    count_decision: Callable[[Decision], None]
+    record: Callable[[Job, Outcome, Trail, float, str], bool]
+    report_bug: Callable[[Job, BaseException], None]
+    watch: Watch
+    tell_progress: TellProgress
+    progress_seconds: float = 1.0
+
+    async def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[Outcome]:
+        """Return one outcome for each job, in the order of the spec's jobs.
+
+        Raises:
+            PutOff: the server asked for more time than a job has, and the spec `may_put_off`.
+            CancelledError: the task was cancelled; what had no outcome yet has none.
+
+        """
+        admission = Admission(self.count_decision, self.has_api_key)
+        began_mono = asyncio.get_running_loop().time()
+        runs = [_Run(job, Trail(), began_mono) for job in spec.jobs]
+        # A read for each job, begun now; the run limit counts the jobs in their order.
+        for run, read in [(run, self.reads.read()) for run in runs]:
+            await self._admit(run, read, admission)
+        for run in runs:
+            if run.outcome is not None:
+                self._record(run, task_id)
+        admitted = [run for run in runs if run.outcome is None]
+        if admitted:
+            async with _meanwhile(self._tell_progress(runs, task_id) if len(runs) > 1 else None):
+                await self._generate_all(admitted, task_id)
+        self._end_put_off([run for run in runs if run.put_off], task_id, may_put_off=may_put_off)
+        return [_outcome(run) for run in runs]
+
+    async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(self.progress_seconds)
+            done = sum(run.outcome is not None for run in runs)
+            if done > told:
+                await self.tell_progress(task_id, done, len(runs))
+                told = done
+
+    def _end_put_off(self, runs: list[_Run], task_id: str, *, may_put_off: bool) -> None:
+        if runs and may_put_off:
+            raise PutOff
+        for run in runs:
+            detail = "the server asked to wait, for longer than maxAgeSeconds"
+            run.outcome = self._ended(run, Failed(ErrorCode.OPENAI_RATE_LIMITED, detail))
+            self._record(run, task_id)
+
+    async def _admit(self, run: _Run, read: asyncio.Future[FreshRead], admission: Admission) -> None:
+        try:
+            run.output = admission.admit(run.job, run.trail, (await read).controls)
+        except JobEnded as end:
+            run.outcome = self._ended(run, end)
+        except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
+            run.outcome = self._broken(run, error)
+
+    async def _generate_all(self, runs: list[_Run], task_id: str) -> None:
+        if len(runs) == 1:
+            await self._generate(runs[0], task_id)
+            return
+        await asyncio.gather(*(self._generate(run, task_id) for run in runs))
+
+    async def _generate(self, run: _Run, task_id: str) -> None:
+        try:
+            value = await self.generation.content(run.job, _type_of(run), run.trail)
+            run.outcome = completed(run.job.job_id, {run.job.output_field: value})
+        except PutOff:
+            run.put_off = True
+            return
+        except JobEnded as end:
+            run.outcome = self._ended(run, end)
+        except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
+            run.outcome = self._broken(run, error)
+        event_valid = self._record(run, task_id)
+        await self.watch(_outcome(run), run.trail, event_valid=event_valid)
+
+    def _ended(self, run: _Run, end: JobEnded) -> Outcome:
+        run.trail.detail = end.detail or run.trail.detail
+        run.trail.policy_rule = end.rule
+        return ended(run.job.job_id, end)
+
+    def _broken(self, run: _Run, error: Exception) -> Outcome:
+        self.report_bug(run.job, error)
+        return ended(run.job.job_id, Failed(ErrorCode.INTERNAL_ERROR))
+
+    def _record(self, run: _Run, task_id: str) -> bool:
+        latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
+        return self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, None] | None) -> AsyncIterator[None]:
+    """Let `work` run until the block ends."""
+    task = asyncio.create_task(work) if work else None
+    try:
+        yield
+    finally:
+        if task:
+            task.cancel()
+
+
+def _type_of(run: _Run) -> OutputType:
+    if run.output is None:
+        raise RuntimeError("a job was sent on without its output type")
+    return run.output
+
+
+def _outcome(run: _Run) -> Outcome:
+    if run.outcome is None:
+        raise RuntimeError("a job has left the use case without an outcome")
+    return run.outcome

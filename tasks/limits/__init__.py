@@ -1,0 +1,1 @@
+"""What holds requests back: the brake, the rate limiter, and the guard that halts after bad answers."""

@@ -1,0 +1,131 @@
+"""The fleet's own hard stop: what of an outcome counts against it, and the rules by which it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tasks.errors import ErrorCode, Status, StoreUnavailable
+from tasks.generate.job_context import Trail
+from tasks.generate.outcome import Outcome
+
+_UNUSABLE = {
+    ErrorCode.OUTPUT_NOT_JSON,
+    ErrorCode.OUTPUT_SCHEMA_INVALID,
+    ErrorCode.OUTPUT_POLICY_VIOLATION,
+    ErrorCode.OUTPUT_TRUNCATED,
+}
+
+
+class GuardMode(StrEnum):
+    """What a breach does."""
+
+    HALT = "halt"
+    WARN = "warn"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRules:
+    """The hard-stop conditions of the executor config; shares are 0 to 1 of the latest `sample` outcomes."""
+
+    mode: GuardMode
+    window_seconds: float
+    sample: int
+    minimum_sample: int
+    max_failed_share: float
+    max_unusable_share: float
+    max_latency_p95_seconds: float
+    max_nano_usd_per_minute: int
+    unexpected_codes: frozenset[str]
+    max_invalid_events: int
+
+
+class GuardVerdict(StrEnum):
+    """Breach, healthy, or too little to say; the last one changes nothing."""
+
+    BREACH = "breach"
+    HEALTHY = "healthy"
+    NO_DATA = "no data"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFinding:
+    """The verdict, and of a breach the condition with its figures; `tripped`: this one pulled the brake."""
+
+    verdict: GuardVerdict
+    reason: str = ""
+    tripped: bool = False
+
+
+class Mark(StrEnum):
+    """What counts against the fleet in one outcome."""
+
+    FAILED = "F"
+    UNUSABLE = "S"
+    SLOW = "L"
+    UNEXPECTED = "U"
+    INVALID_EVENT = "I"
+
+
+def marks(outcome: Outcome, model_ms: float, rules: GuardRules, *, event_valid: bool) -> frozenset[Mark]:
+    """Return what counts against the fleet in one outcome; `model_ms` is the time spent on its requests."""
+    code = outcome.error_code
+    held = {
+        Mark.FAILED: outcome.status is Status.FAILED,
+        Mark.UNUSABLE: code in _UNUSABLE,
+        Mark.SLOW: model_ms > rules.max_latency_p95_seconds * 1000,
+        Mark.UNEXPECTED: code is not None and code.value in rules.unexpected_codes,
+        Mark.INVALID_EVENT: not event_valid,
+    }
+    return frozenset(mark for mark, is_so in held.items() if is_so)
+
+
+def cause_of(error_code: str | None, policy_rule: str | None) -> str:
+    """Return why a job ended in the words of a breach, as OUTPUT_POLICY_VIOLATION/heading; "" without one."""
+    return "/".join(word for word in (error_code, policy_rule) if word)
+
+
+class Guard(Protocol):
+    """The one account of the fleet's latest outcomes, and the one hand that pulls the brake."""
+
+    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int, cause: str) -> GuardFinding:
+        """Count one outcome, judge the latest ones, and pull the brake where they breach a rule.
+
+        `cause` is the errorCode of the outcome, with the rule that was broken (`cause_of`), or "".
+
+        Raises:
+            StoreUnavailable: Redis did not answer; the brake's own grace period is for that.
+
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Brings the outcomes of a model before the guard; `report` hears of every breach."""
+
+    guard: Guard
+    rules: GuardRules
+    report: Callable[[GuardFinding], None]
+
+    async def __call__(self, outcome: Outcome, trail: Trail, *, event_valid: bool) -> None:
+        """Let the guard see `outcome` if it says anything of the model or of us."""
+        if not _telling(outcome, trail):
+            return
+        marked = marks(outcome, trail.model_ms, self.rules, event_valid=event_valid)
+        try:
+            cause = cause_of(outcome.error_code, trail.policy_rule)
+            finding = await self.guard.observe(marked, trail.cost_nano_usd, cause)
+        except StoreUnavailable:
+            return
+        if finding.verdict is GuardVerdict.BREACH:
+            self.report(finding)
+
+
+def _telling(outcome: Outcome, trail: Trail) -> bool:
+    # A STUB is a dial's word, a stored answer is an old one.
+    asked = trail.attempts > 0 and outcome.status is not Status.STUB
+    return asked or outcome.error_code is ErrorCode.INTERNAL_ERROR

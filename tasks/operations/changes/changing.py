@@ -1,0 +1,161 @@
+"""One change of a dial: what it would do, whether it may be made now, and the making of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from gates import BrakeState, Ceilings, Controls, RawControls
+from tasks.operations.changes.dials import (
+    NEVER_LIVE,
+    RAW_COMMAND,
+    Change,
+    Dial,
+    DialsNow,
+    DialStore,
+    Recorded,
+)
+from tasks.operations.changes.estimate import Effect, estimate
+from tasks.operations.changes.exposure import Dimension, opens, widened
+from tasks.operations.changes.one_dimension import Verdict, judge
+from tasks.operations.changes.spend_cap import is_wider
+from tasks.operations.history import History, PastOutcome
+
+FIRST_OPENING = "first_opening"
+_DAY_MS = 86_400_000
+# What an estimate looks at, and how far back the one-dimension rule can see.
+_OUTCOMES = 5_000
+_CHANGES = 500
+
+
+class ChangeRefused(Exception):  # noqa: N818 - a refusal is not a malfunction
+    """The change may not be made now; the text says why, and what would let it pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a change is judged by. `outcomes` are those of the last 24 h, `wall_ms` is Redis's clock."""
+
+    dials: DialsNow
+    recent: list[Recorded]
+    outcomes: list[PastOutcome]
+    wall_ms: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change before it is made. `at_once` is false while the brake is on: then nothing widens yet."""
+
+    dial: Dial
+    before: bytes | None
+    after: bytes | None
+    at_once: bool
+    widens: tuple[str, ...]
+    effect: Effect
+    verdict: Verdict
+
+
+def look(store: DialStore, history: History, window_seconds: int) -> Situation:
+    """Return the situation of this moment. Raises StoreUnavailable."""
+    dials = store.read()
+    wall_ms = history.now_ms()
+    outcomes = history.since(wall_ms - _DAY_MS, _OUTCOMES)
+    recent = [_with_widening(each) for each in store.audit(_CHANGES)]
+    return Situation(dials, recent, outcomes, wall_ms, window_seconds)
+
+
+def propose(situation: Situation, dial: Dial, after: bytes | None) -> Proposal:
+    """Return what setting `dial` to `after` (None: no key) would do."""
+    dials = situation.dials
+    raw_after = dials.with_value(dial, after)
+    live = _parsed(dials.raw).brake is BrakeState.RELEASED
+    at_once = live or _parsed(raw_after).brake is BrakeState.RELEASED
+    budget_after = after if dial is Dial.BUDGET_USD else dials.budget_usd
+    dimensions, first = _widened(dials, raw_after, budget_after) if at_once else ((), False)
+    return Proposal(
+        dial=dial,
+        before=dials.value(dial),
+        after=after,
+        at_once=at_once,
+        widens=(FIRST_OPENING,) if first else tuple(each.value for each in dimensions),
+        effect=estimate(situation.outcomes, _before(dials, dial), _parsed(raw_after)),
+        verdict=_judged(situation, dimensions),
+    )
+
+
+def make(
+    store: DialStore,
+    situation: Situation,
+    proposal: Proposal,
+    *,
+    actor: str,
+    command: str,
+    reason: str,
+    override: str,
+) -> Recorded:
+    """Make the change, if nothing has moved since it was proposed.
+
+    Raises:
+        ChangeRefused: the one-dimension rule says no, and no `override` says why not to mind.
+        DialsMoved, AuditRefused, StoreUnavailable: as the store says.
+
+    """
+    if not proposal.verdict.allowed and not override:
+        raise ChangeRefused(proposal.verdict.sentence)
+    overrode = override if not proposal.verdict.allowed else ""
+    change = Change(
+        proposal.dial, proposal.after, actor, command, reason or override, proposal.widens, overrode
+    )
+    return store.change(change, situation.dials.version)
+
+
+def _with_widening(recorded: Recorded) -> Recorded:
+    """Return a raw change with what it has widened, which nobody worked out when it was made."""
+    if recorded.command != RAW_COMMAND or recorded.dial == Dial.KILL:
+        return recorded
+    if recorded.dial == Dial.BUDGET_USD:
+        wider = is_wider(recorded.before, recorded.after)
+        return dataclasses.replace(recorded, widened=(Dimension.BUDGET.value,) if wider else ())
+    before, after = (
+        _parsed(DialsNow(NEVER_LIVE, "").with_value(Dial(recorded.dial), value))
+        for value in (recorded.before, recorded.after)
+    )
+    return dataclasses.replace(recorded, widened=tuple(each.value for each in widened(before, after)))
+
+
+def judge_release(situation: Situation, after: RawControls) -> Verdict:
+    """Return whether the dials may become `after`, all at once, with the brake off."""
+    return _judged(situation, _widened(situation.dials, after, situation.dials.budget_usd)[0])
+
+
+def _widened(
+    dials: DialsNow, after: RawControls, budget_after: bytes | None
+) -> tuple[tuple[Dimension, ...], bool]:
+    """Return what is wider than what was live last, and whether nothing ever was.
+
+    While the brake is on, any number of dials may be set; its release is judged by their sum.
+    """
+    before = _parsed(dials.live)
+    if not opens(before):
+        return (), opens(_parsed(after))
+    money = (Dimension.BUDGET,) if is_wider(dials.live_budget_usd, budget_after) else ()
+    return (*widened(before, _parsed(after)), *money), False
+
+
+def _before(dials: DialsNow, dial: Dial) -> Controls:
+    """Return what the effect is measured from; a release is measured from nothing."""
+    before = _parsed(dials.raw)
+    if dial is Dial.KILL and before.brake is not BrakeState.RELEASED:
+        return Controls.unreadable("the brake is on")
+    return before
+
+
+def _judged(situation: Situation, dimensions: tuple[Dimension, ...]) -> Verdict:
+    last = situation.outcomes[-1].wall_ms if situation.outcomes else None
+    return judge(dimensions, situation.recent, last, situation.wall_ms, situation.window_seconds)
+
+
+def _parsed(raw: RawControls) -> Controls:
+    # Without ceilings: those of the operator's shell say nothing about the workers'.
+    return Controls.parse(raw, Ceilings())

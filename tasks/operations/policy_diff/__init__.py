@@ -1,0 +1,1 @@
+"""Compares two allowlists: which jobs one admits and the other does not."""

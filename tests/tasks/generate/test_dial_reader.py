@@ -1,0 +1,143 @@
+"""Nobody gets a read that began before he asked; those who ask during one go together in the next."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tasks.generate.dial_reader import FreshReads
+from tests.builders import controls
+from tests.fakes import clock
+
+
+class SlowControls:
+    """Each round trip waits for its turn, and returns a fresh object for each read."""
+
+    at_once = 200
+
+    def __init__(self) -> None:
+        self.trips = []
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+
+    def read_each(self, number):
+        self.trips.append(number)
+        self.began.set()
+        assert self.go_on.wait(10)
+        return [controls() for _ in range(number)]
+
+
+def asked_during_a_read(kind, number):
+    """Ask once, and `number` times more while that is under way; return the trips and every read.
+
+    Each read is a pair: itself, and whether it began after the others were asked for.
+    """
+
+    async def scenario():
+        source = SlowControls()
+        ask = getattr(FreshReads(source), kind)
+        first = ask()
+        await asyncio.to_thread(source.began.wait, 10)
+        clock.advance(1)
+        asked_mono = clock.now_mono()
+        late = [ask() for _ in range(number)]
+        source.go_on.set()
+        found = await asyncio.gather(first, *late)
+        return source.trips, [(each, each.asked_mono >= asked_mono) for each in found]
+
+    return clock.run(scenario())
+
+
+def test_those_who_ask_during_a_read_go_together_in_the_next_one():
+    trips, found = asked_during_a_read("read", 50)
+
+    assert trips == [1, 50]
+    assert [fresh for _, fresh in found] == [False] + [True] * 50
+    assert len({id(each.controls) for each, _ in found}) == 51
+
+
+def test_a_late_asker_never_gets_the_read_that_is_under_way():
+    _, (_, (_, fresh)) = asked_during_a_read("read", 1)
+
+    assert fresh
+
+
+def test_a_look_is_shared_by_all_who_ask_before_it_begins_and_by_nobody_later():
+    trips, found = asked_during_a_read("look", 300)
+
+    assert trips == [1, 1]
+    assert all(fresh for _, fresh in found[1:])
+    assert len({id(each.controls) for each, _ in found}) == 2
+
+
+def test_a_round_trip_is_bounded():
+    async def scenario():
+        source = SlowControls()
+        source.go_on.set()
+        reads = FreshReads(source)
+        await asyncio.gather(*(reads.read() for _ in range(450)))
+        return source.trips
+
+    trips = clock.run(scenario())
+
+    assert (sum(trips), max(trips)) == (450, 200)
+
+
+def test_one_askers_cancellation_leaves_the_others_their_read():
+    async def scenario():
+        source = SlowControls()
+        reads = FreshReads(source)
+        gone, stays = reads.read(), reads.read()
+        await asyncio.to_thread(source.began.wait, 10)
+        gone.cancel()
+        source.go_on.set()
+        await stays
+        return gone.cancelled(), source.trips
+
+    assert clock.run(scenario()) == (True, [2])
+
+
+def test_asks_again_for_everyone_who_comes_later():
+    async def scenario():
+        source = SlowControls()
+        source.go_on.set()
+        reads = FreshReads(source)
+        for _ in range(3):
+            await reads.read()
+        return source.trips
+
+    assert clock.run(scenario()) == [1, 1, 1]
+
+
+def test_nothing_else_that_blocks_holds_up_a_read():
+    async def scenario():
+        source, blocked = SlowControls(), threading.Event()
+        source.go_on.set()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        waiting = asyncio.create_task(asyncio.to_thread(blocked.wait, 10))
+        await asyncio.sleep(0)
+        await FreshReads(source).read()
+        blocked.set()
+        return await waiting
+
+    assert clock.run(scenario())
+
+
+def test_a_bug_in_the_reading_is_everybodys_and_the_next_ask_tries_again():
+    class Broken:
+        at_once = 200
+
+        def read_each(self, number):
+            raise ZeroDivisionError
+
+    async def scenario():
+        reads = FreshReads(Broken())
+        first = await asyncio.gather(reads.read(), reads.read(), return_exceptions=True)
+        with pytest.raises(ZeroDivisionError):
+            await reads.read()
+        return [type(each) for each in first]
+
+    assert clock.run(scenario()) == [ZeroDivisionError] * 2

@@ -1,0 +1,199 @@
+"""What may be handed to a worker, and what goes to the dead-letter store with which words."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.generate.intake import Limits, Rejected, RejectReason, inspect
+from tests.builders import a_job, a_message, a_spec
+
+LIMITS = Limits()
+
+
+def rejected(raw: bytes, limits: Limits = LIMITS) -> Rejected:
+    with pytest.raises(Rejected) as refusal:
+        inspect(raw, limits)
+    return refusal.value
+
+
+def encode(message: object) -> bytes:
+    return json.dumps(message).encode()
+
+
+def test_lets_a_sound_message_pass_unchanged():
+    message = a_message(a_spec())
+
+    assert inspect(encode(message), LIMITS) == message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"hello", b"\xff\xfe", b"[1]", b"null", b"{}", b'{"body": 1}', b"[" * 100_000, b'{"a":NaN}'],
+)
+def test_rejects_what_is_no_task_message(raw):
+    assert rejected(raw).reason is RejectReason.NOT_A_TASK_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("headers", "id"), None),
+        (("headers", "id"), 5),
+        (("headers", "task"), "os.system"),
+        (("headers", "timelimit"), "soon"),
+        (("headers", "eta"), 5),
+        (("headers", "eta"), "2030-01-01T00:00:00+00:00"),
+        (("headers", "retries"), "x"),
+        (("properties", "delivery_tag"), None),
+        (("properties", "delivery_info"), None),
+        (("properties", "body_encoding"), "zip"),
+        (("content-type",), "application/x-python-serialize"),
+        (("content-encoding",), "klingon"),
+    ],
+)
+def test_rejects_envelopes_that_would_stop_a_worker(path, value):
+    message = a_message(a_spec())
+    target = message
+    for name in path[:-1]:
+        target = target[name]
+    target[path[-1]] = value
+
+    assert rejected(encode(message)).reason is RejectReason.NOT_A_TASK_MESSAGE
+
+
+def test_knows_whom_to_tell_when_the_body_is_bad():
+    message = a_message(body=b"not json", task_id="task-7")
+
+    refusal = rejected(encode(message))
+
+    assert (refusal.reason, refusal.task_id) == (RejectReason.BODY_NOT_JSON, "task-7")
+
+
+@pytest.mark.parametrize("body", ["%%%", "é", "AAA"])
+def test_rejects_a_body_that_is_not_base64(body):
+    assert (
+        rejected(encode(a_message(a_spec(), body=b"") | {"body": body})).reason is RejectReason.BODY_NOT_JSON
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        [[], {}, {}],
+        [[a_spec(), 1], {}, {}],
+        [[a_spec()], {"spec": 1}, {}],
+        [[a_spec()], {}],
+        [[a_spec()], {}, {"chain": [{"task": "x"}]}],
+        [[a_spec()], {}, {"callbacks": [{"task": "x"}]}],
+        [[a_spec()], None, {}],
+        [[a_spec()], {}, {"get": None}],
+    ],
+)
+def test_rejects_a_call_with_the_wrong_arguments(body):
+    refusal = rejected(encode(a_message(body=json.dumps(body).encode())))
+
+    assert refusal.reason is RejectReason.WRONG_ARGUMENTS
+    assert "send_task" in refusal.problem
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (7, ["the document"]),
+        (a_spec(a_job(kind="poem")), ["jobs[0].kind", "statutory"]),
+        (a_spec(a_job("same"), a_job("same")), ["jobs[0].jobId", "2 jobs"]),
+        (a_spec(a_job(jobId="")), ["jobs[0].jobId"]),
+        (a_spec(jobs=[]), ["jobs"]),
+        (a_spec(jobs=[a_job(f"j{each}") for each in range(101)]), ["jobs", "100"]),
+        (a_spec(metadata={"allowAI": True}), ["metadata", "requiresReview"]),
+        (a_spec(metadata={"requiresReview": True, "allowAI": 1}), ["metadata.allowAI"]),
+        (a_spec(extra=1), ["extra"]),
+    ],
+)
+def test_rejects_a_spec_that_breaks_its_schema_and_names_path_and_remedy(spec, words):
+    refusal = rejected(encode(a_message(spec)))
+
+    assert refusal.reason is RejectReason.SPEC_INVALID
+    for word in words:
+        assert word in refusal.problem
+
+
+def test_rejects_a_body_over_the_limit_and_accepts_one_at_it():
+    body = json.dumps([[a_spec()], {}, {}]).encode()
+    at_the_limit = body + b" " * (5000 - len(body))
+
+    assert inspect(encode(a_message(body=at_the_limit)), Limits(max_message_bytes=5000))
+    refusal = rejected(encode(a_message(body=at_the_limit + b" ")), Limits(max_message_bytes=5000))
+
+    assert refusal.reason is RejectReason.TOO_LARGE
+    assert "5001 bytes" in refusal.problem
+
+
+def test_rejects_a_huge_message_unread():
+    assert rejected(b"x" * 3_000_000).reason is RejectReason.TOO_LARGE
+
+
+@pytest.mark.parametrize("deepest", [28, 29, 400])
+def test_counts_the_depth_of_the_spec(deepest):
+    # The spec, `jobs`, the job and `input` are four levels; these hang below.
+    nested: object = 1
+    for _ in range(deepest):
+        nested = [nested]
+    raw = encode(a_message(a_spec(a_job(input={"deep": nested})), task_id="task-1"))
+
+    if deepest + 4 <= LIMITS.max_depth:
+        assert inspect(raw, LIMITS)
+    else:
+        refusal = rejected(raw)
+        assert "deeper than" in refusal.problem
+        assert refusal.task_id == "task-1"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_more_than_get_rejected(raw):
+    with pytest.raises(Rejected):
+        inspect(raw, LIMITS)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    )
+)
+def test_no_json_does_more_than_get_rejected(document):
+    with pytest.raises(Rejected):
+        inspect(encode(document), LIMITS)
+    with pytest.raises(Rejected):
+        inspect(encode(a_message(document)), LIMITS)
+
+
+def test_the_words_never_carry_content():
+    secret = "pupil-secret-4711"
+    broken = a_spec(a_job(input={"topic": secret}, slotId=secret * 20), metadata={secret: secret})
+
+    assert secret not in rejected(encode(a_message(broken))).problem
+
+
+def test_accepts_the_smallest_message_that_celery_accepts():
+    body = base64.b64encode(json.dumps([[a_spec()], {}, None]).encode()).decode()
+    message = {
+        "body": body,
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"task": "slotgen.generate", "id": "t-1"},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": "d-1",
+            "delivery_info": {"exchange": "", "routing_key": "slotgen"},
+        },
+    }
+
+    assert inspect(encode(message), LIMITS) == message

@@ -1,0 +1,143 @@
+"""When a request may leave: after the cooldown, one ahead of all, a probe while the account is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.errors import ErrorCode, Failed, ModelError
+from tasks.limits.rate_limiter import Throttle
+from tests.fakes import clock
+from tests.fakes.ports import FakeTraffic
+
+QUOTA = ModelError(ErrorCode.OPENAI_QUOTA_EXHAUSTED)
+
+
+def limited(seconds):
+    return ModelError(ErrorCode.OPENAI_RATE_LIMITED, retryable=True, retry_after_seconds=seconds)
+
+
+def play(scenario):
+    return clock.run(scenario(Throttle(FakeTraffic(), "gpt")))
+
+
+async def departures(throttle, number):
+    """Let `number` requests ask to leave, and return what will have the times at which they did."""
+    left = []
+
+    async def request():
+        await throttle.leave()
+        left.append(clock.now_mono())
+
+    requests = [asyncio.ensure_future(request()) for _ in range(number)]
+    await clock.idle()
+    return left, asyncio.gather(*requests)
+
+
+def test_one_goes_ahead_and_the_others_follow_its_answer():
+    async def scenario(throttle):
+        await throttle.leave()
+        left, all_left = await departures(throttle, 5)
+        waited = list(left)
+        await asyncio.sleep(0.9)
+        waited += left
+        await throttle.answered(probe=False)
+        await all_left
+        return waited, left
+
+    waited, left = play(scenario)
+    assert (waited, left) == ([], [0.9] * 5)
+
+
+def test_the_others_do_not_wait_for_a_slow_answer():
+    async def scenario(throttle):
+        await throttle.leave()
+        left, all_left = await departures(throttle, 5)
+        await all_left
+        return left
+
+    # A refusal would have come by then.
+    assert play(scenario) == [1.0] * 5
+
+
+def test_a_cooldown_holds_everyone_back_and_one_goes_ahead_afterwards():
+    async def scenario(throttle):
+        await throttle.leave()
+        await throttle.answered(probe=False)
+        assert await throttle.failed(limited(40))
+        left, all_left = await departures(throttle, 20)
+        await asyncio.sleep(40.5)
+        after_cooldown = list(left)
+        await throttle.answered(probe=False)
+        await all_left
+        return after_cooldown, left
+
+    after_cooldown, left = play(scenario)
+    assert after_cooldown == [40]
+    assert left == [40, *[40.5] * 19]
+
+
+def test_an_answer_to_what_was_sent_before_the_cooldown_opens_nothing():
+    async def scenario(throttle):
+        await throttle.leave()
+        await throttle.answered(probe=False)
+        await throttle.failed(limited(20))
+        await throttle.answered(probe=False)
+        await asyncio.sleep(25)
+        left, all_left = await departures(throttle, 2)
+        await all_left
+        return left
+
+    # The second waits until the first one has not been refused in time.
+    assert play(scenario) == [25, 26]
+
+
+def test_another_workers_cooldown_holds_too():
+    async def scenario(throttle):
+        other = Throttle(throttle.traffic, "gpt")
+        await other.leave()
+        await other.failed(limited(30))
+        await throttle.leave()
+        return clock.now_mono()
+
+    assert play(scenario) == 30
+
+
+def test_another_model_is_not_held_back():
+    async def scenario(throttle):
+        other = Throttle(throttle.traffic, "another")
+        await other.leave()
+        await other.failed(limited(60))
+        await throttle.leave()
+        return clock.now_mono()
+
+    assert play(scenario) == 0
+
+
+@pytest.mark.parametrize("code", [ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR])
+def test_a_terminal_error_stops_the_fleet_until_a_probe_is_answered(code):
+    async def scenario(throttle):
+        assert not await throttle.failed(ModelError(code))
+        with pytest.raises(Failed) as refused:
+            await throttle.leave()
+        throttle.traffic.probes = 1
+        probe = await throttle.leave()
+        with pytest.raises(Failed):
+            await throttle.leave()
+        await throttle.answered(probe=probe)
+        return refused.value.code, probe, await throttle.leave()
+
+    assert play(scenario) == (code, True, False)
+
+
+@pytest.mark.parametrize(
+    "error", [limited(None), ModelError(ErrorCode.OPENAI_SERVER_ERROR, retryable=True, retry_after_seconds=9)]
+)
+def test_what_names_no_time_or_is_no_rate_limit_holds_nobody_back(error):
+    async def scenario(throttle):
+        await throttle.leave()
+        assert not await throttle.failed(error)
+        await asyncio.gather(*(throttle.leave() for _ in range(5)))
+
+    play(scenario)

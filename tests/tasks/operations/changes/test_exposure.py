@@ -1,0 +1,49 @@
+"""Which dimensions a change of the dials widens."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.operations.changes.exposure import opens, widened
+from tests.builders import a_rule, an_allowlist, controls
+
+NARROW = an_allowlist(a_rule(kinds=["revision"])).encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, ()),
+        ({"feature": b"false"}, {}, ("feature",)),
+        ({"feature": b"TRUE"}, {}, ("feature",)),
+        ({"rollout_percent": b"1"}, {"rollout_percent": b"1.001"}, ("rollout",)),
+        ({"rollout_percent": b"ten"}, {"rollout_percent": b"1"}, ("rollout",)),
+        ({"allowlist": NARROW}, {}, ("allowlist",)),
+        ({"allowlist": None}, {"allowlist": NARROW}, ("allowlist",)),
+        ({}, {"allowlist": NARROW, "feature": None, "rollout_percent": b"5"}, ()),
+        (
+            {"allowlist": NARROW, "feature": None, "rollout_percent": None},
+            {},
+            ("feature", "allowlist", "rollout"),
+        ),
+        ({"kill": b"true", "feature": None}, {"kill": b"true"}, ("feature",)),
+    ],
+)
+def test_a_dimension_is_judged_by_its_own_dial(before, after, expected):
+    assert widened(controls(**before), controls(**after)) == expected
+
+
+@pytest.mark.parametrize(
+    ("dials", "expected"),
+    [
+        ({}, True),
+        ({"kill": b"true"}, True),
+        ({"feature": None}, False),
+        ({"rollout_percent": b"0"}, False),
+        ({"allowlist": None}, False),
+        ({"allowlist": an_allowlist(enabled=False).encode()}, False),
+        ({"allowlist": an_allowlist(a_rule(kinds=[])).encode()}, False),
+    ],
+)
+def test_it_opens_only_when_all_three_let_something_through(dials, expected):
+    assert opens(controls(**dials)) is expected

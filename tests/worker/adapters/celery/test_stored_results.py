@@ -1,0 +1,110 @@
+"""A result is stored and published in one step; a success is final; a Redis in need says so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+import pytest
+from celery import Celery
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+
+from tests.fakes.batches import NotedBatches
+from worker.adapters.celery.results import ResultWriter
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.scripts import Script, run
+
+
+@pytest.fixture
+def backend(redis_server):
+    url = f"worker.adapters.celery.results:PatientBackend+{redis_server.url}"
+    app = Celery("test", broker=redis_server.url, backend=url, set_as_current=False)
+    app.conf.result_serializer = "json"
+    yield app.backend
+    app.close()
+
+
+def stored(client, task_id):
+    return json.loads(client.get(f"celery-task-meta-{task_id}"))
+
+
+def test_a_success_is_final_and_everything_before_it_is_not(backend, redis_client):
+    task_id = str(uuid.uuid4())
+    redis_client.set(f"celery-task-meta-{task_id}", "neither JSON nor ours")
+    states = []
+    for result, state in [(1, "PROGRESS"), (["first"], "SUCCESS"), (2, "PROGRESS"), (["second"], "SUCCESS")]:
+        backend.store_result(task_id, result, state)
+        states.append((stored(redis_client, task_id)["status"], stored(redis_client, task_id)["result"]))
+
+    assert states == [("PROGRESS", 1)] + [("SUCCESS", ["first"])] * 3
+    assert 0 < redis_client.ttl(f"celery-task-meta-{task_id}") <= 86_400
+
+
+def test_who_listens_is_told_what_is_stored(backend, redis_client):
+    task_id = str(uuid.uuid4())
+    listener = redis_client.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(f"celery-task-meta-{task_id}")
+    listener.get_message(timeout=5)
+
+    backend.store_result(task_id, ["é"], "SUCCESS")
+
+    message = listener.get_message(timeout=5)
+    listener.close()
+    assert message["data"] == redis_client.get(f"celery-task-meta-{task_id}")
+
+
+def test_a_writer_waits_for_a_redis_that_refuses(backend, redis_server, redis_client):
+    task_id = str(uuid.uuid4())
+
+    async def scenario():
+        async with open_async(redis_server.url, timeout_seconds=5, max_connections=1) as client:
+            batches = NotedBatches(client)
+            writer = ResultWriter(backend, batches)
+            # As when the replicas are gone: neither full nor away, and for redis-py only some error.
+            redis_client.config_set("min-replicas-to-write", 1)
+            try:
+                storing = asyncio.create_task(writer.store(task_id, ["é"], "SUCCESS"))
+                await batches.refusals(2)
+                waiting = not storing.done()
+            finally:
+                redis_client.config_set("min-replicas-to-write", 0)
+            await storing
+            return waiting
+
+    assert asyncio.run(scenario())
+    assert stored(redis_client, task_id)["result"] == ["é"]
+
+
+def test_a_writer_stores_a_failure_as_celery_reads_it(backend, redis_server):
+    task_id = str(uuid.uuid4())
+
+    async def scenario():
+        async with open_async(redis_server.url, timeout_seconds=5, max_connections=1) as client:
+            await ResultWriter(backend, RedisBatches(client)).store(task_id, ValueError("what"), "FAILURE")
+
+    asyncio.run(scenario())
+
+    meta = backend.get_task_meta(task_id)
+    assert (meta["status"], meta["traceback"]) == ("FAILURE", None)
+    assert isinstance(meta["result"], ValueError)
+
+
+def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace):
+    with pytest.raises(ResponseError) as broken:
+        run(redis_client, Script("redis.call('INCR', KEYS[1], 'too', 'many')"), [namespace])
+    redis_client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            run(redis_client, Script("redis.call('SET', KEYS[1], 'x')"), [namespace])
+    finally:
+        redis_client.config_set("maxmemory", 0)
+
+    assert not isinstance(broken.value, OutOfMemoryError | ReadOnlyError)
+
+
+def test_a_replica_is_told_apart_as_well(redis_client, namespace):
+    refused = "return redis.error_reply('READONLY You can\\'t write against a read only replica.')"
+    with pytest.raises(ReadOnlyError):
+        run(redis_client, Script(refused), [namespace])

@@ -1,0 +1,243 @@
+"""The OpenAI adapter through the real SDK, against a loopback server that plays every kind of answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tasks.errors import ErrorCode, ModelError
+from tasks.ports import ModelRequest, TokenUsage
+from tests.fakes import clock
+from worker.adapters.openai.model import OpenAIModel, open_client, read_answer
+from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Play
+
+WIRE = {
+    "type": "object",
+    "properties": {"value": {"type": "string"}},
+    "required": ["value"],
+    "additionalProperties": False,
+}
+
+
+def a_request(timeout_seconds: float = 10.0, **options) -> ModelRequest:
+    return ModelRequest("gpt-6-luna", "Write.", "data", "text", WIRE, 512, options, timeout_seconds, 1000)
+
+
+def respond(behaviour: Behaviour, request: ModelRequest | None = None):
+    """Return (answer, the noted request, the changes of the gauge) of one call."""
+    counted, flights = [], []
+
+    async def call():
+        client = open_client("key", stand_in.base_url, 10)
+        try:
+            model = OpenAIModel(client, lambda *each: counted.append(each), flights.append)
+            return await model.respond(request or a_request())
+        finally:
+            await client.close()
+
+    with OpenAIStandIn(behaviour=behaviour) as stand_in:
+        try:
+            return asyncio.run(call()), counted, flights
+        except ModelError as error:
+            return error, counted, flights
+
+
+def test_returns_text_usage_and_request_id():
+    answer, counted, flights = respond(Behaviour())
+
+    assert isinstance(json.loads(answer.text)["value"], str)
+    assert answer.usage.input_tokens > 0
+    assert answer.usage.output_tokens > 0
+    assert answer.request_id
+    assert counted[0][0] == "ok"
+    assert counted[0][3] > 0
+    assert flights == [1, -1]
+
+
+def test_sends_the_reasoning_effort_that_the_config_sets():
+    answer, _, _ = respond(Behaviour(), a_request(reasoning_effort="low"))
+
+    assert answer.text
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "retryable", "billed"),
+    [
+        (Behaviour(status=400), ErrorCode.OPENAI_BAD_REQUEST, False, False),
+        (Behaviour(status=401), ErrorCode.OPENAI_AUTH_ERROR, False, False),
+        (Behaviour(status=403), ErrorCode.OPENAI_AUTH_ERROR, False, False),
+        (Behaviour(status=429), ErrorCode.OPENAI_RATE_LIMITED, True, False),
+        (
+            Behaviour(status=429, error_code="insufficient_quota"),
+            ErrorCode.OPENAI_QUOTA_EXHAUSTED,
+            False,
+            False,
+        ),
+        (Behaviour(status=500), ErrorCode.OPENAI_SERVER_ERROR, True, False),
+        (Behaviour(status=503), ErrorCode.OPENAI_SERVER_ERROR, True, False),
+        (Behaviour(play=Play.FAILED), ErrorCode.OPENAI_SERVER_ERROR, True, True),
+        (Behaviour(play=Play.RESET_AFTER_WORK), ErrorCode.OPENAI_CONNECTION_ERROR, True, True),
+        (Behaviour(play=Play.HTML), ErrorCode.OPENAI_BAD_RESPONSE, False, True),
+        (Behaviour(play=Play.NULL), ErrorCode.OPENAI_BAD_RESPONSE, False, True),
+        (Behaviour(play=Play.MALFORMED_JSON), ErrorCode.OPENAI_BAD_RESPONSE, False, True),
+        (Behaviour(play=Play.EMPTY_OUTPUT), ErrorCode.OPENAI_BAD_RESPONSE, False, True),
+    ],
+)
+def test_every_failure_has_its_word(behaviour, code, retryable, billed):
+    error, counted, flights = respond(behaviour)
+
+    assert isinstance(error, ModelError)
+    assert (error.code, error.retryable, error.billed) == (code, retryable, billed)
+    assert [each[0] for each in counted] == [code.value]
+    assert flights == [1, -1]
+
+
+def test_honours_the_servers_wish_to_wait():
+    error, _, _ = respond(Behaviour(status=429, retry_after="7"))
+
+    assert error.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("play", "refused", "truncated"),
+    [
+        (Play.REFUSAL, True, False),
+        (Play.CONTENT_FILTER, True, False),
+        (Play.TRUNCATED, False, True),
+        (Play.TRUNCATED_REASONING, False, True),
+    ],
+)
+def test_tells_a_refusal_from_a_truncation_and_keeps_the_usage(play, refused, truncated):
+    answer, _, _ = respond(Behaviour(play=play))
+
+    assert (answer.refused, answer.truncated) == (refused, truncated)
+    assert answer.usage is not None
+
+
+def test_a_missing_usage_is_unknown_rather_than_nothing():
+    answer, _, _ = respond(Behaviour(play=Play.MISSING_USAGE))
+
+    assert answer.usage is None
+
+
+def test_a_request_that_is_never_answered_ends_with_its_timeout():
+    counted = []
+
+    async def call(stand_in):
+        client = open_client("key", stand_in.base_url, 10)
+        model = OpenAIModel(client, lambda *each: counted.append(each), lambda _: None)
+        request = asyncio.create_task(model.respond(a_request(timeout_seconds=60)))
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+        clock.advance(60)
+        with pytest.raises(ModelError) as late:
+            await request
+        await client.close()
+        return late.value
+
+    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
+        error = clock.run(call(stand_in))
+
+    assert (error.code, error.billed) == (ErrorCode.OPENAI_TIMEOUT, True)
+    assert counted[0][3] == 60
+
+
+def test_the_timeout_is_for_the_whole_request_not_for_each_read():
+    # Some of it comes every 0.25 s: for each read by itself, that is soon enough.
+    error, _, _ = respond(Behaviour(play=Play.DRIP, drip_seconds=5), a_request(timeout_seconds=0.6))
+
+    assert (error.code, error.billed) == (ErrorCode.OPENAI_TIMEOUT, True)
+
+
+def test_a_refused_connection_costs_nothing():
+    async def call():
+        client = open_client("key", "http://127.0.0.1:1/v1", 10)
+        try:
+            await OpenAIModel(client, lambda *_: None, lambda _: None).respond(a_request())
+        finally:
+            await client.close()
+
+    with pytest.raises(ModelError) as refused:
+        asyncio.run(call())
+
+    assert (refused.value.code, refused.value.billed) == (ErrorCode.OPENAI_CONNECTION_ERROR, False)
+
+
+def test_cancelling_closes_the_connection():
+    counted = []
+
+    async def call(stand_in):
+        client = open_client("key", stand_in.base_url, 10)
+        model = OpenAIModel(client, lambda *each: counted.append(each), lambda _: None)
+        request = asyncio.create_task(model.respond(a_request(60)))
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.cancelled == 1)
+        await client.close()
+
+    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
+        asyncio.run(call(stand_in))
+
+    assert counted[0][0] == "cancelled"
+
+
+def test_cutting_closes_every_connection_and_the_next_request_opens_a_new_one():
+    async def call(stand_in):
+        client = open_client("key", stand_in.base_url, 10)
+        model = OpenAIModel(client, lambda *_: None, lambda _: None)
+        requests = [asyncio.create_task(model.respond(a_request(60))) for _ in range(5)]
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 5)
+        model.cut_connections()
+        for each in requests:
+            each.cancel()
+        ended = await asyncio.gather(*requests, return_exceptions=True)
+        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.open_connections == 0)
+        stand_in.behave(Behaviour())
+        answer = await model.respond(a_request())
+        await client.close()
+        return ended, answer
+
+    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
+        ended, answer = asyncio.run(call(stand_in))
+
+    assert {type(each) for each in ended} == {asyncio.CancelledError}
+    assert answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{}", b"<html>", b'{"object": "response", "status": "completed", "output": "x"}'],
+)
+def test_reads_no_answer_out_of_nonsense(body):
+    with pytest.raises(ModelError) as nonsense:
+        read_answer(body, None)
+
+    assert nonsense.value.code is ErrorCode.OPENAI_BAD_RESPONSE
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"input_tokens": 5, "output_tokens": 7}, TokenUsage(5, 0, 0, 7)),
+        (
+            {
+                "input_tokens": 5,
+                "output_tokens": 7,
+                "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 1},
+            },
+            TokenUsage(5, 2, 1, 7),
+        ),
+        ({"input_tokens": 5}, None),
+        ({"input_tokens": -1, "output_tokens": 7}, None),
+        ({"input_tokens": "5", "output_tokens": 7}, None),
+        (None, None),
+    ],
+)
+def test_reads_usage_or_says_that_it_is_unknown(usage, expected):
+    message = {"type": "message", "content": [{"type": "output_text", "text": "x"}]}
+    body = {"object": "response", "status": "completed", "output": [message], "usage": usage}
+
+    assert read_answer(json.dumps(body).encode(), "r").usage == expected

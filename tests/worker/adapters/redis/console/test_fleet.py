@@ -1,0 +1,160 @@
+"""The living workers in a real Redis, and their word that a halt is done."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tasks.errors import StoreUnavailable
+from tasks.operations.changes.halting import Confirmation
+from tasks.operations.fleet import WorkerCard
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.fleet import RedisFleet, card, confirmation
+from worker.adapters.redis.jobs.heartbeat import SignsOfLife
+from worker.adapters.redis.keys import card_key, halts_channel, workers_key
+from worker.dev.redis_server.server import EmbeddedRedis
+
+
+@pytest.fixture
+def fleet(redis_client, namespace):
+    return RedisFleet(redis_client, namespace)
+
+
+def a_card(worker_id, wall_ms=1):
+    return WorkerCard(worker_id, "box", 7, "0.1.0", "c", 0, None, None, True, wall_ms, wall_ms)
+
+
+def give_sign(redis_client, namespace, worker_id, started_ms, lost_seconds=15):
+    signs = SignsOfLife(
+        redis_client, namespace, worker_id, lost_seconds, lambda _: card(a_card(worker_id, started_ms))
+    )
+    signs.give_sign()
+    return signs
+
+
+class TestCards:
+    def test_are_those_of_the_living_oldest_first(self, fleet, redis_client, namespace):
+        give_sign(redis_client, namespace, "second", 2)
+        give_sign(redis_client, namespace, "first", 1)
+        redis_client.zadd(workers_key(namespace), {"silent": 1})
+
+        assert [each.worker_id for each in fleet.workers()] == ["first", "second"]
+
+    def test_go_with_their_worker(self, fleet, redis_client, namespace):
+        signs = give_sign(redis_client, namespace, "w", 1)
+
+        signs.stop()
+
+        assert fleet.workers() == []
+
+    def test_end_by_themselves_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
+        give_sign(redis_client, namespace, "killed", 1, lost_seconds=15)
+        give_sign(redis_client, namespace, "alive", 1)
+        killed = card_key(namespace, "killed")
+        assert 0 < redis_client.pttl(killed) <= 15_000
+
+        # Its time is up.
+        redis_client.expire(killed, 0)
+
+        assert [each.worker_id for each in fleet.workers()] == ["alive"]
+
+    def test_come_back_as_they_were_written(self, fleet, redis_client, namespace):
+        written = WorkerCard("w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, 2)
+        SignsOfLife(redis_client, namespace, "w", 15, lambda _: card(written)).give_sign()
+
+        assert fleet.workers() == [written]
+
+    def test_of_another_version_are_left_out(self, fleet, redis_client, namespace):
+        give_sign(redis_client, namespace, "ours", 1)
+        others = {"less": '{"worker_id": "less"}', "more": '{"a": 1}', "list": "[1]", "broken": "{"}
+        for worker_id, said in others.items():
+            redis_client.zadd(workers_key(namespace), {worker_id: 1})
+            redis_client.set(card_key(namespace, worker_id), said)
+
+        assert [each.worker_id for each in fleet.workers()] == ["ours"]
+
+    def test_of_another_namespace_are_another_fleet(self, fleet, redis_client, namespace):
+        give_sign(redis_client, f"{namespace}-other", "w", 1)
+
+        assert fleet.workers() == []
+
+
+class TestHalts:
+    def test_are_heard_from_every_worker_that_was_asked_for(self, fleet, redis_client, namespace):
+        listener = fleet.listen()
+        for worker_id in ("a", "b"):
+            redis_client.publish(halts_channel(namespace), confirmation(Confirmation(worker_id, 3, 1.5)))
+
+        heard = listener.wait_for({"a", "b"}, 30)
+        listener.close()
+
+        assert heard == {"a": Confirmation("a", 3, 1.5), "b": Confirmation("b", 3, 1.5)}
+
+    def test_that_do_not_come_are_not_waited_for_for_ever(self, fleet, redis_client, namespace):
+        listener = fleet.listen()
+        redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
+
+        # When the first has been heard, 0.1 s is left; then that has passed, too.
+        later = iter([29.9, 30])
+        listener.mono = lambda: next(later) if listener.confirmed else 0
+        heard = listener.wait_for({"a", "silent"}, 30)
+        listener.close()
+
+        assert set(heard) == {"a"}
+
+    def test_that_come_while_one_waits_end_the_wait(self, fleet, redis_client, namespace):
+        listener = fleet.listen()
+        looks = itertools.count(1)
+
+        def stopped_clock():
+            # The first look is for the deadline, the second one for the wait that begins.
+            if next(looks) == 2:
+                said = confirmation(Confirmation("a", 2, 1))
+                redis_client.publish(halts_channel(namespace), said)
+            return 0
+
+        listener.mono = stopped_clock
+        heard = listener.wait_for({"a"}, 30)
+        listener.close()
+
+        assert heard["a"].calls == 2
+
+    def test_that_a_worker_speaks_of_twice_are_added_up(self, fleet, redis_client, namespace):
+        listener = fleet.listen()
+        for said in (Confirmation("a", 5, 80), Confirmation("a", 0, 1), Confirmation("b", 1, 2)):
+            redis_client.publish(halts_channel(namespace), confirmation(said))
+
+        heard = listener.wait_for({"a", "b"}, 30)
+        listener.close()
+
+        assert heard["a"] == Confirmation("a", 5, 80)
+
+    @pytest.mark.parametrize("said", ["{", "[1]", "7", '{"worker_id": "b"}', b"\xff"])
+    def test_in_words_of_another_version_are_not_heard(self, fleet, redis_client, namespace, said):
+        listener = fleet.listen()
+        redis_client.publish(halts_channel(namespace), said)
+        redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
+
+        heard = listener.wait_for({"a"}, 30)
+        listener.close()
+
+        assert set(heard) == {"a"}
+
+
+class TestTroubledRedis:
+    def test_one_that_is_away_is_said_to_be_unavailable(self, namespace):
+        with open_sync("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
+            fleet = RedisFleet(client, namespace)
+            for ask in (fleet.workers, fleet.queue_depth, fleet.queue_oldest_seconds, fleet.listen):
+                with pytest.raises(StoreUnavailable):
+                    ask()
+
+    def test_one_that_goes_away_ends_the_listening(self, namespace):
+        with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=1) as client:
+            listener = RedisFleet(client, namespace).listen()
+            server.kill()
+
+            with pytest.raises(StoreUnavailable):
+                listener.wait_for({"a"}, 30)
+            listener.close()

@@ -1,0 +1,177 @@
+"""How long the oldest message has waited, by notes in a real Redis and its own clock."""
+
+from __future__ import annotations
+
+import pytest
+from redis.exceptions import RedisError
+
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.queue_age import RedisQueueAge
+from worker.adapters.redis.keys import taken_key
+
+# Seconds since 1970 in a script's floats, printed and read again.
+ROUNDING = 0.001
+
+
+@pytest.fixture
+def age(redis_client, namespace):
+    return RedisQueueAge(redis_client, namespace)
+
+
+def send(age, number):
+    age.client.lpush(age.queue, *range(number))
+
+
+def take(age, number):
+    age.client.rpop(age.queue, number)
+    age.client.incrby(taken_key(age.queue), number)
+
+
+def noted(age, seconds_ago_by_arrived):
+    """Leave notes of the past; return when each number had arrived, by Redis's clock."""
+    now = clock(age)
+    moments = {arrived: now - seconds_ago for arrived, seconds_ago in seconds_ago_by_arrived.items()}
+    age.client.zadd(f"{age.queue}:arrived", moments)
+    return moments
+
+
+def clock(age):
+    seconds, micros = age.client.time()
+    return seconds + micros / 1_000_000
+
+
+def moment(age, arrived):
+    return age.client.zscore(f"{age.queue}:arrived", arrived)
+
+
+def assert_waits_since(age, moment):
+    """By Redis's clock, however slow this machine is between its questions."""
+    before = clock(age)
+    seconds = age.oldest_seconds()
+    after = clock(age)
+
+    assert before - moment - ROUNDING <= seconds <= after - moment + ROUNDING
+
+
+def notes(age):
+    return age.client.zrange(f"{age.queue}:arrived", 0, -1)
+
+
+def test_an_empty_queue_waits_for_nothing(age):
+    age.note()
+
+    assert age.oldest_seconds() == 0
+
+
+def test_nobody_can_say_before_the_first_note(age):
+    send(age, 1)
+
+    assert age.oldest_seconds() is None
+    before = clock(age)
+    age.note()
+    assert before <= moment(age, 1) <= clock(age)
+    assert_waits_since(age, moment(age, 1))
+
+
+def test_nobody_can_say_while_the_oldest_came_after_the_last_note(age):
+    send(age, 5)
+    age.note()
+    take(age, 5)
+    send(age, 1)
+
+    assert age.oldest_seconds() is None
+
+
+def test_a_later_note_of_the_same_number_does_not_make_it_younger(age):
+    send(age, 1)
+    age.note()
+    # A minute passes.
+    age.client.zincrby(f"{age.queue}:arrived", -60, "1")
+    noted_then = moment(age, 1)
+    age.note()
+
+    assert moment(age, 1) == noted_then
+    assert_waits_since(age, noted_then)
+
+
+@pytest.mark.parametrize(
+    ("taken", "by"), [(0, 100), (99, 100), (100, 200), (150, 200), (199, 200), (200, 300), (299, 300)]
+)
+def test_a_backlog_is_as_old_as_its_oldest_message_though_it_moves(age, taken, by):
+    moments = noted(age, {100: 60, 200: 30, 300: 10})
+    send(age, 300)
+
+    take(age, taken)
+
+    assert_waits_since(age, moments[by])
+
+
+def test_one_worked_off_message_by_message_ages_without_a_jump(age):
+    moments = noted(age, {minute * 10: (11 - minute) * 60 for minute in range(1, 11)})
+    send(age, 100)
+
+    for taken in range(1, 100):
+        take(age, 1)
+        assert_waits_since(age, moments[(taken // 10 + 1) * 10])
+
+
+def test_notes_only_what_is_new(age):
+    send(age, 2)
+    for _ in range(5):
+        age.note()
+    take(age, 1)
+    age.note()
+
+    assert notes(age) == [b"2"]
+
+
+def test_a_queue_that_was_emptied_by_hand_counts_anew(age):
+    send(age, 50)
+    noted(age, {50: 60})
+    age.client.delete(age.queue)
+    send(age, 1)
+
+    age.note()
+
+    assert notes(age) == [b"1"]
+    assert_waits_since(age, moment(age, 1))
+
+
+def test_a_redis_that_was_emptied_counts_anew(age):
+    send(age, 50)
+    take(age, 30)
+    age.note()
+    age.client.delete(age.queue, taken_key(age.queue), f"{age.queue}:arrived")
+
+    assert age.oldest_seconds() == 0
+    send(age, 3)
+    age.note()
+    assert_waits_since(age, moment(age, 3))
+
+
+def test_millions_of_messages_are_counted_exactly(age):
+    age.client.set(taken_key(age.queue), 123_456_789_012)
+    send(age, 1)
+
+    age.note()
+
+    assert notes(age) == [b"123456789013"]
+    assert_waits_since(age, moment(age, 123_456_789_013))
+
+
+def test_the_notes_are_bounded_and_the_oldest_go_first(age):
+    age.client.zadd(f"{age.queue}:arrived", {str(number): number for number in range(1, 10_101)})
+    age.client.set(taken_key(age.queue), 10_100)
+    send(age, 1)
+
+    age.note()
+
+    assert (len(notes(age)), notes(age)[0], notes(age)[-1]) == (10_000, b"102", b"10101")
+
+
+def test_a_redis_that_is_away_is_an_error_for_the_caller():
+    with open_sync("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
+        age = RedisQueueAge(client, "slotgen")
+        for ask in (age.note, age.oldest_seconds):
+            with pytest.raises(RedisError):
+                ask()

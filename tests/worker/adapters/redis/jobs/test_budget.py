@@ -1,0 +1,244 @@
+"""The spend cap in a real Redis: never overshot, whoever asks at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.errors import StoreUnavailable
+from tasks.ports import Hold
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.jobs.budget import RedisBudget
+
+CAP = 1_000_000
+MINUTE = 60.0
+
+
+def hold(hold_id="h", amount=1, model="gpt", seconds=MINUTE):
+    return Hold(hold_id, amount, model, seconds)
+
+
+def run(redis_server, namespace, scenario, *, cap=CAP):
+    async def composed():
+        async with open_async(redis_server.url, timeout_seconds=5, max_connections=20) as client:
+            denied = []
+            budget = RedisBudget(RedisBatches(client), namespace, cap, 86_400, lambda: denied.append(1))
+            result = await scenario(budget, client)
+            return result, len(denied)
+
+    return asyncio.run(composed())
+
+
+async def account(client, namespace):
+    found = {}
+    async for key in client.scan_iter(f"{namespace}:budget:[0-9]*"):
+        found |= {name.decode(): int(value) for name, value in (await client.hgetall(key)).items()}
+    return found
+
+
+async def clock_ms(client):
+    seconds, micros = await client.time()
+    return seconds * 1000 + micros // 1000
+
+
+async def totals(client, namespace):
+    sums = await account(client, namespace)
+    return tuple(sums.get(what, 0) for what in ("spent", "held", "forfeited"))
+
+
+def test_never_exceeds_the_cap_with_many_at_once(redis_server, namespace):
+    async def scenario(budget, client):
+        granted = await asyncio.gather(*(budget.reserve(hold(f"h{each}", 30_000)) for each in range(200)))
+        return sum(granted), await totals(client, namespace)
+
+    (granted, sums), denied = run(redis_server, namespace, scenario)
+
+    assert granted == CAP // 30_000
+    assert sums == (0, granted * 30_000, 0)
+    assert denied == 200 - granted
+
+
+def test_settling_frees_what_was_not_spent_and_twice_changes_nothing(redis_server, namespace):
+    async def scenario(budget, client):
+        assert await budget.reserve(hold("h", 900_000))
+        assert not await budget.reserve(hold("other", 200_000))
+        await budget.settle("h", 100_000, known=True)
+        await budget.settle("h", 100_000, known=True)
+        assert await budget.reserve(hold("other", 200_000))
+        return await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == (100_000, 200_000, 0)
+
+
+def test_an_unknown_outcome_is_forfeited_and_counts(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("h", 900_000))
+        await budget.settle("h", 900_000, known=False)
+        return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
+
+
+def test_a_hold_that_nobody_settles_is_forfeited_and_counts(redis_server, namespace):
+    expiry = f"{namespace}:budget:expiry"
+
+    async def scenario(budget, client):
+        began_ms = await clock_ms(client)
+        await budget.reserve(hold("lost", 900_000, seconds=60))
+        runs_out_ms = await client.zscore(expiry, "lost")
+        assert began_ms + 60_000 <= runs_out_ms <= await clock_ms(client) + 60_000
+        # A minute passes.
+        await client.zincrby(expiry, -60_000, "lost")
+        return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
+
+
+def test_reserving_the_same_hold_twice_holds_it_once(redis_server, namespace):
+    async def scenario(budget, client):
+        assert await budget.reserve(hold("h", 600_000))
+        assert await budget.reserve(hold("h", 600_000))
+        return await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == (0, 600_000, 0)
+
+
+def test_the_account_is_kept_for_each_model_and_without_a_cap_too(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("a", 10, model="luna: 5 6"))
+        await budget.reserve(hold("b", 10**15, model="sol"))
+        await budget.settle("a", 7, known=True)
+        return await account(client, namespace)
+
+    sums, denied = run(redis_server, namespace, scenario, cap=None)
+
+    assert denied == 0
+    assert (sums["spent"], sums["spent:luna: 5 6"], sums["held:luna: 5 6"]) == (7, 7, 0)
+    assert (sums["held"], sums["held:sol"]) == (10**15, 10**15)
+
+
+@pytest.mark.parametrize(
+    ("cap", "dial", "amount", "granted"),
+    [
+        (None, b"0.000001", 1000, True),
+        (None, b"0.000001", 1001, False),
+        (500, b"1", 501, False),
+        (10**12, b"0.5", 500_000_001, False),
+        (10**12, b"0.5", 500_000_000, True),
+        (None, b"0", 1, False),
+        (10**12, b"", 1, False),
+        (10**12, b"lots", 1, False),
+        (None, b"-1", 1, False),
+        (None, b"1e9", 1, False),
+        (None, b"nan", 1, False),
+        (None, b" 5", 1, False),
+        (None, b"9" * 20, 1, False),
+        (None, b"0" * 14 + b"1", 10**9, True),
+        (None, b"0" * 15 + b"1", 1, False),
+        # Less than half a nano-dollar is none.
+        (None, b"0.0000000014", 1, True),
+        (None, b"0.0000000014", 2, False),
+        (0, b"1", 1, False),
+    ],
+)
+def test_the_strictest_cap_holds_and_a_malformed_one_denies(
+    redis_server, namespace, cap, dial, amount, granted
+):
+    async def scenario(budget, client):
+        await client.set(f"{namespace}:budget_usd", dial)
+        return await budget.reserve(hold(amount=amount))
+
+    assert run(redis_server, namespace, scenario, cap=cap)[0] is granted
+
+
+def test_a_cap_of_another_type_denies(redis_server, namespace):
+    async def scenario(budget, client):
+        await client.lpush(f"{namespace}:budget_usd", "5")
+        return await budget.reserve(hold())
+
+    assert run(redis_server, namespace, scenario, cap=10**12)[0] is False
+
+
+def test_a_cap_of_nothing_denies_everything(redis_server, namespace):
+    async def scenario(budget, _):
+        return await budget.reserve(hold())
+
+    assert run(redis_server, namespace, scenario, cap=0) == (False, 1)
+
+
+def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
+    async def scenario():
+        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
+            denied = []
+            budget = RedisBudget(RedisBatches(client), namespace, CAP, 86_400, lambda: denied.append(1))
+            with pytest.raises(StoreUnavailable):
+                await budget.reserve(hold())
+            await budget.settle("h", 1, known=True)
+            return denied
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_what_was_spent_counts(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("h", 900_000))
+        await budget.settle("h", 900_000, known=True)
+        return await budget.reserve(hold("other", 100_001)), await budget.reserve(hold("other", 100_000))
+
+    assert run(redis_server, namespace, scenario)[0] == (False, True)
+
+
+def test_an_account_is_that_of_the_window_and_outlives_it_by_another_and_a_day(redis_server, namespace):
+    async def scenario(budget, client):
+        before, _ = await client.time()
+        await budget.reserve(hold())
+        after, _ = await client.time()
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        return before, int(key.decode().rpartition(":")[2]), after, await client.ttl(key)
+
+    (before, start, after, left_seconds), _ = run(redis_server, namespace, scenario)
+
+    assert start in {before - before % 86_400, after - after % 86_400}
+    assert 3 * 86_400 - 60 < left_seconds <= 3 * 86_400
+
+
+def test_a_hold_that_is_settled_leaves_nothing_behind(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(hold("h"))
+        open_holds = [key.decode() for key in await client.keys(f"{namespace}:budget:[a-z]*")]
+        await budget.settle("h", 1, known=True)
+        return sorted(open_holds), await client.keys(f"{namespace}:budget:[a-z]*")
+
+    holds = [f"{namespace}:budget:expiry", f"{namespace}:budget:holds"]
+    assert run(redis_server, namespace, scenario)[0] == (holds, [])
+
+
+def test_an_end_without_a_hold_is_forgotten(redis_server, namespace):
+    async def scenario(budget, client):
+        await client.zadd(f"{namespace}:budget:expiry", {"settled by an older version": 1})
+        granted = await budget.reserve(hold())
+        return (
+            granted,
+            await client.zrange(f"{namespace}:budget:expiry", 0, -1),
+            await totals(client, namespace),
+        )
+
+    assert run(redis_server, namespace, scenario)[0] == (True, [b"h"], (0, 1, 0))
+
+
+def test_a_hundred_holds_that_have_run_out_are_forfeited_at_once(redis_server, namespace):
+    expiry = f"{namespace}:budget:expiry"
+
+    async def scenario(budget, client):
+        for each in range(101):
+            await budget.reserve(hold(f"h{each}"))
+        await client.zadd(expiry, {f"h{each}": 1 for each in range(101)})
+        left = []
+        for _ in range(2):
+            await budget.settle("no hold", 1, known=True)
+            left.append(await client.zcard(expiry))
+        return left, await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario)[0] == ([1, 0], (0, 0, 101))

@@ -1,0 +1,115 @@
+"""What only a real Redis shows of claims and attempts: how long they last, and what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.jobs.claims import RedisClaims
+from worker.adapters.redis.keys import workers_key
+
+LOST_SECONDS = 600
+WEEK_SECONDS = 604_800
+
+
+def run(redis_server, namespace, scenario):
+    async def composed():
+        async with open_async(redis_server.url, timeout_seconds=30, max_connections=2) as client:
+            batches = RedisBatches(client)
+            workers = [RedisClaims(batches, namespace, name, LOST_SECONDS) for name in ("w1", "w2")]
+            return await scenario(client, *workers)
+
+    return asyncio.run(composed())
+
+
+async def give_sign_of_life(client, namespace, worker, *, seconds_ago=0):
+    now, _ = await client.time()
+    await client.zadd(workers_key(namespace), {worker: now - seconds_ago})
+
+
+def test_a_claim_names_its_holder_and_ends_by_itself(redis_server, namespace):
+    async def scenario(client, mine, _):
+        assert await mine.acquire("job", "a", 1_000_000)
+        return await client.get(f"{namespace}:claim:job"), await client.pttl(f"{namespace}:claim:job")
+
+    holder, left_ms = run(redis_server, namespace, scenario)
+
+    assert holder == b"w1:a"
+    assert 1_000_000_000 - 60_000 < left_ms <= 1_000_000_000
+
+
+@pytest.mark.parametrize(("seconds_ago", "taken"), [(LOST_SECONDS // 2, False), (LOST_SECONDS + 1, True)])
+def test_a_claim_is_taken_over_from_a_worker_that_has_been_silent_for_too_long(
+    redis_server, namespace, seconds_ago, taken
+):
+    async def scenario(client, mine, theirs):
+        await theirs.acquire("job", "a", 600)
+        await give_sign_of_life(client, namespace, "w2", seconds_ago=seconds_ago)
+        return await mine.acquire("job", "b", 600), await client.get(f"{namespace}:claim:job")
+
+    assert run(redis_server, namespace, scenario) == (taken, b"w1:b" if taken else b"w2:a")
+
+
+def test_a_claim_is_taken_over_from_a_worker_that_is_not_known(redis_server, namespace):
+    async def scenario(_, mine, theirs):
+        await theirs.acquire("job", "a", 600)
+        return await mine.acquire("job", "b", 600)
+
+    assert run(redis_server, namespace, scenario) is True
+
+
+def test_a_concluded_job_leaves_nothing_behind_and_another_its_attempts(redis_server, namespace):
+    async def scenario(client, mine, _):
+        left = []
+        for job, concluded in (("done", True), ("to come", False)):
+            await mine.acquire(job, "a", 600)
+            await mine.begin_attempt(job)
+            await mine.release(job, "a", concluded=concluded)
+            left += await client.keys(f"{namespace}:*:{job}")
+        return left
+
+    assert run(redis_server, namespace, scenario) == [f"{namespace}:ledger:to come".encode()]
+
+
+def test_the_attempts_of_a_job_are_kept_for_a_week_after_the_last(redis_server, namespace):
+    async def scenario(client, mine, _):
+        await mine.begin_attempt("job")
+        await client.expire(f"{namespace}:ledger:job", 100)
+        await mine.begin_attempt("job")
+        return await client.ttl(f"{namespace}:ledger:job")
+
+    assert WEEK_SECONDS - 60 < run(redis_server, namespace, scenario) <= WEEK_SECONDS
+
+
+def test_an_attempt_that_is_taken_back_leaves_the_others(redis_server, namespace):
+    async def scenario(client, mine, _):
+        for _attempt in range(2):
+            await mine.begin_attempt("job")
+        await mine.end_attempt("job")
+        return await client.get(f"{namespace}:ledger:job")
+
+    assert run(redis_server, namespace, scenario) == b"1"
+
+
+@pytest.mark.parametrize("begun", [0, 1])
+def test_the_last_attempt_that_is_taken_back_takes_the_count_with_it(redis_server, namespace, begun):
+    async def scenario(client, mine, _):
+        for _attempt in range(begun):
+            await mine.begin_attempt("job")
+        await mine.end_attempt("job")
+        return await client.exists(f"{namespace}:ledger:job")
+
+    assert run(redis_server, namespace, scenario) == 0
+
+
+def test_giving_back_to_a_redis_that_is_away_is_no_error():
+    async def scenario():
+        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=1, max_connections=2) as client:
+            claims = RedisClaims(RedisBatches(client), "ns", "w1", LOST_SECONDS)
+            await claims.end_attempt("job")
+            await claims.release("job", "a", concluded=True)
+
+    asyncio.run(scenario())

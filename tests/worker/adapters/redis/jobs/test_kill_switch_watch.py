@@ -1,0 +1,198 @@
+"""What the watcher sees of anyone's plain Redis commands, and how it is told of them."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import time
+
+import pytest
+
+from gates import Ceilings
+from worker.adapters.redis.clients import open_connection, open_sync
+from worker.adapters.redis.jobs import kill_switch_watch
+from worker.adapters.redis.jobs.kill_switch_watch import RedisBrakeWatch
+from worker.dev.redis_server.server import EmbeddedRedis
+
+# Only so that a failure has a line: whatever is awaited here comes at once, or never.
+WAIT_SECONDS = 30
+# Longer than any test may take: only what Redis reports can wake the watcher.
+NEVER_SECONDS = 1000
+
+
+class Switch:
+    """Notes what it is told, without the repetitions that the poll makes."""
+
+    def __init__(self) -> None:
+        self.told: queue.Queue[str] = queue.Queue()
+        self.changes: queue.Queue[str] = queue.Queue()
+        self.confirmed_mono: queue.Queue[float] = queue.Queue()
+        self.reported = 0
+        self.last = ""
+
+    def released(self, confirmed_mono: float) -> None:
+        self.confirmed_mono.put(confirmed_mono)
+        self._tell("RELEASED")
+
+    def engaged(self, reason: str, seen_mono: float, *, reported: bool) -> None:
+        assert seen_mono <= time.monotonic()
+        self.reported += reported
+        self._tell(str(reason))
+
+    def dials_changed(self) -> None:
+        self.changes.put("changed")
+
+    def _tell(self, word: str) -> None:
+        if word != self.last:
+            self.last = word
+            self.told.put(word)
+
+    def next(self) -> str:
+        return self.told.get(timeout=WAIT_SECONDS)
+
+
+@contextlib.contextmanager
+def watching(server, *, poll_seconds=NEVER_SECONDS, timeout_seconds=0.5):
+    switch = Switch()
+    watch = RedisBrakeWatch(server.url, "slotgen", Ceilings(), timeout_seconds, switch, poll_seconds)
+    watch.start()
+    try:
+        yield switch
+    finally:
+        # A watcher that waits for a report hears of its end by that of its connection.
+        server.kill()
+        watch.stop()
+
+
+@pytest.fixture
+def server():
+    with EmbeddedRedis() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with open_sync(server.url, timeout_seconds=WAIT_SECONDS) as opened:
+        opened.set("slotgen:kill", "false")
+        yield opened
+
+
+@pytest.fixture
+def told(server, client):
+    """What a watcher that is told by Redis alone hears; it has seen that the brake is off."""
+    with watching(server) as switch:
+        assert switch.next() == "RELEASED"
+        yield switch
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        (["SET", "slotgen:kill", "true"], "KILL_SWITCH"),
+        (["SET", "slotgen:kill", "garbage"], "KILL_SWITCH"),
+        (["DEL", "slotgen:kill"], "KILL_UNVERIFIED"),
+        (["FLUSHALL"], "KILL_UNVERIFIED"),
+        (["PEXPIRE", "slotgen:kill", "1"], "KILL_UNVERIFIED"),
+        (["RENAME", "slotgen:kill", "elsewhere"], "KILL_UNVERIFIED"),
+    ],
+)
+def test_is_told_of_a_raw_command_by_anyone(client, told, command, word):
+    client.execute_command(*command)
+
+    assert told.next() == word
+    client.set("slotgen:kill", "false")
+    assert told.next() == "RELEASED"
+
+
+def test_is_told_of_every_one_of_many_changes(client, told):
+    for value, word in [("true", "KILL_SWITCH"), ("false", "RELEASED")] * 20:
+        client.set("slotgen:kill", value)
+        assert told.next() == word
+
+
+@pytest.mark.parametrize("dial", ["kill", "feature", "rollout_percent", "allowlist"])
+def test_reports_a_change_of_any_dial(client, told, dial):
+    client.set(f"slotgen:{dial}", "5")
+
+    assert told.changes.get(timeout=WAIT_SECONDS) == "changed"
+
+
+def test_other_keys_do_not_wake_it(client, told):
+    for number in range(100):
+        client.set(f"slotgen:answer:{number}", "true")
+        client.set(f"other-{number}:kill", "true")
+    client.set("slotgen:kill", "true")
+
+    assert told.next() == "KILL_SWITCH"
+    assert told.reported == 1
+    # Once when it began; awake, it would have looked again.
+    assert told.confirmed_mono.qsize() == 1
+
+
+def test_asks_again_and_again_while_nothing_is_reported(server, client):
+    with watching(server, poll_seconds=0.01) as switch:
+        confirmed_mono = [switch.confirmed_mono.get(timeout=WAIT_SECONDS) for _ in range(10)]
+
+    assert confirmed_mono == sorted(set(confirmed_mono))
+
+
+@pytest.mark.parametrize("lacking", ["HELLO", "CLIENT"])
+def test_a_server_without_tracking_is_asked_instead(lacking):
+    without = ("--rename-command", lacking, "")
+    with EmbeddedRedis(extra_args=without) as server, open_sync(server.url, timeout_seconds=5) as client:
+        client.set("slotgen:kill", "false")
+        with watching(server) as switch:
+            assert switch.next() == "RELEASED"
+
+            client.set("slotgen:kill", "true")
+
+            assert switch.next() == "KILL_SWITCH"
+            assert switch.reported == 0
+
+
+def test_no_report_is_lost_among_its_own_questions(server, client):
+    client.delete("slotgen:kill")
+    # It asks without a pause, so that many a report comes between a question and its answer.
+    with watching(server, poll_seconds=0) as switch:
+        assert switch.next() == "KILL_UNVERIFIED"
+
+        for _ in range(50):
+            client.set("slotgen:kill", "true")
+            assert switch.changes.get(timeout=WAIT_SECONDS) == "changed"
+
+    assert switch.reported == 50
+
+
+def test_says_nothing_while_redis_is_frozen_and_recovers_by_itself(server, client, monkeypatch):
+    opened = queue.Queue()
+
+    def noted(*arguments, **options):
+        opened.put(arguments)
+        return open_connection(*arguments, **options)
+
+    monkeypatch.setattr(kill_switch_watch, "open_connection", noted)
+    with watching(server, poll_seconds=0.01, timeout_seconds=0.1) as switch:
+        assert switch.next() == "RELEASED"
+        server.freeze()
+        frozen_mono = time.monotonic()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                opened.get_nowait()
+        # It gives up a connection that is silent, and then one that says nothing from the beginning.
+        for _ in range(2):
+            opened.get(timeout=WAIT_SECONDS)
+
+        assert all(asked_mono < frozen_mono for asked_mono in switch.confirmed_mono.queue)
+        server.thaw()
+        client.set("slotgen:kill", "true")
+        assert switch.next() == "KILL_SWITCH"
+
+
+def test_follows_a_restarted_redis(server, told):
+    server.restart()
+
+    # Without persistence the key is gone: a restarted Redis is a stopped fleet.
+    assert told.next() == "KILL_UNVERIFIED"
+    with open_sync(server.url, timeout_seconds=WAIT_SECONDS) as client:
+        client.set("slotgen:kill", "false")
+    assert told.next() == "RELEASED"

@@ -1,0 +1,33 @@
+"""The one form of a Sentinel URL."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.settings.redis_url import SentinelUrl
+
+
+def test_names_the_sentinels_the_service_and_the_database():
+    url = SentinelUrl.parse("sentinel://one:26380,two,[::1]:26381/mymaster/3")
+
+    assert url.hosts == (("one", 26380), ("two", 26379), ("::1", 26381))
+    assert (url.service, url.db) == ("mymaster", 3)
+    assert (url.credentials, url.sentinel_credentials) == ({}, {})
+
+
+def test_has_credentials_for_redis_and_for_the_sentinels():
+    url = SentinelUrl.parse("sentinel://ann:p%40ss@one/m?sentinel_password=other")
+
+    assert url.credentials == {"username": "ann", "password": "p@ss"}
+    assert url.sentinel_credentials == {"password": "other"}
+
+
+@pytest.mark.parametrize(
+    ("url", "celery"),
+    [
+        ("sentinel://one,two:26380/m/2", "sentinel://one:26379/2;sentinel://two:26380/2"),
+        ("sentinel://:p%40ss@one/m", "sentinel://:p%40ss@one:26379/0"),
+    ],
+)
+def test_says_the_same_in_celerys_words(url, celery):
+    assert SentinelUrl.parse(url).as_celery() == celery

@@ -1,0 +1,203 @@
+"""Keeps track of what each worker holds, and brings it back when the worker is gone."""
+
+# The stubs know kombu's virtual channel but not what its Redis channel adds to it.
+# mypy: disable-error-code="attr-defined, union-attr, index"
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from kombu.transport import redis as kombu_redis
+from kombu.transport.virtual import QoS as VirtualQoS
+
+from telemetry import emit
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.keys import taken_key, workers_key
+from worker.adapters.redis.scripts import Script, run
+
+TAG_SEPARATOR = ":"
+
+# kombu's own two transactions, four commands each. As scripts they cost the worker a third of the time: most
+# of a command's price is redis-py's.
+_APPEND = Script("""
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+redis.call('LREM', KEYS[3], 1, ARGV[4])
+redis.call('INCR', KEYS[4])
+""")
+_PUT_BACK = Script("""
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
+""")
+_ACK = Script("""
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+""")
+_DEATHS = "slotgen_deaths"
+_log = logging.getLogger("slotgen.delivery")
+
+
+def taking_key(queue: str, worker_id: str) -> str:
+    """Return the list that holds the message which `worker_id` is about to take note of."""
+    return f"{queue}:taking:{worker_id}"
+
+
+def _return_taken(queue: str, worker_id: str, client: Any) -> int:
+    returned = 0
+    while client.lmove(taking_key(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
+        returned += 1
+    return returned
+
+
+class ConsumerQoS(kombu_redis.QoS):
+    """kombu's unacked messages, with the workers that hold them.
+
+    The sorted set `<queue>:workers` has each worker's last sign of life, by Redis's clock (seconds).
+    Transport options: `worker_id`, this process's name there; `worker_lost_seconds`, after which a silent
+    worker counts as dead; `max_deaths`, after how many of them a message is dead, too.
+    """
+
+    _queue: str | None = None
+    _lying: frozenset[bytes] | set[bytes] = frozenset()
+    _owed: frozenset[str] = frozenset()
+
+    def register(self, queue: str) -> None:
+        """Before the first message: give a sign of life, and return what an earlier connection held.
+
+        A connection that breaks between a command and its reply leaves messages of ours that nobody works
+        on, and acknowledgements that were never made. What is still worked on gets its stored answer.
+        """
+        if self._queue is None:
+            with self.channel.conn_or_acquire() as client:
+                client.zadd(workers_key(queue), {self.channel.worker_id: int(client.time()[0])})
+                _return_taken(queue, self.channel.worker_id, client)
+                for tag in self._held_by(self.channel.worker_id, client):
+                    self._give_back(queue, tag, client)
+            self._queue = queue
+
+    def _held_by(self, worker_id: str, client: Any) -> list[bytes]:
+        prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
+        return [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
+
+    def _give_back(self, queue: str, tag: bytes, client: Any) -> None:
+        """Put one message of our own back on the queue; nobody has died with it."""
+
+        def transaction(pipe: Any) -> None:
+            kept = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)
+            if kept:
+                pipe.rpush(queue, json.dumps(json.loads(kept)[0]))
+
+        client.transaction(transaction, self.unacked_key)
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Write the message to `unacked` and take it off the taking list, both or neither."""
+        info = message.delivery_info
+        queue = info["routing_key"]
+        kept = json.dumps([message._raw, info["exchange"], queue])  # noqa: SLF001 - as kombu does
+        keys = [self.unacked_index_key, self.unacked_key, taking_key(queue, self.channel.worker_id)]
+        with self.channel.conn_or_acquire() as client:
+            arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
+            run(client, _APPEND, [*keys, taken_key(queue)], *arguments)
+        VirtualQoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget the message: its results are stored. What Redis does not take now is said again."""
+        try:
+            with self.channel.conn_or_acquire() as client:
+                self._forget(delivery_tag, client)
+        except (RedisError, OSError) as error:
+            # The connection on which messages come may live on, and nothing else would bring it up again.
+            self._owed |= {delivery_tag}
+            emit(_log, logging.WARNING, "acknowledgement_owed", error=type(error).__name__)
+        VirtualQoS.ack(self, delivery_tag)
+
+    def _forget(self, delivery_tag: str, client: Any) -> None:
+        run(client, _ACK, [self.unacked_index_key, self.unacked_key], delivery_tag)
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
+        super().restore_visible(start, num, interval)
+        if self._queue is not None:
+            with self.channel.conn_or_acquire() as client:
+                for tag in self._owed:
+                    self._forget(tag, client)
+                    self._owed -= {tag}
+                self._bring_back_the_dead(self._queue, client)
+                self._bring_back_the_forgotten(self._queue, client)
+
+    def _bring_back_the_forgotten(self, queue: str, client: Any) -> None:
+        """Return what lies in this worker's own taking list although nobody takes note of it.
+
+        Redis may hand a message to a connection that is gone already on our side: a frozen one that wakes up
+        finds the old request first. What we do take leaves the list within milliseconds, so that what lies
+        there at two looks, seconds apart, was never seen here.
+        """
+        taking = taking_key(queue, self.channel.worker_id)
+        lying = set(client.lrange(taking, 0, -1))
+        forgotten, self._lying = lying & self._lying, lying
+        for raw in forgotten:
+            run(client, _PUT_BACK, [taking, queue], raw)
+        if forgotten:
+            emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
+
+    def _bring_back_the_dead(self, queue: str, client: Any) -> None:
+        silent_since = int(client.time()[0]) - self._option("worker_lost_seconds")
+        own = client.zscore(workers_key(queue), self.channel.worker_id)
+        # Right after a Redis that was frozen or away everybody looks silent, this worker to itself as well:
+        # the others get the time in which it gives its own sign.
+        if own is None or own < silent_since:
+            return
+        for worker_id in client.zrangebyscore(workers_key(queue), "-inf", f"({silent_since}"):
+            self._bring_back(queue, worker_id.decode(), client)
+
+    def _bring_back(self, queue: str, worker_id: str, client: Any) -> None:
+        """Return what `worker_id` held. Two workers may do this at once: each step happens once."""
+        returned = _return_taken(queue, worker_id, client)
+        for tag in self._held_by(worker_id, client):
+            returned += self._return(queue, tag, client)
+        client.zrem(workers_key(queue), worker_id)
+        # A worker that left in order holds nothing, and is only forgotten.
+        level, event = (
+            (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "worker_forgotten")
+        )
+        emit(_log, level, event, worker_id=worker_id, messages_returned=returned)
+
+    def _return(self, queue: str, tag: bytes, client: Any) -> int:
+        """Put one message back on the queue, or bury it when too many workers have died with it."""
+        gatekeeper = self.channel.connection.client.transport_options["gatekeeper"]
+        buried: list[str] = []
+
+        def transaction(pipe: Any) -> None:
+            kept = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)
+            buried.clear()
+            if not kept:
+                return
+            raw, task_id, deaths = _after_a_death(json.loads(kept)[0])
+            if deaths < self._option("max_deaths"):
+                pipe.rpush(queue, raw)
+            else:
+                gatekeeper.bury(queue, raw, task_id, deaths, pipe)
+                buried.append(task_id)
+
+        client.transaction(transaction, self.unacked_key)
+        for task_id in buried:
+            gatekeeper.tell_buried(task_id)
+        return 1
+
+    def _option(self, name: str) -> int:
+        return int(self.channel.connection.client.transport_options[name])
+
+
+def _after_a_death(message: dict[str, Any]) -> tuple[bytes, str, int]:
+    """Return the message with one more death on its account, its task id, and the account."""
+    headers = message["headers"]
+    known = headers.get(_DEATHS)
+    # The message schema has it as a count; what is in `unacked` may be from an older version.
+    deaths = (known if isinstance(known, int) and known > 0 else 0) + 1
+    headers |= {_DEATHS: deaths, "redelivered": True}
+    return json.dumps(message).encode(), headers["id"], deaths

@@ -1,0 +1,148 @@
+"""Celery's pool of workers as tasks of one asyncio loop: a job that waits costs no thread.
+
+A pool of threads needs one for each message that is worked on, and with hundreds of them most of a worker's
+CPU went into their handing the interpreter to each other. Celery's own tracer, which runs in the pool, calls
+a function and stores its result while the thread waits; here the same is awaited.
+"""
+
+# celery-types knows neither the pools nor what a task's message is traced with.
+# mypy: disable-error-code="misc, no-untyped-call"
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from billiard.einfo import ExceptionInfo
+from celery import states
+from celery.app.task import Context
+from celery.concurrency.base import BasePool
+from celery.exceptions import Ignore, Reject
+from kombu.serialization import loads
+
+from telemetry import emit, whereabouts
+
+if TYPE_CHECKING:
+    from worker.adapters.celery.job_loop import JobLoop
+    from worker.adapters.celery.results import ResultWriter
+
+T = TypeVar("T")
+
+# A Redis that is well has stored a result by then; a worker that is told to end has some seconds more.
+_LAST_SECONDS = 2.0
+_log = logging.getLogger("slotgen.worker")
+_JSON_ALONE = {"application/json"}
+# What Celery's Request makes of the end of a task: (failed, result or ExceptionInfo, seconds).
+Ended = Callable[[tuple[int, Any, float]], None]
+
+
+class LoopPool(BasePool):
+    """Runs tasks whose function is a coroutine function of `(request, *args)`.
+
+    `LoopPool.on(loop, results)` is the class to give to a Celery worker. The worker's prefetch bounds how
+    many run at once: a message that was not acknowledged keeps its place.
+    """
+
+    body_can_be_buffer = True
+    signal_safe = False
+
+    loop: ClassVar[JobLoop]
+    results: ClassVar[ResultWriter]
+
+    @classmethod
+    def on(cls, loop: JobLoop, results: ResultWriter) -> type[Self]:
+        """Return the pool on `loop` that leaves its results to `results`."""
+        return type(cls.__name__, (cls,), {"loop": loop, "results": results})
+
+    def on_apply(
+        self,
+        target: object,  # noqa: ARG002 - Celery's tracer, whose place this pool takes
+        args: tuple[Any, ...],
+        kwargs: object = None,  # noqa: ARG002 - Celery passes none
+        *,
+        callback: Ended,
+        accept_callback: Callable[[int, float], None],
+        **_: Any,
+    ) -> None:
+        """Begin a task; Celery's callbacks are called on the loop."""
+        self.loop.begin(self._perform(args, callback, accept_callback))
+
+    def on_stop(self) -> None:
+        """Wait for what has begun."""
+        self.loop.wait_for_jobs()
+
+    def on_terminate(self) -> None:
+        """Cancel what has begun: each message goes back to the queue as its job ends."""
+        self.loop.cancel_jobs()
+
+    def terminate_job(self, *_: Any) -> None:
+        """Cancel what has begun: a worker that is told to end at once asks for one job after the other."""
+        self.loop.cancel_jobs()
+
+    async def _perform(
+        self,
+        traced: tuple[Any, ...],
+        ended: Ended,
+        accepted: Callable[[int, float], None],
+    ) -> None:
+        name, task_id, headers, body, content_type, encoding = traced
+        task = self.app.tasks[name]
+        accepted(os.getpid(), time.monotonic())
+        request = Context(headers)
+        try:
+            args, _, _ = loads(body, content_type, encoding, accept=_JSON_ALONE)
+            result = await task.run(request, *args)
+            if not request.ignore_result:
+                await completed(self.results.store(task_id, result, states.SUCCESS, request))
+        except (Ignore, Reject):
+            failure = ExceptionInfo(internal=True)
+        except asyncio.CancelledError:
+            # A worker that shuts down cancels what is in flight: no result, and the message goes back.
+            failure = _back_to_the_queue()
+        except Exception as error:  # noqa: BLE001 - as Celery does, whatever a task raises is its result
+            failure = await self._failed(task_id, error, request)
+        else:
+            ended((0, None, 0.0))
+            return
+        ended((1, failure, 0.0))
+
+    async def _failed(self, task_id: str, error: Exception, request: Context) -> ExceptionInfo:
+        """Tell the log and the producer of an error that nobody expected."""
+        failure = ExceptionInfo()
+        emit(_log, logging.ERROR, "task_broke", task_id=task_id, **whereabouts(error))
+        try:
+            if not request.ignore_result:
+                # Without the traceback that Celery adds: it may have in it what must not leave the worker.
+                await completed(self.results.store(task_id, error, states.FAILURE, request))
+        except asyncio.CancelledError:
+            return _back_to_the_queue()
+        return failure
+
+
+async def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`, which is given a moment to end when its task is cancelled.
+
+    For what tells the outside of a job that has ended: cut short it may be done and nobody know, and the job
+    would be answered twice.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_LAST_SECONDS)
+        if task.done() and not task.cancelled():
+            return task.result()
+        task.cancel()
+        raise
+
+
+def _back_to_the_queue() -> ExceptionInfo:
+    try:
+        raise Reject("the worker is shutting down", requeue=True)  # noqa: TRY301 - see below
+    except Reject:
+        # It is made of an exception on its way.
+        return ExceptionInfo(internal=True)

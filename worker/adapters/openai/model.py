@@ -1,0 +1,207 @@
+"""Sends one request to the OpenAI Responses API through the official SDK, and reads the answer itself.
+
+`responses.parse` loses the usage of a truncated answer, and bad 200s escape the SDK's own errors: so the
+body is taken raw and read here. Retries are off: one layer, ours, owns them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import httpx2
+import openai
+
+from tasks.errors import ErrorCode, ModelError
+from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
+from worker.adapters.openai.errors import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+def open_client(api_key: str, base_url: str | None, max_connections: int) -> openai.AsyncOpenAI:
+    """Return the one client of a process; it may be opened in any thread, after any fork.
+
+    It has no session until its first request, and that belongs to the loop which sends it.
+
+    The aiohttp transport costs 1.9-2.2 ms of CPU a call at 400 in flight, where the default one costs 8-11;
+    its connection limit must cover the calls in flight, or they run in waves.
+    """
+    transport: httpx2.AsyncClient = openai.DefaultAioHttpClient(
+        limits=_limits(max_connections), timeout=None, follow_redirects=False
+    )
+    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
+
+
+def _limits(max_connections: int) -> httpx2.Limits:
+    return httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIModel:
+    """The model behind one AsyncOpenAI client.
+
+    `count_request(outcome, request, answer, seconds)` gets every request once: outcome is "ok", an
+    errorCode, or "cancelled"; `in_flight(change)` gets +1 and -1.
+    """
+
+    client: openai.AsyncOpenAI
+    count_request: Callable[[str, ModelRequest, ModelAnswer | None, float], None]
+    in_flight: Callable[[int], None]
+    _farewells: set[asyncio.Future[None]] = field(default_factory=set)
+
+    async def respond(self, request: ModelRequest) -> ModelAnswer:
+        """Send `request` once. Raises ModelError for every way in which no answer came."""
+        loop = asyncio.get_running_loop()
+        began_mono = loop.time()
+        outcome, answer = "cancelled", None
+        self.in_flight(+1)
+        try:
+            answer = await self._respond(request)
+        except ModelError as error:
+            outcome = error.code.value
+            raise
+        else:
+            outcome = "ok"
+            return answer
+        finally:
+            self.in_flight(-1)
+            self.count_request(outcome, request, answer, loop.time() - began_mono)
+
+    def cut_connections(self) -> None:
+        """Close every connection of the client at once; the next request opens new ones.
+
+        For a halt: what is in flight must be cancelled beside it, or it sees a broken connection.
+        """
+        # The SDK's transport keeps its aiohttp session to itself; a test holds on to the two names.
+        transport: Any = self.client._client._transport  # noqa: SLF001 - see above
+        session = getattr(transport, "client", None)
+        if not isinstance(session, aiohttp.ClientSession) or session.connector is None:
+            return
+        connector, transport.client = session.connector, None
+        session.detach()
+        # The base class closes the sockets within this call; the TCP connector's own close() would only get
+        # its turn after every cancelled call has unwound.
+        closed = aiohttp.BaseConnector.close(connector, abort_ssl=True)
+        farewell = asyncio.ensure_future(_farewell(connector, closed))
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
+
+    async def _respond(self, request: ModelRequest) -> ModelAnswer:
+        try:
+            # The SDK's own timeout is per read, so a slow drip outlives it: this one is for the whole call.
+            async with asyncio.timeout(request.timeout_seconds):
+                # The SDK's own way for a body that is complete: `responses.create` walks through the schema
+                # in it for types to transform, which took a third of the call's CPU, and changes nothing.
+                response = await self.client.post(
+                    "/responses", cast_to=httpx2.Response, body=_parameters(request)
+                )
+                body = await response.aread()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            raise translated from None
+        return read_answer(body, response.headers.get("x-request-id"))
+
+
+async def _farewell(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:
+    await closed
+    await connector.close()
+
+
+def _parameters(request: ModelRequest) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "model": request.model,
+        "instructions": request.instructions,
+        "input": request.input_text,
+        "max_output_tokens": request.max_output_tokens,
+        "store": False,
+        "text": {
+            "format": {
+                "type": "json_schema",
+                "name": request.output_name,
+                "schema": request.wire_schema,
+                "strict": True,
+            }
+        },
+    }
+    # Newer models reject sampling parameters that they do not know: only what the config sets is sent.
+    options = dict(request.options)
+    effort = options.pop("reasoning_effort", None)
+    return parameters | options | ({"reasoning": {"effort": effort}} if effort else {})
+
+
+def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
+    """Return what a 200 body says.
+
+    Raises:
+        ModelError: OPENAI_BAD_RESPONSE for HTML, `null`, broken JSON or a shape that is no response;
+            OPENAI_SERVER_ERROR when the response itself says it failed.
+
+    """
+    try:
+        document = json.loads(body)
+    except ValueError:
+        raise _bad_response("the body is not JSON") from None
+    if not isinstance(document, dict) or document.get("object") != "response":
+        raise _bad_response("the body is not a response object")
+    if document.get("status") == "failed":
+        raise ModelError(ErrorCode.OPENAI_SERVER_ERROR, "the response failed", retryable=True, billed=True)
+    return _answer(document, request_id)
+
+
+def _bad_response(detail: str) -> ModelError:
+    return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, detail, billed=True)
+
+
+def _answer(document: dict[str, Any], request_id: str | None) -> ModelAnswer:
+    parts = _content_parts(document.get("output"))
+    texts = [part["text"] for part in parts if part.get("type") == "output_text" and _is_text(part)]
+    refused = any(part.get("type") == "refusal" for part in parts)
+    reason = document.get("incomplete_details")
+    filtered = isinstance(reason, dict) and reason.get("reason") == "content_filter"
+    truncated = document.get("status") == "incomplete" and not filtered
+    if not (texts or refused or truncated or filtered):
+        raise _bad_response("the response carries no text")
+    return ModelAnswer(
+        text="".join(texts) if texts else None,
+        refused=refused or filtered,
+        truncated=truncated,
+        usage=_usage(document.get("usage")),
+        request_id=request_id,
+    )
+
+
+def _is_text(part: dict[str, Any]) -> bool:
+    return isinstance(part.get("text"), str)
+
+
+def _content_parts(output: Any) -> list[dict[str, Any]]:
+    items = output if isinstance(output, list) else []
+    messages = [each for each in items if isinstance(each, dict) and each.get("type") == "message"]
+    contents = [each["content"] for each in messages if isinstance(each.get("content"), list)]
+    return [part for content in contents for part in content if isinstance(part, dict)]
+
+
+def _usage(usage: Any) -> TokenUsage | None:
+    """Return the usage, or None when a figure that costs money is missing: then the worst case is charged."""
+    if not isinstance(usage, dict):
+        return None
+    details = usage.get("input_tokens_details")
+    details = details if isinstance(details, dict) else {}
+    figures = (
+        usage.get("input_tokens"),
+        details.get("cached_tokens", 0),
+        details.get("cache_write_tokens", 0),
+        usage.get("output_tokens"),
+    )
+    if not all(isinstance(each, int) and each >= 0 for each in figures):
+        return None
+    return TokenUsage(*figures)  # type: ignore[arg-type]  # all four were just shown to be whole numbers

@@ -1,0 +1,1 @@
+"""What operators' commands read and write in Redis."""

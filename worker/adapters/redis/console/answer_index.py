@@ -1,0 +1,54 @@
+"""Counts and drops stored answers, for the console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.keys import answer_key, answers_key
+
+if TYPE_CHECKING:
+    import redis
+
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAnswerIndex:
+    """The stored answers of one namespace. Every method raises StoreUnavailable."""
+
+    client: redis.Redis
+    namespace: str
+
+    def count(self) -> int:
+        """Return how many answers are kept."""
+        with unavailable():
+            return self.client.zcard(answers_key(self.namespace))
+
+    def oldest_seconds(self) -> int | None:
+        """Return for how long the oldest answer has been kept, None when there is none."""
+        with unavailable():
+            oldest = cast("list[Any]", self.client.zrange(answers_key(self.namespace), 0, 0, withscores=True))
+            return self.client.time()[0] - int(oldest[0][1]) if oldest else None
+
+    def drop(self, job_keys: Sequence[str]) -> int:
+        """Forget the answers of these jobs; return how many there were."""
+        if not job_keys:
+            return 0
+        with unavailable():
+            pipe = self.client.pipeline()
+            pipe.delete(*(answer_key(self.namespace, each) for each in job_keys))
+            pipe.zrem(answers_key(self.namespace), *job_keys)
+            return int(pipe.execute()[0])
+
+    def drop_all(self) -> int:
+        """Forget every answer; return how many there were."""
+        dropped = 0
+        with unavailable():
+            while keys := cast(
+                "list[bytes]", self.client.zrange(answers_key(self.namespace), 0, _AT_ONCE - 1)
+            ):
+                dropped += self.drop([each.decode() for each in keys])
+        return dropped

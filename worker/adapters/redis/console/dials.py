@@ -1,0 +1,192 @@
+"""Changes the dials in Redis and keeps the record of who changed what, raw commands included.
+
+`<namespace>:audit` is a stream of changes, the newest 10,000. `…:audit:seen` has the values that the record
+accounts for: a dial that holds something else was changed by a raw command, and is recorded as such by
+whoever looks next. `…:audit:live` has the dials as they were when the brake was last off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from redis.exceptions import ResponseError
+
+from gates import RawControls
+from tasks.operations.changes.dials import (
+    NEVER_LIVE,
+    RAW_ACTOR,
+    RAW_COMMAND,
+    AuditRefused,
+    Change,
+    Dial,
+    DialsMoved,
+    DialsNow,
+    Recorded,
+)
+from worker.adapters.redis.console.kill_switch_lever import pull
+from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.keys import budget_cap_key, dial_keys
+from worker.adapters.redis.scripts import undeclared
+
+if TYPE_CHECKING:
+    import redis
+
+    from tasks.operations.changes.halting import Engaged
+
+_KEPT = 10_000
+# KEYS: the five dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.
+# A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
+_LOOK = f"""
+local NAMES = {{'kill', 'feature', 'rollout_percent', 'allowlist', 'budget_usd'}}
+local function brief(value)
+  if #value <= 65536 then return value end
+  return 'sha1 ' .. redis.sha1hex(value) .. ', ' .. #value .. ' bytes'
+end
+local function note(dial, before, after, actor, command, reason, widened, override)
+  local fields = {{'dial', dial, 'actor', actor, 'command', command, 'reason', reason,
+                  'widened', widened, 'override', override}}
+  if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
+  if after then fields[#fields + 1] = 'after'; fields[#fields + 1] = brief(after) end
+  local id = redis.call('XADD', KEYS[6], 'MAXLEN', '~', {_KEPT}, '*', unpack(fields))
+  if after then redis.call('HSET', KEYS[7], dial, brief(after)) else redis.call('HDEL', KEYS[7], dial) end
+  return id
+end
+local now = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+for i, dial in ipairs(NAMES) do
+  local seen = redis.call('HGET', KEYS[7], dial)
+  if (now[i] and brief(now[i])) ~= seen then
+    note(dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
+  end
+end
+local function released() return now[1] and string.lower(string.match(now[1], '^%s*(.-)%s*$')) == 'false' end
+local function keep_live()
+  if not released() then return end
+  for i = 2, 5 do
+    local kept = redis.call('HGET', KEYS[8], NAMES[i])
+    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[8], NAMES[i], now[i]) end
+    if kept and not now[i] then redis.call('HDEL', KEYS[8], NAMES[i]) end
+  end
+  redis.call('HSETNX', KEYS[8], 'kill', 'false')
+end
+keep_live()
+local function version()
+  local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
+  return last and last[1] or '0-0'
+end
+"""
+_READ = f"""{_LOOK}
+local live = redis.call('HMGET', KEYS[8], unpack(NAMES))
+return {{version(), now[1], now[2], now[3], now[4], now[5], live[1], live[2], live[3], live[4], live[5]}}
+"""
+# Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made. HLEN fails
+# where `live` could not be kept afterwards, with the change made and refused at once.
+_CHANGE = f"""{_LOOK}
+if version() ~= ARGV[1] then return false end
+redis.call('HLEN', KEYS[8])
+local n = tonumber(ARGV[2])
+local after = ARGV[3] == '1' and ARGV[4] or false
+local before = now[n] and brief(now[n]) or false
+local id = note(NAMES[n], before, after, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
+if after then redis.call('SET', KEYS[n], after) else redis.call('DEL', KEYS[n]) end
+now[n] = after
+keep_live()
+return id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisDials:
+    """The dials of one namespace, as an operator handles them."""
+
+    client: redis.Redis
+    namespace: str
+
+    def read(self) -> DialsNow:
+        """Return the dials, after recording what raw commands have changed. Raises StoreUnavailable.
+
+        Where nothing can be recorded (Redis out of memory), it still reads.
+        """
+        with unavailable():
+            try:
+                version, *values = self._eval(_READ)
+            except ResponseError:
+                *four, budget = self._plain()
+                return DialsNow(RawControls(*four), self._version(), budget_usd=budget)
+        live = RawControls(*values[5:9])
+        return DialsNow(
+            RawControls(*values[:4]),
+            version.decode(),
+            live if live.kill else NEVER_LIVE,
+            budget_usd=values[4],
+            live_budget_usd=values[9],
+        )
+
+    def change(self, change: Change, version: str) -> Recorded:
+        """Set one dial and record it, both or neither, if nothing has changed since `version`.
+
+        Raises:
+            DialsMoved: something has.
+            AuditRefused: it could not be recorded.
+            StoreUnavailable: Redis did not answer.
+
+        """
+        given = (b"0", b"") if change.after is None else (b"1", change.after)
+        number = list(Dial).index(change.dial) + 1
+        widened = ",".join(change.widened)
+        words = (change.actor, change.command, change.reason, widened, change.override)
+        with unavailable():
+            try:
+                audit_id = self._eval(_CHANGE, version, number, *given, *words)
+            except ResponseError as error:
+                raise AuditRefused(str(error)) from None
+            if audit_id is None:
+                raise DialsMoved
+            (entry,) = cast("list[Any]", self.client.xrange(self._audit, audit_id, audit_id))
+        return _recorded(entry)
+
+    def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
+        """Pull the brake by whatever Redis still takes. Raises StoreUnavailable."""
+        return pull(self.client, self.namespace, actor=actor, command=command, reason=reason, value=value)
+
+    def audit(self, limit: int) -> list[Recorded]:
+        """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""
+        with unavailable():
+            entries = cast("list[Any]", self.client.xrevrange(self._audit, count=limit))
+        return [_recorded(each) for each in entries]
+
+    def _eval(self, script: str, *arguments: Any) -> Any:
+        keys = [*self._dials, self._audit, f"{self._audit}:seen", f"{self._audit}:live"]
+        return self.client.eval(undeclared(script, len(keys)), 0, *keys, *arguments)
+
+    def _plain(self) -> list[bytes | None]:
+        return cast("list[bytes | None]", self.client.mget(self._dials))
+
+    def _version(self) -> str:
+        entries = cast("list[Any]", self.client.xrevrange(self._audit, count=1))
+        return entries[0][0].decode() if entries else "0-0"
+
+    @property
+    def _dials(self) -> list[str]:
+        return [*dial_keys(self.namespace), budget_cap_key(self.namespace)]
+
+    @property
+    def _audit(self) -> str:
+        return f"{self.namespace}:audit"
+
+
+def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> Recorded:
+    audit_id, fields = entry[0].decode(), entry[1]
+    words = {name: fields.get(name.encode(), b"").decode() for name in _WORDS}
+    return Recorded(
+        audit_id=audit_id,
+        # A stream id begins with Redis's own clock.
+        wall_ms=int(audit_id.partition("-")[0]),
+        before=fields.get(b"before"),
+        after=fields.get(b"after"),
+        widened=tuple(each for each in words.pop("widened").split(",") if each),
+        **words,
+    )
+
+
+_WORDS = ("dial", "actor", "command", "reason", "override", "widened")

@@ -1,0 +1,44 @@
+"""Keeps the records of drills in a Redis stream."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from tasks.operations.drill import Check, DrillRecord
+from worker.adapters.redis.errors import unavailable
+
+if TYPE_CHECKING:
+    import redis
+
+_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RedisDrills:
+    """The stream `<namespace>:drills:<target>`, the newest 1,000; the target is `brake` or `guard`."""
+
+    client: redis.Redis
+    namespace: str
+    target: str = "brake"
+
+    def add(self, record: DrillRecord) -> None:
+        """Keep the record. Raises StoreUnavailable."""
+        entry: dict[Any, Any] = {"d": json.dumps(dataclasses.asdict(record))}
+        with unavailable():
+            self.client.xadd(self._key, entry, maxlen=_KEPT, approximate=True)
+
+    def last(self) -> DrillRecord | None:
+        """Return the newest record, or None. Raises StoreUnavailable."""
+        with unavailable():
+            entries = cast("list[Any]", self.client.xrevrange(self._key, count=1))
+        if not entries:
+            return None
+        fields = json.loads(entries[0][1][b"d"])
+        return DrillRecord(**(fields | {"checks": tuple(Check(**each) for each in fields["checks"])}))
+
+    @property
+    def _key(self) -> str:
+        return f"{self.namespace}:drills:{self.target}"

@@ -1,0 +1,66 @@
+"""Pulls the brake by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError
+
+from tasks.operations.changes.halting import Engaged
+from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.keys import dial_keys
+
+if TYPE_CHECKING:
+    import redis
+
+# The brake comes first: whatever goes wrong with the record, the fleet is halted.
+_ENGAGE = """
+local before = redis.call('MGET', KEYS[1])[1]
+redis.call('SET', KEYS[1], ARGV[4])
+local fields = {'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
+if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
+redis.call('XADD', KEYS[2], '*', unpack(fields))
+redis.call('HSET', KEYS[3], 'kill', ARGV[4])
+"""
+
+
+def pull(
+    client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str, value: bytes = b"true"
+) -> Engaged:
+    """Engage the brake by SET with its record, by plain SET, or by DEL; return by which.
+
+    `value` is any spelling of true.
+
+    Raises:
+        StoreUnavailable: Redis did not answer at all.
+
+    """
+    kill = dial_keys(namespace)[0]
+    keys = [kill, f"{namespace}:audit", f"{namespace}:audit:seen"]
+    with unavailable():
+        try:
+            client.eval(_ENGAGE, len(keys), *keys, actor, command, reason, value)
+        except ResponseError:
+            entry = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
+            return _plainly(client, keys, value, entry)
+    return Engaged(by="SET", recorded=True)
+
+
+def _plainly(client: redis.Redis, keys: list[str], value: bytes, entry: dict[str, str]) -> Engaged:
+    kill, audit, seen = keys
+    try:
+        client.set(kill, value)
+    except (OutOfMemoryError, NoPermissionError):
+        # An absent key halts as well. DEL works when nothing else does, and is all that some roles have.
+        client.delete(kill)
+        return Engaged(by="DEL", recorded=_noted(client, audit, seen, entry))
+    return Engaged(by="SET", recorded=False)
+
+
+def _noted(client: redis.Redis, audit: str, seen: str, entry: dict[str, str]) -> bool:
+    try:
+        client.xadd(audit, entry)  # type: ignore[arg-type]  # redis-py's mapping type is invariant
+        client.hdel(seen, "kill")
+    except RedisError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""Puts messages on the queue, takes back what has not begun, and looks for stored results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from worker.adapters.redis.errors import unavailable
+
+if TYPE_CHECKING:
+    import redis
+
+# One command of this many keys keeps other clients waiting for under a millisecond.
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RedisOutbox:
+    """One queue, as its producers use it. Every method raises StoreUnavailable."""
+
+    client: redis.Redis
+    queue: str
+
+    def push(self, messages: Sequence[str]) -> int:
+        """Put all of `messages` on the queue, or none; return how many wait there now."""
+        with unavailable():
+            return self.client.lpush(self.queue, *messages)
+
+    def waiting(self) -> int:
+        """Return how many messages wait on the queue."""
+        with unavailable():
+            return self.client.llen(self.queue)
+
+    def take_back(self, message: str) -> bool:
+        """Take `message` off the queue again; False when a worker has it, or had it.
+
+        Redis compares it with each message that waits.
+        """
+        with unavailable():
+            # Every copy: a push whose reply was lost may have been repeated.
+            return bool(self.client.lrem(self.queue, 0, message))
+
+    def stored(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """Return what Celery's result backend has stored for each task, in their order."""
+        found: list[bytes | None] = []
+        with unavailable():
+            for begin in range(0, len(task_ids), _BATCH):
+                keys = [f"celery-task-meta-{each}" for each in task_ids[begin : begin + _BATCH]]
+                found += cast("list[bytes | None]", self.client.mget(keys))
+        return found

@@ -1,0 +1,60 @@
+"""Keeps completed answers in Redis, under the hash of the job that they answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.keys import answer_key, answers_key
+from worker.adapters.redis.scripts import Script
+
+if TYPE_CHECKING:
+    from worker.adapters.redis.batches import RedisBatches
+
+# KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
+_PUT = Script("""
+local now = redis.call('TIME')[1]
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[2]))
+local over = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[4])
+if over > 0 then
+  local oldest = redis.call('ZPOPMIN', KEYS[2], math.min(over, 10))
+  for i = 1, #oldest, 2 do redis.call('DEL', ARGV[5] .. oldest[i]) end
+end
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAnswers:
+    """Answers live `ttl_seconds`, the newest `kept` of them; an unreadable one is a miss."""
+
+    redis: RedisBatches
+    namespace: str
+    ttl_seconds: int
+    kept: int = 100_000
+
+    async def get(self, key: str) -> Any | None:
+        """Return the stored value, or None when there is none or it cannot be read."""
+        try:
+            stored = await self.redis.command("GET", self._key(key))
+            return None if stored is None else json.loads(stored)
+        except (RedisError, OSError, ValueError):
+            return None
+
+    async def put(self, key: str, value: Any) -> bool:
+        """Keep `value` for the time to live; wait for a Redis that is away or full, for it is paid for.
+
+        Returns False when Redis refuses it for good.
+        """
+        arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
+        try:
+            await self.redis.run_patiently(_PUT, [self._key(key), answers_key(self.namespace)], *arguments)
+        except RedisError:
+            return False
+        return True
+
+    def _key(self, key: str) -> str:
+        return answer_key(self.namespace, key)

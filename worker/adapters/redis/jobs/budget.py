@@ -1,0 +1,123 @@
+"""Keeps the fleet's spend under its cap: reserve before a call, settle after it, one Lua script each.
+
+`<namespace>:budget:<start>` is the account of the window that began at `start` (seconds): `spent`, `held` and
+`forfeited` nano-dollars, and the same for each model. `…:budget:holds` has the open holds, `…:budget:expiry`
+when each runs out: a hold that nobody settles is forfeited, which counts as spent. Time is Redis's own, so
+that workers with different clocks share one window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import StoreUnavailable
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.keys import budget_cap_key
+from worker.adapters.redis.scripts import Script, undeclared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.ports import Hold
+    from worker.adapters.redis.batches import RedisBatches
+
+_EXPIRED_AT_ONCE = 100
+# KEYS: the budget's prefix, its holds, their expiry, the dial of the cap.
+LEDGER = f"""
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function account(start) return KEYS[1] .. ':' .. start end
+local function add(start, what, model, amount)
+  redis.call('HINCRBY', account(start), what, amount)
+  redis.call('HINCRBY', account(start), what .. ':' .. model, amount)
+end
+local function take(id)
+  local kept = redis.call('HGET', KEYS[2], id)
+  if not kept then return nil end
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('ZREM', KEYS[3], id)
+  local start, amount, model = string.match(kept, '^(%d+) (%d+) (.*)$')
+  add(start, 'held', model, '-' .. amount)
+  return start, amount, model
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms, 'LIMIT', 0, {_EXPIRED_AT_ONCE})) do
+  local start, amount, model = take(id)
+  if start then add(start, 'forfeited', model, amount) else redis.call('ZREM', KEYS[3], id) end
+end
+local function strictest(given)
+  local cap, dial = tonumber(given), redis.call('MGET', KEYS[4])[1]
+  if redis.call('EXISTS', KEYS[4]) == 0 then return cap end
+  if not dial or not string.match(dial, '^%d+%.?%d*$') or #dial > 15 then return -1 end
+  local dialled = math.floor(tonumber(dial) * 1000000000 + 0.5)
+  return (cap < 0 or dialled < cap) and dialled or cap
+end
+local function total(start)
+  local sums = redis.call('HMGET', account(start), 'spent', 'held', 'forfeited')
+  return tonumber(sums[1] or 0) + tonumber(sums[2] or 0) + tonumber(sums[3] or 0)
+end
+"""
+
+
+def _script(text: str) -> Script:
+    return Script(undeclared(text, 4))
+
+
+# The cap is -1 for none. A dial that is no number of dollars denies: an unknown cap is not a wide one.
+_RESERVE = _script(f"""{LEDGER}
+local id, amount, model, cap, window, hold_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
+local start = string.format('%.0f', clock[1] - clock[1] % window)
+local capped = redis.call('EXISTS', KEYS[4]) == 1 or tonumber(cap) >= 0
+if capped and total(start) + tonumber(amount) > strictest(cap) then return 0 end
+add(start, 'held', model, amount)
+redis.call('HSET', KEYS[2], id, start .. ' ' .. amount .. ' ' .. model)
+redis.call('ZADD', KEYS[3], now_ms + tonumber(hold_ms), id)
+redis.call('EXPIRE', account(start), 2 * tonumber(window) + 86400)
+return 1
+""")
+_SETTLE = _script(f"""{LEDGER}
+local start, _, model = take(ARGV[1])
+if not start then return 0 end
+if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
+return 1
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisBudget:
+    """The account of the fleet. `cap_nano_usd` is this deployment's cap for each window, None for none."""
+
+    redis: RedisBatches
+    namespace: str
+    cap_nano_usd: int | None
+    window_seconds: int
+    count_denied: Callable[[], None]
+
+    async def reserve(self, hold: Hold) -> bool:
+        """Hold the amount; False when the cap does not cover it. Raises StoreUnavailable."""
+        cap = -1 if self.cap_nano_usd is None else self.cap_nano_usd
+        arguments = [hold.hold_id, hold.amount_nano_usd, hold.model, cap, self.window_seconds]
+        granted = bool(await self._run(_RESERVE, [*arguments, int(hold.seconds * 1000)]))
+        if not granted:
+            self.count_denied()
+        return granted
+
+    async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
+        """Replace the hold by what was spent. When Redis cannot be asked, it runs out: that is spent, too."""
+        try:
+            await self._run(_SETTLE, [hold_id, spent_nano_usd, "spent" if known else "forfeited"])
+        except StoreUnavailable:
+            return
+
+    async def _run(self, script: Script, arguments: list[Any]) -> Any:
+        try:
+            return await self.redis.run(script, [], *_keys(self.namespace), *arguments)
+        except (RedisError, OSError):
+            raise StoreUnavailable from None
+
+
+def _keys(namespace: str) -> list[str]:
+    """Return the KEYS of every script that begins with `LEDGER`."""
+    prefix = f"{namespace}:budget"
+    return [prefix, f"{prefix}:holds", f"{prefix}:expiry", budget_cap_key(namespace)]

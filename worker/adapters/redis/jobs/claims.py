@@ -1,0 +1,100 @@
+"""Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.errors import StoreUnavailable
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.keys import workers_key
+from worker.adapters.redis.scripts import Script
+
+if TYPE_CHECKING:
+    from worker.adapters.redis.batches import RedisBatches
+
+# A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
+# clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,
+# however old its last sign is: when Redis has just come back, its own jobs are still in flight.
+_ACQUIRE = Script("""
+local holder = redis.call('GET', KEYS[1])
+if holder then
+  local worker = string.match(holder, '^[^:]+')
+  if worker == string.match(ARGV[1], '^[^:]+') then return 0 end
+  local seen = redis.call('ZSCORE', KEYS[2], worker)
+  if seen and tonumber(redis.call('TIME')[1]) - tonumber(seen) <= tonumber(ARGV[3]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""")
+# A note that was never taken back is forgotten after this.
+_LEDGER_SECONDS = 604_800
+# Only for the worker that still holds the claim.
+_RELEASE = Script("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
+return 1
+""")
+_BEGIN_ATTEMPT = Script("""
+local begun = redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return begun
+""")
+_END_ATTEMPT = Script("if redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisClaims:
+    """Claims are keys `<namespace>:claim:<job>`; its attempts without an outcome `<namespace>:ledger:<job>`.
+
+    `worker_id` is the one under which this process gives its signs of life to `<namespace>:workers`.
+    """
+
+    redis: RedisBatches
+    namespace: str
+    worker_id: str
+    worker_lost_seconds: int
+
+    async def acquire(self, key: str, token: str, seconds: float) -> bool:
+        """Claim the job for `seconds`; False while a living worker holds it. Raises StoreUnavailable."""
+        keys = [self._claim(key), workers_key(self.namespace)]
+        arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
+        try:
+            return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
+        except (RedisError, OSError):
+            raise StoreUnavailable from None
+
+    async def release(self, key: str, token: str, *, concluded: bool) -> None:
+        """Give the claim back, and the attempts of a `concluded` job with it.
+
+        When Redis cannot be asked, the claim runs out by itself.
+        """
+        try:
+            keys = [self._claim(key), self._ledger(key)]
+            await self.redis.run(_RELEASE, keys, self._held_by(token), int(concluded))
+        except (RedisError, OSError):
+            return
+
+    async def end_attempt(self, key: str) -> None:
+        """Take one attempt back; when Redis cannot be asked, it counts on."""
+        try:
+            await self.redis.run(_END_ATTEMPT, [self._ledger(key)])
+        except (RedisError, OSError):
+            return
+
+    async def begin_attempt(self, key: str) -> int:
+        """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
+        try:
+            return int(await self.redis.run(_BEGIN_ATTEMPT, [self._ledger(key)], _LEDGER_SECONDS))
+        except (RedisError, OSError):
+            raise StoreUnavailable from None
+
+    def _held_by(self, token: str) -> str:
+        return f"{self.worker_id}:{token}"
+
+    def _claim(self, key: str) -> str:
+        return f"{self.namespace}:claim:{key}"
+
+    def _ledger(self, key: str) -> str:
+        return f"{self.namespace}:ledger:{key}"

@@ -1,0 +1,72 @@
+"""Tells the other workers that this process lives, from a thread that outlives its consumer.
+
+A warm shutdown stops Celery's event loop first and then waits for the jobs in hand: signs of life that came
+from that loop would end while calls are in flight, and the others would take the jobs over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.console.queue_age import RedisQueueAge
+from worker.adapters.redis.keys import card_key, workers_key
+
+if TYPE_CHECKING:
+    import redis
+
+
+_RETRY_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class SignsOfLife:
+    """A thread that notes `worker_id` and the time in `<namespace>:workers`, thrice in `lost_seconds`.
+
+    With each sign it leaves the worker's card, which `card(wall_ms)` writes, and notes the queue's arrivals.
+    """
+
+    client: redis.Redis
+    namespace: str
+    worker_id: str
+    lost_seconds: int
+    card: Callable[[int], str]
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Give signs until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="signs-of-life", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread: what this worker may still hold is the others' to bring back."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+        with contextlib.suppress(RedisError, OSError):
+            self.client.delete(card_key(self.namespace, self.worker_id))
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.give_sign()
+            except (RedisError, OSError):
+                # Silence is what the others would see, and what they are there for; but once Redis is back,
+                # they must hear from the living soon.
+                self._stopped.wait(_RETRY_SECONDS)
+                continue
+            self._stopped.wait(self.lost_seconds / 3)
+
+    def give_sign(self) -> None:
+        """Give one now, from any thread. Raises RedisError."""
+        seconds, micros = self.client.time()
+        # First, and by itself: nothing that follows may make this worker look lost.
+        self.client.zadd(workers_key(self.namespace), {self.worker_id: seconds})
+        card = self.card(seconds * 1000 + micros // 1000)
+        self.client.set(card_key(self.namespace, self.worker_id), card, ex=self.lost_seconds)
+        RedisQueueAge(self.client, self.namespace).note()

@@ -1,0 +1,173 @@
+"""Keeps the latest outcomes in a Redis stream, written beside the job path, never in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from gates import Subject
+from tasks.operations.history import PastOutcome
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.errors import unavailable
+
+if TYPE_CHECKING:
+    import redis
+
+_FLUSH_SECONDS = 0.2
+_BATCH = 500
+# What waits for a Redis that is away; beyond it the oldest are given up, and counted.
+_WAITING_KEPT = 20_000
+_SUBJECT = tuple(each.name for each in dataclasses.fields(Subject))
+# In the stream an outcome is one JSON list: the subject's fields, then these. Names in each of 50,000 entries
+# would double its size.
+_FIELDS = tuple(
+    each.name
+    for each in dataclasses.fields(PastOutcome)
+    if each.name not in {"entry_id", "wall_ms", "subject"}
+)
+
+# A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
+# written, so that none counts twice. An hour outlives any copy that is still under way.
+_WRITE = """
+if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[2]) or '0') then return end
+for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
+redis.call('SET', KEYS[2], ARGV[1], 'EX', 3600)
+"""
+
+
+def history_key(namespace: str) -> str:
+    """Return the stream of the latest outcomes."""
+    return f"{namespace}:history"
+
+
+@dataclass(slots=True)
+class HistoryWriter:
+    """Writes outcomes in batches from a thread of its own; `add` costs the job a microsecond.
+
+    `kept` bounds the stream. `count_dropped(number)` hears of what Redis could not take.
+    """
+
+    client: redis.Redis
+    namespace: str
+    kept: int
+    count_dropped: Callable[[int], None]
+    _waiting: deque[tuple[Any, ...]] = field(default_factory=lambda: deque(maxlen=_WAITING_KEPT))
+    _batch: list[tuple[Any, ...]] = field(default_factory=list)
+    _batch_number: int = 0
+    _writer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Write until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, and end the thread."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
+    def add(self, subject: Subject, **outcome: Any) -> None:
+        """Take note of one outcome; the names are those of `PastOutcome`."""
+        if len(self._waiting) == _WAITING_KEPT:
+            self.count_dropped(1)
+        self._waiting.append((subject, outcome))
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_FLUSH_SECONDS):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._batch or self._waiting:
+            if not self._batch:
+                self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                self._batch_number += 1
+            try:
+                self._write()
+            except (RedisError, OSError):
+                return
+            self._batch = []
+
+    def _write(self) -> None:
+        key = history_key(self.namespace)
+        keys = (key, f"{key}:{self._writer_id}")
+        entries = [_entry(*each) for each in self._batch]
+        self.client.eval(_WRITE, len(keys), *keys, self._batch_number, self.kept, *entries)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisHistory:
+    """Reads the stream; entries that another version wrote are left out."""
+
+    client: redis.Redis
+    namespace: str
+
+    def since(self, wall_ms: int, limit: int) -> list[PastOutcome]:
+        """Return the newest `limit` outcomes at or after `wall_ms`, oldest first. Raises StoreUnavailable."""
+        with unavailable():
+            entries = cast("list[Any]", self.client.xrevrange(self._key, "+", str(wall_ms), count=limit))
+        return _outcomes(reversed(entries))
+
+    def follow(self, after_id: str, block_seconds: float) -> list[PastOutcome]:
+        """Return what came after entry `after_id` ("$": from now on), waiting up to `block_seconds`.
+
+        The client's own timeout must be longer.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+
+        """
+        with unavailable():
+            read = self.client.xread({self._key: after_id}, count=_BATCH, block=int(block_seconds * 1000))
+        streams = cast("list[Any]", read)
+        return _outcomes(streams[0][1]) if streams else []
+
+    def now_ms(self) -> int:
+        """Return the time by Redis's clock. Raises StoreUnavailable."""
+        with unavailable():
+            seconds, micros = self.client.time()
+        return seconds * 1000 + micros // 1000
+
+    def oldest_ms(self) -> int | None:
+        """Return when the oldest outcome ended, None for an empty history. Raises StoreUnavailable."""
+        with unavailable():
+            entries = cast("list[Any]", self.client.xrange(self._key, count=1))
+        return _wall_ms(entries[0][0]) if entries else None
+
+    @property
+    def _key(self) -> str:
+        return history_key(self.namespace)
+
+
+def _entry(subject: Subject, outcome: dict[str, Any]) -> str:
+    values = [getattr(subject, name) for name in _SUBJECT] + [outcome[name] for name in _FIELDS]
+    return json.dumps(values)
+
+
+def _outcomes(entries: Any) -> list[PastOutcome]:
+    return [found for entry in entries if (found := _outcome(*entry))]
+
+
+def _outcome(entry_id: bytes, fields: dict[bytes, bytes]) -> PastOutcome | None:
+    try:
+        values = json.loads(fields[b"o"])
+        subject = dict(zip(_SUBJECT, values, strict=False))
+        rest = dict(zip(_FIELDS, values[len(_SUBJECT) :], strict=True))
+        return PastOutcome(
+            entry_id=entry_id.decode(), wall_ms=_wall_ms(entry_id), subject=Subject(**subject), **rest
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _wall_ms(entry_id: bytes) -> int:
+    return int(entry_id.partition(b"-")[0])

@@ -1,0 +1,91 @@
+"""Keeps in Redis what the servers have told any worker: wait until then, or do not come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import ErrorCode, StoreUnavailable
+from tasks.ports import Permit
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.scripts import Script
+
+if TYPE_CHECKING:
+    from worker.adapters.redis.batches import RedisBatches
+
+# KEYS: the model's cooldown, the breaker, the lease of its probe. A cooldown's key lives as long as it holds.
+_PERMIT = Script("""
+local wait = redis.call('PTTL', KEYS[1])
+local code = redis.call('GET', KEYS[2])
+if not code then return {wait, '', 0} end
+local probe = redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) and 1 or 0
+return {wait, code, probe}
+""")
+_COOL_DOWN = Script("""
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'PX', ARGV[1]) end
+""")
+_OPEN = Script("""
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
+""")
+_CLOSE = Script("redis.call('DEL', KEYS[1], KEYS[2])")
+# A breaker that nobody asks about any more ends by itself.
+_BREAKER_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTraffic:
+    """Cooldowns are `<namespace>:cooldown:<model>`, the breaker is `<namespace>:breaker`.
+
+    One probe leaves in `probe_seconds` while the breaker is open.
+    """
+
+    redis: RedisBatches
+    namespace: str
+    probe_seconds: float
+
+    async def permit(self, model: str) -> Permit:
+        """Return what holds for a request to `model` now. Raises StoreUnavailable."""
+        keys = [self._cooldown(model), *self._breaker]
+        wait_ms, code, probe = await self._run(_PERMIT, keys, self._probe_ms)
+        return Permit(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
+
+    async def cool_down(self, model: str, seconds: float) -> None:
+        """Let no request to `model` leave for `seconds`. Raises StoreUnavailable."""
+        await self._run(_COOL_DOWN, [self._cooldown(model)], max(1, int(seconds * 1000)))
+
+    async def open_breaker(self, code: ErrorCode) -> None:
+        """Let no request leave but a probe now and then. Raises StoreUnavailable."""
+        await self._run(_OPEN, self._breaker, code.value, _BREAKER_SECONDS, self._probe_ms)
+
+    async def close_breaker(self) -> None:
+        """Let requests leave again. Raises StoreUnavailable."""
+        await self._run(_CLOSE, self._breaker)
+
+    async def _run(self, script: Script, keys: list[str], *arguments: str | int) -> Any:
+        try:
+            return await self.redis.run(script, keys, *arguments)
+        except (RedisError, OSError):
+            raise StoreUnavailable from None
+
+    def _cooldown(self, model: str) -> str:
+        return f"{self.namespace}:cooldown:{model}"
+
+    @property
+    def _breaker(self) -> list[str]:
+        """Return the keys of the breaker and of the lease of its probe."""
+        return [f"{self.namespace}:breaker", f"{self.namespace}:breaker:probe"]
+
+    @property
+    def _probe_ms(self) -> int:
+        return int(self.probe_seconds * 1000)
+
+
+def _code(text: str) -> ErrorCode | None:
+    if not text:
+        return None
+    try:
+        return ErrorCode(text)
+    except ValueError:
+        # Somebody wrote to it by hand: a refusal nobody knows is a refusal.
+        return ErrorCode.OPENAI_AUTH_ERROR

@@ -1,0 +1,81 @@
+"""Hands results to consumers that wait on no task id: one entry for each job in a bounded Redis stream."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenacity import RetryCallState
+
+from tasks.delivery import Delivery
+from telemetry import emit
+from worker.adapters.redis.batches import any_refusal
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.scripts import Script
+
+if TYPE_CHECKING:
+    import redis
+
+    from worker.adapters.redis.batches import RedisBatches
+
+_log = logging.getLogger("slotgen.results")
+
+
+def results_key(namespace: str) -> str:
+    """Return the stream of the latest deliveries."""
+    return f"{namespace}:results"
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    emit(
+        _log,
+        logging.WARNING,
+        "results_stream_refused",
+        error=type(error).__name__,
+        attempt=state.attempt_number,
+    )
+
+
+# KEYS: the stream. ARGV: how many entries it keeps, then the entries, all of them or none.
+_ADD = Script("""
+for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'delivery', ARGV[i]) end
+""")
+
+
+def is_usable(client: redis.Redis, namespace: str) -> bool:
+    """Whether the key is a stream, or free; True while Redis cannot be asked."""
+    try:
+        return client.type(results_key(namespace)) in {b"stream", b"none"}
+    except (RedisError, OSError):
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsStream:
+    """Writes deliveries before their message is acknowledged: each arrives at least once.
+
+    About `kept` entries stay; who reads more slowly than they are written finds the older ones gone.
+    """
+
+    redis: RedisBatches
+    namespace: str
+    kept: int
+
+    async def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Add one entry for each of `deliveries`, its field `delivery` being delivery v1 as JSON.
+
+        Waits for a Redis that does not take them, as the result backend does; the message meanwhile stays.
+        """
+        documents = [json.dumps(each.as_document(), ensure_ascii=False) for each in deliveries]
+        await self.redis.run_patiently(
+            _ADD,
+            [results_key(self.namespace)],
+            self.kept,
+            *documents,
+            worth_waiting=any_refusal,
+            before_waiting=_say,
+        )

@@ -1,0 +1,1 @@
+"""Change exposure, one step at a time."""

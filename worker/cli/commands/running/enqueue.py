@@ -1,0 +1,176 @@
+"""`slotgen enqueue`: sends job specs, as many as there are, and collects their answers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.support.connection import load_settings
+from worker.cli.support.dial_command import AsJson
+from worker.cli.support.errors import Refusal
+from worker.cli.support.signals import endings_held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from worker.cli.views.enqueue_screen import Screen
+    from worker.client.checkpoint import Bookmark
+    from worker.settings.settings import Settings
+
+
+def enqueue(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(help="JSON or JSON Lines files, folders of them; - is stdin.", show_default=False),
+    ] = None,
+    *,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Print each job's answer as a JSON line, in the order of the input."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first invalid spec.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Go on from the file that an interrupted run left.")
+    ] = None,
+    window: Annotated[
+        int, typer.Option(min=1, max=100_000, help="With --wait: specs that may be unanswered at once.")
+    ] = 1000,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Pause while more messages than this are on the queue.")
+    ] = 10_000,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="With --wait: seconds after which one spec is given up.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send job specs to the queue; each is checked first, by the rules of the worker.
+
+    Without --wait a line for each spec names its task id. Invalid specs are reported with their lines and
+    passed over; then, or when a spec got no answer, the exit code is 1. Ctrl-C leaves a file for --resume,
+    which goes on with the options of the run.
+    """
+    from worker.client.checkpoint import BadBookmark, Bookmark  # noqa: PLC0415 - heavy imports wait
+    from worker.client.sources import BadSource  # noqa: PLC0415
+
+    if bool(inputs) == bool(resume):
+        raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")
+    settings = load_settings()
+    queue = f"{settings.namespace} at {settings.redis_url.rpartition('@')[2]}"
+    terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
+    resume = resume.absolute() if resume else None
+    try:
+        bookmark = (
+            _resumed(resume, queue) if resume else Bookmark(str(Path.cwd()), inputs or [], wait, queue, terms)
+        )
+        _run(bookmark, resume or _fresh_path(), settings, as_json=as_json)
+    except (BadSource, BadBookmark) as error:
+        raise Refusal(str(error)) from None
+    if bookmark.counts["refused"] or bookmark.counts["unanswered"]:
+        raise typer.Exit(1)
+
+
+def _run(bookmark: Bookmark, path: Path, settings: Settings, *, as_json: bool) -> None:
+    from worker.cli.views.enqueue_screen import Screen  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.client.bulk_sender import Feeder, Pace  # noqa: PLC0415
+    from worker.client.producer import Producer  # noqa: PLC0415
+    from worker.client.reader import Reader  # noqa: PLC0415
+    from worker.client.sources import count, files, items  # noqa: PLC0415
+
+    sources = files(bookmark.inputs)
+    screen = Screen(bookmark, count(sources), as_json)
+    reader = Reader(bookmark.remaining(items(sources)))
+    with (
+        Producer.open(
+            settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
+        ) as producer,
+        # Outside: a second Ctrl-C must not end what the first one has begun.
+        endings_held() as interruptible,
+        _ended_well(bookmark, path, screen, settings.redis_url),
+        screen.shown(),
+    ):
+        reader.start()
+        Feeder(producer, reader, bookmark, screen, Pace(**bookmark.terms), interruptible).run()
+
+
+@contextmanager
+def _ended_well(bookmark: Bookmark, path: Path, screen: Screen, url: str) -> Iterator[None]:
+    """Leave the bookmark at `path` when the run ends before its work, and say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        begun = bool(bookmark.position or bookmark.waiting)
+        if begun:
+            _leave(bookmark, path)
+        if isinstance(error, OSError):
+            # The interpreter would try once more to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.finish(str(path) if begun else None)
+        why = _why(error, url)
+        if why is None:
+            raise
+        raise Refusal(f"{why}; {_go_on(bookmark, path)}" if begun else f"{why}; nothing was sent") from None
+    path.unlink(missing_ok=True)
+    screen.finish(None)
+
+
+def _why(error: BaseException, url: str) -> str | None:
+    """Return in words what ended the run; None for what nobody expected."""
+    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.client.bulk_sender import RefusedSpec  # noqa: PLC0415
+    from worker.client.checkpoint import BadBookmark  # noqa: PLC0415
+    from worker.client.sources import BadSource  # noqa: PLC0415
+
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case OSError():
+            gone = isinstance(error, BrokenPipeError)
+            return "nobody reads the answers any more" if gone else f"cannot write ({error.strerror})"
+        case RefusedSpec():
+            return f"{error}\nstopped there (--strict); mend it"
+        case StoreUnavailable():
+            return f"Redis at {url.rpartition('@')[2]} did not answer ({error})"
+        case BadSource() | BadBookmark():
+            return str(error)
+    return None
+
+
+def _go_on(bookmark: Bookmark, path: Path) -> str:
+    again = ", with the same standard input" if "-" in bookmark.inputs else ""
+    return f"go on with: slotgen enqueue --resume {shlex.quote(str(path))}{again}"
+
+
+def _leave(bookmark: Bookmark, path: Path) -> None:
+    try:
+        bookmark.write(path)
+    except OSError as error:
+        raise Refusal(
+            f"ended early, and {path} cannot be written ({error.strerror}): there is nothing to resume from. "
+            "Sending everything again is safe, what was paid is not paid again"
+        ) from None
+
+
+def _resumed(path: Path, queue: str) -> Bookmark:
+    from worker.client.checkpoint import BadBookmark, Bookmark  # noqa: PLC0415 - heavy imports wait
+
+    bookmark = Bookmark.read(path)
+    if bookmark.queue != queue:
+        raise BadBookmark(
+            f"{path}: was begun on {bookmark.queue}, and this is {queue}; set SLOTGEN_REDIS_URL so"
+        )
+    try:
+        os.chdir(bookmark.folder)
+    except OSError as error:
+        raise BadBookmark(f"{path}: was begun in {bookmark.folder} ({error.strerror}); restore it") from None
+    return bookmark
+
+
+def _fresh_path() -> Path:
+    return Path(f"slotgen-enqueue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.resume")

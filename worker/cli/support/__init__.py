@@ -1,0 +1,1 @@
+"""What several commands need: the session, errors, signals, times, probes."""

@@ -1,0 +1,80 @@
+"""Opens the operator's stores for a command, and turns what they refuse into a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.cli.support.connection import load_settings, open_redis
+from worker.cli.support.errors import Refusal, redis_errors_refused
+
+if TYPE_CHECKING:
+    import redis
+
+    from worker.adapters.redis.console.dials import RedisDials
+    from worker.adapters.redis.console.fleet import RedisFleet
+    from worker.adapters.redis.jobs.history import RedisHistory
+    from worker.settings.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The stores of one namespace."""
+
+    settings: Settings
+    client: redis.Redis
+    dials: RedisDials
+    fleet: RedisFleet
+    history: RedisHistory
+
+
+@contextmanager
+def console() -> Iterator[Console]:
+    """Open the console of the environment's Redis; what goes wrong inside becomes a Refusal."""
+    with open_console(load_settings()) as opened:
+        yield opened
+
+
+@contextmanager
+def open_console(settings: Settings) -> Iterator[Console]:
+    """Open the console of `settings`; what goes wrong inside becomes a Refusal."""
+    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.dials import AuditRefused, DialsMoved  # noqa: PLC0415
+
+    with redis_errors_refused(settings.redis_url), open_redis(settings) as client:
+        try:
+            yield _console(settings, client)
+        except StoreUnavailable as error:
+            raise Refusal(_unreachable(settings.redis_url, str(error))) from None
+        except DialsMoved:
+            raise Refusal(
+                "somebody changed a dial since it was read; nothing was changed. "
+                "See `slotgen audit`, then try again"
+            ) from None
+        except AuditRefused as error:
+            raise Refusal(
+                f"the change could not be recorded, so it was not made ({error}); "
+                "mend Redis first. `slotgen kill` works all the same"
+            ) from None
+
+
+def _console(settings: Settings, client: redis.Redis) -> Console:
+    from worker.adapters.redis.console.dials import RedisDials  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.adapters.redis.console.fleet import RedisFleet  # noqa: PLC0415
+    from worker.adapters.redis.jobs.history import RedisHistory  # noqa: PLC0415
+
+    namespace = settings.namespace
+    return Console(
+        settings,
+        client,
+        RedisDials(client, namespace),
+        RedisFleet(client, namespace),
+        RedisHistory(client, namespace),
+    )
+
+
+def _unreachable(url: str, error: str) -> str:
+    shown = url.rpartition("@")[2]
+    return f"Redis at {shown} did not answer ({error}); start it, or correct SLOTGEN_REDIS_URL"

@@ -1,0 +1,157 @@
+"""What `slotgen enqueue` shows: answers on stdout, one JSON document a line; everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from worker.cli.support.terminal import plain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress, TaskID
+
+    from tasks.delivery import Delivery
+    from worker.client.checkpoint import Bookmark
+    from worker.client.producer import Sent
+    from worker.client.sources import Item
+
+_OUTCOMES = ("COMPLETED", "STUB", "FAILED")
+_STYLES = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
+# On a stderr that is no terminal (a log), a line this often.
+_LINE_EVERY_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Screen:
+    """The listener of one run, of `total` specs; None is a number that nobody knows yet."""
+
+    bookmark: Bookmark
+    total: int | None
+    as_json: bool
+    _progress: Progress | None = None
+    _task: TaskID | None = None
+    _in_the_way: str = ""
+    _said_mono: float = field(default_factory=time.monotonic)
+    _began: tuple[float, int] = (0.0, 0)
+
+    def shown(self) -> AbstractContextManager[Any]:
+        """Draw the bar inside the block, if stderr is a terminal."""
+        self._began = (time.monotonic(), self._done)
+        if self.as_json or not sys.stderr.isatty():
+            return nullcontext()
+        from rich import progress as bars  # noqa: PLC0415 - heavy, and only a terminal has a use for it
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+
+        columns = [bars.BarColumn(), bars.MofNCompleteColumn(), bars.TextColumn("specs")]
+        # Nobody knows how much is left of a pipe.
+        columns += [bars.TextColumn("left:"), bars.TimeRemainingColumn()] if self.total is not None else []
+        columns += [bars.TextColumn("{task.fields[rate]}")]
+        self._progress = bars.Progress(*columns)
+        self._task = self._progress.add_task("specs", total=self.total, completed=self._done, rate="")
+        # What goes to a file must not pass through the console of stderr.
+        return Live(
+            get_renderable=self._drawn,
+            console=Console(stderr=True),
+            refresh_per_second=5,
+            redirect_stdout=sys.stdout.isatty(),
+        )
+
+    def refused(self, item: Item, problem: str) -> None:
+        """Say on stderr which spec was not sent, and why."""
+        self._complain(str(item), problem, None)
+
+    def sent(self, item: Item, sent: Sent) -> None:
+        """Print the receipt of one spec."""
+        _print({"source": item.source, "line": item.number, "taskId": sent.task_id})
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Print one job's delivery v1."""
+        _print(delivery.as_document())
+
+    def unanswered(self, place: str, task_id: str, problem: str) -> None:
+        """Say on stderr which spec has no answer, and why."""
+        self._complain(place, problem, task_id)
+
+    def looked(self, queue_depth: int, problem: str) -> None:
+        """Bring the bar, or the log, up to date."""
+        self._in_the_way = problem or (f"{queue_depth:,} on the queue" if queue_depth else "")
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, completed=self._done, rate=f"{self._per_second():,.0f}/s")
+        elif not self.as_json and time.monotonic() - self._said_mono > _LINE_EVERY_SECONDS:
+            self._said_mono = time.monotonic()
+            sys.stderr.write(
+                f"{self.summary()} ({self._per_second():,.0f}/s; {self._in_the_way or 'going on'})\n"
+            )
+
+    def summary(self) -> str:
+        """Return what was done, in a line."""
+        counts = self.bookmark.counts
+        of = f" of {self.total:,}" if self.total is not None else ""
+        parts = [f"sent {counts['sent']:,}{of} {'spec' if self.total == 1 else 'specs'}"]
+        parts += [f"answered {counts['answered']:,}"] if self.bookmark.wait else []
+        parts += [f"refused {counts['refused']:,}"] if counts["refused"] else []
+        parts += [f"without an answer {counts['unanswered']:,}"] if counts["unanswered"] else []
+        return ", ".join(parts) + "".join(f"; {word} {number:,}" for word, number in self._outcomes())
+
+    def finish(self, resume: str | None) -> None:
+        """Print the summary on stderr; `resume` names the file from which an ended run goes on."""
+        if self.as_json:
+            counts = self.bookmark.counts
+            summary = {each: counts[each] for each in ("sent", "answered", "refused", "unanswered")}
+            document = summary | {"outcomes": dict(self._outcomes()), "resume": resume}
+            sys.stderr.write(json.dumps({"summary": document}) + "\n")
+        else:
+            sys.stderr.write(self.summary() + "\n")
+
+    @property
+    def _done(self) -> int:
+        counts = self.bookmark.counts
+        ended = counts["answered"] + counts["unanswered"] if self.bookmark.wait else counts["sent"]
+        return ended + counts["refused"]
+
+    def _outcomes(self) -> list[tuple[str, int]]:
+        counted = [
+            (word, number)
+            for word, number in dict(self.bookmark.counts).items()
+            if word.startswith(_OUTCOMES)
+        ]
+        return sorted(counted, key=lambda each: (_OUTCOMES.index(each[0].split()[0]), -each[1], each[0]))
+
+    def _per_second(self) -> float:
+        began_mono, done = self._began
+        return (self._done - done) / max(time.monotonic() - began_mono, 0.001)
+
+    def _drawn(self) -> RenderableType:
+        from rich.console import Group  # noqa: PLC0415 - heavy, and only a terminal has a use for it
+        from rich.text import Text  # noqa: PLC0415
+
+        line = Text("")
+        for word, number in self._outcomes():
+            line.append(f"{word} {number:,}  ", style=_STYLES[word.split()[0]])
+        for word in ("refused", "unanswered"):
+            if self.bookmark.counts[word]:
+                line.append(f"{word} {self.bookmark.counts[word]:,}  ", style="red")
+        line.append(self._in_the_way, style="dim")
+        return Group(self._progress or "", line)
+
+    def _complain(self, place: str, problem: str, task_id: str | None) -> None:
+        if self.as_json:
+            said = {"place": place, "taskId": task_id, "problem": problem}
+            sys.stderr.write(json.dumps({"problem": said}, ensure_ascii=False) + "\n")
+            return
+        # While the bar stands, stderr is the console's, which puts the lines above it.
+        for line in problem.splitlines():
+            sys.stderr.write(f"{plain(place)}: {plain(line)}\n")
+
+
+def _print(document: dict[str, Any]) -> None:
+    escaped = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
+    sys.stdout.write(json.dumps(document, ensure_ascii=escaped, separators=(",", ":")) + "\n")
+    # What is counted as handed on is on its way.
+    sys.stdout.flush()

@@ -1,0 +1,253 @@
+"""Sends any number of specs, keeps the queue short and the memory flat, and hands answers on in order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas import UnacceptableJson, parse_json
+from tasks.delivery import Delivery
+from tasks.errors import InvalidMessage, StoreUnavailable
+from worker.client.checkpoint import Bookmark, Waiting
+from worker.client.producer import Producer, Sent
+from worker.client.reader import Reader
+from worker.client.results import Ending
+from worker.client.sources import MAX_DOCUMENT_BYTES, Item
+
+# One LPUSH takes this many; one look at the results as many as the window has.
+_BATCH = 100
+_FIRST_PAUSE_SECONDS = 0.02
+_LAST_PAUSE_SECONDS = 0.25
+# A Redis that is restarted is back by then; past it the run ends, and can be resumed.
+_PATIENCE_SECONDS = 30.0
+
+
+class Listener(Protocol):
+    """Hears what happens, in the order of the input."""
+
+    def refused(self, item: Item, problem: str) -> None:
+        """Hear that a spec was not sent."""
+        ...
+
+    def sent(self, item: Item, sent: Sent) -> None:
+        """Hear that a spec was sent, in a run that does not wait."""
+        ...
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Hear one job's answer."""
+        ...
+
+    def unanswered(self, place: str, task_id: str, problem: str) -> None:
+        """Hear that a spec that was sent will have no answer here."""
+        ...
+
+    def looked(self, queue_depth: int, problem: str) -> None:
+        """Hear, several times a second, how long the queue is, and what is in the way."""
+        ...
+
+
+class RefusedSpec(Exception):  # noqa: N818 - says what happened
+    """A strict run met a spec that is invalid; those before it were sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`window`: specs sent and not yet handed on; `max_queue`: messages on the queue before sending pauses.
+
+    `timeout_seconds`: how long one spec may take; None is as long as it takes. `strict`: an invalid spec
+    ends the run.
+    """
+
+    window: int = 1000
+    max_queue: int = 10_000
+    timeout_seconds: float | None = None
+    strict: bool = False
+
+
+@dataclass(slots=True)
+class _Awaited:
+    sent: Waiting
+    since_mono: float
+    stale: bool = False
+    ending: Ending | None = None
+    late: bool = False
+
+
+@dataclass(slots=True)
+class Feeder:
+    """One run. `interruptible` is entered only where an interruption leaves nothing half done.
+
+    `sleep` and `mono` are the clock of what it waits for.
+    """
+
+    producer: Producer
+    reader: Reader
+    bookmark: Bookmark
+    listener: Listener
+    pace: Pace
+    interruptible: Callable[[], AbstractContextManager[None]]
+    sleep: Callable[[float], None] = time.sleep
+    mono: Callable[[], float] = time.monotonic
+    _awaited: deque[_Awaited] = field(default_factory=deque)
+    _outgoing: list[tuple[Item, Sent | str]] = field(default_factory=list)
+    _depth: int = 0
+    _looked_mono: float = float("-inf")
+    _trouble_since_mono: float | None = None
+    _answered_once: bool = False
+    _stopped_by: str = ""
+
+    def run(self) -> None:
+        """Send everything, and hand every answer on if the bookmark waits for them.
+
+        However it ends, the bookmark says what was done.
+
+        Raises:
+            BadBookmark: the input is not what it was.
+            BadSource: an input cannot be read.
+            RefusedSpec: a spec is invalid, and the run strict.
+            StoreUnavailable: Redis has not answered for half a minute.
+
+        """
+        now = self.mono()
+        self._awaited.extend(_Awaited(each, now, self.bookmark.stale) for each in self.bookmark.waiting)
+        try:
+            self._run()
+        finally:
+            self.bookmark.waiting = [each.sent for each in self._awaited]
+        if self._stopped_by:
+            raise RefusedSpec(self._stopped_by)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._done:
+            moved = self._step()
+            pause = _FIRST_PAUSE_SECONDS if moved else min(pause * 1.5, _LAST_PAUSE_SECONDS)
+            with self.interruptible():
+                # In full flight only a turn for the reader's thread, and for an interruption.
+                self.sleep(0 if moved and not self.bookmark.wait else pause)
+
+    @property
+    def _done(self) -> bool:
+        nothing_comes = self.reader.ended or bool(self._stopped_by)
+        return nothing_comes and not self._outgoing and not self._awaited
+
+    def _step(self) -> bool:
+        try:
+            moved = self._feed()
+            moved |= self._collect()
+        except StoreUnavailable as error:
+            self._bear(error)
+            return False
+        self._trouble_since_mono, self._answered_once = None, True
+        self.listener.looked(self._depth, self._in_the_way)
+        return moved
+
+    def _bear(self, error: StoreUnavailable) -> None:
+        now = self.mono()
+        self._trouble_since_mono = self._trouble_since_mono or now
+        # One that never answered is more likely a wrong address.
+        if not self._answered_once or now - self._trouble_since_mono > _PATIENCE_SECONDS:
+            raise error
+        self.listener.looked(self._depth, f"Redis does not answer ({error}); trying again")
+
+    @property
+    def _in_the_way(self) -> str:
+        full = self._depth >= self.pace.max_queue
+        return f"the queue has {self._depth:,} messages; waiting for room" if full else ""
+
+    def _feed(self) -> bool:
+        self._look_at_the_queue()
+        if self._depth >= self.pace.max_queue:
+            return False
+        window = self.pace.window - len(self._awaited) if self.bookmark.wait else _BATCH
+        room = min(window, _BATCH, self.pace.max_queue - self._depth)
+        if not self._outgoing and not self._stopped_by:
+            self._outgoing = [(item, self._prepared(item)) for item in self.reader.take(room)]
+            self._heed_strictness()
+        if not self._outgoing:
+            return False
+        # A push whose reply was lost is repeated: the same task ids, so one answer each all the same.
+        self._depth = self.producer.push([sent for _, sent in self._outgoing if isinstance(sent, Sent)])
+        outgoing, self._outgoing = self._outgoing, []
+        for item, sent in outgoing:
+            self._note(item, sent)
+        return True
+
+    def _look_at_the_queue(self) -> None:
+        if self.mono() - self._looked_mono > _LAST_PAUSE_SECONDS:
+            self._depth = self.producer.queue_depth()
+            self._looked_mono = self.mono()
+
+    def _prepared(self, item: Item) -> Sent | str:
+        try:
+            return self.producer.prepare(parse_json(item.text, max_bytes=MAX_DOCUMENT_BYTES))
+        except UnacceptableJson as refusal:
+            return f"the spec {refusal}"
+        except InvalidMessage as invalid:
+            return str(invalid)
+
+    def _heed_strictness(self) -> None:
+        for index, (item, sent) in enumerate(self._outgoing):
+            if self.pace.strict and isinstance(sent, str):
+                self._stopped_by = f"{item}: {sent}"
+                self._outgoing = self._outgoing[:index]
+                return
+
+    def _note(self, item: Item, sent: Sent | str) -> None:
+        self.bookmark.advance(item)
+        if isinstance(sent, str):
+            self.bookmark.counts["refused"] += 1
+            self.listener.refused(item, sent)
+            return
+        self.bookmark.counts["sent"] += 1
+        if self.bookmark.wait:
+            waiting = Waiting(item.source, item.number, sent.task_id)
+            self._awaited.append(_Awaited(waiting, self.mono()))
+        else:
+            self.listener.sent(item, sent)
+
+    def _collect(self) -> bool:
+        open_ = {each.sent.task_id: each for each in self._awaited if not each.ending and not each.late}
+        endings = self.producer.endings(list(open_)) if open_ else []
+        for ending in endings:
+            open_[ending.task_id].ending = ending
+        self._give_up_on_late(open_)
+        handed_on = False
+        while self._awaited and (self._awaited[0].ending or self._awaited[0].late):
+            self._hand_on(self._awaited[0])
+            self._awaited.popleft()
+            handed_on = True
+        return handed_on or bool(endings)
+
+    def _give_up_on_late(self, open_: dict[str, _Awaited]) -> None:
+        longest, now = self.pace.timeout_seconds, self.mono()
+        for each in open_.values():
+            overdue = longest is not None and now - each.since_mono > longest
+            each.late = not each.ending and (each.stale or overdue)
+
+    def _hand_on(self, awaited: _Awaited) -> None:
+        sent, ending = awaited.sent, awaited.ending
+        place = f"{sent.source}:{sent.number}"
+        if ending is None or ending.error:
+            problem = str(ending.error) if ending else self._why_late(awaited)
+            self.bookmark.counts["unanswered"] += 1
+            self.listener.unanswered(place, sent.task_id, problem)
+            return
+        for delivery in ending.deliveries:
+            self.listener.delivered(delivery)
+        self.bookmark.counts.update(outcome_of(each) for each in ending.deliveries)
+        self.bookmark.counts["answered"] += 1
+
+    def _why_late(self, awaited: _Awaited) -> str:
+        if awaited.stale:
+            return "its answer is gone, for results are kept a day; send it again"
+        return f"no answer in {self.pace.timeout_seconds:g} s"
+
+
+def outcome_of(delivery: Delivery) -> str:
+    """Return the word under which an outcome is counted: its status, and its errorCode if it has one."""
+    return f"{delivery.status} {delivery.error_code}" if delivery.error_code else str(delivery.status)

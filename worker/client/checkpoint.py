@@ -1,0 +1,126 @@
+"""Where an interrupted `slotgen enqueue` stands, and from where it goes on: a small file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from worker.client.sources import Item
+
+_VERSION = "enqueue.v1"
+# Celery's result_expires, as the workers have it.
+_RESULTS_KEPT_SECONDS = 86_400
+
+
+class BadBookmark(Exception):  # noqa: N818 - says what is the matter
+    """The file is no bookmark, or what it was made for has changed; the text says which and what to do."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A spec that was sent and whose answer has not been handed on."""
+
+    source: str
+    number: int
+    task_id: str
+
+
+@dataclass(slots=True)
+class Bookmark:
+    """What was done in `folder` for `inputs`: `position` items taken, those of `waiting` not answered yet.
+
+    `queue` names the queue and its Redis, `terms` are the options of the run. `counts` has sent and refused
+    specs, specs without an answer, and outcomes as `STUB KILL_SWITCH`.
+    """
+
+    folder: str
+    inputs: list[str]
+    wait: bool
+    queue: str = ""
+    terms: dict[str, Any] = field(default_factory=dict)
+    position: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    # Whether what waits was sent longer ago than results are kept.
+    stale: bool = False
+    _expected: str = ""
+    # None until the items before `position` were seen again.
+    _hash: Any = None
+
+    def advance(self, item: Item) -> None:
+        """Take note that `item` is dealt with: sent, or refused."""
+        self.position += 1
+        self._hash.update(item.text + b"\n")
+
+    def remaining(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield what is left of `items`. Raises BadBookmark when those before are not what they were."""
+        position, seen = self.position, hashlib.sha256()
+        for taken in range(position):
+            item = next(items, None)
+            if item is None:
+                raise BadBookmark(_changed(f"it had {position} specs, and now has {taken}"))
+            seen.update(item.text + b"\n")
+        if position and seen.hexdigest() != self._expected:
+            raise BadBookmark(_changed("what was sent already is not what stands there now"))
+        self._hash = seen
+        yield from items
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON; one that is there already is replaced whole, or stays. Raises OSError."""
+        document = {
+            "version": _VERSION,
+            "folder": self.folder,
+            "inputs": self.inputs,
+            "wait": self.wait,
+            "queue": self.queue,
+            "terms": self.terms,
+            "written": int(time.time()),
+            "position": self.position,
+            "sha256": self._hash.hexdigest() if self._hash else self._expected,
+            "waiting": [[each.source, each.number, each.task_id] for each in self.waiting],
+            "counts": self.counts,
+        }
+        beside = path.with_name(f"{path.name}.new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(document) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the bookmark in the file `path`. Raises BadBookmark."""
+        try:
+            document = json.loads(path.read_bytes())
+            if document["version"] != _VERSION:
+                raise BadBookmark(f"{path}: has version {document['version']!r}, not {_VERSION!r}")
+            return cls(
+                folder=str(document["folder"]),
+                inputs=[str(each) for each in document["inputs"]],
+                wait=bool(document["wait"]),
+                queue=str(document["queue"]),
+                terms=dict(document["terms"]),
+                stale=time.time() - float(document["written"]) > _RESULTS_KEPT_SECONDS,
+                position=int(document["position"]),
+                waiting=[Waiting(*each) for each in document["waiting"]],
+                counts=Counter(document["counts"]),
+                _expected=document["sha256"],
+            )
+        except OSError as error:
+            raise BadBookmark(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError):
+            raise BadBookmark(f"{path}: is no file that `slotgen enqueue` left") from None
+
+
+def _changed(how: str) -> str:
+    return (
+        f"the input has changed since: {how}; "
+        "give it as it was, or start anew (what was paid is not paid again)"
+    )

@@ -1,0 +1,234 @@
+"""The producer's side of the queue: specs are checked by the worker's own rules before they leave."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from tasks.errors import InvalidMessage, StoreUnavailable
+from tasks.generate.intake import Limits, Rejected, inspect
+from worker.adapters.celery.message import raw_message
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.outbox import RedisOutbox
+from worker.client.results import Ending, Progress, read
+
+if TYPE_CHECKING:
+    import redis
+
+    from tasks.delivery import Delivery
+
+_REDIS_TIMEOUT_SECONDS = 5.0
+# Long before now by any clock: the worker that takes such a message revokes it.
+_EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
+# A look costs Redis some microseconds. An answer is late by less than a fifth of the time it took.
+_FIRST_LOOK_SECONDS = 0.005
+_LAST_LOOK_SECONDS = 0.25
+_SLOWER = 1.2
+# Hundreds of tasks are looked at together: less often, so that Redis has time for the workers.
+_LOOK_PER_TASK_SECONDS = 0.0001
+_PUSH_AGAIN_SECONDS = (0.1, 0.5)
+_LONGEST_EXPIRY_SECONDS = 31_536_000.0
+
+
+class AnswerLate(TimeoutError):  # noqa: N818 - says what happened
+    """No answer in time; it may still come, and `wait` can be called again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message on its way; `task_id` is all that another process needs to wait for it."""
+
+    task_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Sends specs and collects their answers. Threads may share one.
+
+    A spec that is sent twice is answered twice and paid for once: workers know a job by its content.
+    """
+
+    client: redis.Redis
+    namespace: str = "slotgen"
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def open(cls, redis_url: str, *, namespace: str = "slotgen", max_message_bytes: int = 262_144) -> Self:
+        """Return a producer for the queue `namespace`; `max_message_bytes` as the workers' setting.
+
+        Connects with its first command. `with Producer.open(…) as producer` closes it.
+        """
+        # A connection for each thread that is at it at the same time, however many those are.
+        client = open_sync(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, max_connections=10_000)
+        return cls(client, namespace, Limits(max_message_bytes=max_message_bytes))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def prepare(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
+        """Return `spec` as the message that `push` sends. Touches nothing.
+
+        A message that has not begun after `expires_seconds` (above 0, by the worker's clock) is revoked.
+
+        Raises:
+            InvalidMessage: the same text that the worker would answer.
+            ValueError: `expires_seconds` is out of its range.
+
+        """
+        expires = None if expires_seconds is None else _expiry(expires_seconds)
+        task_id = str(uuid.uuid4())
+        try:
+            message = raw_message(spec, task_id, self.namespace, expires=expires)
+            inspect(message.encode(), self.limits)
+        except Rejected as rejected:
+            raise InvalidMessage(rejected.problem) from None
+        except UnicodeEncodeError:
+            raise InvalidMessage(
+                "the spec has half a surrogate pair; send whole Unicode characters"
+            ) from None
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidMessage(
+                "the spec is not JSON: use dict, list, str, int, float, bool and None"
+            ) from None
+        return Sent(task_id, message)
+
+    def push(self, prepared: Sequence[Sent]) -> int:
+        """Send all of `prepared` in one command, or none; return how many messages wait on the queue now.
+
+        Raises:
+            StoreUnavailable: Redis did not answer; they may or may not have been sent. Sending again is safe.
+
+        """
+        return self._outbox.push([each.message for each in prepared]) if prepared else self._outbox.waiting()
+
+    def send(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
+        """Check `spec` and send it. Raises InvalidMessage and StoreUnavailable, see `prepare` and `push`."""
+        sent = self.prepare(spec, expires_seconds=expires_seconds)
+        self.push([sent])
+        return sent
+
+    def send_all(self, specs: Iterable[Any], *, expires_seconds: float | None = None) -> list[Sent]:
+        """Check every one of `specs`, then send all of them; one that is invalid keeps all of them here."""
+        prepared = [self.prepare(each, expires_seconds=expires_seconds) for each in specs]
+        self.push(prepared)
+        return prepared
+
+    def wait(self, task: Sent | str, *, timeout_seconds: float) -> list[Delivery]:
+        """Return the deliveries of one task, in the order of its jobs.
+
+        Raises:
+            AnswerLate: none came in `timeout_seconds`.
+            InvalidMessage, TaskFailed, TaskRevoked: there will be none.
+
+        """
+        (ending,) = self.as_completed([task], timeout_seconds=timeout_seconds)
+        return ending.result()
+
+    def as_completed(self, tasks: Iterable[Sent | str], *, timeout_seconds: float) -> Iterator[Ending]:
+        """Yield the ending of each task as it comes.
+
+        A Redis that is away for a while is waited for like an answer.
+
+        Raises:
+            AnswerLate: some had none `timeout_seconds` after the first look.
+
+        """
+        left = list(dict.fromkeys(_task_id(each) for each in tasks))
+        deadline = time.monotonic() + timeout_seconds
+        pause = _FIRST_LOOK_SECONDS
+        while left:
+            problem = ""
+            try:
+                found = self.endings(left)
+            except StoreUnavailable as error:
+                found, problem = [], f"; Redis did not answer ({error})"
+            yield from found
+            ended = {each.task_id for each in found}
+            left = [each for each in left if each not in ended]
+            remaining = deadline - time.monotonic()
+            if left and remaining <= 0:
+                raise AnswerLate(_late(left, timeout_seconds) + problem)
+            pause = _FIRST_LOOK_SECONDS if found else min(pause * _SLOWER, _LAST_LOOK_SECONDS)
+            pause = max(pause, min(len(left) * _LOOK_PER_TASK_SECONDS, _LAST_LOOK_SECONDS))
+            if left:
+                time.sleep(min(pause, max(remaining, 0)))
+
+    def endings(self, task_ids: Sequence[str]) -> list[Ending]:
+        """Return those of the tasks that have ended, in their order. Raises StoreUnavailable."""
+        looked = zip(task_ids, self._outbox.stored(task_ids), strict=True)
+        states = (read(task_id, stored) for task_id, stored in looked)
+        return [each for each in states if isinstance(each, Ending)]
+
+    def progress(self, task: Sent | str) -> Progress | None:
+        """Return how far a running spec of several jobs is, None when nobody has said.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+
+        """
+        task_id = _task_id(task)
+        (stored,) = self._outbox.stored([task_id])
+        state = read(task_id, stored)
+        return state if isinstance(state, Progress) else None
+
+    def cancel(self, sent: Sent) -> bool:
+        """Cancel what no worker has begun; False when one has, and the answer will come.
+
+        Whoever waits for it is told when its turn would have come: `TaskRevoked` here, `TaskRevokedError` in
+        Celery.
+
+        Raises:
+            StoreUnavailable: Redis did not answer; whether it was cancelled is not known, but where the text
+                says so.
+
+        """
+        # A producer may not write results; the worker that takes this does, without looking at the spec.
+        revoked = json.loads(sent.message)
+        revoked["headers"]["expires"] = _EXPIRED.isoformat()
+        if not self._outbox.take_back(sent.message):
+            return False
+        for pause_seconds in (*_PUSH_AGAIN_SECONDS, None):
+            try:
+                self._outbox.push([json.dumps(revoked)])
+                break
+            except StoreUnavailable as error:
+                if pause_seconds is None:
+                    raise StoreUnavailable(f"{error}; cancelled, but nobody who waits was told") from None
+                time.sleep(pause_seconds)
+        return True
+
+    def queue_depth(self) -> int:
+        """Return how many messages wait on the queue. Raises StoreUnavailable."""
+        return self._outbox.waiting()
+
+    @property
+    def _outbox(self) -> RedisOutbox:
+        return RedisOutbox(self.client, self.namespace)
+
+
+def _task_id(task: Sent | str) -> str:
+    return task if isinstance(task, str) else task.task_id
+
+
+def _expiry(seconds: float) -> datetime:
+    if not 0 < seconds <= _LONGEST_EXPIRY_SECONDS:
+        raise ValueError(
+            f"expires_seconds is {seconds}; set seconds above 0, at most a year, or leave it out"
+        )
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def _late(left: list[str], timeout_seconds: float) -> str:
+    return (
+        f"no answer in {timeout_seconds:g} s for {len(left)} of the tasks, the first is {left[0]}; "
+        "wait again, or see `slotgen status` for workers and queue"
+    )

@@ -1,0 +1,51 @@
+"""Reads ahead in a thread: a slow standard input must not keep answers from being collected."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from worker.client.sources import Item
+
+# Specs of the largest size would be 50 MB of memory.
+_AHEAD = 200
+
+
+@dataclass(slots=True)
+class Reader:
+    """Hands out what has been read of `items`; an error of theirs is raised when its turn comes."""
+
+    items: Iterator[Item]
+    _read: queue.Queue[Item | Exception | None] = field(default_factory=lambda: queue.Queue(_AHEAD))
+    ended: bool = False
+
+    def start(self) -> None:
+        """Begin to read; the thread ends with the process, since nothing can interrupt a read of a pipe."""
+        threading.Thread(target=self._run, name="reader", daemon=True).start()
+
+    def take(self, most: int) -> list[Item]:
+        """Return what is there now, at most `most`; sets `ended` after the last."""
+        taken: list[Item] = []
+        while len(taken) < most and not self.ended:
+            try:
+                each = self._read.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(each, Exception):
+                self.ended = True
+                raise each
+            if each is None:
+                self.ended = True
+            else:
+                taken.append(each)
+        return taken
+
+    def _run(self) -> None:
+        try:
+            for each in self.items:
+                self._read.put(each)
+        except Exception as error:  # noqa: BLE001 - raised again by `take`, in the thread that can say it
+            self._read.put(error)
+        self._read.put(None)

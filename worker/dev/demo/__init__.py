@@ -1,0 +1,1 @@
+"""`slotgen demo`: its script, its job specs and its allowlist."""

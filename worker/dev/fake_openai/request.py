@@ -1,0 +1,121 @@
+"""Reads a request to POST /v1/responses, and refuses what the real API would."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from worker.dev.fake_openai.strict_schema import strict_fault
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LEAST_OUTPUT_TOKENS = 16
+_PARAMETER_LIST = (
+    "access_programs background background_options context_management conversation image include input "
+    "instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls "
+    "previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning "
+    "safety_identifier service_tier store stream stream_options temperature text tool_choice tools "
+    "top_logprobs top_p truncation user"
+)
+_PARAMETERS = frozenset(_PARAMETER_LIST.split())
+
+
+class RefusedError(Exception):
+    """The API's error answer to this request: status, message, type, param and code."""
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.document = error_document(message, "invalid_request_error", param=param, code=code)
+
+
+def error_document(
+    message: str, type_: str, *, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """Return the body of an API error."""
+    return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a valid request asks for; `schema` is None for plain text."""
+
+    model: str
+    instructions: str
+    input_text: str
+    schema: dict[str, Any] | None
+    max_output_tokens: int | None
+    document: dict[str, Any]
+
+
+def check_key(authorization: str | None) -> None:
+    """Accept `Bearer` with any key but `wrong`. Raises RefusedError (401)."""
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise RefusedError(401, "You didn't provide an API key.")
+    if key.strip() == "wrong":
+        raise RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def read_request(body: bytes) -> Asked:
+    """Return what `body` asks for. Raises RefusedError (400)."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise RefusedError(400, "We could not parse the JSON body of your request.")
+    _check_parameters(document)
+    return Asked(
+        model=document["model"],
+        instructions=str(document.get("instructions") or ""),
+        input_text=_text(document["input"]),
+        schema=_schema(document.get("text")),
+        max_output_tokens=document.get("max_output_tokens"),
+        document=document,
+    )
+
+
+def _check_parameters(document: dict[str, Any]) -> None:
+    unknown = sorted(set(document) - _PARAMETERS)
+    if unknown:
+        raise RefusedError(
+            400, f"Unknown parameter: '{unknown[0]}'.", param=unknown[0], code="unknown_parameter"
+        )
+    for name, types in (("model", str), ("input", (str, list))):
+        if not document.get(name) or not isinstance(document[name], types):
+            code = "missing_required_parameter"
+            raise RefusedError(400, f"Missing required parameter: '{name}'.", param=name, code=code)
+    if document.get("stream"):
+        raise RefusedError(400, "This stand-in does not stream.", param="stream", code="unsupported_value")
+    _check_limit(document.get("max_output_tokens"))
+
+
+def _check_limit(limit: Any) -> None:
+    param = "max_output_tokens"
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise RefusedError(400, f"Invalid type for '{param}'.", param=param, code="invalid_type")
+    if limit is not None and limit < _LEAST_OUTPUT_TOKENS:
+        message = f"Invalid '{param}': expected a value >= {_LEAST_OUTPUT_TOKENS}."
+        raise RefusedError(400, message, param=param, code="integer_below_min_value")
+
+
+def _text(given: str | list[Any]) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+
+
+def _schema(text: Any) -> dict[str, Any] | None:
+    wanted = text.get("format") if isinstance(text, dict) else None
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
+        return None
+    if not _NAME.fullmatch(str(wanted.get("name", ""))):
+        raise RefusedError(400, "Invalid 'text.format.name'.", param="text.format.name", code="invalid_value")
+    schema = wanted.get("schema")
+    fault = strict_fault(schema) if wanted.get("strict") else None
+    if fault or not isinstance(schema, dict):
+        message = f"Invalid schema for response_format '{wanted['name']}': {fault or 'it is not an object.'}"
+        raise RefusedError(400, message, param="text.format.schema", code="invalid_json_schema")
+    return schema

@@ -1,0 +1,131 @@
+"""Plays OpenAI's Responses API on loopback, good answers and every kind of bad ones, at no cost.
+
+By hand: `python -m worker.dev.fake_openai.server --port 8099 --delay 2`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import threading
+from typing import Self
+
+from aiohttp import web
+
+from worker.dev.fake_openai.behaviour import Behaviour, Play, Script
+from worker.dev.fake_openai.http import StandInServer
+from worker.dev.fake_openai.journal import Counts, Journal, Outcome, Record
+
+__all__ = ["Behaviour", "Counts", "Journal", "OpenAIStandIn", "Outcome", "Play", "Record"]
+
+_START_SECONDS = 10.0
+_BACKLOG = 1024
+# What is still in flight when the stand-in stops is cancelled after this; 0 would mean for ever.
+_SHUTDOWN_SECONDS = 0.05
+
+
+class OpenAIStandIn:
+    """The stand-in, serving from a thread of its own inside `with OpenAIStandIn() as stand_in:`.
+
+    `port` 0 takes a free one. Every method is safe in any thread.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, behaviour: Behaviour | None = None) -> None:
+        self.host = host
+        self.port = port
+        self.journal = Journal()
+        self._script = Script(behaviour or Behaviour())
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_asked: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def base_url(self) -> str:
+        """What to set as OPENAI_BASE_URL."""
+        return f"http://{self.host}:{self.port}/v1"
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Treat every valid request from now on by `behaviour`; those in flight keep theirs."""
+        self._script.behave(behaviour)
+
+    def play_next(self, *behaviours: Behaviour) -> None:
+        """Queue one behaviour for each of the next valid requests, before the standing one."""
+        self._script.play_next(*behaviours)
+
+    def release(self) -> None:
+        """Answer at once every request in the journal that still waits out its delay."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._script.release)
+
+    def start(self) -> Self:
+        """Serve, and return once connections are accepted. Raises OSError when the port is taken."""
+        serving = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(serving,), name="openai-stand-in", daemon=True
+        )
+        self._thread.start()
+        serving.wait(_START_SECONDS)
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end the thread; requests in flight count as cancelled."""
+        if self._thread is None or self._loop is None or self._stop_asked is None:
+            return
+        self._loop.call_soon_threadsafe(self._stop_asked.set)
+        self._thread.join()
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self, serving: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(serving))
+        except OSError as failure:
+            self._failure = failure
+        finally:
+            serving.set()
+
+    async def _serve(self, serving: threading.Event) -> None:
+        self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
+        runner = web.ServerRunner(
+            StandInServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG)
+            await site.start()
+            self.port = site.port
+            serving.set()
+            await self._stop_asked.wait()
+        finally:
+            await runner.cleanup()
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Serve until Ctrl-C or SIGTERM, then print what was seen."""
+    parser = argparse.ArgumentParser(prog="python -m worker.dev.fake_openai.server", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--play", type=Play, default=Play.ANSWER, choices=list(Play), help="what to answer")
+    given = parser.parse_args(argv)
+    ended = threading.Event()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, lambda *_: ended.set())
+    behaviour = Behaviour(play=given.play, delay_seconds=given.delay)
+    with OpenAIStandIn(port=given.port, behaviour=behaviour) as stand_in:
+        print(f"export OPENAI_BASE_URL={stand_in.base_url} OPENAI_API_KEY=any", flush=True)  # noqa: T201 - for people
+        ended.wait()
+        print(stand_in.journal.counts())  # noqa: T201 - for people
+
+
+if __name__ == "__main__":
+    main()

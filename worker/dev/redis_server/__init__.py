@@ -1,0 +1,1 @@
+"""A private Redis server for as long as a block of code runs."""

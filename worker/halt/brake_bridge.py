@@ -1,0 +1,66 @@
+"""Tells the brake, on its loop, what the watcher's thread has seen; and the fleet, that it has halted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.changes.halting import Confirmation
+from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.console.fleet import confirmation
+from worker.adapters.redis.keys import halts_channel
+
+if TYPE_CHECKING:
+    from tasks.errors import ErrorCode
+    from tasks.limits.brake import Brake
+    from worker.adapters.redis.batches import RedisBatches
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeSwitch:
+    """The switch of one process. `on_dials_changed`, called in any thread, must not block."""
+
+    loop: asyncio.AbstractEventLoop
+    brake: Brake
+    stores: RedisBatches
+    namespace: str
+    worker_id: str
+    on_dials_changed: Callable[[], None]
+    # asyncio holds its tasks weakly: one that nobody holds may end unfinished.
+    _confirming: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def released(self, confirmed_mono: float) -> None:
+        """Let calls take off."""
+        self.loop.call_soon_threadsafe(self._release, confirmed_mono)
+
+    def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
+        """Halt; a change that Redis has reported is confirmed to whoever made it, once nothing is left."""
+        self.loop.call_soon_threadsafe(self._engage, reason, seen_mono, reported)
+
+    def dials_changed(self) -> None:
+        """Hand it on."""
+        self.on_dials_changed()
+
+    def _release(self, confirmed_mono: float) -> None:
+        before = self.brake.reason
+        self.brake.release(confirmed_mono)
+        if self.brake.reason is not before:
+            # The dial was looked at when it changed, which may have been before the brake took it in.
+            self.on_dials_changed()
+
+    def _engage(self, reason: ErrorCode, seen_mono: float, reported: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
+        calls = self.brake.engage(reason, seen_mono)
+        if reported or calls:
+            confirming = self.loop.create_task(self._confirm(calls, seen_mono))
+            self._confirming.add(confirming)
+            confirming.add_done_callback(self._confirming.discard)
+
+    async def _confirm(self, calls: int, seen_mono: float) -> None:
+        await self.brake.stillness()
+        said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
+        # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
+        with contextlib.suppress(RedisError, OSError):
+            await self.stores.command("PUBLISH", halts_channel(self.namespace), confirmation(said))

@@ -1,0 +1,126 @@
+"""Feeds what the parts of a worker observe into its metrics and its log."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gates import BrakeState
+from telemetry import Metrics, emit
+from telemetry.logs import whereabouts
+
+if TYPE_CHECKING:
+    from gates import Controls, Decision
+    from tasks.executor_config import ExecutorConfig
+    from tasks.generate.spec import Job
+    from tasks.limits.guard import GuardFinding
+    from tasks.ports import ModelAnswer, ModelRequest
+
+_NANO = 1_000_000_000
+_DIALS = ("kill", "feature", "rollout_percent", "allowlist")
+_log = logging.getLogger("slotgen.worker")
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the process saw last: the dials, and the hash of the policy when it could read one."""
+
+    controls: Controls | None = None
+    policy_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One worker's observations; every method is safe in any thread."""
+
+    metrics: Metrics
+    config: ExecutorConfig
+    sight: Sight = field(default_factory=Sight)
+
+    def controls_read(self, controls: Controls, seconds: float) -> None:
+        """Note one read of the dials, and what they effectively are."""
+        self.metrics.histogram("slotgen_control_read_seconds").observe(seconds)
+        if controls == self.sight.controls:
+            return
+        self.sight.controls = controls
+        if not controls.note:
+            self.sight.policy_hash = controls.policy_hash
+            self.metrics.gauge("slotgen_policy_fingerprint").set(_fingerprint(controls.policy_hash))
+        policy = controls.allowlist
+        states = {
+            "kill": controls.brake is not BrakeState.RELEASED,
+            "feature": controls.feature_enabled,
+            "rollout_percent": controls.rollout_thousandths / 1000,
+            "allowlist": policy is not None and policy.enabled,
+        }
+        for dial in _DIALS:
+            self.metrics.gauge("slotgen_control_state").labels(dial).set(states[dial])
+            self.metrics.gauge("slotgen_control_invalid").labels(dial).set(dial in controls.malformed)
+
+    def decided(self, decision: Decision) -> None:
+        """Note which gate spoke."""
+        reason = decision.reason.value if decision.reason else "admitted"
+        self.metrics.counter("slotgen_gate_decisions_total").labels(decision.gate.value, reason).inc()
+
+    def cache_asked(self, result: str) -> None:
+        """Note what the answer store said."""
+        self.metrics.counter("slotgen_cache_total").labels(result).inc()
+        if result == "store_failed":
+            emit(_log, logging.ERROR, "answer_not_stored")
+
+    def budget_denied(self) -> None:
+        """Note a call that the cap did not cover."""
+        self.metrics.counter("slotgen_budget_denied_total").inc()
+
+    def in_flight(self, change: int) -> None:
+        """Note a model request taking off (+1) or landing (-1)."""
+        self.metrics.gauge("slotgen_inflight_requests").inc(change)
+
+    def requested(
+        self, outcome: str, request: ModelRequest, answer: ModelAnswer | None, seconds: float
+    ) -> None:
+        """Note one model request, its duration, its tokens and what it cost."""
+        self.metrics.counter("slotgen_openai_requests_total").labels(outcome).inc()
+        error = "" if outcome == "ok" else outcome
+        duration = self.metrics.histogram("gen_ai_client_operation_duration_seconds")
+        duration.labels(request.model, error).observe(seconds)
+        if answer and answer.usage:
+            tokens = self.metrics.histogram("gen_ai_client_token_usage")
+            tokens.labels("input", request.model).observe(answer.usage.input_tokens)
+            tokens.labels("output", request.model).observe(answer.usage.output_tokens)
+
+    def spent(self, cost_nano_usd: int) -> None:
+        """Note what a job has cost."""
+        if not cost_nano_usd:
+            return
+        self.metrics.counter("slotgen_cost_usd_total").labels(self.config.model).inc(cost_nano_usd / _NANO)
+
+    def halted(self, calls: int, seconds: float) -> None:
+        """Note a halt: how many calls it cancelled, and how long until the last had closed."""
+        self.metrics.counter("slotgen_halted_requests_total").inc(calls)
+        self.metrics.histogram("slotgen_halt_seconds").observe(seconds)
+        emit(_log, logging.WARNING, "calls_halted", calls=calls, seconds=round(seconds, 4))
+
+    def message_rejected(self, reason: str) -> None:
+        """Note a message that went to the dead letters."""
+        self.metrics.counter("slotgen_rejected_messages_total").labels(reason).inc()
+
+    def guard_breached(self, finding: GuardFinding) -> None:
+        """Note that the fleet's outcomes broke a rule; `tripped` is the one that pulled the brake."""
+        self.metrics.counter("slotgen_guard_breaches_total").inc()
+        event = "guard_halted" if finding.tripped else "guard_warned"
+        emit(_log, logging.ERROR, event, reason=finding.reason)
+
+    def history_dropped(self, number: int) -> None:
+        """Note outcomes that the history could not take."""
+        self.metrics.counter("slotgen_history_dropped_total").inc(number)
+
+    def job_broke(self, job: Job, error: BaseException) -> None:
+        """Note a bug: the type of the error and its place, never its text."""
+        emit(_log, logging.ERROR, "job_broke", job_id=job.job_id, **whereabouts(error))
+
+
+def _fingerprint(policy_hash: str | None) -> int:
+    # Its 12 digits are 48 bits: a sample is a double, which holds every integer up to 2**53.
+    return int(policy_hash, 16) if policy_hash else 0

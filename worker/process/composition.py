@@ -1,0 +1,344 @@
+"""Composes one worker process: the only place where ports meet adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, cast
+
+from celery.exceptions import Reject
+
+from tasks import executor_config, plain_text
+from tasks.delivery import Answer
+from tasks.errors import ErrorCode
+from tasks.generate.dial_reader import FreshReads
+from tasks.generate.generation import Generation
+from tasks.generate.intake import Limits
+from tasks.generate.prompting import Prompts
+from tasks.generate.recording import OutcomeRecording
+from tasks.generate.spec import MAX_JOBS, Spec
+from tasks.generate.use_case import Generate
+from tasks.limits.brake import Brake
+from tasks.limits.guard import Watch
+from tasks.limits.rate_limiter import Throttle
+from telemetry import Exporter, Metrics, Recorder, serve
+from worker.adapters.celery.job_loop import JobLoop
+from worker.adapters.celery.message import raw_message
+from worker.adapters.celery.pool import LoopPool
+from worker.adapters.celery.results import PatientBackend, ResultWriter
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import RedisError, open_async, open_sync
+from worker.adapters.redis.console.account import RedisAccount
+from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.jobs.answers import RedisAnswers
+from worker.adapters.redis.jobs.budget import RedisBudget
+from worker.adapters.redis.jobs.claims import RedisClaims
+from worker.adapters.redis.jobs.controls import RedisControls
+from worker.adapters.redis.jobs.guard import RedisGuard
+from worker.adapters.redis.jobs.heartbeat import SignsOfLife
+from worker.adapters.redis.jobs.history import HistoryWriter
+from worker.adapters.redis.jobs.kill_switch_watch import RedisBrakeWatch
+from worker.adapters.redis.jobs.rate_limits import RedisTraffic
+from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable, results_key
+from worker.halt.brake_bridge import BrakeSwitch
+from worker.halt.dial_changes import DialNotices
+from worker.metrics.budget import BudgetGauges
+from worker.metrics.queue import QueueGauges
+from worker.metrics.worker_info import WorkerSelf
+from worker.metrics.worker_metrics import Observation
+from worker.metrics.zero_series import start_at_zero
+from worker.process.celery_app import Progress, build_app, register_generate
+from worker.process.freeze_imports import imported_for_good
+from worker.process.health import WorkerHealth
+from worker.process.lazy_model import LateModel
+from worker.process.message_validation import IntakeGatekeeper
+from worker.settings.settings import BadSetting
+
+if TYPE_CHECKING:
+    import redis
+    from celery import Celery
+
+    from tasks.errors import InvalidMessage
+    from tasks.executor_config import ExecutorConfig
+    from tasks.generate.job_context import Trail
+    from tasks.generate.outcome import Outcome
+    from tasks.generate.spec import Job
+    from tasks.ports import Budget, ControlSource
+    from worker.adapters.openai.model import OpenAIModel
+    from worker.settings.settings import Settings
+
+# Everything but the dials may take this long in Redis: answers, budget, dead letters.
+_STORE_TIMEOUT_SECONDS = 5.0
+# One at a time, and one connection for it.
+_BATCHES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A composed and running worker process."""
+
+    app: Celery
+    pool: type[LoopPool]
+    health: WorkerHealth
+    exporter: Exporter
+    _loop: JobLoop
+    _watch: RedisBrakeWatch
+    _signs: SignsOfLife
+    _notices: DialNotices
+    _history: HistoryWriter
+    _model: LateModel
+    _stores: RedisBatches
+
+    def open_model_soon(self, after_seconds: float) -> None:
+        """Begin to open the model in that time, or once a job needs it; returns at once."""
+        self._model.open_soon(after_seconds)
+
+    def return_unfinished(self) -> None:
+        """Cancel what is in flight; each message goes back to the queue as its job ends."""
+        self._loop.cancel_jobs()
+
+    def stop(self) -> None:
+        """End every thread and connection of this process, in the reverse order of their use."""
+        self._watch.stop()
+        self._notices.stop()
+        self._signs.stop()
+        self._history.stop()
+        self._loop.run(self._model.close())
+        self._loop.run(self._stores.client.aclose())
+        self._loop.stop()
+        self.exporter.close()
+
+
+def compose(settings: Settings) -> Composition:
+    """Return a running worker process, but for its consumer; call after any fork, nothing survives one.
+
+    Raises:
+        BadExecutorConfig: the executor config or a prompt cannot be used.
+        BadSetting: the visibility timeout is shorter than the longest spec can take, or the results
+            stream's key holds something else.
+        PortUnavailable: the metrics port is taken.
+
+    """
+    config = executor_config.load(settings.executor_config)
+    _refuse_short_visibility(settings, config)
+    prompts = Prompts.load(config.prompts)
+    rules = [rule.name for rule in plain_text.RULES]
+    metrics = Metrics(version=version("slotgen"), executor_version=config.version, rules=rules)
+    start_at_zero(metrics, config.model, rules)
+    metrics.gauge("slotgen_concurrency").set(settings.concurrency)
+    observe = Observation(metrics, config)
+    worker_id = uuid.uuid4().hex
+    loop = JobLoop()
+    controls = _controls(settings, observe)
+    health = WorkerHealth(loop, controls)
+    exporter = serve(
+        metrics.registry,
+        host=settings.metrics_host,
+        port=settings.metrics_port,
+        healthy=health.alive,
+        ready=health.ready,
+    )
+    loop.start()
+    client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
+    dials = RedisDials(client, settings.namespace)
+    stores = RedisBatches(
+        open_async(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_BATCHES)
+    )
+    model = LateModel(loop.loop, partial(_open_model, settings, observe))
+    brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
+    metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
+    reads = FreshReads(controls)
+    generation = Generation(
+        reads=reads,
+        model=model,
+        answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds, settings.cache_answers),
+        claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),
+        budget=_budget(settings, stores, observe),
+        brake=brake,
+        config=config,
+        prompts=prompts,
+        throttle=Throttle(RedisTraffic(stores, settings.namespace, config.probe_seconds), config.model),
+        slots=asyncio.Semaphore(settings.concurrency),
+        count_cache=observe.cache_asked,
+    )
+    history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
+    history.start()
+    app = _app(settings, observe, client, worker_id)
+    results = ResultWriter(cast("PatientBackend", app.backend), stores)
+    _register(
+        app,
+        settings,
+        stores,
+        config,
+        Generate(
+            reads=reads,
+            generation=generation,
+            has_api_key=settings.has_api_key,
+            count_decision=observe.decided,
+            record=_recording(config, observe, history, worker_id),
+            report_bug=observe.job_broke,
+            watch=Watch(
+                RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
+            ),
+            tell_progress=Progress(results),
+        ),
+        stream=_results_stream(settings, client, stores),
+    )
+    signs = SignsOfLife(
+        client,
+        settings.namespace,
+        worker_id,
+        settings.worker_lost_seconds,
+        WorkerSelf(worker_id, config.version, settings.has_api_key, brake, observe.sight).card,
+    )
+
+    def look_at_dials() -> None:
+        dials.read()  # records what raw commands have changed
+        controls.read()  # sets the gauges of the dials
+        signs.give_sign()
+
+    notices = DialNotices(look_at_dials)
+    switch = BrakeSwitch(loop.loop, brake, stores, settings.namespace, worker_id, notices.notice)
+    watch = RedisBrakeWatch(
+        settings.redis_url,
+        settings.namespace,
+        settings.ceilings,
+        settings.control_read_timeout_ms / 1000,
+        switch,
+    )
+    watch.start()
+    health.watches = lambda: watch.alive
+    notices.start()
+    signs.start()
+    pool = LoopPool.on(loop, results)
+    return Composition(app, pool, health, exporter, loop, watch, signs, notices, history, model, stores)
+
+
+def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
+    # A spec's jobs wait for slots: as many specs at once as there are slots, each of the most jobs, all slow.
+    longest_seconds = MAX_JOBS * config.job_deadline_seconds
+    if settings.visibility_timeout_seconds <= longest_seconds:
+        raise BadSetting(
+            f"SLOTGEN_VISIBILITY_TIMEOUT_SECONDS is {settings.visibility_timeout_seconds}; set more than "
+            f"{longest_seconds:.0f}, for a spec of {MAX_JOBS} jobs may take {MAX_JOBS} times the "
+            f"jobDeadlineSeconds of {config.job_deadline_seconds:g}, or lower those"
+        )
+
+
+def _controls(settings: Settings, observe: Observation) -> ControlSource:
+    deadline_seconds = settings.control_read_timeout_ms / 1000
+    client = open_sync(settings.redis_url, timeout_seconds=deadline_seconds)
+    return RedisControls(
+        client, settings.namespace, settings.ceilings, deadline_seconds, observe.controls_read
+    )
+
+
+@imported_for_good()
+def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
+    from worker.adapters.openai.model import (  # noqa: PLC0415 - 0.4-2 s that only a model's request needs
+        OpenAIModel,
+        open_client,
+    )
+
+    # Without a key no job gets as far as this client; the SDK only wants some string.
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
+    client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
+    return OpenAIModel(client, observe.requested, observe.in_flight)
+
+
+def _budget(settings: Settings, stores: RedisBatches, observe: Observation) -> Budget:
+    return RedisBudget(
+        stores,
+        settings.namespace,
+        settings.budget_nano_usd,
+        settings.budget_window_seconds,
+        observe.budget_denied,
+    )
+
+
+def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWriter, worker_id: str) -> Any:
+    record = OutcomeRecording(Recorder(observe.metrics), config.version)
+
+    def record_and_count(job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> bool:
+        valid = record(job, outcome, trail, latency_ms, task_id)
+        observe.spent(trail.cost_nano_usd)
+        history.add(
+            job.subject,
+            task_id=task_id,
+            output_type=job.output_type,
+            status=outcome.status.value,
+            error_code=outcome.error_code.value if outcome.error_code else None,
+            path=trail.path,
+            latency_ms=round(latency_ms, 3),
+            cached=trail.cached,
+            attempts=trail.attempts,
+            cost_nano_usd=trail.cost_nano_usd,
+            gate=trail.gate,
+            rule_id=trail.rule_id,
+            policy_hash=trail.policy_hash,
+            executor_version=config.version,
+            worker_id=worker_id,
+            telemetry_valid=valid,
+            policy_rule=trail.policy_rule,
+        )
+        return valid
+
+    return record_and_count
+
+
+def _app(settings: Settings, observe: Observation, client: redis.Redis, worker_id: str) -> Celery:
+    dead_letters = RedisDeadLetters(client, settings.namespace)
+    QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
+    BudgetGauges(
+        RedisAccount(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds)
+    ).attach(observe.metrics)
+
+    def fail_task(task_id: str, error: InvalidMessage) -> None:
+        app.backend.mark_as_failure(task_id, error)
+
+    limits = Limits(max_message_bytes=settings.max_message_bytes)
+    gatekeeper = IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected)
+    app = build_app(settings, gatekeeper, worker_id)
+    return app
+
+
+def _register(
+    app: Celery,
+    settings: Settings,
+    stores: RedisBatches,
+    config: ExecutorConfig,
+    generate: Generate,
+    *,
+    stream: ResultsStream | None,
+) -> None:
+    async def respond(document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+        spec = Spec.of(document)
+        answer = Answer.of(spec, await generate(spec, task_id, may_put_off=may_put_off), config.version)
+        if stream:
+            await stream.add(answer.deliveries(task_id))
+        return answer
+
+    async def put_back(spec: dict[str, Any], task_id: str, since: int) -> None:
+        message = raw_message(spec, task_id, settings.namespace, put_off_since=since)
+        try:
+            await stores.command("LPUSH", settings.namespace, message)
+        except (RedisError, OSError):
+            # The message that we hold goes back in its place.
+            raise Reject("the queue takes nothing", requeue=True) from None
+
+    register_generate(app, respond, put_back, config.max_age_seconds)
+
+
+def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatches) -> ResultsStream | None:
+    if not settings.stream_results:
+        return None
+    if not is_usable(client, settings.namespace):
+        raise BadSetting(
+            f"SLOTGEN_STREAM_RESULTS is {settings.stream_results}, and {results_key(settings.namespace)} is "
+            "not a stream; delete that key, or set 0"
+        )
+    return ResultsStream(stores, settings.namespace, settings.stream_results)

@@ -1,0 +1,48 @@
+"""Says whether this process works (alive) and whether it should get jobs (ready)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gates import Controls
+from telemetry import Health
+
+if TYPE_CHECKING:
+    from tasks.ports import ControlSource
+    from worker.adapters.celery.job_loop import JobLoop
+
+_LOOP_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class WorkerHealth:
+    """`consuming` is set by the worker's lifecycle; `watches` says whether the brake is being watched."""
+
+    loop: JobLoop
+    controls: ControlSource
+    consuming: bool = False
+    watches: Callable[[], bool] = lambda: True
+
+    def alive(self) -> Health:
+        """Whether a restart could help: a dead loop or watcher asks for one. Redis is not looked at."""
+        return Health({"job_loop": self._loop_answers(), "brake_watch": self.watches()})
+
+    def ready(self) -> Health:
+        """Whether this worker consumes, and can read its dials."""
+        return Health({"consuming": self.consuming, "controls": _readable(self.controls.read())})
+
+    def _loop_answers(self) -> bool:
+        try:
+            pending = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop.loop)
+            pending.result(_LOOP_SECONDS)
+        except (TimeoutError, RuntimeError):
+            return False
+        return True
+
+
+def _readable(controls: Controls) -> bool:
+    # An absent kill key is a halted fleet, but a readable one: only a store that does not answer has a note.
+    return not controls.note

@@ -1,0 +1,74 @@
+"""A model whose client is opened beside the work: only what needs a model waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from telemetry import emit, whereabouts
+
+if TYPE_CHECKING:
+    from tasks.ports import ModelAnswer, ModelRequest
+    from worker.adapters.openai.model import OpenAIModel
+
+_log = logging.getLogger("slotgen.worker")
+
+
+@dataclass(slots=True)
+class LateModel:
+    """The model of one event loop; every method but `open_soon` must be called on that loop.
+
+    `open_model` imports the SDK and makes its client, which takes 0.4-2 s: it is called in a thread, once,
+    and once more by the next job after it has failed.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    open_model: Callable[[], OpenAIModel]
+    _opening: asyncio.Task[OpenAIModel] | None = None
+    _model: OpenAIModel | None = None
+
+    def open_soon(self, after_seconds: float) -> None:
+        """Begin to open it in that time, from any thread; a job that needs it begins it sooner."""
+        self.loop.call_soon_threadsafe(self.loop.call_later, after_seconds, self._begin)
+
+    async def ready(self) -> None:
+        """Return once a request can be sent. Raises what hindered the opening."""
+        await self._opened()
+
+    async def respond(self, request: ModelRequest) -> ModelAnswer:
+        """Send `request` once. Raises ModelError for every way in which no answer came."""
+        return await (await self._opened()).respond(request)
+
+    def cut_connections(self) -> None:
+        """Close every connection; without a client there is none, and what waits for it is cancelled."""
+        if self._model:
+            self._model.cut_connections()
+
+    async def close(self) -> None:
+        """Close the client. One that is still being opened has no connection to close."""
+        if self._model:
+            await self._model.client.close()
+
+    async def _opened(self) -> OpenAIModel:
+        if self._model:
+            return self._model
+        # Shielded: a job that is halted must not take the opening from the others.
+        return await asyncio.shield(self._begin())
+
+    def _begin(self) -> asyncio.Task[OpenAIModel]:
+        if self._opening is None or (self._opening.done() and self._model is None):
+            self._opening = self.loop.create_task(self._open())
+            # The failure is told by `_open`, and to whoever waits; it may be that nobody does.
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._opening
+
+    async def _open(self) -> OpenAIModel:
+        try:
+            self._model = await asyncio.to_thread(self.open_model)
+        except Exception as error:
+            emit(_log, logging.ERROR, "model_not_opened", **whereabouts(error))
+            raise
+        return self._model

@@ -1,0 +1,161 @@
+"""Runs one worker process from its first thread to its last: Celery's signals and the order of things."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+
+from telemetry import configure, emit, whereabouts
+from worker.adapters.redis.clients import RedisError, open_sync
+from worker.adapters.redis.console.safety import hazards
+from worker.process.composition import compose
+from worker.process.freeze_imports import imported_for_good
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.process.composition import Composition
+    from worker.settings.settings import Settings
+
+_log = logging.getLogger("slotgen.worker")
+_HAZARD_SECONDS = 2.0
+# What waits in the queue is answered first: the SDK's import and the looks at Redis would compete with it for
+# the interpreter.
+_FIRST_ANSWERS_SECONDS = 0.5
+_PACKAGES = ("gates", "schemas", "tasks", "telemetry", "worker")
+
+
+class PackagesCollide(Exception):  # noqa: N818 - reads as what it is
+    """Another distribution in this environment has a package of one of our names."""
+
+
+def refuse_collision() -> None:
+    """Make sure that our five packages come from one place.
+
+    Their names are generic: pip merges a foreign `tasks` or `worker` into ours without a word.
+    """
+    roots = {name: _root(name) for name in _PACKAGES}
+    strangers = {name: root for name, root in roots.items() if root != roots["worker"]}
+    if strangers:
+        name, root = next(iter(strangers.items()))
+        raise PackagesCollide(
+            f"package {name!r} comes from {root}, not from slotgen's {roots['worker']}; "
+            "install slotgen into an environment of its own"
+        )
+
+
+def _root(package: str) -> Path | None:
+    file = importlib.import_module(package).__file__
+    return Path(file).resolve().parents[1] if file else None
+
+
+def run(settings: Settings) -> int:
+    """Run the worker until it is told to stop; return its exit code (0 done, 1 failed).
+
+    SIGTERM and SIGINT finish what ends within the shutdown grace, return the rest to the queue and end.
+    Raises what `compose` raises.
+    """
+    refuse_collision()
+    configure(settings.log_level)
+    # A thread that reads the dials waits this long for the interpreter while the loop is busy, several times
+    # in a read; with the default of 5 ms a healthy Redis looked 280 ms slow.
+    sys.setswitchinterval(0.001)
+    with imported_for_good():
+        composition = compose(settings)
+    try:
+        return _consume(settings, composition)
+    finally:
+        composition.stop()
+        emit(_log, logging.INFO, "worker_stopped")
+
+
+def _consume(settings: Settings, composition: Composition) -> int:
+    # Connecting this signal, even to nothing, keeps Celery's hands off the logging we have configured.
+    signals.setup_logging.connect(_leave_logging_alone)
+
+    def announce(**_: Any) -> None:
+        composition.health.consuming = True
+        composition.open_model_soon(_FIRST_ANSWERS_SECONDS)
+        unreachable.cancel()
+        _in_a_thread(_FIRST_ANSWERS_SECONDS, _warn_of_hazards, settings)
+        emit(
+            _log,
+            logging.INFO,
+            "worker_ready",
+            concurrency=settings.concurrency,
+            metrics_port=composition.exporter.port,
+            namespace=settings.namespace,
+            pid=os.getpid(),
+        )
+
+    def close_door(**_: Any) -> None:
+        composition.health.consuming = False
+        emit(_log, logging.INFO, "worker_stopping", grace_seconds=settings.shutdown_grace_seconds)
+        # What has not ended by then goes back to the queue at once, instead of being killed in flight.
+        _in_a_thread(settings.shutdown_grace_seconds, composition.return_unfinished)
+
+    # A worker that becomes ready before that has reached it.
+    unreachable = _in_a_thread(_FIRST_ANSWERS_SECONDS, _say_if_unreachable, settings)
+    signals.worker_ready.connect(announce, weak=False)
+    signals.worker_shutting_down.connect(close_door, weak=False)
+    worker = composition.app.Worker(
+        hostname=f"slotgen-{os.getpid()}@{socket.gethostname()}",
+        pool=composition.pool,
+        concurrency=settings.concurrency,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any) -> threading.Timer:
+    """Call `act` in that time, in a thread that holds up neither the work nor the end of the process."""
+    timer = threading.Timer(after_seconds, act, arguments)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _say_if_unreachable(settings: Settings) -> None:
+    """Log once, with address and remedy, that Redis does not answer; the worker goes on trying."""
+    try:
+        with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
+            client.ping()
+    except (RedisError, OSError) as error:
+        emit(
+            _log,
+            logging.ERROR,
+            "redis_unreachable",
+            address=settings.redis_url.rpartition("@")[2],
+            remedy="start it, or correct SLOTGEN_REDIS_URL; this worker goes on trying",
+            **whereabouts(error),
+        )
+
+
+def _warn_of_hazards(settings: Settings) -> None:
+    """Log what about the Redis would lose the brake or the queue; it is the operator's choice."""
+    try:
+        with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
+            found = hazards(client)
+    except (RedisError, OSError) as error:
+        emit(_log, logging.WARNING, "redis_not_examined", **whereabouts(error))
+        return
+    for each in found:
+        emit(
+            _log, logging.WARNING, "redis_unsafe", setting=each.setting, value=each.value, remedy=each.remedy
+        )
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Do nothing; see where it is connected."""

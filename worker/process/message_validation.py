@@ -1,0 +1,61 @@
+"""Keeps what the queue should not have carried, tells its producer, and counts it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import InvalidMessage
+from tasks.generate.intake import Limits, Rejected, RejectReason, inspect
+from telemetry import emit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+
+_log = logging.getLogger("slotgen.intake")
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeGatekeeper:
+    """The transport's gatekeeper. `fail_task(task_id, error)` stores the failure for the producer."""
+
+    limits: Limits
+    dead_letters: RedisDeadLetters
+    fail_task: Callable[[str, InvalidMessage], None]
+    count: Callable[[str], None]
+
+    def inspect(self, raw: bytes) -> dict[str, Any]:
+        """Return the message in `raw`. Raises Rejected."""
+        return inspect(raw, self.limits)
+
+    def reject(self, queue: str, raw: bytes, rejected: Rejected) -> None:
+        """Keep the message, then answer its producer. Raises RedisError when it could not be kept."""
+        reason = rejected.reason.value
+        dead_id = self.dead_letters.add(queue, reason, rejected.problem, rejected.task_id, raw)
+        self.count(reason)
+        emit(
+            _log,
+            logging.WARNING,
+            "message_rejected",
+            reason=reason,
+            problem=rejected.problem,
+            dead_id=dead_id,
+            task_id=rejected.task_id,
+        )
+        if rejected.task_id:
+            self.fail_task(rejected.task_id, InvalidMessage(rejected.problem))
+
+    def bury(self, queue: str, raw: bytes, task_id: str, deaths: int, pipe: Any) -> None:
+        """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
+        problem = f"{deaths} workers ended while they held this message; find out why, then replay it"
+        reason = RejectReason.KILLED_ITS_WORKERS.value
+        self.dead_letters.within(pipe).add(queue, reason, problem, task_id, raw)
+
+    def tell_buried(self, task_id: str) -> None:
+        """Tell the producer of a buried message, and count it."""
+        self.count(RejectReason.KILLED_ITS_WORKERS.value)
+        emit(_log, logging.ERROR, "message_buried", task_id=task_id)
+        self.fail_task(task_id, InvalidMessage("the workers that held this message ended; it is kept"))

@@ -1,0 +1,1 @@
+"""The only readers of the environment: settings, secret files and the Redis URL."""
