@@ -7,10 +7,11 @@ from gates.decision import Decision, Gate, Reason
 from gates.pipeline import evaluate, explain
 from gates.policy import Allowlist
 from gates.rollout import bucket
-from gates.rule import Rule
+from gates.rule import AllowRule
 from gates.subject import Subject
 
 __all__ = [
+    "AllowRule",
     "Allowlist",
     "BrakeState",
     "Ceilings",
@@ -19,7 +20,6 @@ __all__ = [
     "Gate",
     "RawControls",
     "Reason",
-    "Rule",
     "Subject",
     "bucket",
     "evaluate",

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from gates.controls import Controls
 from gates.decision import Decision, Gate, Reason, admit, deny
-from gates.rule import Rule
+from gates.rule import AllowRule
 from gates.subject import Subject
 
 _DISABLED = deny(Gate.ALLOWLIST, Reason.NOT_ALLOWLISTED, "the allowlist is disabled")
@@ -25,7 +25,7 @@ def check(subject: Subject, controls: Controls) -> Decision:
     return _NO_MATCH if rule is None else _admitted_by(rule.id)
 
 
-def matching_rule(subject: Subject, controls: Controls) -> Rule | None:
+def matching_rule(subject: Subject, controls: Controls) -> AllowRule | None:
     """Return the rule that admits `subject`, or None when none does."""
     policy = controls.allowlist
     return policy.first_match(subject) if policy is not None and policy.enabled else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gates.rule import Rule
+from gates.rule import AllowRule
 from gates.subject import Subject
 
 # For one field, the bit set of the rules that hold a value: bit i is rule i. The rules that match a job are
@@ -19,14 +19,14 @@ class Allowlist:
     """A valid allowlist v1; the first match wins among the enabled rules."""
 
     enabled: bool
-    rules: tuple[Rule, ...]
+    rules: tuple[AllowRule, ...]
     _indexes: tuple[_Index, ...] = field(repr=False, compare=False)
     _every_slot: int = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Allowlist:
         """Return the policy in `document`, which follows the allowlist's schema."""
-        rules = tuple(Rule.of(each) for each in document["rules"])
+        rules = tuple(AllowRule.of(each) for each in document["rules"])
         live = [(1 << number, rule) for number, rule in enumerate(rules) if rule.enabled]
         indexes = (
             _index((bit, rule.subjects) for bit, rule in live),
@@ -39,7 +39,7 @@ class Allowlist:
         every_slot = sum(bit for bit, rule in live if not rule.slot_ids)
         return cls(document["enabled"], rules, indexes, every_slot)
 
-    def first_match(self, subject: Subject) -> Rule | None:
+    def first_match(self, subject: Subject) -> AllowRule | None:
         """Return the first enabled rule that matches, or None, be the policy itself enabled or not."""
         subjects, levels, boards, versions, kinds, slots = self._indexes
         matching = (
@@ -52,7 +52,7 @@ class Allowlist:
         )
         return self.rules[(matching & -matching).bit_length() - 1] if matching else None
 
-    def nearest(self, subject: Subject) -> tuple[Rule, tuple[str, ...]] | None:
+    def nearest(self, subject: Subject) -> tuple[AllowRule, tuple[str, ...]] | None:
         """Return the enabled rule with the fewest failing lists, the first of equals, and their names.
 
         None when no rule is enabled.

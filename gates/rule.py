@@ -9,7 +9,7 @@ from gates.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AllowRule:
     """One rule, enabled or not. `slot_ids` empty means every slot; `max_jobs_per_run` is 1-100."""
 
     id: str
@@ -23,7 +23,7 @@ class Rule:
     max_jobs_per_run: int
 
     @classmethod
-    def of(cls, document: dict[str, Any]) -> Rule:
+    def of(cls, document: dict[str, Any]) -> AllowRule:
         """Return the rule in `document`, which follows the allowlist's schema."""
         applies_to = document["appliesTo"]
         return cls(

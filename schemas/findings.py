@@ -17,7 +17,7 @@ _MAX_UNKNOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SchemaFinding:
     """What is wrong at `path` (parts of the instance's path, unsafe to show) and what to do."""
 
     path: Path
@@ -26,7 +26,7 @@ class Finding:
     is_unknown_property: bool = False
 
 
-def findings(schema: dict[str, Any], instance: Any, error: ValidationError) -> Iterator[Finding]:
+def findings(schema: dict[str, Any], instance: Any, error: ValidationError) -> Iterator[SchemaFinding]:
     """Yield what `error` means, for `instance` against the resolved `schema`."""
     path: Path = tuple(error.instance_path)
     keyword: str = error.kind.name
@@ -37,9 +37,9 @@ def findings(schema: dict[str, Any], instance: Any, error: ValidationError) -> I
     elif keyword == "additionalProperties":
         yield from _unknown(path, error.kind.as_dict()["unexpected"], parent)
     elif keyword == "falseSchema":
-        yield Finding(path, "is not allowed here", "remove it")
+        yield SchemaFinding(path, "is not allowed here", "remove it")
     elif keyword == "type":
-        yield Finding(
+        yield SchemaFinding(
             path, mistyped(_at(instance, path), parent["type"]) + when, f"use {expectation(parent)}"
         )
     else:
@@ -56,21 +56,21 @@ def declared_names(schema: Any) -> Iterator[str]:
         yield from declared_names(child)
 
 
-def _missing(path: Path, name: str, parent: dict[str, Any], when: str) -> Finding:
+def _missing(path: Path, name: str, parent: dict[str, Any], when: str) -> SchemaFinding:
     wanted = expectation(parent.get("properties", {}).get(name))
-    return Finding((*path, name), f"is missing{when}", f"add {wanted}")
+    return SchemaFinding((*path, name), f"is missing{when}", f"add {wanted}")
 
 
-def _unknown(path: Path, names: Sequence[str], parent: dict[str, Any]) -> Iterator[Finding]:
+def _unknown(path: Path, names: Sequence[str], parent: dict[str, Any]) -> Iterator[SchemaFinding]:
     known = parent.get("properties", {})
     for name in sorted(names)[:_MAX_UNKNOWN]:
         shown = nameable(name)
         if shown == name:
-            yield Finding(
+            yield SchemaFinding(
                 path, f"has an unknown property {name}", suggestion(name, known), is_unknown_property=True
             )
         else:
-            yield Finding(
+            yield SchemaFinding(
                 path,
                 "has a property that is not allowed",
                 f"use only {', '.join(known)}",
@@ -78,19 +78,21 @@ def _unknown(path: Path, names: Sequence[str], parent: dict[str, Any]) -> Iterat
             )
 
 
-def _broken(path: Path, keyword: str, parent: dict[str, Any], kind: dict[str, Any], when: str) -> Finding:
+def _broken(
+    path: Path, keyword: str, parent: dict[str, Any], kind: dict[str, Any], when: str
+) -> SchemaFinding:
     if keyword == MEMBER_OF:
         name = kind["message"]
         array = parent[keyword][name]
-        return Finding((*path, name), f"is not one of {array}", f"repeat one of {array} word for word")
+        return SchemaFinding((*path, name), f"is not one of {array}", f"repeat one of {array} word for word")
     if keyword == UNIQUE_BY:
-        return Finding(
+        return SchemaFinding(
             path, f"has the same {parent[keyword]} twice", f"give each item its own {parent[keyword]}"
         )
     said = problem(keyword, parent.get(keyword))
     if keyword == "uniqueItems":
-        return Finding(path, said + when, "make the items differ")
-    return Finding(path, said + when, f"use {expectation(parent)}")
+        return SchemaFinding(path, said + when, "make the items differ")
+    return SchemaFinding(path, said + when, f"use {expectation(parent)}")
 
 
 def _condition(schema: dict[str, Any], schema_path: Sequence[str | int]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from schemas.findings import Finding, declared_names, findings
+from schemas.findings import SchemaFinding, declared_names, findings
 from schemas.keywords import KEYWORDS
 from schemas.loader import load
 from schemas.paths import dotted, sort_key
@@ -101,9 +101,9 @@ def _violations(name: str, instance: Any, errors: list[ValidationError], limit: 
     ]
 
 
-def _one_for_each_path(found: list[Finding]) -> list[Finding]:
+def _one_for_each_path(found: list[SchemaFinding]) -> list[SchemaFinding]:
     # A value can break several rules at once; the remedy of the first names them all.
-    first: dict[tuple[Any, ...], Finding] = {}
+    first: dict[tuple[Any, ...], SchemaFinding] = {}
     for each in found:
         first.setdefault((each.path, each.problem if each.is_unknown_property else ""), each)
     return list(first.values())

@@ -67,7 +67,7 @@ class StoreUnavailable(Exception):  # noqa: N818 - says what is the matter
     """The store behind a port did not answer; what it would have said is unknown."""
 
 
-class PutOff(Exception):  # noqa: N818 - says what happens to the job
+class Deferred(Exception):  # noqa: N818 - says what happens to the job
     """The server asked the fleet to wait for longer than the job may take; the job is as good as new."""
 
 

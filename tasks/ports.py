@@ -128,7 +128,7 @@ class Claims(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
+class RateLimitState:
     """What the fleet knows of a model's server. Nothing may leave for `wait_seconds` (0: at once).
 
     `refused` is the errorCode for which the whole account is refused; then only a `probe` may leave.
@@ -139,10 +139,10 @@ class Permit:
     probe: bool
 
 
-class Traffic(Protocol):
+class RateLimits(Protocol):
     """What the servers have told any worker of the fleet. Every method raises StoreUnavailable."""
 
-    async def permit(self, model: str) -> Permit:
+    async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now; while the breaker is open, one gets the probe."""
         ...
 
@@ -160,10 +160,10 @@ class Traffic(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Reservation:
     """Money set aside for one request, in nano-dollars. After `seconds` unsettled it counts as spent."""
 
-    hold_id: str
+    reservation_id: str
     amount_nano_usd: int
     model: str
     seconds: float
@@ -172,7 +172,7 @@ class Hold:
 class Budget(Protocol):
     """The fleet's account, and the spend cap on it. Amounts are integer nano-dollars."""
 
-    async def reserve(self, hold: Hold) -> bool:
+    async def reserve(self, reservation: Reservation) -> bool:
         """Set the hold's amount aside; return False when the cap does not cover it.
 
         Raises:
@@ -181,7 +181,7 @@ class Budget(Protocol):
         """
         ...
 
-    async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
+    async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Turn the hold into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
 
         Settling twice, or a hold that is gone, changes nothing.

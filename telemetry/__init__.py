@@ -2,7 +2,7 @@
 
 from telemetry.events import Details, TelemetryEvent
 from telemetry.exporter import Exporter, Health, PortUnavailable, serve
-from telemetry.logs import configure, emit, whereabouts
+from telemetry.logs import configure, emit, error_location
 from telemetry.metrics import METRICS, Metrics, markdown_table
 from telemetry.recorder import Recorder
 
@@ -17,7 +17,7 @@ __all__ = [
     "TelemetryEvent",
     "configure",
     "emit",
+    "error_location",
     "markdown_table",
     "serve",
-    "whereabouts",
 ]

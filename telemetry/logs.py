@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from telemetry.crashes import report_crashes
-from telemetry.foreign import told
-from telemetry.whereabouts import whereabouts
+from telemetry.error_location import error_location
+from telemetry.third_party_logs import sanitise
 
-__all__ = ["JsonFormatter", "configure", "emit", "whereabouts"]
+__all__ = ["JsonFormatter", "configure", "emit", "error_location"]
 
 _FIELDS = "slotgen_fields"
 # Below WARNING these tell of every task and request; Celery's tracer logs results at INFO.
@@ -31,9 +31,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         fields = getattr(record, _FIELDS, None)
-        line = head | (told(record) if fields is None else {"event": record.msg} | fields) | head
+        line = head | (sanitise(record) if fields is None else {"event": record.msg} | fields) | head
         if record.exc_info and record.exc_info[1] is not None:
-            line |= whereabouts(record.exc_info[1])
+            line |= error_location(record.exc_info[1])
         return _dumps(line)
 
 
@@ -73,7 +73,9 @@ def emit(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
 
 
 def _crashed(event: str, error: BaseException, thread: str | None) -> None:
-    emit(logging.getLogger("slotgen.crashes"), logging.CRITICAL, event, thread=thread, **whereabouts(error))
+    emit(
+        logging.getLogger("slotgen.crashes"), logging.CRITICAL, event, thread=thread, **error_location(error)
+    )
 
 
 def _dumps(line: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ METRICS = (
     Metric("slotgen_budget_cap_usd", "gauge", (), "the spend cap of a window; +Inf without one"),
     Metric("slotgen_budget_spent_usd", "gauge", (), "what the fleet has spent in the running window"),
     Metric("slotgen_budget_held_usd", "gauge", (), "what is set aside for requests in flight"),
-    Metric("slotgen_budget_forfeited_usd", "gauge", (), "what counts as spent for want of an outcome"),
+    Metric("slotgen_budget_written_off_usd", "gauge", (), "what counts as spent for want of an outcome"),
     Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
     Metric("slotgen_repairs_total", "counter", ("status",), "unusable answers that were asked for again, by how the job ended"),
     Metric("slotgen_policy_violations_total", "counter", ("rule",), "jobs that ended as OUTPUT_POLICY_VIOLATION, by the rule of plain text that the last answer broke"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from telemetry.logs import emit, whereabouts
+from telemetry.logs import emit, error_location
 
 _log = logging.getLogger("slotgen.exporter")
 _Headers = list[tuple[str, str]]
@@ -67,7 +67,7 @@ def _route(pages: dict[str, _Page], environ: dict[str, Any]) -> _Answer:
     try:
         return page(environ)
     except Exception as error:  # noqa: BLE001 - the prober gets an answer whatever broke, the log the place
-        emit(_log, logging.ERROR, "page_broke", page=environ["PATH_INFO"], **whereabouts(error))
+        emit(_log, logging.ERROR, "page_broke", page=environ["PATH_INFO"], **error_location(error))
         return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "unavailable", "checks": {}})
 
 

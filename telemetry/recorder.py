@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas import Violation, violations
 from telemetry.events import Details, TelemetryEvent
-from telemetry.logs import emit, whereabouts
+from telemetry.logs import emit, error_location
 from telemetry.metrics import Metrics
 
 Validate = Callable[[str, dict[str, Any]], list[Violation]]
@@ -93,7 +93,7 @@ def _survival() -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - telling must not undo what was done
         with contextlib.suppress(Exception):
-            emit(_log, logging.ERROR, "telemetry_broke", **whereabouts(error))
+            emit(_log, logging.ERROR, "telemetry_broke", **error_location(error))
 
 
 def _sound_fields(event: TelemetryEvent, found: list[Violation]) -> dict[str, Any]:

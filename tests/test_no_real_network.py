@@ -20,13 +20,13 @@ def test_a_connection_beyond_loopback_is_refused():
 
 
 def test_a_key_of_the_environment_never_reaches_a_worker_under_test(monkeypatch):
-    stand_in = "http://127.0.0.1:1/v1"
+    fake_openai = "http://127.0.0.1:1/v1"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://example.org")
     monkeypatch.setenv("SLOTGEN_BUDGET_USD", "0")
 
-    environment = worker_environment("redis://127.0.0.1:1/0", stand_in)
+    environment = worker_environment("redis://127.0.0.1:1/0", fake_openai)
 
     assert environment["OPENAI_API_KEY"] == "stand-in"
-    assert environment["OPENAI_BASE_URL"] == stand_in
+    assert environment["OPENAI_BASE_URL"] == fake_openai
     assert "SLOTGEN_BUDGET_USD" not in environment

@@ -139,10 +139,10 @@ OPERATOR = {
     ],
     "Money": [
         Panel(
-            "Spend against the cap", "What the running window has spent, holds and has forfeited, below its cap.", "currencyUSD",
+            "Spend against the cap", "What the running window has spent, holds and has written off, below its cap.", "currencyUSD",
             {
                 "spent": f"max(slotgen_budget_spent_usd{{{JOB}}})", "held": f"max(slotgen_budget_held_usd{{{JOB}}})",
-                "forfeited": f"max(slotgen_budget_forfeited_usd{{{JOB}}})", "cap": f"min(slotgen_budget_cap_usd{{{JOB}}} < Inf)",
+                "written_off": f"max(slotgen_budget_written_off_usd{{{JOB}}})", "cap": f"min(slotgen_budget_cap_usd{{{JOB}}} < Inf)",
             },
             width=12,
         ),

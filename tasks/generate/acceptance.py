@@ -80,7 +80,7 @@ def _value(text: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Passage:
+class _TextField:
     """Strings that a reader reads as one text, each of them with its path."""
 
     parts: tuple[tuple[str, str], ...]
@@ -102,14 +102,14 @@ class _Passage:
         raise AssertionError(f"line {line} of {begin}")
 
 
-def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_Passage]:
+def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_TextField]:
     """Yield what is to be judged. Paragraphs are judged together: a list may have an item in each of them."""
     if isinstance(value, str):
-        yield _Passage(((path, value),), field)
+        yield _TextField(((path, value),), field)
     elif isinstance(value, list):
         paths = [f"{path}[{index}]" for index in range(len(value))]
         if field is FieldKind.TEXT and all(isinstance(each, str) for each in value):
-            yield _Passage(tuple(zip(paths, value, strict=True)), field)
+            yield _TextField(tuple(zip(paths, value, strict=True)), field)
             return
         for each_path, each in zip(paths, value, strict=True):
             yield from _passages(each, each_path, field)

@@ -10,7 +10,7 @@ from gates import Controls, Decision, evaluate, matching_rule
 from gates import bucket as rollout_bucket
 from schemas import OutputType, output_type
 from tasks.errors import ErrorCode, Failed, Stubbed
-from tasks.generate.job_context import Trail
+from tasks.generate.job_context import JobContext
 from tasks.generate.spec import Job
 
 
@@ -22,20 +22,20 @@ class Admission:
     has_api_key: bool
     _admitted_by_rule: Counter[str] = field(default_factory=Counter)
 
-    def admit(self, job: Job, trail: Trail, controls: Controls) -> OutputType:
+    def admit(self, job: Job, context: JobContext, controls: Controls) -> OutputType:
         """Return the type to generate, or say why not, by `controls`, which were read for this job.
 
-        Writes the gate's findings into `trail`.
+        Writes the gate's findings into `context`.
 
         Raises:
             Stubbed: a gate, the mode or the run limit said no.
             Failed: the output type is not known, or there is no API key.
 
         """
-        self._pass_gates(job, trail, controls)
+        self._pass_gates(job, context, controls)
         if job.mode == "verbatim":
             raise Stubbed(ErrorCode.VERBATIM_MODE, "verbatim text is never sent to a model")
-        self._pass_run_limit(job, trail, controls)
+        self._pass_run_limit(job, context, controls)
         found = output_type(job.output_type)
         if found is None:
             raise Failed(ErrorCode.UNSUPPORTED_OUTPUT_TYPE, "output.type has no schema in schemas/outputs")
@@ -43,20 +43,20 @@ class Admission:
             raise Failed(ErrorCode.MISSING_API_KEY, "set OPENAI_API_KEY for this worker")
         return found
 
-    def _pass_gates(self, job: Job, trail: Trail, controls: Controls) -> None:
+    def _pass_gates(self, job: Job, context: JobContext, controls: Controls) -> None:
         decision = evaluate(job.subject, controls)
         self.count_decision(decision)
-        trail.gate, trail.detail = decision.gate.value, decision.detail
-        trail.policy_hash = controls.policy_hash
-        trail.bucket = rollout_bucket(job.job_id)
+        context.gate, context.detail = decision.gate.value, decision.detail
+        context.policy_hash = controls.policy_hash
+        context.bucket = rollout_bucket(job.job_id)
         if decision.reason is not None:
             raise Stubbed(ErrorCode(decision.reason), decision.detail)
 
-    def _pass_run_limit(self, job: Job, trail: Trail, controls: Controls) -> None:
+    def _pass_run_limit(self, job: Job, context: JobContext, controls: Controls) -> None:
         rule = matching_rule(job.subject, controls)
         if rule is None:  # the allowlist gate has just admitted by a rule
             raise Stubbed(ErrorCode.NOT_ALLOWLISTED, "no enabled rule matches")
-        trail.rule_id = rule.id
+        context.rule_id = rule.id
         self._admitted_by_rule[rule.id] += 1
         if self._admitted_by_rule[rule.id] > rule.max_jobs_per_run:
             raise Stubbed(

@@ -12,7 +12,7 @@ Reply = TypeVar("Reply")
 
 
 @dataclass(slots=True)
-class Batching(Generic[Ask, Reply]):
+class Batcher(Generic[Ask, Reply]):
     """One batch of at most `most()` is under way at a time, so that the next one grows with the load.
 
     `answer(asks)` returns a reply or an exception for each, in their order; what it raises is everybody's.
@@ -25,10 +25,10 @@ class Batching(Generic[Ask, Reply]):
     _under_way: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
-    def ask(self, ask: Ask) -> asyncio.Future[Reply]:
+    def submit(self, submit: Ask) -> asyncio.Future[Reply]:
         """Return what will have the reply; cancelling it takes nothing back."""
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append((ask, reply))
+        self._waiting.append((submit, reply))
         if self._task is None:
             self._task = asyncio.create_task(self._answer_all())
             self._task.add_done_callback(self._forsake)
@@ -38,14 +38,14 @@ class Batching(Generic[Ask, Reply]):
         while self._waiting:
             most = self.most()
             self._under_way, self._waiting = self._waiting[:most], self._waiting[most:]
-            _hand_out(self._under_way, await self._answered([ask for ask, _ in self._under_way]))
+            _hand_out(self._under_way, await self._answered([submit for submit, _ in self._under_way]))
         self._under_way, self._task = [], None
 
-    async def _answered(self, asks: list[Ask]) -> Sequence[Reply | Exception]:
+    async def _answered(self, requests: list[Ask]) -> Sequence[Reply | Exception]:
         try:
-            return await self.answer(asks)
+            return await self.answer(requests)
         except Exception as error:  # noqa: BLE001 - it is each asker's, who knows which ones it expects
-            return [error] * len(asks)
+            return [error] * len(requests)
 
     def _forsake(self, task: asyncio.Task[None]) -> None:
         """Cancel whoever waits when the answering was cancelled, as at the end of the loop, or broke."""

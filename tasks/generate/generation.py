@@ -19,16 +19,16 @@ from tenacity import (
 
 from gates import kill_switch
 from schemas import OutputType
-from tasks.errors import ErrorCode, Failed, JobEnded, ModelError, PutOff, StoreUnavailable, Stubbed
+from tasks.errors import Deferred, ErrorCode, Failed, JobEnded, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.acceptance import accept, acceptable
-from tasks.generate.dial_reader import FreshReads
-from tasks.generate.job_context import Trail
+from tasks.generate.dial_reader import DialReader
+from tasks.generate.job_context import JobContext
 from tasks.generate.prompting import Prompts, build_request, job_key, repair_request
 from tasks.generate.spec import Job
 from tasks.limits.brake import Brake
-from tasks.limits.rate_limiter import Throttle
-from tasks.ports import AnswerStore, Budget, Claims, Hold, Model, ModelAnswer, ModelRequest
+from tasks.limits.rate_limiter import RateLimiter
+from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest, Reservation
 
 T = TypeVar("T")
 # What a model can do better when it is told: refusing or running out of tokens it would do again.
@@ -46,12 +46,12 @@ _CLAIM_POLL_SECONDS = 0.1
 class Generation:
     """Generates content for admitted jobs; runs on one event loop.
 
-    `reads` has the dials right before each request. `count_cache(result)` gets "hit", "miss" or
+    `dial_reader` has the dials right before each request. `count_cache(result)` gets "hit", "miss" or
     "store_failed". `slots` bounds the calls in flight of this process; a job's deadline begins once it has
     a slot.
     """
 
-    reads: FreshReads
+    dial_reader: DialReader
     model: Model
     answers: AnswerStore
     claims: Claims
@@ -59,11 +59,11 @@ class Generation:
     brake: Brake
     config: ExecutorConfig
     prompts: Prompts
-    throttle: Throttle
+    rate_limiter: RateLimiter
     slots: asyncio.Semaphore
     count_cache: Callable[[str], None]
 
-    async def content(self, job: Job, output: OutputType, trail: Trail) -> Any:
+    async def content(self, job: Job, output: OutputType, context: JobContext) -> Any:
         """Return the content of `job`, from the cache or freshly generated and stored.
 
         Raises:
@@ -76,33 +76,33 @@ class Generation:
         stored = await self._stored(key, output)
         if stored is None:
             async with self.slots:
-                return await self._claimed_content(job, output, trail, key)
-        trail.cached = True
+                return await self._claimed_content(job, output, context, key)
+        context.cached = True
         return stored
 
-    async def _claimed_content(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
+    async def _claimed_content(self, job: Job, output: OutputType, context: JobContext, key: str) -> Any:
         """Generate while no other worker does; a message delivered twice at once is paid for once."""
         token, concluded = uuid.uuid4().hex, True
         try:
-            await self._in_reach(self._claim(key, token), trail)
-            return await self._content_once(job, output, trail, key)
+            await self._in_reach(self._claim(key, token), context)
+            return await self._content_once(job, output, context, key)
         except StoreUnavailable:
             raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
-        except (asyncio.CancelledError, PutOff):
+        except (asyncio.CancelledError, Deferred):
             # The job goes back without an outcome, and what it tried stays in the ledger.
             concluded = False
             raise
         finally:
             await asyncio.shield(self.claims.release(key, token, concluded=concluded))
 
-    async def _content_once(self, job: Job, output: OutputType, trail: Trail, key: str) -> Any:
+    async def _content_once(self, job: Job, output: OutputType, context: JobContext, key: str) -> Any:
         value = await self.answers.get(key)
         if value is not None and acceptable(output, value):
-            trail.cached = True
+            context.cached = True
             return value
         request = build_request(job, output, self.prompts, self.config)
         self._refuse_too_long(request)
-        value = await self._in_reach(self._usable_value(job, output, request, key, trail), trail)
+        value = await self._in_reach(self._usable_value(job, output, request, key, context), context)
         # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
         if not await self.answers.put(key, value):
             self.count_cache("store_failed")
@@ -129,62 +129,62 @@ class Generation:
                 f"the request may have {request.size_bytes} input tokens, and maxInputTokens is {limit}",
             )
 
-    async def _in_reach(self, work: Coroutine[Any, Any, T], trail: Trail) -> T:
+    async def _in_reach(self, work: Coroutine[Any, Any, T], context: JobContext) -> T:
         """Run `work` in reach of the brake and of the job's deadline."""
         try:
             async with asyncio.timeout(self.config.job_deadline_seconds):
-                return await self.brake.fly(work)
+                return await self.brake.run_cancellable(work)
         except TimeoutError:
-            if trail.held_back:
-                raise PutOff from None
+            if context.held_back:
+                raise Deferred from None
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
 
     async def _usable_value(
-        self, job: Job, output: OutputType, request: ModelRequest, key: str, trail: Trail
+        self, job: Job, output: OutputType, request: ModelRequest, key: str, context: JobContext
     ) -> Any:
         """Return the first acceptable answer; one that is not is paid for, and worth asking for again."""
-        answer = await self._attempts(job, request, key, trail)
+        answer = await self._attempts(job, request, key, context)
         while True:
             try:
                 return accept(output, answer)
             except Failed as unusable:
                 repair = repair_request(request, unusable.detail)
-                if not self._worth_a_repair(unusable, repair, trail):
+                if not self._worth_a_repair(unusable, repair, context):
                     raise
-                trail.repairs += 1
-                answer = await self._repair(job, repair, key, trail, unusable)
+                context.repairs += 1
+                answer = await self._repair(job, repair, key, context, unusable)
 
-    def _worth_a_repair(self, unusable: Failed, repair: ModelRequest, trail: Trail) -> bool:
+    def _worth_a_repair(self, unusable: Failed, repair: ModelRequest, context: JobContext) -> bool:
         return (
             unusable.code in _REPAIRABLE
-            and trail.repairs < self.config.repair_attempts
-            and trail.attempts < self.config.attempts
+            and context.repairs < self.config.repair_attempts
+            and context.attempts < self.config.attempts
             and repair.size_bytes <= self.config.max_input_tokens
         )
 
     async def _repair(
-        self, job: Job, repair: ModelRequest, key: str, trail: Trail, unusable: Failed
+        self, job: Job, repair: ModelRequest, key: str, context: JobContext, unusable: Failed
     ) -> ModelAnswer:
         """Ask again; where there is no answer to that, the job ends as the first one made it end."""
         try:
-            return await self._attempts(job, repair, key, trail)
+            return await self._attempts(job, repair, key, context)
         except JobEnded as end:
             if end.code in _HALTED:
                 raise
             detail = f"{unusable.detail}; asked again, it ended as {end.code}"
             raise Failed(unusable.code, detail, rule=unusable.rule) from None
 
-    async def _attempts(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+    async def _attempts(self, job: Job, request: ModelRequest, key: str, context: JobContext) -> ModelAnswer:
         # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
         await self.model.ready()
         retrying = AsyncRetrying(
             retry=retry_if_exception(self._worth_a_retry),
-            stop=stop_after_attempt(self.config.attempts - trail.attempts)
+            stop=stop_after_attempt(self.config.attempts - context.attempts)
             | stop_before_delay(self.config.job_deadline_seconds),
             wait=self._wait_seconds,
             reraise=True,
         )
-        return await retrying(self._attempt, job, request, key, trail)
+        return await retrying(self._attempt, job, request, key, context)
 
     def _worth_a_retry(self, error: BaseException) -> bool:
         if not isinstance(error, ModelError) or not error.retryable:
@@ -208,31 +208,33 @@ class Generation:
         # The backoff is added, not replaced: many workers told the same second must not come back as one.
         return backoff + asked if asked else backoff
 
-    async def _attempt(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+    async def _attempt(self, job: Job, request: ModelRequest, key: str, context: JobContext) -> ModelAnswer:
         """Send the request once the server has room; waiting for that burns no attempt."""
-        trail.held_back = True
-        probe = await self.throttle.leave()
-        trail.held_back = False
+        context.held_back = True
+        probe = await self.rate_limiter.acquire()
+        context.held_back = False
         try:
-            answer = await self._one_request(job, request, key, trail)
+            answer = await self._one_request(job, request, key, context)
         except ModelError as error:
-            if await self.throttle.failed(error):
+            if await self.rate_limiter.failed(error):
                 await self.claims.end_attempt(key)
             raise
-        await self.throttle.answered(probe=probe)
+        await self.rate_limiter.answered(probe=probe)
         return answer
 
-    async def _one_request(self, job: Job, request: ModelRequest, key: str, trail: Trail) -> ModelAnswer:
+    async def _one_request(
+        self, job: Job, request: ModelRequest, key: str, context: JobContext
+    ) -> ModelAnswer:
         worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
-        hold_id = f"{key}:{uuid.uuid4().hex}"
+        reservation_id = f"{key}:{uuid.uuid4().hex}"
         spent, known = 0, True
         try:
-            await self._reserve(Hold(hold_id, worst, request.model, self._hold_seconds))
+            await self._reserve(Reservation(reservation_id, worst, request.model, self._reservation_seconds))
             await self._note_attempt(key)
             await self._confirm_brake_off(job)
             # From here on, unless the server says otherwise, the call may have been charged in full.
             spent, known = worst, False
-            answer = await self._request(request, trail)
+            answer = await self._request(request, context)
             known = answer.usage is not None
             spent = self._cost(answer, worst)
         except ModelError as error:
@@ -241,17 +243,17 @@ class Generation:
         else:
             return answer
         finally:
-            trail.cost_nano_usd += spent
-            await asyncio.shield(self.budget.settle(hold_id, spent, known=known))
+            context.cost_nano_usd += spent
+            await asyncio.shield(self.budget.settle(reservation_id, spent, known=known))
 
     @property
-    def _hold_seconds(self) -> float:
-        # A living worker settles within its deadline; a Redis that is away a while must not forfeit it.
+    def _reservation_seconds(self) -> float:
+        # A living worker settles within its deadline; a Redis that is away a while must not write it off.
         return self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
 
-    async def _reserve(self, hold: Hold) -> None:
+    async def _reserve(self, reservation: Reservation) -> None:
         # Shielded: cancelled half-way it would leave a hold that nobody knows of, and so nobody settles.
-        reserving = asyncio.ensure_future(self.budget.reserve(hold))
+        reserving = asyncio.ensure_future(self.budget.reserve(reservation))
         try:
             granted = await asyncio.shield(reserving)
         except asyncio.CancelledError:
@@ -269,15 +271,15 @@ class Generation:
                 f"{begun - 1} attempts were begun, and some have no outcome",
             )
 
-    async def _request(self, request: ModelRequest, trail: Trail) -> ModelAnswer:
-        trail.begin_request(request.model)
+    async def _request(self, request: ModelRequest, context: JobContext) -> ModelAnswer:
+        context.begin_request(request.model)
         loop = asyncio.get_running_loop()
         began_mono = loop.time()
         try:
             answer = await self.model.respond(request)
         finally:
-            trail.model_ms += (loop.time() - began_mono) * 1000
-        trail.add_answer(answer)
+            context.model_ms += (loop.time() - began_mono) * 1000
+        context.add_answer(answer)
         return answer
 
     def _cost(self, answer: ModelAnswer, worst: int) -> int:
@@ -285,10 +287,10 @@ class Generation:
 
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""
-        look = await self.reads.look()
-        decision = kill_switch.check(job.subject, look.controls)
+        read = await self.dial_reader.read_shared()
+        decision = kill_switch.check(job.subject, read.controls)
         if decision.reason is None:
-            self.brake.clear_for_request(look.asked_mono)
+            self.brake.check_before_request(read.asked_mono)
             return
         code = ErrorCode(decision.reason)
         if code is ErrorCode.KILL_SWITCH:

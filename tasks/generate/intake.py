@@ -30,7 +30,7 @@ class RejectReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MessageLimits:
     """How large (bytes of the JSON body) and how deep (levels of the spec) a message may be."""
 
     max_message_bytes: int = 262_144
@@ -47,7 +47,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on its way up
         self.task_id = task_id
 
 
-def inspect(raw: bytes, limits: Limits) -> dict[str, Any]:
+def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     """Return the Celery message in `raw`, once everything a worker reads of it is proven sound.
 
     Raises:
@@ -85,7 +85,7 @@ def _task_id(message: Any) -> str | None:
     return task_id if isinstance(task_id, str) and 0 < len(task_id) <= 256 else None  # noqa: PLR2004 - the schema's limit
 
 
-def _body(message: dict[str, Any], limits: Limits, task_id: str) -> Any:
+def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
     try:
         body = base64.b64decode(message["body"], validate=True)
     except (binascii.Error, ValueError):
@@ -105,7 +105,7 @@ def _body(message: dict[str, Any], limits: Limits, task_id: str) -> Any:
         raise Rejected(RejectReason.BODY_NOT_JSON, f"the body {refusal}", task_id) from None
 
 
-def _refuse_wrong_arguments(body: Any, limits: Limits, task_id: str) -> None:
+def _refuse_wrong_arguments(body: Any, limits: MessageLimits, task_id: str) -> None:
     match body:
         case [[spec], dict() as kwargs, dict() | None as embed] if not kwargs and _embed_sound(embed):
             pass
@@ -131,7 +131,7 @@ def _embed_sound(embed: dict[str, Any] | None) -> bool:
     return not any((embed or {}).values()) and (embed or {}).keys() <= _EMBED
 
 
-def _too_large(size_bytes: int, limits: Limits) -> str:
+def _too_large(size_bytes: int, limits: MessageLimits) -> str:
     return (
         f"the message has {size_bytes} bytes and the limit is {limits.max_message_bytes}; "
         "send fewer jobs in one spec or less input for each (SLOTGEN_MAX_MESSAGE_BYTES sets the limit)"

@@ -8,7 +8,7 @@ from tasks.ports import ModelAnswer, TokenUsage
 
 
 @dataclass(slots=True)
-class Trail:
+class JobContext:
     """Grows while a job is on its way; one for each job, never shared."""
 
     gate: str | None = None

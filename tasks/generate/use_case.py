@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 from gates import Decision
 from schemas import OutputType
-from tasks.errors import ErrorCode, Failed, JobEnded, PutOff
+from tasks.errors import Deferred, ErrorCode, Failed, JobEnded
 from tasks.generate.admission import Admission
-from tasks.generate.dial_reader import FreshRead, FreshReads
+from tasks.generate.dial_reader import DialRead, DialReader
 from tasks.generate.generation import Generation
-from tasks.generate.job_context import Trail
+from tasks.generate.job_context import JobContext
 from tasks.generate.outcome import Outcome, completed, ended
 from tasks.generate.spec import Job, Spec
-from tasks.limits.guard import Watch
+from tasks.limits.guard import OutcomeMonitor
 
 
 @dataclass(slots=True)
@@ -25,10 +25,10 @@ class _Run:
     """One job on its way."""
 
     job: Job
-    trail: Trail
+    context: JobContext
     began_mono: float
     outcome: Outcome | None = None
-    put_off: bool = False
+    deferred: bool = False
     output: OutputType | None = None
 
 
@@ -45,34 +45,34 @@ class Generate:
     """Answers specs, on one event loop.
 
     `record` gets every outcome exactly once, with its trail and its latency in milliseconds, and says
-    whether its event was valid; `report_bug` gets an exception that nobody expected, once. `watch` looks at
+    whether its event was valid; `report_bug` gets an exception that nobody expected, once. `monitor` looks at
     every outcome of a model. `tell_progress` hears of a spec with several jobs, at most
     once in `progress_seconds`.
     """
 
-    reads: FreshReads
+    dial_reader: DialReader
     generation: Generation
     has_api_key: bool
     count_decision: Callable[[Decision], None]
-    record: Callable[[Job, Outcome, Trail, float, str], bool]
+    record: Callable[[Job, Outcome, JobContext, float, str], bool]
     report_bug: Callable[[Job, BaseException], None]
-    watch: Watch
+    monitor: OutcomeMonitor
     tell_progress: TellProgress
     progress_seconds: float = 1.0
 
-    async def __call__(self, spec: Spec, task_id: str, *, may_put_off: bool = False) -> list[Outcome]:
+    async def __call__(self, spec: Spec, task_id: str, *, may_defer: bool = False) -> list[Outcome]:
         """Return one outcome for each job, in the order of the spec's jobs.
 
         Raises:
-            PutOff: the server asked for more time than a job has, and the spec `may_put_off`.
+            PutOff: the server asked for more time than a job has, and the spec `may_defer`.
             CancelledError: the task was cancelled; what had no outcome yet has none.
 
         """
         admission = Admission(self.count_decision, self.has_api_key)
         began_mono = asyncio.get_running_loop().time()
-        runs = [_Run(job, Trail(), began_mono) for job in spec.jobs]
+        runs = [_Run(job, JobContext(), began_mono) for job in spec.jobs]
         # A read for each job, begun now; the run limit counts the jobs in their order.
-        for run, read in [(run, self.reads.read()) for run in runs]:
+        for run, read in [(run, self.dial_reader.read_exclusive()) for run in runs]:
             await self._admit(run, read, admission)
         for run in runs:
             if run.outcome is not None:
@@ -81,7 +81,7 @@ class Generate:
         if admitted:
             async with _meanwhile(self._tell_progress(runs, task_id) if len(runs) > 1 else None):
                 await self._generate_all(admitted, task_id)
-        self._end_put_off([run for run in runs if run.put_off], task_id, may_put_off=may_put_off)
+        self._end_deferred([run for run in runs if run.deferred], task_id, may_defer=may_defer)
         return [_outcome(run) for run in runs]
 
     async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
@@ -93,17 +93,17 @@ class Generate:
                 await self.tell_progress(task_id, done, len(runs))
                 told = done
 
-    def _end_put_off(self, runs: list[_Run], task_id: str, *, may_put_off: bool) -> None:
-        if runs and may_put_off:
-            raise PutOff
+    def _end_deferred(self, runs: list[_Run], task_id: str, *, may_defer: bool) -> None:
+        if runs and may_defer:
+            raise Deferred
         for run in runs:
             detail = "the server asked to wait, for longer than maxAgeSeconds"
             run.outcome = self._ended(run, Failed(ErrorCode.OPENAI_RATE_LIMITED, detail))
             self._record(run, task_id)
 
-    async def _admit(self, run: _Run, read: asyncio.Future[FreshRead], admission: Admission) -> None:
+    async def _admit(self, run: _Run, read: asyncio.Future[DialRead], admission: Admission) -> None:
         try:
-            run.output = admission.admit(run.job, run.trail, (await read).controls)
+            run.output = admission.admit(run.job, run.context, (await read).controls)
         except JobEnded as end:
             run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
@@ -117,21 +117,21 @@ class Generate:
 
     async def _generate(self, run: _Run, task_id: str) -> None:
         try:
-            value = await self.generation.content(run.job, _type_of(run), run.trail)
+            value = await self.generation.content(run.job, _type_of(run), run.context)
             run.outcome = completed(run.job.job_id, {run.job.output_field: value})
-        except PutOff:
-            run.put_off = True
+        except Deferred:
+            run.deferred = True
             return
         except JobEnded as end:
             run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
             run.outcome = self._broken(run, error)
         event_valid = self._record(run, task_id)
-        await self.watch(_outcome(run), run.trail, event_valid=event_valid)
+        await self.monitor(_outcome(run), run.context, event_valid=event_valid)
 
     def _ended(self, run: _Run, end: JobEnded) -> Outcome:
-        run.trail.detail = end.detail or run.trail.detail
-        run.trail.policy_rule = end.rule
+        run.context.detail = end.detail or run.context.detail
+        run.context.policy_rule = end.rule
         return ended(run.job.job_id, end)
 
     def _broken(self, run: _Run, error: Exception) -> Outcome:
@@ -140,7 +140,7 @@ class Generate:
 
     def _record(self, run: _Run, task_id: str) -> bool:
         latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
-        return self.record(run.job, _outcome(run), run.trail, latency_ms, task_id)
+        return self.record(run.job, _outcome(run), run.context, latency_ms, task_id)
 
 
 @asynccontextmanager

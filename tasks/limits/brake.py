@@ -26,28 +26,28 @@ class Brake:
 
     grace_seconds: float
     on_halt: Callable[[int, float], None]
-    cut_connections: Callable[[], None] = lambda: None
+    abort_connections: Callable[[], None] = lambda: None
     _reason: ErrorCode | None = ErrorCode.KILL_UNVERIFIED
     _engaged_mono: float = float("-inf")
     _confirmed_mono: float = float("-inf")
     _expiry: asyncio.TimerHandle | None = None
-    _flights: set[asyncio.Task[Any]] = field(default_factory=set)
+    _calls: set[asyncio.Task[Any]] = field(default_factory=set)
     _halting: dict[asyncio.Task[Any], ErrorCode] = field(default_factory=dict)
     _halt_began_mono: float = 0.0
     _halted: int = 0
-    _still: asyncio.Event = field(default_factory=asyncio.Event)
+    _drained: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._still.set()
+        self._drained.set()
 
     @property
     def in_flight(self) -> int:
         """How many calls are in its reach, those included that are being cancelled."""
-        return len(self._flights)
+        return len(self._calls)
 
-    async def stillness(self) -> None:
+    async def drained(self) -> None:
         """Return once every call that was cancelled has closed."""
-        await self._still.wait()
+        await self._drained.wait()
 
     @property
     def reason(self) -> ErrorCode | None:
@@ -81,26 +81,26 @@ class Brake:
     def _halt(self, reason: ErrorCode, seen_mono: float) -> int:
         self._forget_confirmation()
         self._reason = reason
-        flying = self._flights - self._halting.keys()
-        if not flying:
+        active = self._calls - self._halting.keys()
+        if not active:
             return 0
         self._halt_began_mono = seen_mono
-        self._still.clear()
-        self._halted += len(flying)
+        self._drained.clear()
+        self._halted += len(active)
         # The loop takes about 100 ms to unwind 500 cancelled calls; their sockets are closed before.
         try:
-            self.cut_connections()
+            self.abort_connections()
         finally:
-            for flight in flying:
-                self._halting[flight] = reason
-                flight.cancel()
-        return len(flying)
+            for call_task in active:
+                self._halting[call_task] = reason
+                call_task.cancel()
+        return len(active)
 
     def _forget_confirmation(self) -> None:
         if self._expiry:
             self._expiry.cancel()
 
-    def clear_for_request(self, asked_mono: float) -> None:
+    def check_before_request(self, asked_mono: float) -> None:
         """Let one request leave after a read, asked for at `asked_mono`, that found the dial off.
 
         Raises:
@@ -111,28 +111,28 @@ class Brake:
         if self._reason is not None:
             raise Stubbed(self._reason, "the brake came on a moment ago")
 
-    async def fly(self, call: Coroutine[Any, Any, T]) -> T:
-        """Run `call` in reach of the brake; it must ask `clear_for_request` before each request.
+    async def run_cancellable(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run `call` in reach of the brake; it must ask `check_before_request` before each request.
 
         Raises:
             Stubbed: the brake came on before `call` had ended.
 
         """
-        flight = asyncio.get_running_loop().create_task(call)
-        self._flights.add(flight)
+        call_task = asyncio.get_running_loop().create_task(call)
+        self._calls.add(call_task)
         try:
-            return await flight
+            return await call_task
         except asyncio.CancelledError:
-            reason = self._halting.get(flight)
-            if reason is None or not flight.cancelled():
+            reason = self._halting.get(call_task)
+            if reason is None or not call_task.cancelled():
                 raise
             raise Stubbed(reason, "the brake came on while the call was in flight") from None
         finally:
-            self._land(flight)
+            self._deregister(call_task)
 
-    def _land(self, flight: asyncio.Task[Any]) -> None:
-        self._flights.discard(flight)
-        if self._halting.pop(flight, None) is not None and not self._halting:
-            self._still.set()
+    def _deregister(self, call_task: asyncio.Task[Any]) -> None:
+        self._calls.discard(call_task)
+        if self._halting.pop(call_task, None) is not None and not self._halting:
+            self._drained.set()
             self.on_halt(self._halted, asyncio.get_running_loop().time() - self._halt_began_mono)
             self._halted = 0

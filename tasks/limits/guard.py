@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tasks.errors import ErrorCode, Status, StoreUnavailable
-from tasks.generate.job_context import Trail
+from tasks.generate.job_context import JobContext
 from tasks.generate.outcome import Outcome
 
 _UNUSABLE = {
@@ -60,7 +60,7 @@ class GuardFinding:
     tripped: bool = False
 
 
-class Mark(StrEnum):
+class JobResult(StrEnum):
     """What counts against the fleet in one outcome."""
 
     FAILED = "F"
@@ -70,15 +70,15 @@ class Mark(StrEnum):
     INVALID_EVENT = "I"
 
 
-def marks(outcome: Outcome, model_ms: float, rules: GuardRules, *, event_valid: bool) -> frozenset[Mark]:
+def marks(outcome: Outcome, model_ms: float, rules: GuardRules, *, event_valid: bool) -> frozenset[JobResult]:
     """Return what counts against the fleet in one outcome; `model_ms` is the time spent on its requests."""
     code = outcome.error_code
     held = {
-        Mark.FAILED: outcome.status is Status.FAILED,
-        Mark.UNUSABLE: code in _UNUSABLE,
-        Mark.SLOW: model_ms > rules.max_latency_p95_seconds * 1000,
-        Mark.UNEXPECTED: code is not None and code.value in rules.unexpected_codes,
-        Mark.INVALID_EVENT: not event_valid,
+        JobResult.FAILED: outcome.status is Status.FAILED,
+        JobResult.UNUSABLE: code in _UNUSABLE,
+        JobResult.SLOW: model_ms > rules.max_latency_p95_seconds * 1000,
+        JobResult.UNEXPECTED: code is not None and code.value in rules.unexpected_codes,
+        JobResult.INVALID_EVENT: not event_valid,
     }
     return frozenset(mark for mark, is_so in held.items() if is_so)
 
@@ -91,7 +91,7 @@ def cause_of(error_code: str | None, policy_rule: str | None) -> str:
 class Guard(Protocol):
     """The one account of the fleet's latest outcomes, and the one hand that pulls the brake."""
 
-    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int, cause: str) -> GuardFinding:
+    async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
         """Count one outcome, judge the latest ones, and pull the brake where they breach a rule.
 
         `cause` is the errorCode of the outcome, with the rule that was broken (`cause_of`), or "".
@@ -104,28 +104,28 @@ class Guard(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class OutcomeMonitor:
     """Brings the outcomes of a model before the guard; `report` hears of every breach."""
 
     guard: Guard
     rules: GuardRules
     report: Callable[[GuardFinding], None]
 
-    async def __call__(self, outcome: Outcome, trail: Trail, *, event_valid: bool) -> None:
+    async def __call__(self, outcome: Outcome, context: JobContext, *, event_valid: bool) -> None:
         """Let the guard see `outcome` if it says anything of the model or of us."""
-        if not _telling(outcome, trail):
+        if not _telling(outcome, context):
             return
-        marked = marks(outcome, trail.model_ms, self.rules, event_valid=event_valid)
+        marked = marks(outcome, context.model_ms, self.rules, event_valid=event_valid)
         try:
-            cause = cause_of(outcome.error_code, trail.policy_rule)
-            finding = await self.guard.observe(marked, trail.cost_nano_usd, cause)
+            cause = cause_of(outcome.error_code, context.policy_rule)
+            finding = await self.guard.observe(marked, context.cost_nano_usd, cause)
         except StoreUnavailable:
             return
         if finding.verdict is GuardVerdict.BREACH:
             self.report(finding)
 
 
-def _telling(outcome: Outcome, trail: Trail) -> bool:
+def _telling(outcome: Outcome, context: JobContext) -> bool:
     # A STUB is a dial's word, a stored answer is an old one.
-    asked = trail.attempts > 0 and outcome.status is not Status.STUB
+    asked = context.attempts > 0 and outcome.status is not Status.STUB
     return asked or outcome.error_code is ErrorCode.INTERNAL_ERROR

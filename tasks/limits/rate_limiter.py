@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from tasks.errors import ErrorCode, Failed, ModelError
-from tasks.ports import Traffic
+from tasks.ports import RateLimits
 
 # A server that has no room says so at once, an answer takes seconds: a request that was not refused within
 # this time has shown that there is room. (With 200 jobs starting at once a refusal took 0.5 s to be read.)
@@ -16,21 +16,21 @@ _TERMINAL = {ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR}
 
 
 @dataclass(slots=True)
-class Throttle:
+class RateLimiter:
     """The throttle of one process and one model; runs on one event loop.
 
     After a cooldown, and at the process's start, one request goes ahead; the others follow once it was not
     refused. A cooldown that any worker was told of holds for all of them.
     """
 
-    traffic: Traffic
+    limits: RateLimits
     model: str
     _has_room: bool = False
     _cooling_until: float = 0.0
     _ahead: asyncio.Task[None] | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def leave(self) -> bool:
+    async def acquire(self) -> bool:
         """Return when a request may leave; True when it is the probe of an open breaker.
 
         Raises:
@@ -39,15 +39,15 @@ class Throttle:
 
         """
         while True:
-            permit = await self.traffic.permit(self.model)
-            if permit.refused is not None and not permit.probe:
-                raise Failed(permit.refused, "refused for the whole fleet; one request at a time tries again")
-            if permit.wait_seconds > 0:
-                self._cool(permit.wait_seconds)
-                await asyncio.sleep(permit.wait_seconds)
+            state = await self.limits.state(self.model)
+            if state.refused is not None and not state.probe:
+                raise Failed(state.refused, "refused for the whole fleet; one request at a time tries again")
+            if state.wait_seconds > 0:
+                self._cool(state.wait_seconds)
+                await asyncio.sleep(state.wait_seconds)
                 continue
-            if permit.probe or self._has_room or self._go_ahead():
-                return permit.probe
+            if state.probe or self._has_room or self._go_ahead():
+                return state.probe
             async with self._changed:
                 await self._changed.wait()
 
@@ -55,17 +55,17 @@ class Throttle:
         """Take note that a request was not refused."""
         await self._found_room()
         if probe:
-            await self.traffic.close_breaker()
+            await self.limits.close_breaker()
 
     async def failed(self, error: ModelError) -> bool:
         """Take note that a request failed; return whether it was only asked to come back later."""
         if error.code in _TERMINAL:
-            await self.traffic.open_breaker(error.code)
+            await self.limits.open_breaker(error.code)
         if error.code is not ErrorCode.OPENAI_RATE_LIMITED or not error.retry_after_seconds:
             await self._found_room()
             return False
         self._cool(error.retry_after_seconds)
-        await self.traffic.cool_down(self.model, error.retry_after_seconds)
+        await self.limits.cool_down(self.model, error.retry_after_seconds)
         await self._wake()
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.operations.changes.dials import Recorded
+from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.history import PastOutcome
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.
@@ -76,7 +76,7 @@ def restored_check(*, restored: bool, why: str) -> Check:
     return Check("the dials are as they were", restored, why)
 
 
-def foreign_change(changes: Sequence[Recorded], actor: str, command: str) -> Recorded | None:
+def foreign_change(changes: Sequence[RecordedChange], actor: str, command: str) -> RecordedChange | None:
     """Return what was changed since a drill began beside its own pull, or None.
 
     `changes` are those since then, newest first. One like our own may be a second drill of the same person.

@@ -9,7 +9,7 @@ from schemas import output_type
 from tasks.errors import JobEnded
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.admission import Admission
-from tasks.generate.job_context import Trail
+from tasks.generate.job_context import JobContext
 from tasks.generate.prompting import Prompts, build_request
 from tasks.generate.spec import Job, Spec
 
@@ -44,20 +44,20 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class CostModel:
     """What a request costs at most: the executor's config and its prompts."""
 
     config: ExecutorConfig
     prompts: Prompts
 
 
-def explanations(spec: Spec, controls: Controls, worth: Worth) -> list[Explanation]:
+def explanations(spec: Spec, controls: Controls, costs: CostModel) -> list[Explanation]:
     """Return an explanation for each job, in order; the answers are those of a worker with an API key."""
     admission = Admission(lambda _: None, has_api_key=True)
-    return [_explanation(job, admission, controls, worth) for job in spec.jobs]
+    return [_explanation(job, admission, controls, costs) for job in spec.jobs]
 
 
-def _explanation(job: Job, admission: Admission, controls: Controls, worth: Worth) -> Explanation:
+def _explanation(job: Job, admission: Admission, controls: Controls, costs: CostModel) -> Explanation:
     status, code, detail = _end(job, admission, controls)
     rule = matching_rule(job.subject, controls)
     own = bucket(job.job_id)
@@ -71,14 +71,14 @@ def _explanation(job: Job, admission: Admission, controls: Controls, worth: Wort
         admitted_from_percent=(own + 1) / 1000,
         rule_id=rule.id if rule else None,
         nearest=None if rule else _nearest(job, controls),
-        worst_case_nano_usd=_worst_case(job, worth),
-        attempts=worth.config.attempts,
+        worst_case_nano_usd=_worst_case(job, costs),
+        attempts=costs.config.attempts,
     )
 
 
 def _end(job: Job, admission: Admission, controls: Controls) -> tuple[str, str | None, str]:
     try:
-        admission.admit(job, Trail(), controls)
+        admission.admit(job, JobContext(), controls)
     except JobEnded as end:
         return end.status.value, end.code.value, end.detail
     return "generated", None, "would be sent to the model"
@@ -98,9 +98,9 @@ def _value(job: Job, field: str) -> str:
     return {"kinds": job.kind, "slotIds": job.slot_id}[field]
 
 
-def _worst_case(job: Job, worth: Worth) -> int | None:
+def _worst_case(job: Job, costs: CostModel) -> int | None:
     output = output_type(job.output_type)
     if job.mode == "verbatim" or output is None:
         return None
-    request = build_request(job, output, worth.prompts, worth.config)
-    return worth.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
+    request = build_request(job, output, costs.prompts, costs.config)
+    return costs.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerCard:
+class WorkerInfo:
     """What a living worker says of itself. Times are milliseconds by Redis's clock.
 
     `brake` is the errorCode for which it lets nothing leave, None when the brake is off to it.
@@ -30,7 +30,7 @@ class WorkerCard:
 class Fleet(Protocol):
     """Every living worker of the namespace."""
 
-    def workers(self) -> list[WorkerCard]:
+    def workers(self) -> list[WorkerInfo]:
         """Return the cards of the workers that have given a sign of life lately, oldest first.
 
         Raises:

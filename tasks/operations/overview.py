@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gates import BrakeState, Ceilings, Controls
 from tasks.operations.changes import spend_cap
-from tasks.operations.changes.dials import Dial, DialsNow, Recorded
-from tasks.operations.fleet import WorkerCard
+from tasks.operations.changes.dials import Dial, DialValues, RecordedChange
+from tasks.operations.fleet import WorkerInfo
 from tasks.operations.history import PastOutcome
 
 # An outcome's status and errorCode, "" when COMPLETED.
@@ -25,11 +25,11 @@ class DialLine:
     effective: str
     malformed: bool
     restricted: bool
-    last: Recorded | None
+    last: RecordedChange | None
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Blocker:
     """One thing between now and the first generated job, and the command that clears it."""
 
     what: str
@@ -43,25 +43,25 @@ class Overview:
     brake: BrakeState
     why: str
     dials: tuple[DialLine, ...]
-    workers: tuple[WorkerCard, ...]
+    workers: tuple[WorkerInfo, ...]
     disagreements: tuple[str, ...]
     queue_depth: int
     oldest_seconds: float | None
     dead_letters: int
     outcomes: tuple[tuple[Reason, int], ...]
-    obstacles: tuple[Obstacle, ...]
+    blockers: tuple[Blocker, ...]
     now_wall_ms: int
     since_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class OverviewSources:
     """What an overview is made of; `audit` newest first."""
 
-    dials: DialsNow
+    dials: DialValues
     ceilings: Ceilings
-    audit: Sequence[Recorded]
-    workers: Sequence[WorkerCard]
+    audit: Sequence[RecordedChange]
+    workers: Sequence[WorkerInfo]
     outcomes: Sequence[PastOutcome]
     queue_depth: int
     oldest_seconds: float | None
@@ -70,7 +70,7 @@ class Sources:
     since_seconds: int
 
 
-def overview(of: Sources) -> Overview:
+def overview(of: OverviewSources) -> Overview:
     """Return the overview of one moment."""
     controls = Controls.parse(of.dials.raw, of.ceilings)
     counted = Counter((each.status, each.error_code or "") for each in of.outcomes)
@@ -84,7 +84,7 @@ def overview(of: Sources) -> Overview:
         oldest_seconds=of.oldest_seconds,
         dead_letters=of.dead_letters,
         outcomes=tuple(counted.most_common()),
-        obstacles=tuple(_obstacles(of, controls)),
+        blockers=tuple(_obstacles(of, controls)),
         now_wall_ms=of.now_wall_ms,
         since_seconds=of.since_seconds,
     )
@@ -97,7 +97,7 @@ def _why(controls: Controls) -> str:
     return f"the kill dial {trouble}" if trouble else "the kill dial is on"
 
 
-def _pulled(of: Sources) -> str:
+def _pulled(of: OverviewSources) -> str:
     """Return who has pulled the brake and why, where that was recorded with a reason."""
     last = next((each for each in of.audit if each.dial == Dial.KILL), None)
     if last is None or not last.reason or last.after != of.dials.value(Dial.KILL):
@@ -105,7 +105,7 @@ def _pulled(of: Sources) -> str:
     return f"; {last.actor}: {last.reason}"
 
 
-def _line(dial: Dial, of: Sources, controls: Controls) -> DialLine:
+def _line(dial: Dial, of: OverviewSources, controls: Controls) -> DialLine:
     return DialLine(
         dial=dial,
         value=of.dials.value(dial),
@@ -116,12 +116,12 @@ def _line(dial: Dial, of: Sources, controls: Controls) -> DialLine:
     )
 
 
-def _malformed_cap(dial: Dial, dials: DialsNow) -> bool:
+def _malformed_cap(dial: Dial, dials: DialValues) -> bool:
     raw = dials.budget_usd
     return dial is Dial.BUDGET_USD and raw is not None and not spend_cap.valid(raw)
 
 
-def _cap(dials: DialsNow) -> str:
+def _cap(dials: DialValues) -> str:
     nano = spend_cap.nano_usd(dials.budget_usd)
     return "no cap" if nano is None else f"${nano / 1e9:g} a window"
 
@@ -139,7 +139,7 @@ def _effective(dial: Dial, controls: Controls) -> str:
     return f"{sum(rule.enabled for rule in policy.rules)} of {len(policy.rules)} rules"
 
 
-def _disagreements(workers: Sequence[WorkerCard], controls: Controls) -> Iterator[str]:
+def _disagreements(workers: Sequence[WorkerInfo], controls: Controls) -> Iterator[str]:
     for what, values in (
         ("versions", {each.version for each in workers}),
         ("executor versions", {each.executor_version for each in workers}),
@@ -152,23 +152,23 @@ def _disagreements(workers: Sequence[WorkerCard], controls: Controls) -> Iterato
             yield f"worker {name} saw policy {each.policy_hash} last, not {controls.policy_hash}"
 
 
-def _obstacles(of: Sources, controls: Controls) -> list[Obstacle]:
+def _obstacles(of: OverviewSources, controls: Controls) -> list[Blocker]:
     found = []
     if not of.workers:
-        found.append(Obstacle("no worker is running", "slotgen worker"))
+        found.append(Blocker("no worker is running", "slotgen worker"))
     if not controls.feature_enabled:
-        found.append(Obstacle(f"the feature is off{_because(controls, Dial.FEATURE)}", "slotgen feature on"))
+        found.append(Blocker(f"the feature is off{_because(controls, Dial.FEATURE)}", "slotgen feature on"))
     if _effective(Dial.ALLOWLIST, controls) == "denies all":
         what = f"the allowlist denies every job{_because(controls, Dial.ALLOWLIST)}"
         usable = controls.allowlist is not None
         command = "slotgen allowlist enable" if usable else "slotgen allowlist push FILE"
-        found.append(Obstacle(what, command))
+        found.append(Blocker(what, command))
     if not controls.rollout_thousandths:
         what = f"the percentage admits nobody{_because(controls, Dial.ROLLOUT_PERCENT)}"
-        found.append(Obstacle(what, "slotgen rollout 1"))
+        found.append(Blocker(what, "slotgen rollout 1"))
     if controls.brake is not BrakeState.RELEASED:
         # Last, as in the runbook: everything else is set while the brake is on.
-        found.append(Obstacle(f"the brake is on: {_why(controls)}", 'slotgen resume --reason "…"'))
+        found.append(Blocker(f"the brake is on: {_why(controls)}", 'slotgen resume --reason "…"'))
     return found
 
 

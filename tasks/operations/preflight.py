@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gates import BrakeState, Controls
-from tasks.operations.fleet import WorkerCard
+from tasks.operations.fleet import WorkerInfo
 from tasks.operations.history import PastOutcome
 
 _CLOCK_MS = 2000
 
 
-class Mark(StrEnum):
+class CheckResult(StrEnum):
     """How a point of the checklist stands."""
 
     PASS = "pass"  # noqa: S105 - a mark, not a password
@@ -22,27 +22,29 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PreflightCheck:
     """One point: its mark, the evidence, and the remedy of what does not pass."""
 
     name: str
-    mark: Mark
+    mark: CheckResult
     evidence: str
     remedy: str = ""
 
 
-def found(name: str, *, passed: bool, evidence: str, remedy: str) -> Finding:
+def found(name: str, *, passed: bool, evidence: str, remedy: str) -> PreflightCheck:
     """Return a finding that passes or fails."""
-    return Finding(name, Mark.PASS if passed else Mark.FAIL, evidence, "" if passed else remedy)
+    return PreflightCheck(
+        name, CheckResult.PASS if passed else CheckResult.FAIL, evidence, "" if passed else remedy
+    )
 
 
-def ci_is_green() -> Finding:
+def ci_is_green() -> PreflightCheck:
     """Nobody here can see the CI."""
     remedy = "look at the last run on main"
-    return Finding("CI is green on main", Mark.TO_CONFIRM, "not visible from here", remedy)
+    return PreflightCheck("CI is green on main", CheckResult.TO_CONFIRM, "not visible from here", remedy)
 
 
-def allowlist(controls: Controls) -> Finding:
+def allowlist(controls: Controls) -> PreflightCheck:
     """Whether the policy denies by default: every valid one does, and so does none at all."""
     policy = controls.allowlist
     trouble = controls.trouble("allowlist")
@@ -59,15 +61,15 @@ def allowlist(controls: Controls) -> Finding:
     )
 
 
-def workers(cards: Sequence[WorkerCard], controls: Controls) -> list[Finding]:
+def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCheck]:
     """Whether workers live, are of one version, have a key, and see the policy that is in force."""
-    if not cards:
+    if not infos:
         return [found("a worker is running", passed=False, evidence="none", remedy="slotgen worker")]
-    versions = sorted({f"{each.version} with config {each.executor_version}" for each in cards})
-    keyless = [f"{each.host}/{each.pid}" for each in cards if not each.has_api_key]
-    astray = [f"{each.host}/{each.pid}" for each in cards if each.policy_hash != controls.policy_hash]
+    versions = sorted({f"{each.version} with config {each.executor_version}" for each in infos})
+    keyless = [f"{each.host}/{each.pid}" for each in infos if not each.has_api_key]
+    astray = [f"{each.host}/{each.pid}" for each in infos if each.policy_hash != controls.policy_hash]
     return [
-        found("a worker is running", passed=True, evidence=f"{len(cards)}", remedy=""),
+        found("a worker is running", passed=True, evidence=f"{len(infos)}", remedy=""),
         found(
             "workers are of one version",
             passed=len(versions) == 1,
@@ -89,7 +91,7 @@ def workers(cards: Sequence[WorkerCard], controls: Controls) -> list[Finding]:
     ]
 
 
-def telemetry(probes: Sequence[PastOutcome], sent: int) -> Finding:
+def telemetry(probes: Sequence[PastOutcome], sent: int) -> PreflightCheck:
     """Whether jobs sent through the real queue to a real worker left valid events, one each."""
     valid = sum(each.telemetry_valid for each in probes)
     return found(
@@ -100,12 +102,12 @@ def telemetry(probes: Sequence[PastOutcome], sent: int) -> Finding:
     )
 
 
-def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> Finding:
+def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> PreflightCheck:
     """Whether the brake alone decided on the probes; with the brake off only a drill can tell."""
     name = "kill-switch dominates on the real route"
     if brake is BrakeState.RELEASED:
-        return Finding(
-            name, Mark.TO_CONFIRM, "the brake is off", "slotgen drill, or keep the brake on for this"
+        return PreflightCheck(
+            name, CheckResult.TO_CONFIRM, "the brake is off", "slotgen drill, or keep the brake on for this"
         )
     held = sum(
         each.status == "STUB" and each.error_code in {"KILL_SWITCH", "KILL_UNVERIFIED"} for each in probes
@@ -118,7 +120,7 @@ def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> Fi
     )
 
 
-def clock(redis_wall_ms: int, local_wall_ms: int) -> Finding:
+def clock(redis_wall_ms: int, local_wall_ms: int) -> PreflightCheck:
     """Whether this machine and Redis agree on the time."""
     apart_ms = abs(redis_wall_ms - local_wall_ms)
     return found(

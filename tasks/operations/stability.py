@@ -11,7 +11,7 @@ from statistics import quantiles
 from gates import Reason
 from tasks.operations.drill import DrillRecord
 from tasks.operations.history import PastOutcome
-from tasks.operations.time_spans import ago
+from tasks.operations.timefmt import ago
 
 _GATES = {each.value for each in Reason}
 _SCHEMA_CODES = {

@@ -7,6 +7,6 @@ field.
 """
 
 from tasks.plain_text.detector import RULES, find_markup, findings
-from tasks.plain_text.rule import FieldKind, Finding, Rule
+from tasks.plain_text.rule import FieldKind, MarkupFinding, MarkupRule
 
-__all__ = ["RULES", "FieldKind", "Finding", "Rule", "find_markup", "findings"]
+__all__ = ["RULES", "FieldKind", "MarkupFinding", "MarkupRule", "find_markup", "findings"]

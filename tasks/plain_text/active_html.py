@@ -14,7 +14,7 @@ import re
 
 from tasks.plain_text.entities import resolved
 from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 
 _NAMES = (
     "script|iframe|frame|frameset|fencedframe|portal|svg|math|img|image|object|embed|applet"
@@ -122,7 +122,7 @@ def _names_code(text: str) -> bool:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "active_html",
         "A page that shows it would run it, load it or embed it.",
         _active_html,
@@ -148,7 +148,7 @@ RULES = (
             "Dear <form tutor>, choose a <style>.",
         ),
     ),
-    Rule(
+    MarkupRule(
         "script_url",
         "A link to it runs code in place of opening a page.",
         _code_url,

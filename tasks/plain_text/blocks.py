@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from tasks.plain_text.code import is_code, is_surely_code
 from tasks.plain_text.passage import FieldKind, Line, Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 
 # A sign that a sentence is about: "+ means to the right", "- charge attracts", "# of moles". The sign is the
 # subject, so the word after it has no capital: "- Lowers cost" is an item.
@@ -275,7 +275,7 @@ def _thematic_break(passage: Passage) -> int | None:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "heading",
         "Hashes before a title, or a row of signs under it.",
         _heading,
@@ -301,14 +301,14 @@ RULES = (
             "Total: \u00a35\n=========",
         ),
     ),
-    Rule(
+    MarkupRule(
         "task_list",
         "Boxes to tick in a list.",
         _task_list,
         refused=("- [ ] task", "1. [x] done"),
         accepted=("[ ] agree\n[ ] disagree", "- [He exits.]"),
     ),
-    Rule(
+    MarkupRule(
         "bullet_list",
         "Two or more lines in a row that begin with the same bullet and go on in words.",
         _bullet_list,
@@ -335,14 +335,14 @@ RULES = (
             "/**\n * Adds two numbers.\n *\n * Both are whole.\n * Neither is negative.\n */",
         ),
     ),
-    Rule(
+    MarkupRule(
         "blockquote",
         "A line of words behind a greater-than sign.",
         _blockquote,
         refused=("> quoted", "> To be, or not to be", '> "To be"'),
         accepted=("3 > 2\n> 1", "> means greater than", ">>> print(1)", "x > y\n> z"),
     ),
-    Rule(
+    MarkupRule(
         "table",
         "Cells between bars, with a row of hyphens or with bars at both ends of each row.",
         _table,
@@ -361,7 +361,7 @@ RULES = (
             "A | B | A AND B\n0 | 0 | 0",
         ),
     ),
-    Rule(
+    MarkupRule(
         "thematic_break",
         "Three hyphens between two paragraphs.",
         _thematic_break,

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 
 _MOST_MARKS = 8  # Hebrew with vowels and accents has five on one letter, Vedic Sanskrit four
 
@@ -177,42 +177,42 @@ def _mark_runs(text: str) -> Iterator[tuple[int, int]]:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "control_character",
         "Control characters steer terminals and files; text has no use for any but newline and tab.",
         _unless_printable(_first(_CONTROL)),
         refused=("Cells\x00 are small.", "\x1b[31mStop", "one\r\ntwo", "next\x85line", "one\u2028two"),
         accepted=("one\n\ttwo",),
     ),
-    Rule(
+    MarkupRule(
         "lone_surrogate",
         "Half of a surrogate pair is no character and cannot be written as UTF-8.",
         _unless_printable(_first(_SURROGATE)),
         refused=("half \ud83d of one",),
         accepted=("whole \U0001f600",),
     ),
-    Rule(
+    MarkupRule(
         "noncharacter",
         "These code points are set aside for programs and never stand for a character.",
         _unless_printable(_first(_NONCHARACTER)),
         refused=("x\ufdd0", "x\uffff", "x\U0001fffe"),
         accepted=("x\ufffd",),
     ),
-    Rule(
+    MarkupRule(
         "bidi_control",
         "An override, or an isolate or embedding left open, shows text in another order than it has.",
         _unless_printable(_bidi_control),
         refused=("user\u202etxt.exe", "\u2067open", "\u202bopen\n\u202c", "closed\u2069", "a\u2066\u2069b"),
         accepted=("The word \u2067\u05e9\u05dc\u05d5\u05dd\u2069 means peace.",),
     ),
-    Rule(
+    MarkupRule(
         "tag_character",
         "Tag characters are not shown and can hide a text within a text; flags alone use them.",
         _unless_printable(_tag_character),
         refused=("a\U000e0041\U000e0042", "\U000e0001"),
         accepted=("\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",),
     ),
-    Rule(
+    MarkupRule(
         "invisible_character",
         "Padding that nobody sees makes equal texts differ and hides words from whoever searches for them.",
         _beyond_ascii(_invisible_character),
@@ -233,7 +233,7 @@ RULES = (
             "Donau\u00addampf",
         ),
     ),
-    Rule(
+    MarkupRule(
         "stacked_marks",
         "More combining marks on one letter than any script has paint over the lines above and below.",
         _beyond_ascii(_stacked_marks),

@@ -15,9 +15,9 @@ from tasks.plain_text import (
     links,
 )
 from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import FieldKind, Finding, Rule
+from tasks.plain_text.rule import FieldKind, MarkupFinding, MarkupRule
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[MarkupRule, ...] = (
     *characters.RULES,
     *active_html.RULES,
     *html_elements.RULES,
@@ -29,7 +29,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def findings(value: str, field: FieldKind) -> Iterator[Finding]:
+def findings(value: str, field: FieldKind) -> Iterator[MarkupFinding]:
     """Yield each rule that `value` breaks, with the first line that breaks it, in the rules' order.
 
     Takes time in proportion to the length of `value`, whatever is in it.
@@ -38,9 +38,9 @@ def findings(value: str, field: FieldKind) -> Iterator[Finding]:
     for rule in RULES:
         offset = rule.find(passage)
         if offset is not None:
-            yield Finding(rule.name, passage.line_number(offset))
+            yield MarkupFinding(rule.name, passage.line_number(offset))
 
 
-def find_markup(value: str, field: FieldKind) -> Finding | None:
+def find_markup(value: str, field: FieldKind) -> MarkupFinding | None:
     """Return the first rule that `value` breaks, and the line it breaks it on; None if it is plain text."""
     return next(findings(value, field), None)

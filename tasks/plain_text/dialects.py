@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 
 _BBCODE = re.compile(
     r"\[(b|i|u|s|url|img|quote|code|list|size|color|center)(?:=[^\]\n]{0,100})?\]", re.IGNORECASE
@@ -49,14 +49,14 @@ def _other_heading(passage: Passage) -> int | None:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "bbcode",
         "Tags of forums in square brackets.",
         _bbcode,
         refused=("[b]Loops[/b] repeat.", "[url=https://example.org]here[/url]"),
         accepted=("[b] is the second item; a[i] the first.", "[i/o]"),
     ),
-    Rule(
+    MarkupRule(
         "latex_document",
         "Commands of LaTeX that set a document, not a formula.",
         _document_command,
@@ -67,14 +67,14 @@ RULES = (
         ),
         accepted=("\\frac{1}{2} + \\sqrt{3}", "\\begin{pmatrix} 1 & 2 \\end{pmatrix}", "C:\\text\\section"),
     ),
-    Rule(
+    MarkupRule(
         "directive",
         "Lines that open a box or a block for a document's processor.",
         _directive,
         refused=(":::note\nLearn this.\n:::", ".. note:: Learn this."),
         accepted=("std::cout << x;", "Ratio 2:3:5", "Note::"),
     ),
-    Rule(
+    MarkupRule(
         "wiki_heading",
         "A title between rows of equals signs, or behind h2 and a full stop.",
         _other_heading,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tasks.plain_text.code import is_code, is_surely_code
 from tasks.plain_text.passage import FieldKind, Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 from tasks.plain_text.signs import CJK, CLOSING_QUOTES, DASHES, OPENING_QUOTES
 
 # What may stand before an opening sign and behind a closing one, beside blanks and the ends of the text.
@@ -174,7 +174,7 @@ def _raised_or_lowered(passage: Passage) -> int | None:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "strong",
         "Double signs around words, as for bold type.",
         _first_of(
@@ -203,7 +203,7 @@ RULES = (
             "def f():\n    '''Adds two.'''",
         ),
     ),
-    Rule(
+    MarkupRule(
         "emphasis",
         "A sign on either side of a word, as for italic type.",
         _first_of(_pair("*", 1, 1, _italic_by_stars), _pair("_", 1, 1, _italic_by_underscores)),
@@ -221,21 +221,21 @@ RULES = (
             "SELECT * FROM a WHERE b LIKE '*son*';",
         ),
     ),
-    Rule(
+    MarkupRule(
         "strikethrough",
         "Double tildes around words.",
         _pair("~", 2, 2, _has_word),
         refused=("~~old~~ new", "~~1914~~ 1939"),
         accepted=("~2000~3000 people", "~ ~ ~", "~~~~ The end ~~~~"),
     ),
-    Rule(
+    MarkupRule(
         "highlight",
         "Double equals signs around words.",
         _pair("=", 2, 2, _has_word),
         refused=("==Osmosis== is key",),
         accepted=("a == b and c == d", 'if name == "x" or name== "y"', "====="),
     ),
-    Rule(
+    MarkupRule(
         "raised_or_lowered",
         "Tildes or carets around the digits of a formula.",
         _raised_or_lowered,

@@ -10,7 +10,7 @@ import re
 
 from tasks.plain_text.entities import resolved
 from tasks.plain_text.passage import FieldKind, Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 from tasks.plain_text.signs import CLOSING_QUOTES, OPENING_QUOTES
 
 _ONE_LETTER = re.compile(r"[abipqsu]")
@@ -176,7 +176,7 @@ def _html_entity(passage: Passage) -> int | None:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "html_element",
         "Tags of HTML that mark the words beside them.",
         _html_element,
@@ -203,14 +203,14 @@ RULES = (
             "The entity &lt; shows a less-than sign.",
         ),
     ),
-    Rule(
+    MarkupRule(
         "html_declaration",
         "Comments and declarations that only a page's source has.",
         _html_declaration,
         refused=("<!-- note -->Cells are small.", "<!DOCTYPE html>\nCells", '<?xml version="1.0"?>'),
         accepted=("In HTML a comment is written <!-- like this -->.", "3 <! 4"),
     ),
-    Rule(
+    MarkupRule(
         "html_entity",
         "Characters written as HTML writes them, in a text that is not about that.",
         _html_entity,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 
 _FENCE = re.compile(r"(?m)^[ \t>]*(?:`{3,}|~{3,})[ \t]*(?:\{?[.\w+#-]+\}?[ \t]*)?$")
 _INFO = re.compile(r"(?m)^[ \t>]*(?:`{3,}|~{3,})[ \t]*\{?[.\w+#-]+")
@@ -48,14 +48,14 @@ def _is_code(text: str, opening: re.Match[str], closing: re.Match[str]) -> bool:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "code_fence",
         "Rows of backticks or tildes that set off a block of code.",
         _code_fence,
         refused=("```python\nx = 1\n```", "Code:\n\n~~~\nx = 1\n~~~", "```sql"),
         accepted=("~~~~~~~~\nThe end", "```"),
     ),
-    Rule(
+    MarkupRule(
         "inline_code",
         "Backticks around a word.",
         _inline_code,

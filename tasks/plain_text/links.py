@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import Rule
+from tasks.plain_text.rule import MarkupRule
 
 _SHORTEST_LABEL, _LONGEST_LABEL = 3, 300
 _SCHEME = r"(?:https?|mailto|ftp|tel|javascript|vbscript|data|file):"
@@ -129,14 +129,14 @@ def _footnote(passage: Passage) -> int | None:
 
 
 RULES = (
-    Rule(
+    MarkupRule(
         "image",
         "A picture's address in the form of Markdown.",
         _image,
         refused=("![Cell](cell.png)", "![](https://example.org/a)", "![Diagram](diagram)", "![Diagram][1]"),
         accepted=("![not an image]", "n![2](3)", "Wow! [2](b)"),
     ),
-    Rule(
+    MarkupRule(
         "link",
         "A link's text and address in the form of Markdown.",
         _link,
@@ -153,7 +153,7 @@ RULES = (
             "See https://example.org/a_b [3].",
         ),
     ),
-    Rule(
+    MarkupRule(
         "reference_link",
         "An address set apart for a link, or bracketed so that it becomes one.",
         _reference_or_autolink,
@@ -164,14 +164,14 @@ RULES = (
             "From: Ann <ann@example.org>",
         ),
     ),
-    Rule(
+    MarkupRule(
         "wiki_link",
         "Double brackets around a title.",
         _wiki_link,
         refused=("[[Osmosis]]", "[[Diffusion|spreading]]", "![[cell.png]]"),
         accepted=("A = [[1, 2], [3, 4]]", "x[[1]]", "[[a], [b]]", 'if [[ -f "notes" ]]; then'),
     ),
-    Rule(
+    MarkupRule(
         "footnote",
         "A mark that a footnote hangs on, or the footnote.",
         _footnote,

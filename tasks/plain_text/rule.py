@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from tasks.plain_text.passage import FieldKind, Passage
 
-__all__ = ["FieldKind", "Finding", "Rule"]
+__all__ = ["FieldKind", "MarkupFinding", "MarkupRule"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MarkupFinding:
     """Which rule a value breaks, and on which of its lines (from 1). Never what stands there."""
 
     rule: str
@@ -19,7 +19,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class MarkupRule:
     """One kind of markup.
 
     `find` returns the offset of its first sign in a passage, or None. The examples are texts, not options,

@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from time import monotonic
 
+from tests.benchmarks.fake_openai import StandInProcess, fake_openai
 from tests.benchmarks.messages import generated, id_of, push
 from tests.benchmarks.rig import await_results, cpu_seconds, forget_results, memory_mb, more_workers
 from tests.benchmarks.row import Row, at_least, at_most
-from tests.benchmarks.stand_in import StandInProcess, stand_in
 from tests.builders import open_dials
 from worker.dev.stack import Stack, stack, worker_environment
 
@@ -114,7 +114,7 @@ def over_two_processes(number: int, seconds: float) -> Iterator[Row]:
 @contextmanager
 def opened(concurrency: int) -> Iterator[tuple[Stack, StandInProcess]]:
     """A system with every dial open, and the stand-in that it calls."""
-    with stand_in() as model, stack(concurrency=concurrency, openai_url=model.base_url) as system:
+    with fake_openai() as model, stack(concurrency=concurrency, openai_url=model.base_url) as system:
         system.client.mset(open_dials())
         yield system, model
 

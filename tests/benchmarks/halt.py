@@ -21,10 +21,10 @@ from contextlib import ExitStack, contextmanager
 
 import redis
 
+from tests.benchmarks.fake_openai import StandInProcess, fake_openai
 from tests.benchmarks.messages import id_of, message, push
 from tests.benchmarks.rig import DEADLINE_SECONDS, await_results, drain, forget_results
 from tests.benchmarks.row import Row, at_most
-from tests.benchmarks.stand_in import StandInProcess, stand_in
 from tests.builders import a_job, a_spec, open_dials
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
@@ -42,7 +42,7 @@ QUIET_SECONDS = 0.4
 def run() -> Iterator[Row]:
     """Yield the rows."""
     with ExitStack() as running:
-        model = running.enter_context(stand_in("tests.benchmarks.held_lines"))
+        model = running.enter_context(fake_openai("tests.benchmarks.held_lines"))
         server = running.enter_context(EmbeddedRedis())
         environment = worker_environment(server.url, model.base_url)
         client = running.enter_context(redis.Redis.from_url(server.url))

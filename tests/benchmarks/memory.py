@@ -28,7 +28,7 @@ def run(first: int = FIRST, last: int = LAST) -> Iterator[Row]:
         for number in (first, min(first * 10, last), last):
             feed(system, done, number)
             done, found[number] = number, memory_mb(system.worker.pid)
-        called = system.stand_in.journal.counts().completed
+        called = system.fake_openai.journal.counts().completed
     yield Row(
         f"resident memory after {', '.join(f'{each:,}' for each in found)} jobs ({called:,} model calls)",
         ", ".join(f"{each:.1f}" for each in found.values()) + " MB",

@@ -6,7 +6,7 @@ import asyncio
 import time
 from statistics import median
 
-from tasks.ports import Hold
+from tasks.ports import Reservation
 from tests.benchmarks.row import Row, at_most
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
@@ -33,7 +33,7 @@ async def measured(url: str) -> list[float]:
         budget = RedisBudget(RedisBatches(client), "slotgen", 10**15, 86_400, lambda: None)
         for number in range(PAIRS):
             began = time.perf_counter()
-            await budget.reserve(Hold(f"hold-{number}", 10**6, "gpt", 60))
+            await budget.reserve(Reservation(f"hold-{number}", 10**6, "gpt", 60))
             await budget.settle(f"hold-{number}", 10**5, known=True)
             taken.append((time.perf_counter() - began) * 1000)
     return taken

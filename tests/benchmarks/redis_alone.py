@@ -13,7 +13,7 @@ import uuid
 import redis
 
 from tests.benchmarks.messages import push, stubs
-from worker.adapters.celery.delivery import _ACK, _APPEND, taking_key
+from worker.adapters.celery.delivery import _ACK, _APPEND, processing_key
 from worker.adapters.celery.results import _STORE
 from worker.adapters.redis.keys import dial_keys, taken_key
 
@@ -51,7 +51,7 @@ def commands(messages: list[bytes]) -> list[tuple[object, ...]]:
 
 def commands_of(raw: bytes) -> list[tuple[object, ...]]:
     task_id, tag = uuid.uuid4().hex, f"{WORKER}:{uuid.uuid4().hex}"
-    taking = taking_key(QUEUE, WORKER)
+    taking = processing_key(QUEUE, WORKER)
     unacked = (f"{QUEUE}:unacked_index", f"{QUEUE}:unacked")
     result = {"version": "v1", "jobId": "job", "status": "STUB", "generatedAt": "", "output": None}
     document = json.dumps({"status": "SUCCESS", "result": [result], "task_id": task_id, "children": []})

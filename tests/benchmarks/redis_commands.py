@@ -5,7 +5,7 @@ MULTI, or the EVAL of a script; each costs a worker its share of redis-py and of
 the target is about. Run: what Redis has run, the commands inside scripts included beside the EVAL; that is
 Redis's own work (INFO commandstats counts so), and shows whether a script only hides commands.
 
-What a worker does anyway (signs of life, kombu's look for lost messages) is in both, on both sides.
+What a worker does anyway (heartbeats, kombu's look for lost messages) is in both, on both sides.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run() -> Iterator[Row]:
         drain(client, "slotgen", stubs(200))
         stub = counted(client, lambda: drain(client, "slotgen", stubs(JOBS)))
         client.set("slotgen:kill", "false")
-        system.stand_in.behave(Behaviour(delay_seconds=0.2))
+        system.fake_openai.behave(Behaviour(delay_seconds=0.2))
         drain(client, "slotgen", generated(range(100), "warm"))
         call = counted(client, lambda: drain(client, "slotgen", generated(range(JOBS), "call")))
     yield Row("Redis commands sent for a bare no-op task", shown(bare[0]))

@@ -21,7 +21,7 @@ from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough
@@ -69,12 +69,12 @@ def test_every_step_from_a_clone_to_a_monitored_fleet(tmp_path):
     }
     arguments = [here[conf], *(here.get(each, each) for each in options), "--port", str(port)]
     with (
-        OpenAIStandIn() as stand_in,
+        FakeOpenAI() as fake_openai,
         open_sync(f"redis://127.0.0.1:{port}/0", timeout_seconds=5) as probe,
         redis_server(tmp_path / "data", arguments, probe),
         ThreadPoolExecutor() as together,
     ):
-        environment = environment_of("worker", secrets, port, stand_in.base_url)
+        environment = environment_of("worker", secrets, port, fake_openai.base_url)
         workers = [
             WorkerProcess(environment, tmp_path / f"worker-{number}.log", lambda _: None)
             for number in range(COMPOSE["worker"]["deploy"]["replicas"])

@@ -21,7 +21,7 @@ from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
 from worker.client import Producer
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Play
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough
@@ -134,22 +134,22 @@ def test_nobody_comes_in_without_a_role(port):
 
 
 @pytest.fixture(scope="module")
-def stand_in():
-    with OpenAIStandIn() as server:
+def fake_openai():
+    with FakeOpenAI() as server:
         yield server
 
 
 @pytest.fixture
-def worker(port, clients, stand_in, tmp_path):
+def worker(port, clients, fake_openai, tmp_path):
     # Whatever an earlier test left of itself, through the one role that may.
     for key, value in open_dials().items():
         clients["operator"].set(key, value)
     clients["operator"].delete("slotgen:guard")
-    stand_in.behave(Behaviour())
+    fake_openai.behave(Behaviour())
     lines = []
     (tmp_path / "password").write_text("worker-password")
     process = WorkerProcess(
-        environment=worker_environment(f"redis://worker@127.0.0.1:{port}/0", stand_in.base_url)
+        environment=worker_environment(f"redis://worker@127.0.0.1:{port}/0", fake_openai.base_url)
         | {"SLOTGEN_REDIS_PASSWORD_FILE": str(tmp_path / "password"), "SLOTGEN_STREAM_RESULTS": "1000"},
         log_path=tmp_path / "worker.log",
         on_line=lines.append,
@@ -210,8 +210,8 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
     assert {(entry["username"], entry["object"]) for entry in clients["admin"].acl_log()} == set()
 
 
-def test_the_guard_halts_with_a_role_that_can_only_engage(producer, worker, clients, stand_in, port):
-    stand_in.behave(Behaviour(play=Play.NOT_JSON))
+def test_the_guard_halts_with_a_role_that_can_only_engage(producer, worker, clients, fake_openai, port):
+    fake_openai.behave(Behaviour(play=Play.NOT_JSON))
     for _ in range(25):
         results = producer(a_spec(a_job(f"job-{uuid.uuid4()}")))
         if results[0]["status"] == "STUB":

@@ -15,7 +15,7 @@ from tests.builders import a_job, a_spec, open_dials
 from tests.deploy.redis7 import redis_server
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough
@@ -70,10 +70,10 @@ def server(certificates):
 
 def test_a_worker_generates_and_halts_over_tls_with_a_client_certificate(server, tmp_path):
     lines = []
-    with OpenAIStandIn() as stand_in, open_sync(server, timeout_seconds=5) as client:
+    with FakeOpenAI() as fake_openai, open_sync(server, timeout_seconds=5) as client:
         client.mset(open_dials())
         worker = WorkerProcess(
-            environment=worker_environment(server, stand_in.base_url),
+            environment=worker_environment(server, fake_openai.base_url),
             log_path=tmp_path / "worker.log",
             on_line=lines.append,
         )

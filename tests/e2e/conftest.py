@@ -13,7 +13,7 @@ from celery.result import AsyncResult
 
 from tests.builders import open_dials
 from tests.log_lines import LogLines
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
 from worker.dev.stack import Stack, stack
 
 WAIT_SECONDS = 60
@@ -61,9 +61,9 @@ class System:
         return self.wait_for_line(lambda line: line.get("telemetry", {}).get("jobId") == job_id)
 
     @property
-    def stand_in(self) -> OpenAIStandIn:
-        assert self.stack.stand_in
-        return self.stack.stand_in
+    def fake_openai(self) -> FakeOpenAI:
+        assert self.stack.fake_openai
+        return self.stack.fake_openai
 
 
 @pytest.fixture(scope="session")
@@ -81,5 +81,5 @@ def system(running: System) -> System:
     """The running system with every dial open, an empty queue and a quick stand-in."""
     running.set_dials()
     running.forget_the_server()
-    running.stand_in.behave(Behaviour())
+    running.fake_openai.behave(Behaviour())
     return running

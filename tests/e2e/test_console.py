@@ -31,17 +31,17 @@ def slotgen(system):
 
 
 def test_kill_hears_from_every_worker_that_its_calls_are_closed(system, slotgen):
-    system.stand_in.behave(Behaviour(delay_seconds=60))
-    in_flight_before = system.stand_in.journal.counts().cancelled
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
+    in_flight_before = system.fake_openai.journal.counts().cancelled
     pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(20)]
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 20, WAIT_SECONDS)
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 20, WAIT_SECONDS)
 
     done = slotgen("kill", "--json")
 
     told = json.loads(done.stdout)
     assert done.returncode == 0
     assert (told["workers"], told["confirmed"], told["cancelledCalls"]) == (1, 1, 20)
-    assert system.stand_in.journal.counts().cancelled - in_flight_before == 20
+    assert system.fake_openai.journal.counts().cancelled - in_flight_before == 20
     assert {each.get(timeout=WAIT_SECONDS)[0]["status"] for each in pending} == {"STUB"}
 
 

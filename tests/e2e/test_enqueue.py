@@ -143,7 +143,7 @@ def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue
     # The fortieth is not answered before it is interrupted.
     documents = specs(39, mode="verbatim") + specs(1) + specs(60, mode="verbatim")
     write(tmp_path / "specs.jsonl", documents)
-    system.stand_in.behave(Behaviour(delay_seconds=60))
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
     process = subprocess.Popen(
         [*COMMAND, "specs.jsonl", "--wait", "--window", "50"],
         env=environment(system),
@@ -155,8 +155,8 @@ def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue
     printed = [process.stdout.readline() for _ in range(39)]
     process.send_signal(ending)
     rest, said = process.communicate(timeout=WAIT_SECONDS)
-    system.stand_in.behave(Behaviour())
-    system.stand_in.release()
+    system.fake_openai.behave(Behaviour())
+    system.fake_openai.release()
 
     (resume,) = re.findall(r"interrupted; go on with: slotgen enqueue --resume (\S+)", said)
     went_on = enqueue("--resume", resume)
@@ -316,13 +316,13 @@ def test_wrong_words_are_named(enqueue, words, code, problem):
 
 def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkeypatch):
     from worker.cli.commands.running.enqueue import enqueue as command
-    from worker.cli.support.errors import Refusal
+    from worker.cli.support.errors import CliError
 
     monkeypatch.setenv("SLOTGEN_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.chdir(tmp_path)
     write(Path("specs.jsonl"), specs(1))
 
-    with pytest.raises(Refusal, match=r"Redis at redis://127.0.0.1:1/0 did not answer .*; nothing was sent"):
+    with pytest.raises(CliError, match=r"Redis at redis://127.0.0.1:1/0 did not answer .*; nothing was sent"):
         command(
             ["specs.jsonl"],
             wait=True,

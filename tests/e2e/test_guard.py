@@ -28,8 +28,8 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
     ):
         system.client.mset(open_dials())
         bad = Behaviour(play=Play.SCHEMA_INVALID)
-        system.stand_in.play_next(*[Behaviour()] * GOOD)
-        system.stand_in.behave(bad)
+        system.fake_openai.play_next(*[Behaviour()] * GOOD)
+        system.fake_openai.behave(bad)
         jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(JOBS))]
         pending = [
             celery.send_task("slotgen.generate", args=[a_spec(*jobs[start : start + 5])], queue="slotgen")
@@ -38,7 +38,7 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
 
         statuses = [result["status"] for each in pending for result in each.get(timeout=120)]
 
-        begun = system.stand_in.journal.counts().begun
+        begun = system.fake_openai.journal.counts().begun
         # Of the latest 50 a fifth may be unusable; what was in flight by then is all that was sent besides.
         # Each unusable answer is asked for once more, and its job counts once.
         assert GOOD <= begun <= GOOD + 2 * (SAMPLE * 0.2 + 1 + CONCURRENCY)

@@ -67,14 +67,14 @@ def test_completes_every_kind_and_type_with_schema_valid_content(system, kind, o
 def test_a_dial_that_is_not_clearly_open_stubs_and_says_why(system, dials, code):
     system.set_dials(**dials)
     job = fresh()
-    before = system.stand_in.journal.counts().begun
+    before = system.fake_openai.journal.counts().begun
 
     (result,) = system.answer(a_spec(job))
 
     assert (result["status"], result["output"]) == ("STUB", None)
     event = system.event_of(job["jobId"])["telemetry"]
     assert (event["path"], event["status"], event["errorCode"]) == ("stub", "STUB", code)
-    assert system.stand_in.journal.counts().begun == before
+    assert system.fake_openai.journal.counts().begun == before
 
 
 @pytest.mark.parametrize("blanks", ["false", "FALSE", "  False\n"])
@@ -115,16 +115,16 @@ def test_a_dial_of_the_wrong_type_denies(system):
     ],
 )
 def test_an_answer_that_is_not_usable_fails_with_its_code(system, behaviour, code, requests):
-    system.stand_in.behave(behaviour)
+    system.fake_openai.behave(behaviour)
     job = fresh()
-    before = system.stand_in.journal.counts().begun
+    before = system.fake_openai.journal.counts().begun
 
     (result,) = system.answer(a_spec(job))
 
     assert (result["status"], result["output"]) == ("FAILED", None)
     event = system.event_of(job["jobId"])["telemetry"]
     assert (event["path"], event["errorCode"]) == ("openai", code)
-    assert system.stand_in.journal.counts().begun == before + requests
+    assert system.fake_openai.journal.counts().begun == before + requests
 
 
 @pytest.mark.parametrize(
@@ -136,22 +136,22 @@ def test_an_answer_that_is_not_usable_fails_with_its_code(system, behaviour, cod
     ],
 )
 def test_a_passing_error_is_tried_again_and_then_given_up(system, behaviour, code):
-    system.stand_in.behave(behaviour)
+    system.fake_openai.behave(behaviour)
     job = fresh()
-    before = system.stand_in.journal.counts().begun
+    before = system.fake_openai.journal.counts().begun
 
     (result,) = system.answer(a_spec(job))
 
     assert result["status"] == "FAILED"
     assert system.event_of(job["jobId"])["telemetry"]["errorCode"] == code
-    assert system.stand_in.journal.counts().begun == before + 3
+    assert system.fake_openai.journal.counts().begun == before + 3
 
 
 def test_the_brake_reaches_calls_in_flight(system):
-    system.stand_in.behave(Behaviour(delay_seconds=60))
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
     jobs = [fresh() for _ in range(40)]
     pending = system.send(a_spec(*jobs))
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 40, WAIT_SECONDS)
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 40, WAIT_SECONDS)
 
     system.stack.client.set("slotgen:kill", "true")
 
@@ -164,20 +164,20 @@ def test_the_brake_reaches_calls_in_flight(system):
 
 def test_the_same_job_is_generated_once_and_served_many_times(system):
     spec = a_spec(fresh())
-    before = system.stand_in.journal.counts().begun
+    before = system.fake_openai.journal.counts().begun
 
     first, second = system.answer(spec), system.answer(spec)
 
     assert first[0]["output"] == second[0]["output"]
-    assert system.stand_in.journal.counts().begun == before + 1
+    assert system.fake_openai.journal.counts().begun == before + 1
 
 
 def test_jobs_of_one_spec_run_at_the_same_time(system):
-    system.stand_in.behave(Behaviour(delay_seconds=60))
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
 
     pending = system.send(a_spec(*(fresh() for _ in range(20))))
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 20, WAIT_SECONDS)
-    system.stand_in.release()
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 20, WAIT_SECONDS)
+    system.fake_openai.release()
 
     assert {result["status"] for result in pending.get(timeout=WAIT_SECONDS)} == {"COMPLETED"}
 

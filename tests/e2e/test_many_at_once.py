@@ -58,21 +58,21 @@ def test_every_job_has_a_read_of_its_own_a_result_in_its_place_and_one_event(sys
 
 
 def test_a_brake_pulled_in_the_middle_lets_nothing_begin_after_it(system):
-    stand_in = system.stand_in
-    stand_in.behave(Behaviour(delay_seconds=WAIT_SECONDS))
+    fake_openai = system.fake_openai
+    fake_openai.behave(Behaviour(delay_seconds=WAIT_SECONDS))
     job_ids = named(ALONE + TOGETHER)
     try:
         pending = [system.send(each) for each in specs(job_ids)]
-        stand_in.journal.wait_until(lambda counts: counts.in_flight >= 5, WAIT_SECONDS)
+        fake_openai.journal.wait_until(lambda counts: counts.in_flight >= 5, WAIT_SECONDS)
 
         system.stack.client.set("slotgen:kill", "true")
         results = [result for each in pending for result in each.get(timeout=WAIT_SECONDS)]
-        begun = stand_in.journal.counts().begun
+        begun = fake_openai.journal.counts().begun
     finally:
-        stand_in.behave(Behaviour())
+        fake_openai.behave(Behaviour())
 
     assert {result["status"] for result in results} == {"STUB"}
     told = {event["jobId"]: event for event in events(system, job_ids)}
     assert {event["errorCode"] for event in told.values()} == {"KILL_SWITCH"}
-    assert stand_in.journal.counts().begun == begun
-    assert stand_in.journal.counts().in_flight == 0
+    assert fake_openai.journal.counts().begun == begun
+    assert fake_openai.journal.counts().in_flight == 0

@@ -41,12 +41,12 @@ def fresh(**changes):
 
 class TestCard:
     def test_says_who_the_worker_is(self, system, fleet):
-        (card,) = fleet.workers()
+        (info,) = fleet.workers()
 
         now_ms = system.stack.client.time()[0] * 1000
-        assert card.pid == system.stack.worker.pid
-        assert card.has_api_key
-        assert card.started_wall_ms <= card.seen_wall_ms <= now_ms + 1000
+        assert info.pid == system.stack.worker.pid
+        assert info.has_api_key
+        assert info.started_wall_ms <= info.seen_wall_ms <= now_ms + 1000
 
     @pytest.mark.parametrize(
         ("kill", "brake"),
@@ -71,9 +71,9 @@ class TestCard:
         eventually(lambda: fleet.workers()[0].policy_hash is None)
 
     def test_counts_what_is_in_flight(self, system, fleet):
-        system.stand_in.behave(Behaviour(delay_seconds=60))
+        system.fake_openai.behave(Behaviour(delay_seconds=60))
         pending = [system.send(a_spec(fresh())) for _ in range(7)]
-        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 7, WAIT_SECONDS)
+        system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 7, WAIT_SECONDS)
 
         system.stack.client.set("slotgen:rollout_percent", "99.9")
 
@@ -85,32 +85,32 @@ class TestCard:
 
 class TestHalt:
     def test_is_confirmed_with_the_number_of_calls_once_the_last_has_closed(self, system, fleet, dials):
-        system.stand_in.behave(Behaviour(delay_seconds=60))
+        system.fake_openai.behave(Behaviour(delay_seconds=60))
         pending = [system.send(a_spec(fresh())) for _ in range(12)]
-        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 12, WAIT_SECONDS)
-        (card,) = fleet.workers()
+        system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 12, WAIT_SECONDS)
+        (info,) = fleet.workers()
         listener = fleet.listen()
 
         dials.engage("ann", "slotgen kill", "")
-        heard = listener.wait_for({card.worker_id}, WAIT_SECONDS)
+        heard = listener.wait_for({info.worker_id}, WAIT_SECONDS)
         listener.close()
 
-        assert heard[card.worker_id].calls == 12
-        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 0, WAIT_SECONDS)
+        assert heard[info.worker_id].calls == 12
+        system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 0, WAIT_SECONDS)
         assert {each.get(timeout=30)[0]["status"] for each in pending} == {"STUB"}
 
     @pytest.mark.parametrize("command", [("SET", "slotgen:kill", "true"), ("DEL", "slotgen:kill")])
     def test_by_anyones_raw_command_is_confirmed_too_though_nothing_is_in_flight(
         self, system, fleet, command
     ):
-        (card,) = fleet.workers()
+        (info,) = fleet.workers()
         listener = fleet.listen()
 
         system.stack.client.execute_command(*command)
 
-        heard = listener.wait_for({card.worker_id}, WAIT_SECONDS)
+        heard = listener.wait_for({info.worker_id}, WAIT_SECONDS)
         listener.close()
-        assert heard[card.worker_id].calls == 0
+        assert heard[info.worker_id].calls == 0
 
 
 class TestRecord:
@@ -157,7 +157,7 @@ class TestHistory:
         system.answer(a_spec(completed, verbatim, unknown_type))
         system.answer(a_spec(completed))
         refused = fresh()
-        system.stand_in.behave(Behaviour(play=Play.REFUSAL))
+        system.fake_openai.behave(Behaviour(play=Play.REFUSAL))
         system.answer(a_spec(refused))
         system.set_dials(kill="true")
         halted = fresh()
@@ -222,10 +222,10 @@ class TestQueueAge:
         assert self.scraped(system) == 0
 
     def test_grows_while_a_backlog_waits(self, system, fleet):
-        system.stand_in.behave(Behaviour(delay_seconds=60))
+        system.fake_openai.behave(Behaviour(delay_seconds=60))
         # More than the worker, of 64 slots, takes at once.
         pending = [system.send(a_spec(fresh())) for _ in range(100)]
-        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 64, WAIT_SECONDS)
+        system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 64, WAIT_SECONDS)
         assert fleet.queue_depth() > 0
 
         # Noted at the latest with the next sign of life, which a changed dial brings, and older from then on.

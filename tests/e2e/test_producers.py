@@ -57,20 +57,20 @@ def test_the_result_backend_is_celerys_with_the_reasons_beside(system, producer)
 
 
 def test_the_same_spec_twice_at_once_is_answered_twice_and_paid_once(system, producer):
-    system.stand_in.behave(Behaviour(delay_seconds=60))
-    before = system.stand_in.journal.counts().begun
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
+    before = system.fake_openai.journal.counts().begun
     spec = a_spec(new_job(input={"topic": str(uuid.uuid4())}))
 
     sent = [producer.send(spec), producer.send(spec)]
     eventually(lambda: system.stack.client.hlen("slotgen:unacked") == 2)
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
-    system.stand_in.release()
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
+    system.fake_openai.release()
     first, second = (producer.wait(each, timeout_seconds=WAIT_SECONDS)[0] for each in sent)
     (again,) = producer.wait(producer.send(spec), timeout_seconds=WAIT_SECONDS)
 
     assert first.output == second.output == again.output
     assert first.output is not None
-    assert system.stand_in.journal.counts().begun - before == 1
+    assert system.fake_openai.journal.counts().begun - before == 1
 
 
 def test_the_worker_says_what_the_client_would_have_said(system, producer):
@@ -87,33 +87,33 @@ def test_the_worker_says_what_the_client_would_have_said(system, producer):
 
 def test_a_spec_of_several_jobs_tells_how_far_it_is(system, producer):
     quick, slow = [new_job(mode="verbatim") for _ in range(3)], [new_job() for _ in range(3)]
-    system.stand_in.behave(Behaviour(delay_seconds=60))
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
     sent = producer.send(a_spec(*quick, *slow))
     celery_view = system.celery.AsyncResult(sent.task_id)
 
     assert eventually(lambda: producer.progress(sent)) == Progress(3, 6)
     assert (celery_view.state, celery_view.info["done"]) == ("PROGRESS", 3)
     assert schemas.violations("progress.v1", celery_view.info) == []
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 3, WAIT_SECONDS)
-    system.stand_in.release()
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 3, WAIT_SECONDS)
+    system.fake_openai.release()
     assert len(producer.wait(sent, timeout_seconds=WAIT_SECONDS)) == 6
     assert celery_view.state == "SUCCESS"
 
 
 def test_one_job_is_stored_once(system, producer):
-    system.stand_in.behave(Behaviour(delay_seconds=60))
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
     sent = producer.prepare(a_spec(new_job()))
     channel = f"celery-task-meta-{sent.task_id}"
     seen = system.stack.client.pubsub(ignore_subscribe_messages=True)
     seen.subscribe(channel)
     producer.push([sent])
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
     # A spec of several jobs that came later has told how far it is: this one never will.
     several = producer.send(a_spec(new_job(mode="verbatim"), new_job()))
     eventually(lambda: producer.progress(several))
 
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 2, WAIT_SECONDS)
-    system.stand_in.release()
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 2, WAIT_SECONDS)
+    system.fake_openai.release()
     for each in (sent, several):
         producer.wait(each, timeout_seconds=WAIT_SECONDS)
 
@@ -148,28 +148,28 @@ def narrow_with_lines():
 def narrow(narrow_with_lines):
     started, _ = narrow_with_lines
     started.client.delete("slotgen:results")
-    started.stand_in.behave(Behaviour())
+    started.fake_openai.behave(Behaviour())
     return started
 
 
 def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
-    begun = narrow.stand_in.journal.counts().begun
-    narrow.stand_in.play_next(Behaviour(delay_seconds=60))
+    begun = narrow.fake_openai.journal.counts().begun
+    narrow.fake_openai.play_next(Behaviour(delay_seconds=60))
     with Producer.open(narrow.redis_url) as producer:
         # One is worked on, one lies ready in the worker, the others wait.
         sent = producer.send_all([a_spec(new_job(input={"topic": str(each)})) for each in range(5)])
-        narrow.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
+        narrow.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
 
         assert producer.cancel(sent[0]) is False
         assert producer.cancel(sent[4]) is True
         assert producer.cancel(sent[4]) is False
-        narrow.stand_in.release()
+        narrow.fake_openai.release()
 
         with pytest.raises(TaskRevoked, match="nothing was generated"):
             producer.wait(sent[4], timeout_seconds=WAIT_SECONDS)
         for each in sent[:4]:
             assert producer.wait(each, timeout_seconds=WAIT_SECONDS)[0].status == "COMPLETED"
-    assert narrow.stand_in.journal.counts().begun == begun + 4
+    assert narrow.fake_openai.journal.counts().begun == begun + 4
     from celery import Celery
 
     celery = Celery(broker=narrow.redis_url, backend=narrow.redis_url, set_as_current=False)
@@ -179,13 +179,13 @@ def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
 
 
 def test_what_has_not_begun_when_it_expires_is_revoked(narrow):
-    begun = narrow.stand_in.journal.counts().begun
+    begun = narrow.fake_openai.journal.counts().begun
     with Producer.open(narrow.redis_url) as producer:
         sent = producer.send(a_spec(new_job()), expires_seconds=0.001)
 
         with pytest.raises(TaskRevoked):
             producer.wait(sent, timeout_seconds=WAIT_SECONDS)
-    assert narrow.stand_in.journal.counts().begun == begun
+    assert narrow.fake_openai.journal.counts().begun == begun
 
 
 def test_a_consumer_that_dies_leaves_its_results_to_the_next(narrow):
@@ -212,7 +212,7 @@ def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow, na
         sent = producer.send(a_spec(new_job(mode="verbatim")))
         lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
 
-        assert producer.endings([sent.task_id]) == []
+        assert producer.results([sent.task_id]) == []
         assert client.hlen("slotgen:unacked") == 1
         client.delete("slotgen:results")
         producer.wait(sent, timeout_seconds=WAIT_SECONDS)

@@ -44,9 +44,9 @@ def dials(system):
 
 class TestDrill:
     def test_halts_under_load_verifies_and_puts_everything_back(self, system, slotgen):
-        system.stand_in.behave(Behaviour(delay_seconds=60))
+        system.fake_openai.behave(Behaviour(delay_seconds=60))
         pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(10)]
-        system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
+        system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
         before = dials(system)
 
         done = slotgen("drill", "--yes", "--json")
@@ -191,13 +191,13 @@ class TestPreflight:
         assert dials(system) == before
 
     def test_leaves_a_released_brake_alone_and_sends_nothing_to_the_model(self, system, slotgen):
-        begun = system.stand_in.journal.counts().begun
+        begun = system.fake_openai.journal.counts().begun
 
         marks = self.marks(slotgen("preflight", "--json"))
 
         assert marks["kill-switch dominates on the real route"] == "to confirm"
         assert marks["telemetry is validated on the real route"] == "pass"
-        assert system.stand_in.journal.counts().begun == begun
+        assert system.fake_openai.journal.counts().begun == begun
 
     def test_fails_with_evidence_and_remedy(self, system, slotgen):
         system.set_dials(allowlist="{")

@@ -11,7 +11,7 @@ from celery import Celery
 
 from tests.builders import a_job, a_spec, open_dials
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour, Outcome
+from worker.dev.fake_openai.server import Behaviour, Reply
 from worker.dev.stack import stack
 
 # Each decision is made on a fake clock in tests/tasks/limits/test_rate_limiter.py and test_generation.py.
@@ -68,16 +68,16 @@ def test_no_request_leaves_before_its_time_and_none_is_wasted():
         Celery(broker=system.redis_url, backend=system.redis_url) as celery,
     ):
         system.client.mset(open_dials())
-        system.stand_in.play_next(limited)
+        system.fake_openai.play_next(limited)
         pending = send(celery, 1)
-        system.stand_in.journal.wait_until(lambda counts: counts.rejected == 1, 60)
+        system.fake_openai.journal.wait_until(lambda counts: counts.rejected == 1, 60)
         eventually(lambda: system.client.keys("slotgen:cooldown:*"))
         pending += send(celery, 199)
 
         assert set(statuses(pending)) == {"COMPLETED"}
 
-        records = system.stand_in.journal.records()
-        (refused,) = (each for each in records if each.outcome is Outcome.REJECTED)
+        records = system.fake_openai.journal.records()
+        (refused,) = (each for each in records if each.outcome is Reply.REJECTED)
         # Redis counts the cooldown in whole milliseconds.
         assert min(each.started_mono for each in records if each is not refused) >= refused.ended_mono + 1.99
         assert len(records) == 201
@@ -91,15 +91,15 @@ def test_one_request_pays_for_learning_that_the_account_is_refused(config):
         Celery(broker=system.redis_url, backend=system.redis_url) as celery,
     ):
         system.client.mset(open_dials())
-        system.stand_in.behave(Behaviour(status=429, error_code="insufficient_quota"))
+        system.fake_openai.behave(Behaviour(status=429, error_code="insufficient_quota"))
 
         assert statuses(send(celery, 1)) == ["FAILED"]
         assert set(statuses(send(celery, 49))) == {"FAILED"}
-        assert system.stand_in.journal.counts().begun == 1
+        assert system.fake_openai.journal.counts().begun == 1
 
         # An hour later the next one asks again.
         system.client.delete("slotgen:breaker:probe")
-        system.stand_in.behave(Behaviour())
+        system.fake_openai.behave(Behaviour())
         assert statuses(send(celery, 1)) == ["COMPLETED"]
         assert system.client.exists("slotgen:breaker") == 0
         assert set(statuses(send(celery, 20))) == {"COMPLETED"}
@@ -114,10 +114,10 @@ def test_a_job_that_is_put_off_keeps_its_place_in_the_queue_until_it_is_too_old(
     ):
         system.client.mset(open_dials())
         before = warm_up(celery)
-        system.stand_in.behave(limited)
+        system.fake_openai.behave(limited)
         pending = send(celery, 5)
-        system.stand_in.journal.wait_until(lambda counts: counts.rejected >= 1, 60)
-        system.stand_in.behave(Behaviour())
+        system.fake_openai.journal.wait_until(lambda counts: counts.rejected >= 1, 60)
+        system.fake_openai.behave(Behaviour())
 
         assert statuses(pending) == ["COMPLETED"] * 5
         assert outcomes(system, before + 5) == before + 5
@@ -134,8 +134,8 @@ def test_a_job_that_was_put_off_for_too_long_fails(config):
     ):
         system.client.mset(open_dials())
         warm_up(celery)
-        begun = system.stand_in.journal.counts().begun
-        system.stand_in.behave(limited)
+        begun = system.fake_openai.journal.counts().begun
+        system.fake_openai.behave(limited)
 
         assert statuses(send(celery, 1)) == ["FAILED"]
-        assert system.stand_in.journal.counts().begun == begun + 1
+        assert system.fake_openai.journal.counts().begun == begun + 1

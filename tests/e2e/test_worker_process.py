@@ -16,7 +16,7 @@ from tests.builders import a_job, a_message, a_spec, open_dials
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.log_lines import LogLines
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Play
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import WorkerProcess, stack, worker_environment
 
@@ -155,7 +155,7 @@ class TestEnvironment:
                 (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
                     timeout=WAIT_SECONDS
                 )
-            assert system.stand_in.journal.counts().begun == 0
+            assert system.fake_openai.journal.counts().begun == 0
         assert result["status"] == "FAILED"
         assert lines.codes == ["MISSING_API_KEY"]
 
@@ -167,7 +167,7 @@ class TestEnvironment:
                 (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
                     timeout=WAIT_SECONDS
                 )
-            assert system.stand_in.journal.counts().begun == 0
+            assert system.fake_openai.journal.counts().begun == 0
         assert result["status"] == "STUB"
         assert lines.codes == ["BUDGET_EXCEEDED"]
 
@@ -176,11 +176,11 @@ class TestEnvironment:
         lines = LogLines()
         with (
             EmbeddedRedis(extra_args=("--unixsocket", str(path))) as server,
-            OpenAIStandIn() as stand_in,
+            FakeOpenAI() as fake_openai,
             open_sync(f"unix://{path}", timeout_seconds=5) as client,
         ):
             client.mset(open_dials())
-            environment = worker_environment(f"unix://{path}", stand_in.base_url)
+            environment = worker_environment(f"unix://{path}", fake_openai.base_url)
             worker = WorkerProcess(environment, tmp_path / "worker.log", lines.hear)
             try:
                 worker.start(["--metrics-port", "0"])
@@ -216,17 +216,17 @@ class TestStop:
         lines = LogLines()
         with stack(concurrency=4, on_line=lines.hear) as system:
             system.client.mset(open_dials())
-            system.stand_in.play_next(*[Behaviour(delay_seconds=60)] * 4)
+            system.fake_openai.play_next(*[Behaviour(delay_seconds=60)] * 4)
             with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
                 specs = [a_spec(a_job(str(uuid.uuid4()))) for _ in range(20)]
                 pending = [
                     celery.send_task("slotgen.generate", args=[spec], queue="slotgen") for spec in specs
                 ]
-                system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 4, WAIT_SECONDS)
+                system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 4, WAIT_SECONDS)
 
                 os.kill(system.worker.pid, signal.SIGTERM)
                 lines.wait_for(lambda lines: "worker_stopping" in lines.events)
-                system.stand_in.release()
+                system.fake_openai.release()
                 assert system.worker.stop() == 0
 
                 done = [each.get()[0]["status"] for each in pending if each.ready()]
@@ -235,26 +235,26 @@ class TestStop:
                 assert len(done) >= 4
                 assert system.client.llen("slotgen") == 20 - len(done)
                 assert system.client.hlen("slotgen:unacked") == 0
-                assert system.stand_in.journal.counts().cancelled == 0
+                assert system.fake_openai.journal.counts().cancelled == 0
 
 
 class TestSilence:
     def test_what_outlasts_the_grace_goes_back_at_once_and_stays_in_the_ledger(self):
         lines = LogLines()
         with stack(settings={"SLOTGEN_SHUTDOWN_GRACE_SECONDS": "0.1"}, on_line=lines.hear) as system:
-            system.stand_in.behave(Behaviour(delay_seconds=60))
+            system.fake_openai.behave(Behaviour(delay_seconds=60))
             system.client.mset(open_dials())
             with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
                 for number in range(10):
                     celery.send_task(
                         "slotgen.generate", args=[a_spec(a_job(f"late-{number}"))], queue="slotgen"
                     )
-                system.stand_in.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
+                system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
 
                 # It ends by itself, although its calls would not for a minute.
                 assert system.worker.stop() == 0
 
-            assert system.stand_in.journal.counts().in_flight == 0
+            assert system.fake_openai.journal.counts().in_flight == 0
             assert (system.client.llen("slotgen"), system.client.hlen("slotgen:unacked")) == (10, 0)
             assert system.client.mget(system.client.keys("slotgen:ledger:*")) == [b"1"] * 10
             # No outcome was made up for them, and nobody has to wait for a claim to run out.
@@ -273,7 +273,7 @@ class TestSilence:
                     return celery.send_task("slotgen.generate", args=[spec], queue="slotgen")
 
                 for play in (Play.ANSWER, Play.MARKDOWN, Play.SCHEMA_INVALID, Play.HTML, Play.REFUSAL):
-                    system.stand_in.behave(Behaviour(play=play))
+                    system.fake_openai.behave(Behaviour(play=play))
                     send(
                         a_spec(
                             a_job(

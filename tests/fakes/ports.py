@@ -10,8 +10,8 @@ from typing import Any
 
 from gates import Controls
 from tasks.errors import ErrorCode, StoreUnavailable
-from tasks.limits.guard import GuardFinding, GuardVerdict, Mark
-from tasks.ports import Hold, ModelAnswer, ModelRequest, Permit, TokenUsage
+from tasks.limits.guard import GuardFinding, GuardVerdict, JobResult
+from tasks.ports import ModelAnswer, ModelRequest, RateLimitState, Reservation, TokenUsage
 
 
 @dataclass
@@ -125,13 +125,13 @@ class FakeTraffic:
     probes: int = 0
     available: bool = True
 
-    async def permit(self, model: str) -> Permit:
+    async def state(self, model: str) -> RateLimitState:
         if not self.available:
             raise StoreUnavailable
         wait = max(0.0, self.until.get(model, 0.0) - asyncio.get_running_loop().time())
         probe = self.refused is not None and self.probes > 0
         self.probes -= probe
-        return Permit(wait, self.refused, probe)
+        return RateLimitState(wait, self.refused, probe)
 
     async def cool_down(self, model: str, seconds: float) -> None:
         until = asyncio.get_running_loop().time() + seconds
@@ -148,11 +148,11 @@ class FakeTraffic:
 class FakeGuard:
     """Notes what it is shown; `breach` is what it answers to the next one."""
 
-    seen: list[tuple[frozenset[Mark], int, str]] = field(default_factory=list)
+    seen: list[tuple[frozenset[JobResult], int, str]] = field(default_factory=list)
     finding: GuardFinding = field(default_factory=lambda: GuardFinding(GuardVerdict.NO_DATA))
     available: bool = True
 
-    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int, cause: str) -> GuardFinding:
+    async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
         if not self.available:
             raise StoreUnavailable
         self.seen.append((marked, cost_nano_usd, cause))
@@ -165,16 +165,16 @@ class FakeBudget:
 
     cap_nano_usd: int = 10**12
     spent: int = 0
-    forfeited: int = 0
-    holds: dict[str, int] = field(default_factory=dict)
+    written_off: int = 0
+    reservations: dict[str, int] = field(default_factory=dict)
 
-    async def reserve(self, hold: Hold) -> bool:
-        if self.spent + sum(self.holds.values()) + hold.amount_nano_usd > self.cap_nano_usd:
+    async def reserve(self, reservation: Reservation) -> bool:
+        if self.spent + sum(self.reservations.values()) + reservation.amount_nano_usd > self.cap_nano_usd:
             return False
-        self.holds[hold.hold_id] = hold.amount_nano_usd
+        self.reservations[reservation.reservation_id] = reservation.amount_nano_usd
         return True
 
-    async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
-        if self.holds.pop(hold_id, None) is not None:
+    async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
+        if self.reservations.pop(reservation_id, None) is not None:
             self.spent += spent_nano_usd
-            self.forfeited += 0 if known else spent_nano_usd
+            self.written_off += 0 if known else spent_nano_usd

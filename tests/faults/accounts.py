@@ -14,14 +14,14 @@ from tasks.generate.spec import Spec
 from tests.builders import a_spec
 from tests.faults.campaign import Kill
 from tests.faults.fleet import job_of
-from worker.dev.fake_openai.server import Outcome, Record
+from worker.dev.fake_openai.server import JournalRecord, Reply
 
 
 @dataclass(frozen=True)
 class Extra:
     """A request after which its job was asked once more, the kill it was in flight at, its ledger key."""
 
-    request: Record
+    request: JournalRecord
     at: Kill | None
     ledger_key: bytes
 
@@ -34,16 +34,16 @@ class Extra:
     def answered_ms_before(self) -> float | None:
         """How long before the kill the server had answered; None when the kill cut the call off."""
         request = self.request
-        if self.at is None or request.ended_mono is None or request.outcome is not Outcome.COMPLETED:
+        if self.at is None or request.ended_mono is None or request.outcome is not Reply.COMPLETED:
             return None
         return max(0, self.at.begun_mono - request.ended_mono) * 1000
 
 
 def extra_requests(
-    records: Sequence[Record], kills: Sequence[Kill], ledger_keys: dict[str, bytes]
+    records: Sequence[JournalRecord], kills: Sequence[Kill], ledger_keys: dict[str, bytes]
 ) -> list[Extra]:
     """Return every request that was not the last one of its job."""
-    by_body: dict[str, list[Record]] = defaultdict(list)
+    by_body: dict[str, list[JournalRecord]] = defaultdict(list)
     for record in _in_order(records):
         by_body[record.body_sha256].append(record)
     return [
@@ -53,7 +53,7 @@ def extra_requests(
     ]
 
 
-def ledger_keys(records: Sequence[Record], lines: Sequence[dict[str, Any]]) -> dict[str, bytes]:
+def ledger_keys(records: Sequence[JournalRecord], lines: Sequence[dict[str, Any]]) -> dict[str, bytes]:
     """Return the ledger key of each job that was generated, by the hash of its request's body."""
     requests = _in_order(records)
     prompts, config = _shipped()
@@ -71,12 +71,14 @@ def times_generated(lines: Sequence[dict[str, Any]]) -> Counter[str]:
     return Counter(line["telemetry"]["jobId"] for line in _generated(lines))
 
 
-def _in_order(records: Sequence[Record]) -> list[Record]:
+def _in_order(records: Sequence[JournalRecord]) -> list[JournalRecord]:
     """Return the records in order of arrival: the place of each is the number in its request id."""
     return sorted(records, key=lambda each: each.started_mono)
 
 
-def _kill_of(record: Record, later: Record, kills: Sequence[Kill], ledger_key: bytes) -> Kill | None:
+def _kill_of(
+    record: JournalRecord, later: JournalRecord, kills: Sequence[Kill], ledger_key: bytes
+) -> Kill | None:
     """Return the first kill between the two at which `record` had no outcome, or an answer not yet stored."""
     for each in kills:
         between = record.started_mono <= each.over_mono and each.begun_mono <= later.started_mono

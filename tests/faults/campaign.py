@@ -39,14 +39,14 @@ class Campaign:
 
     def await_progress(self) -> None:
         """Return at a random moment, some answers later."""
-        journal = self.hurt.stand_in.journal
-        self.hurt.stand_in.behave(Behaviour(delay_seconds=self.chance.choice([0, 0.05, 0.3])))
+        journal = self.hurt.fake_openai.journal
+        self.hurt.fake_openai.behave(Behaviour(delay_seconds=self.chance.choice([0, 0.05, 0.3])))
         goal = journal.counts().completed + self.chance.randint(10, 60)
         journal.wait_until(lambda counts: counts.completed >= goal, 60)
 
     def kill_worker(self) -> None:
         """Kill the worker, and start the next one."""
-        journal = self.hurt.stand_in.journal
+        journal = self.hurt.fake_openai.journal
         begun_mono, before = time.monotonic(), journal.counts()
         kill(self.worker)
         after = journal.wait_until(lambda counts: counts.in_flight == 0, 60)

@@ -22,7 +22,7 @@ from tests.builders import a_job, a_spec, open_dials
 from tests.log_lines import LogLines
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import WorkerProcess, worker_environment
 
@@ -33,7 +33,7 @@ GRACE_SECONDS = 2
 @dataclass
 class Fleet:
     server: EmbeddedRedis
-    stand_in: OpenAIStandIn
+    fake_openai: FakeOpenAI
     client: redis.Redis
     celery: Celery
     folder: Path
@@ -41,7 +41,7 @@ class Fleet:
     lines: LogLines = field(default_factory=LogLines)
 
     def start_worker(self, concurrency: int = 50, **settings: str) -> WorkerProcess:
-        environment = worker_environment(self.server.url, self.stand_in.base_url)
+        environment = worker_environment(self.server.url, self.fake_openai.base_url)
         environment |= {
             "SLOTGEN_WORKER_LOST_SECONDS": str(LOST_SECONDS),
             "SLOTGEN_BRAKE_GRACE_SECONDS": str(GRACE_SECONDS),
@@ -110,7 +110,7 @@ class Fleet:
         held: list[Any] = []
 
         def settled() -> bool:
-            held[:] = [*self.client.hkeys("slotgen:unacked"), *self.client.keys("slotgen:taking:*")]
+            held[:] = [*self.client.hkeys("slotgen:unacked"), *self.client.keys("slotgen:processing:*")]
             return not held
 
         try:
@@ -138,10 +138,10 @@ def fleet(*, persistent: bool = True) -> Iterator[Fleet]:
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-faults-")))
         server = ending.enter_context(EmbeddedRedis(persistent=persistent))
-        stand_in = ending.enter_context(OpenAIStandIn())
+        fake_openai = ending.enter_context(FakeOpenAI())
         client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
         celery = ending.enter_context(Celery(broker=server.url, set_as_current=False))
-        hurt = Fleet(server, stand_in, client, celery, folder)
+        hurt = Fleet(server, fake_openai, client, celery, folder)
         ending.callback(hurt.stop_workers)
         hurt.open_dials()
         yield hurt

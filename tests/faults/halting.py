@@ -21,11 +21,11 @@ def fill(hurt: Fleet, number: int) -> list[str]:
     On a busy machine a dial is now and then read too late, and its job is a STUB: another one takes its
     place, so that there may be more ids than calls.
     """
-    hurt.stand_in.behave(Behaviour(delay_seconds=CALL_SECONDS))
+    hurt.fake_openai.behave(Behaviour(delay_seconds=CALL_SECONDS))
     task_ids = hurt.send(number)
 
     def filled() -> bool:
-        if hurt.stand_in.journal.counts().in_flight >= number:
+        if hurt.fake_openai.journal.counts().in_flight >= number:
             return True
         answered = {each["details"]["task_id"] for each in hurt.lines.outcomes} & set(task_ids)
         task_ids.extend(hurt.send(number - (len(task_ids) - len(answered))))
@@ -39,7 +39,7 @@ def closed_after_ms(hurt: Fleet, act: Callable[[], object]) -> float:
     """Do `act`, and return the milliseconds from before it until the last connection was closed."""
 
     def closed() -> Counts | None:
-        counts = hurt.stand_in.journal.counts()
+        counts = hurt.fake_openai.journal.counts()
         return None if counts.in_flight else counts
 
     began_mono = time.monotonic()

@@ -11,7 +11,7 @@ import random
 import sys
 from functools import partial
 
-from tasks.ports import Hold
+from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.budget import RedisBudget
@@ -22,14 +22,14 @@ PROCESSES = 16
 _DOLLAR = 10**9
 
 
-async def _one(budget: RedisBudget, chance: random.Random, hold_id: str) -> int:
-    """Reserve a dollar and settle at less, forfeit it, or let it go; return what was settled."""
-    if not await budget.reserve(Hold(hold_id, _DOLLAR, "gpt", 60)):
+async def _one(budget: RedisBudget, chance: random.Random, reservation_id: str) -> int:
+    """Reserve a dollar and settle at less, write it off, or let it go; return what was settled."""
+    if not await budget.reserve(Reservation(reservation_id, _DOLLAR, "gpt", 60)):
         return 0
     await asyncio.sleep(chance.random() / 100)  # the call
     spent, known = chance.choice([(3 * _DOLLAR // 10, True), (_DOLLAR, False), (0, True)])
-    await budget.settle(hold_id, spent, known=known)
-    await budget.settle(hold_id, spent, known=known)
+    await budget.settle(reservation_id, spent, known=known)
+    await budget.settle(reservation_id, spent, known=known)
     return spent
 
 

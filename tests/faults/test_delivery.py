@@ -35,7 +35,7 @@ def at_work() -> Iterator[Fleet]:
 def hurt(at_work) -> Fleet:
     at_work.open_dials()
     at_work.client.delete("slotgen:dead")
-    at_work.stand_in.behave(Behaviour())
+    at_work.fake_openai.behave(Behaviour())
     return at_work
 
 
@@ -47,12 +47,12 @@ def taken_for_lost(hurt: Fleet) -> list[str]:
 @pytest.mark.timeout(120)
 def test_a_killed_workers_jobs_come_back_within_seconds(saw):
     with fleet() as hurt:
-        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        hurt.fake_openai.behave(Behaviour(delay_seconds=60))
         first = hurt.start_worker()
         pending = hurt.send(20)
-        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 20, 60)
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 20, 60)
         kill(first)
-        hurt.stand_in.behave(Behaviour())
+        hurt.fake_openai.behave(Behaviour())
         began_mono = time.monotonic()
         hurt.start_worker()
 
@@ -75,7 +75,7 @@ def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_tol
     task_id = "poison-1"
     message = a_message(a_spec(), task_id=task_id)
     message["headers"]["slotgen_deaths"] = 4
-    begun = hurt.stand_in.journal.counts().begun
+    begun = hurt.fake_openai.journal.counts().begun
     hurt.client.hset("slotgen:unacked", "dead-worker:tag", json.dumps([message, "", "slotgen"]))
     hurt.client.zadd("slotgen:unacked_index", {"dead-worker:tag": time.time()})
     hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
@@ -88,7 +88,7 @@ def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_tol
     assert entry[b"reason"] == b"killed_its_workers"
     assert json.loads(entry[b"message"])["headers"]["slotgen_deaths"] == 5
     assert hurt.client.hlen("slotgen:unacked") == 0
-    assert hurt.stand_in.journal.counts().begun == begun
+    assert hurt.fake_openai.journal.counts().begun == begun
     saw(
         "poison message",
         "a message that four workers have died with, and a fifth",
@@ -101,11 +101,11 @@ def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_tol
 @pytest.mark.timeout(120)
 def test_what_a_worker_had_just_taken_comes_back(hurt, saw):
     task_id = "taken-1"
-    hurt.client.lpush("slotgen:taking:dead-worker", json.dumps(a_message(a_spec(), task_id=task_id)))
+    hurt.client.lpush("slotgen:processing:dead-worker", json.dumps(a_message(a_spec(), task_id=task_id)))
     hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
 
     assert hurt.statuses([task_id]) == ["COMPLETED"]
-    assert hurt.client.exists("slotgen:taking:dead-worker") == 0
+    assert hurt.client.exists("slotgen:processing:dead-worker") == 0
     assert b"dead-worker" not in hurt.client.zrange("slotgen:workers", 0, -1)
     saw("worker killed", "dead between taking a message and noting it", "1 of 1 COMPLETED", "0 lost")
 
@@ -114,9 +114,9 @@ def test_what_a_worker_had_just_taken_comes_back(hurt, saw):
 @pytest.mark.timeout(120)
 def test_nobody_is_taken_for_lost_because_redis_was_frozen(hurt, saw):
     (worker_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
-    hurt.stand_in.behave(Behaviour(delay_seconds=60))
+    hurt.fake_openai.behave(Behaviour(delay_seconds=60))
     sent = hurt.send(5)
-    hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 5, 60)
+    hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 5, 60)
 
     # As it looks right after: the last sign is older than a lost worker's, the worker itself works on.
     hide_signs_of_life(hurt, worker_id.decode(), until_sweeps=3)
@@ -134,7 +134,7 @@ def test_what_redis_handed_to_a_connection_that_is_gone_comes_back(hurt, saw):
     # What a worker's first look finds, it returns anyway.
     assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
     (worker_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
-    taking, task_id = f"slotgen:taking:{worker_id.decode()}", "forgotten-1"
+    taking, task_id = f"slotgen:processing:{worker_id.decode()}", "forgotten-1"
     hurt.client.rpush(taking, json.dumps(a_message(a_spec(), task_id=task_id)))
     began_mono = time.monotonic()
 
@@ -155,10 +155,10 @@ def test_what_redis_handed_to_a_connection_that_is_gone_comes_back(hurt, saw):
 def test_a_redis_that_is_killed_and_restarted_loses_nothing(saw):
     with fleet() as hurt:
         hurt.client.config_set("appendfsync", "always")
-        hurt.stand_in.behave(Behaviour(delay_seconds=0.1))
+        hurt.fake_openai.behave(Behaviour(delay_seconds=0.1))
         hurt.start_worker(concurrency=20)
         pending = hurt.send(200)
-        hurt.stand_in.journal.wait_until(lambda counts: counts.completed >= 40, 60)
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.completed >= 40, 60)
 
         hurt.server.kill()
         hurt.server.restart()
@@ -168,7 +168,7 @@ def test_a_redis_that_is_killed_and_restarted_loses_nothing(saw):
         hurt.wait_until_nothing_is_held()
         assert hurt.client.llen("slotgen") == 0
         # Answers that had come when Redis was away were kept until it was back: nothing is paid for twice.
-        assert max(hurt.stand_in.journal.billed_requests().values()) == 1
+        assert max(hurt.fake_openai.journal.billed_requests().values()) == 1
         saw(
             "Redis killed",
             "kill -9 of Redis (AOF, fsync always) under 200 jobs, restarted at once",
@@ -181,19 +181,19 @@ def test_a_redis_that_is_killed_and_restarted_loses_nothing(saw):
 @pytest.mark.timeout(120)
 def test_a_message_delivered_twice_at_once_is_generated_once(saw):
     with fleet() as hurt:
-        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        hurt.fake_openai.behave(Behaviour(delay_seconds=60))
         hurt.start_workers(2)
         message = json.dumps(a_message(a_spec(), task_id="twice"))
         for _ in range(10):
             hurt.client.lpush("slotgen", message)
         # All of them are taken before the first is answered.
         eventually(lambda: hurt.client.hlen("slotgen:unacked") == 10)
-        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, 60)
-        hurt.stand_in.release()
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, 60)
+        hurt.fake_openai.release()
 
         assert hurt.statuses(["twice"]) == ["COMPLETED"]
         assert hurt.lines.wait_for(lambda lines: lines.codes if len(lines.codes) == 10 else []) == [None] * 10
-        assert hurt.stand_in.journal.counts().begun == 1
+        assert hurt.fake_openai.journal.counts().begun == 1
         assert hurt.client.keys("slotgen:claim:*") == []
         assert hurt.client.keys("slotgen:ledger:*") == []
         saw(
@@ -208,10 +208,10 @@ def test_a_message_delivered_twice_at_once_is_generated_once(saw):
 @pytest.mark.timeout(120)
 def test_a_call_that_a_worker_died_with_stays_visible_in_the_ledger(saw):
     with fleet() as hurt:
-        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        hurt.fake_openai.behave(Behaviour(delay_seconds=60))
         worker = hurt.start_worker()
         hurt.send(5)
-        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 5, 60)
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 5, 60)
 
         kill(worker)
 
@@ -223,11 +223,11 @@ def test_a_call_that_a_worker_died_with_stays_visible_in_the_ledger(saw):
 @pytest.mark.timeout(120)
 def test_a_worker_that_finishes_before_it_stops_is_not_taken_for_lost(saw):
     with fleet() as hurt:
-        hurt.stand_in.behave(Behaviour(delay_seconds=60))
+        hurt.fake_openai.behave(Behaviour(delay_seconds=60))
         stopping = hurt.start_worker()
         (stopping_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
         task_ids = hurt.send(5)
-        hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 5, 60)
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 5, 60)
         hurt.start_worker()
         (other_id,) = set(hurt.client.zrange("slotgen:workers", 0, -1)) - {stopping_id}
 
@@ -235,11 +235,11 @@ def test_a_worker_that_finishes_before_it_stops_is_not_taken_for_lost(saw):
         hurt.lines.wait_for(lambda lines: "worker_stopping" in lines.events)
         # One a second, for longer than the silence after which a worker is lost.
         await_sweeps(hurt, other_id.decode(), LOST_SECONDS + 2)
-        hurt.stand_in.release()
+        hurt.fake_openai.release()
         assert stopping.stop() == 0
 
         assert hurt.statuses(task_ids) == ["COMPLETED"] * 5
-        assert hurt.stand_in.journal.counts().begun == 5
+        assert hurt.fake_openai.journal.counts().begun == 5
         assert taken_for_lost(hurt) == []
         saw(
             "warm shutdown",

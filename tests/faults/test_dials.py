@@ -77,7 +77,7 @@ def test_garbage_in_any_dial_denies_every_job_and_says_which_gate(saw):
                 "no call, the right code",
             )
 
-        assert hurt.stand_in.journal.counts().begun == 0
+        assert hurt.fake_openai.journal.counts().begun == 0
         hurt.open_dials()
         assert hurt.statuses(hurt.send(2)) == ["COMPLETED"] * 2
         worker.check()

@@ -108,7 +108,7 @@ def test_every_message_is_kept_with_a_reason_or_answered_and_the_worker_lives(sa
         assert kept + answered == len(messages)
         # A broken byte in the body may leave a sound spec for a subject that no rule has.
         assert set(hurt.lines.codes) <= {"VERBATIM_MODE", "NOT_ALLOWLISTED"}
-        assert hurt.stand_in.journal.counts().begun == 0
+        assert hurt.fake_openai.journal.counts().begun == 0
         assert all(entry[b"problem"] for _, entry in hurt.client.xrange("slotgen:dead"))
         assert hurt.statuses(hurt.send(3)) == ["COMPLETED"] * 3
         worker.check()

@@ -108,7 +108,7 @@ def test_an_evicted_kill_key_halts_what_is_in_flight(hurt, saw):
     assert set(hurt.codes_of(pending)) == {"KILL_UNVERIFIED"}
     hurt.client.config_set("maxmemory", "0")
     hurt.open_dials()
-    hurt.stand_in.behave(Behaviour())
+    hurt.fake_openai.behave(Behaviour())
     assert hurt.statuses(hurt.send(5)) == ["COMPLETED"] * 5
     saw(
         "eviction",

@@ -31,16 +31,16 @@ def test_kills_at_random_moments_lose_nothing_and_pay_for_no_finished_job_again(
         for fault in chance.sample(faults, len(faults)):
             campaign.await_progress()
             fault()
-        hurt.stand_in.behave(Behaviour())
+        hurt.fake_openai.behave(Behaviour())
 
         outcomes = [hurt.outcome(each) for each in pending]
         results = Counter(each["result"][0]["status"] for each in outcomes)
-        records, fresh = hurt.stand_in.journal.records(), times_generated(hurt.lines)
+        records, fresh = hurt.fake_openai.journal.records(), times_generated(hurt.lines)
         paid_again = [job for job, times in fresh.items() if times > 1]
         hurt.wait_until_nothing_is_held()
         left = hurt.client.llen("slotgen")
         generate_again(hurt, {each["result"][0]["jobId"] for each in outcomes} - set(fresh))
-        keys = ledger_keys(hurt.stand_in.journal.records(), hurt.lines)
+        keys = ledger_keys(hurt.fake_openai.journal.records(), hurt.lines)
         extra = extra_requests(records, campaign.kills, keys)
         answered_ms = [each.answered_ms_before for each in extra if each.answered_ms_before is not None]
         saw(
@@ -79,18 +79,18 @@ def generate_again(hurt: Fleet, job_ids: set[str]) -> None:
 def test_a_job_that_was_in_flight_at_every_kill_ends(attempts, kills, tmp_path, saw):
     config = write_config(tmp_path, attempts=attempts)
     with fleet() as hurt:
-        hurt.stand_in.behave(Behaviour(play=Play.HANG))
+        hurt.fake_openai.behave(Behaviour(play=Play.HANG))
         (poison,) = hurt.send(1)
         for _ in range(kills):
             worker = hurt.start_worker(SLOTGEN_EXECUTOR_CONFIG=str(config))
-            hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 1, 60)
+            hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, 60)
             kill(worker)
-            hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 0, 60)
+            hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 0, 60)
         hurt.start_worker(SLOTGEN_EXECUTOR_CONFIG=str(config))
 
         outcome = hurt.outcome(poison)
 
-        assert hurt.stand_in.journal.counts().begun == kills
+        assert hurt.fake_openai.journal.counts().begun == kills
         hurt.wait_until_nothing_is_held()
         if attempts > kills:
             assert outcome["status"] == "FAILURE"

@@ -12,7 +12,7 @@ from worker.adapters.celery.delivery import _ACK, _APPEND
 
 # By words that the command on the wire has in it, in the order of a job's way.
 COMMANDS = {
-    "taking the message": ("BLMOVE", "slotgen:taking:"),
+    "taking the message": ("BLMOVE", "slotgen:processing:"),
     "noting it as unacknowledged": (_APPEND.sha,),
     "reading the dials": ("MGET", "slotgen:allowlist"),
     "looking for a stored answer": ("GET", "slotgen:answer:"),
@@ -50,7 +50,7 @@ def test_whatever_reply_is_lost_the_job_gets_its_result_and_is_paid_once(step, b
 
     assert proxy.replies_lost == lost_before + 1
     assert set(statuses) <= {"COMPLETED", "STUB"}
-    assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
+    assert set(hurt.fake_openai.journal.billed_requests().values()) == {1}
     assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
     saw(
         "lost reply",
@@ -71,7 +71,7 @@ def test_an_acknowledgement_that_never_reaches_redis_is_made_later(behind_a_prox
 
     assert proxy.requests_lost == lost_before + 1
     assert statuses == ["COMPLETED"] * 2
-    assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
+    assert set(hurt.fake_openai.journal.billed_requests().values()) == {1}
     saw(
         "lost request",
         "connection reset before the acknowledgement has reached Redis",

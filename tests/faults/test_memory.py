@@ -53,7 +53,7 @@ def test_deleting_the_dial_halts_when_redis_is_full_and_nothing_is_lost(hurt, sa
     hurt.client.config_set("maxmemory", "0")
     assert set(hurt.statuses(pending)) == {"STUB"}
     hurt.open_dials()
-    hurt.stand_in.behave(Behaviour())
+    hurt.fake_openai.behave(Behaviour())
     assert hurt.statuses(hurt.send(5)) == ["COMPLETED"] * 5
     saw(
         "out of memory",
@@ -67,15 +67,15 @@ def test_deleting_the_dial_halts_when_redis_is_full_and_nothing_is_lost(hurt, sa
 @pytest.mark.thorough
 @pytest.mark.timeout(120)
 def test_answers_that_come_while_redis_is_full_are_kept_until_it_has_room(hurt, saw):
-    hurt.stand_in.behave(Behaviour(delay_seconds=60))
-    answered = hurt.stand_in.journal.counts().completed
+    hurt.fake_openai.behave(Behaviour(delay_seconds=60))
+    answered = hurt.fake_openai.journal.counts().completed
     pending = hurt.send(100)
-    hurt.stand_in.journal.wait_until(lambda counts: counts.in_flight == 50, 60)
+    hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 50, 60)
     fill_memory(hurt)
     refused = refusals(hurt)
-    hurt.stand_in.behave(Behaviour())
-    hurt.stand_in.release()
-    hurt.stand_in.journal.wait_until(lambda counts: counts.completed >= answered + 50, 60)
+    hurt.fake_openai.behave(Behaviour())
+    hurt.fake_openai.release()
+    hurt.fake_openai.journal.wait_until(lambda counts: counts.completed >= answered + 50, 60)
     # Each answer is refused more than once.
     eventually(lambda: refusals(hurt) >= refused + 150, saying="the answers were not offered again")
 
@@ -84,7 +84,7 @@ def test_answers_that_come_while_redis_is_full_are_kept_until_it_has_room(hurt, 
     statuses = hurt.statuses(pending)
     assert set(statuses) <= {"COMPLETED", "STUB"}
     assert statuses.count("COMPLETED") >= 50
-    assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
+    assert set(hurt.fake_openai.journal.billed_requests().values()) == {1}
     saw(
         "out of memory",
         "100 jobs, 50 of them answered while maxmemory was below what is used, until 150 writes were refused",

@@ -28,7 +28,7 @@ def test_sixteen_processes_never_spend_more_than_the_cap():
         seen = []
         while spenders.poll() is None:
             seen.append(account.read())
-            assert seen[-1].spent + seen[-1].held + seen[-1].forfeited <= CAP
+            assert seen[-1].spent + seen[-1].held + seen[-1].written_off <= CAP
 
         told = int(spenders.communicate()[0])
         end = account.read()
@@ -36,7 +36,7 @@ def test_sixteen_processes_never_spend_more_than_the_cap():
         assert spenders.returncode == 0
         assert any(each.held for each in seen), "nobody looked while they spent"
         assert end.held == 0
-        assert end.spent + end.forfeited == told
+        assert end.spent + end.written_off == told
         # The cap was reached: the last dollar could not be reserved any more.
         assert CAP - 10**9 < told <= CAP
 
@@ -50,7 +50,7 @@ def test_the_account_of_a_fleet_is_what_the_server_has_billed(tmp_path):
     config = tmp_path / "executor.json"
     config.write_text(json.dumps(document | {"version": "flat", "prices": {"gpt-6-luna": flat}}))
     with fleet() as hurt:
-        hurt.stand_in.behave(Behaviour(delay_seconds=0.02))
+        hurt.fake_openai.behave(Behaviour(delay_seconds=0.02))
         settings = {"SLOTGEN_EXECUTOR_CONFIG": str(config), "SLOTGEN_BUDGET_USD": "0.02"}
         hurt.start_workers(4, concurrency=20, **settings)
 
@@ -60,7 +60,7 @@ def test_the_account_of_a_fleet_is_what_the_server_has_billed(tmp_path):
         account = RedisAccount(hurt.client, "slotgen", cap, WINDOW_SECONDS)
         eventually(lambda: account.read().held == 0, saying="something is never settled")
         end = account.read()
-        assert (end.spent, end.forfeited) == (hurt.stand_in.journal.counts().billed_tokens * 250, 0)
+        assert (end.spent, end.written_off) == (hurt.fake_openai.journal.counts().billed_tokens * 250, 0)
         assert end.spent <= cap
         assert set(statuses) == {"COMPLETED", "STUB"}
-        assert statuses.count("COMPLETED") == hurt.stand_in.journal.counts().completed
+        assert statuses.count("COMPLETED") == hurt.fake_openai.journal.counts().completed

@@ -70,7 +70,7 @@ def test_everything_in_flight_is_closed_within_the_grace_and_nothing_is_lost(
         if outlasts_every_timeout:
             # What a worker has left to ask Redis for a job, it gives up by then.
             hurt.codes_of(pending)
-        hurt.stand_in.behave(Behaviour())
+        hurt.fake_openai.behave(Behaviour())
         # Behind a proxy Redis itself is well, and producers go on.
         later = hurt.send(5) if partition in {black_holed, cut_off} else []
         began_mono = time.monotonic()
@@ -82,7 +82,7 @@ def test_everything_in_flight_is_closed_within_the_grace_and_nothing_is_lost(
         seconds = time.monotonic() - began_mono
         assert set(hurt.codes_of(pending)) == {"KILL_UNVERIFIED"}
         assert hurt.codes_of(later) == [None] * len(later)
-        assert set(hurt.stand_in.journal.billed_requests().values()) == {1}
+        assert set(hurt.fake_openai.journal.billed_requests().values()) == {1}
         worker.check()
         late_ms = halt_ms - GRACE_MS
         saw(

@@ -17,7 +17,7 @@ from tests.faults.promise import verdict, within
 from tests.faults.sentinel import in_step, replication, watched_by_sentinel
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough
@@ -46,8 +46,8 @@ def send(url, number):
 def test_workers_follow_a_failover_and_the_brake_works_on_the_new_primary(tmp_path, saw):
     with ExitStack() as ending:
         redis = ending.enter_context(watched_by_sentinel())
-        stand_in = ending.enter_context(OpenAIStandIn())
-        worker = WorkerProcess(worker_environment(redis.url, stand_in.base_url), tmp_path / "log", print)
+        fake_openai = ending.enter_context(FakeOpenAI())
+        worker = WorkerProcess(worker_environment(redis.url, fake_openai.base_url), tmp_path / "log", print)
         ending.callback(worker.stop)
         worker.start(["--metrics-port", "0", "--concurrency", "20"])
         redis.client.mset(open_dials())
@@ -59,12 +59,12 @@ def test_workers_follow_a_failover_and_the_brake_works_on_the_new_primary(tmp_pa
         eventually(lambda: replication(redis.replica)["role"] == "master", saying="nobody was promoted")
         promoted = ending.enter_context(open_sync(redis.replica.url, timeout_seconds=5))
 
-        stand_in.behave(Behaviour(delay_seconds=60))
+        fake_openai.behave(Behaviour(delay_seconds=60))
         after = send(redis.replica.url, 10)
-        stand_in.journal.wait_until(lambda counts: counts.in_flight == 10, 60)
+        fake_openai.journal.wait_until(lambda counts: counts.in_flight == 10, 60)
         began_mono = time.monotonic()
         promoted.set("slotgen:kill", "true")
-        counts = stand_in.journal.wait_until(lambda counts: counts.in_flight == 0, 60)
+        counts = fake_openai.journal.wait_until(lambda counts: counts.in_flight == 0, 60)
 
         halt_ms = (counts.last_connection_closed_mono - began_mono) * 1000
         assert statuses(promoted, after) == ["STUB"] * 10

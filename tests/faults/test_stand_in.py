@@ -48,20 +48,20 @@ def test_a_bad_server_costs_a_bounded_number_of_attempts_and_the_worker_goes_on(
     hasty, behaviour, expected, saw
 ):
     code, attempts, billed = expected
-    hasty.stand_in.behave(behaviour)
-    bodies_before = hasty.stand_in.journal.billed_requests()
-    begun_before = hasty.stand_in.journal.counts().begun
+    hasty.fake_openai.behave(behaviour)
+    bodies_before = hasty.fake_openai.journal.billed_requests()
+    begun_before = hasty.fake_openai.journal.counts().begun
 
     task_ids = hasty.send(JOBS)
     assert hasty.statuses(task_ids) == ["FAILED"] * JOBS
 
     assert hasty.codes_of(task_ids) == [code] * JOBS
-    begun = hasty.stand_in.journal.counts().begun - begun_before
-    times_billed = sorted((hasty.stand_in.journal.billed_requests() - bodies_before).values())
+    begun = hasty.fake_openai.journal.counts().begun - begun_before
+    times_billed = sorted((hasty.fake_openai.journal.billed_requests() - bodies_before).values())
     assert begun == JOBS * attempts
     assert times_billed == [billed] * (JOBS if billed else 0)
     assert hasty.client.keys("slotgen:ledger:*") == []
-    hasty.stand_in.behave(Behaviour())
+    hasty.fake_openai.behave(Behaviour())
     assert hasty.statuses(hasty.send(JOBS)) == ["COMPLETED"] * JOBS
     saw(
         "bad server",

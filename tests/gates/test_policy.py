@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gates import Allowlist, Rule
+from gates import Allowlist, AllowRule
 from tests.gates.given import a_policy, a_rule, a_subject, dials
 
 # Few words, so that rules and jobs often meet.
@@ -130,7 +130,7 @@ def test_keeps_the_rules_as_typed_values_in_their_order():
     policy = of([a_rule("one", slotIds=["lesson.intro"]), a_rule("two", enabled=False)])
 
     assert [rule.id for rule in policy.rules] == ["one", "two"]
-    assert policy.rules[0] == Rule(
+    assert policy.rules[0] == AllowRule(
         id="one",
         enabled=True,
         subjects=frozenset({"Biology"}),

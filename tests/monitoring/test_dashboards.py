@@ -138,12 +138,12 @@ class Load:
 
     def round(self):
         """Send one of each, provoke one error, change a dial; rounds differ by what they break."""
-        client, stand_in = self.system.client, self.system.stand_in
+        client, fake_openai = self.system.client, self.system.fake_openai
         self.rounds += 1
         # Half of the rounds fail on purpose: enough for the guard to halt the fleet.
         client.delete("slotgen:guard")
         plays = (Play.ANSWER, Play.NOT_JSON, Play.ANSWER, Play.REFUSAL)
-        stand_in.behave(Behaviour(play=plays[self.rounds % len(plays)]))
+        fake_openai.behave(Behaviour(play=plays[self.rounds % len(plays)]))
         for _ in range(5):
             self.send(a_job(f"job-{uuid.uuid4()}"))
         self.send(a_job("always-the-same"))
@@ -156,7 +156,7 @@ class Load:
     def halt_in_flight(self):
         """Pull the brake while calls hang, and release it."""
         client = self.system.client
-        self.system.stand_in.behave(Behaviour(play=Play.HANG))
+        self.system.fake_openai.behave(Behaviour(play=Play.HANG))
         for _ in range(3):
             self.send(a_job(f"job-{uuid.uuid4()}"))
         eventually(lambda: "slotgen_inflight_requests 3" in self.metrics())

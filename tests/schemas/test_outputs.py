@@ -36,7 +36,7 @@ def test_a_type_accepts_its_example_and_describes_itself(name):
     assert found.violations(example(name)) == []
 
 
-def card(number, **changes):
+def info(number, **changes):
     return {"id": f"c{number}", "front": "f", "back": "b", "tags": ["t"], "difficulty": 1} | changes
 
 
@@ -50,7 +50,7 @@ REFUSED = [
     ("choiceOptions", ("options",), [["Water"] * 4, ["Water", "a", "b"], ["Water", "a", "b", "c", "d"], []]),
     ("choiceOptions", ("correctAnswer",), ["water", "Water ", "", None]),
     ("choiceOptions", ("explanation",), [" ", None]),
-    ("flashcards", (), [[], [card(1), card(2)], [card(n) for n in range(9)], [card(1), card(1), card(2)]]),
+    ("flashcards", (), [[], [info(1), info(2)], [info(n) for n in range(9)], [info(1), info(1), info(2)]]),
     ("flashcards", (1, "difficulty"), [0, 4, 1.5, "1"]),
     ("flashcards", (1, "tags"), [[], ["t"] * 9, [""], "t"]),
     ("quiz", ("timeSeconds",), [9, 7201, 60.5]),
@@ -84,7 +84,7 @@ def test_a_value_outside_the_contract_is_refused(name, path, value):
 ACCEPTED = [
     ("text", (), ["a", "a" * 20_000]),
     ("richText", ("paragraphs",), [["a"] * 50]),
-    ("flashcards", (), [[card(n) for n in range(3)], [card(n) for n in range(8)]]),
+    ("flashcards", (), [[info(n) for n in range(3)], [info(n) for n in range(8)]]),
     ("quiz", ("questions",), [[question(n) for n in range(2)], [question(n) for n in range(5)]]),
     ("quiz", ("questions", 0, "options"), [["Water", *"abcde"]]),
     ("quiz", ("questions", 1, "type"), ["exam"]),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry import configure, emit, whereabouts
+from telemetry import configure, emit, error_location
 from telemetry.logs import JsonHandler
 from tests.telemetry.samples import MARKER, Log
 
@@ -135,14 +135,14 @@ class TestAnError:
         with pytest.raises(KeyError) as broken:
             break_something()
 
-        told = whereabouts(broken.value)
+        sanitise = error_location(broken.value)
 
-        assert told["error_type"] == "builtins.KeyError"
-        assert told["error_at"].startswith("test_logs.py:")
-        assert told["error_at"].endswith(" in break_something")
+        assert sanitise["error_type"] == "builtins.KeyError"
+        assert sanitise["error_at"].startswith("test_logs.py:")
+        assert sanitise["error_at"].endswith(" in break_something")
 
     def test_that_was_never_raised_has_no_place(self):
-        assert whereabouts(ValueError(MARKER)) == {"error_type": "builtins.ValueError", "error_at": ""}
+        assert error_location(ValueError(MARKER)) == {"error_type": "builtins.ValueError", "error_at": ""}
 
     def test_leaves_neither_its_text_nor_its_causes_nor_the_stack_in_the_log(self):
         log = Log()

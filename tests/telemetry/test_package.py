@@ -19,7 +19,7 @@ def test_the_public_surface_is_this():
         "emit",
         "markdown_table",
         "serve",
-        "whereabouts",
+        "error_location",
     }
     assert all(hasattr(telemetry, name) for name in telemetry.__all__)
 

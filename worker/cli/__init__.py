@@ -9,7 +9,7 @@ from types import ModuleType
 
 import typer
 
-from worker.cli.support.errors import Refusal
+from worker.cli.support.errors import CliError
 
 _HALT, _WATCH, _OPEN, _RUN = (
     "Halt and release",
@@ -113,7 +113,7 @@ def main() -> None:
     """Run `slotgen`; exit 0 done, 1 refused or failed, 2 usage. No traceback reaches a person."""
     try:
         build(_named(sys.argv[1:]))()
-    except Refusal as refusal:
+    except CliError as refusal:
         _fail(str(refusal))
     except Exception as error:  # noqa: BLE001 - the last place where an error can become a sentence
         where = traceback.extract_tb(error.__traceback__)[-1]

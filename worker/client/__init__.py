@@ -3,17 +3,17 @@
 from tasks.delivery import Delivery
 from tasks.errors import InvalidMessage, StoreUnavailable
 from worker.client.producer import AnswerLate, Producer, Sent
-from worker.client.results import Ending, Progress, TaskFailed, TaskRevoked
+from worker.client.results import Progress, TaskFailed, TaskResult, TaskRevoked
 
 __all__ = [
     "AnswerLate",
     "Delivery",
-    "Ending",
     "InvalidMessage",
     "Producer",
     "Progress",
     "Sent",
     "StoreUnavailable",
     "TaskFailed",
+    "TaskResult",
     "TaskRevoked",
 ]

@@ -12,10 +12,10 @@ from typing import Protocol
 from schemas import UnacceptableJson, parse_json
 from tasks.delivery import Delivery
 from tasks.errors import InvalidMessage, StoreUnavailable
-from worker.client.checkpoint import Bookmark, Waiting
+from worker.client.checkpoint import Checkpoint, Waiting
 from worker.client.producer import Producer, Sent
 from worker.client.reader import Reader
-from worker.client.results import Ending
+from worker.client.results import TaskResult
 from worker.client.sources import MAX_DOCUMENT_BYTES, Item
 
 # One LPUSH takes this many; one look at the results as many as the window has.
@@ -55,7 +55,7 @@ class RefusedSpec(Exception):  # noqa: N818 - says what happened
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class FlowControl:
     """`window`: specs sent and not yet handed on; `max_queue`: messages on the queue before sending pauses.
 
     `timeout_seconds`: how long one spec may take; None is as long as it takes. `strict`: an invalid spec
@@ -73,12 +73,12 @@ class _Awaited:
     sent: Waiting
     since_mono: float
     stale: bool = False
-    ending: Ending | None = None
+    result: TaskResult | None = None
     late: bool = False
 
 
 @dataclass(slots=True)
-class Feeder:
+class BulkSender:
     """One run. `interruptible` is entered only where an interruption leaves nothing half done.
 
     `sleep` and `mono` are the clock of what it waits for.
@@ -86,9 +86,9 @@ class Feeder:
 
     producer: Producer
     reader: Reader
-    bookmark: Bookmark
+    checkpoint: Checkpoint
     listener: Listener
-    pace: Pace
+    flow: FlowControl
     interruptible: Callable[[], AbstractContextManager[None]]
     sleep: Callable[[float], None] = time.sleep
     mono: Callable[[], float] = time.monotonic
@@ -101,9 +101,9 @@ class Feeder:
     _stopped_by: str = ""
 
     def run(self) -> None:
-        """Send everything, and hand every answer on if the bookmark waits for them.
+        """Send everything, and hand every answer on if the checkpoint waits for them.
 
-        However it ends, the bookmark says what was done.
+        However it ends, the checkpoint says what was done.
 
         Raises:
             BadBookmark: the input is not what it was.
@@ -113,11 +113,11 @@ class Feeder:
 
         """
         now = self.mono()
-        self._awaited.extend(_Awaited(each, now, self.bookmark.stale) for each in self.bookmark.waiting)
+        self._awaited.extend(_Awaited(each, now, self.checkpoint.stale) for each in self.checkpoint.waiting)
         try:
             self._run()
         finally:
-            self.bookmark.waiting = [each.sent for each in self._awaited]
+            self.checkpoint.waiting = [each.sent for each in self._awaited]
         if self._stopped_by:
             raise RefusedSpec(self._stopped_by)
 
@@ -128,7 +128,7 @@ class Feeder:
             pause = _FIRST_PAUSE_SECONDS if moved else min(pause * 1.5, _LAST_PAUSE_SECONDS)
             with self.interruptible():
                 # In full flight only a turn for the reader's thread, and for an interruption.
-                self.sleep(0 if moved and not self.bookmark.wait else pause)
+                self.sleep(0 if moved and not self.checkpoint.wait else pause)
 
     @property
     def _done(self) -> bool:
@@ -156,15 +156,15 @@ class Feeder:
 
     @property
     def _in_the_way(self) -> str:
-        full = self._depth >= self.pace.max_queue
+        full = self._depth >= self.flow.max_queue
         return f"the queue has {self._depth:,} messages; waiting for room" if full else ""
 
     def _feed(self) -> bool:
         self._look_at_the_queue()
-        if self._depth >= self.pace.max_queue:
+        if self._depth >= self.flow.max_queue:
             return False
-        window = self.pace.window - len(self._awaited) if self.bookmark.wait else _BATCH
-        room = min(window, _BATCH, self.pace.max_queue - self._depth)
+        window = self.flow.window - len(self._awaited) if self.checkpoint.wait else _BATCH
+        room = min(window, _BATCH, self.flow.max_queue - self._depth)
         if not self._outgoing and not self._stopped_by:
             self._outgoing = [(item, self._prepared(item)) for item in self.reader.take(room)]
             self._heed_strictness()
@@ -192,60 +192,60 @@ class Feeder:
 
     def _heed_strictness(self) -> None:
         for index, (item, sent) in enumerate(self._outgoing):
-            if self.pace.strict and isinstance(sent, str):
+            if self.flow.strict and isinstance(sent, str):
                 self._stopped_by = f"{item}: {sent}"
                 self._outgoing = self._outgoing[:index]
                 return
 
     def _note(self, item: Item, sent: Sent | str) -> None:
-        self.bookmark.advance(item)
+        self.checkpoint.advance(item)
         if isinstance(sent, str):
-            self.bookmark.counts["refused"] += 1
+            self.checkpoint.counts["refused"] += 1
             self.listener.refused(item, sent)
             return
-        self.bookmark.counts["sent"] += 1
-        if self.bookmark.wait:
+        self.checkpoint.counts["sent"] += 1
+        if self.checkpoint.wait:
             waiting = Waiting(item.source, item.number, sent.task_id)
             self._awaited.append(_Awaited(waiting, self.mono()))
         else:
             self.listener.sent(item, sent)
 
     def _collect(self) -> bool:
-        open_ = {each.sent.task_id: each for each in self._awaited if not each.ending and not each.late}
-        endings = self.producer.endings(list(open_)) if open_ else []
-        for ending in endings:
-            open_[ending.task_id].ending = ending
+        open_ = {each.sent.task_id: each for each in self._awaited if not each.result and not each.late}
+        results = self.producer.results(list(open_)) if open_ else []
+        for result in results:
+            open_[result.task_id].result = result
         self._give_up_on_late(open_)
         handed_on = False
-        while self._awaited and (self._awaited[0].ending or self._awaited[0].late):
+        while self._awaited and (self._awaited[0].result or self._awaited[0].late):
             self._hand_on(self._awaited[0])
             self._awaited.popleft()
             handed_on = True
-        return handed_on or bool(endings)
+        return handed_on or bool(results)
 
     def _give_up_on_late(self, open_: dict[str, _Awaited]) -> None:
-        longest, now = self.pace.timeout_seconds, self.mono()
+        longest, now = self.flow.timeout_seconds, self.mono()
         for each in open_.values():
             overdue = longest is not None and now - each.since_mono > longest
-            each.late = not each.ending and (each.stale or overdue)
+            each.late = not each.result and (each.stale or overdue)
 
     def _hand_on(self, awaited: _Awaited) -> None:
-        sent, ending = awaited.sent, awaited.ending
+        sent, result = awaited.sent, awaited.result
         place = f"{sent.source}:{sent.number}"
-        if ending is None or ending.error:
-            problem = str(ending.error) if ending else self._why_late(awaited)
-            self.bookmark.counts["unanswered"] += 1
+        if result is None or result.error:
+            problem = str(result.error) if result else self._why_late(awaited)
+            self.checkpoint.counts["unanswered"] += 1
             self.listener.unanswered(place, sent.task_id, problem)
             return
-        for delivery in ending.deliveries:
+        for delivery in result.deliveries:
             self.listener.delivered(delivery)
-        self.bookmark.counts.update(outcome_of(each) for each in ending.deliveries)
-        self.bookmark.counts["answered"] += 1
+        self.checkpoint.counts.update(outcome_of(each) for each in result.deliveries)
+        self.checkpoint.counts["answered"] += 1
 
     def _why_late(self, awaited: _Awaited) -> str:
         if awaited.stale:
             return "its answer is gone, for results are kept a day; send it again"
-        return f"no answer in {self.pace.timeout_seconds:g} s"
+        return f"no answer in {self.flow.timeout_seconds:g} s"
 
 
 def outcome_of(delivery: Delivery) -> str:

@@ -19,8 +19,8 @@ _VERSION = "enqueue.v1"
 _RESULTS_KEPT_SECONDS = 86_400
 
 
-class BadBookmark(Exception):  # noqa: N818 - says what is the matter
-    """The file is no bookmark, or what it was made for has changed; the text says which and what to do."""
+class BadCheckpoint(Exception):  # noqa: N818 - says what is the matter
+    """The file is no checkpoint, or what it was made for has changed; the text says which and what to do."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Bookmark:
+class Checkpoint:
     """What was done in `folder` for `inputs`: `position` items taken, those of `waiting` not answered yet.
 
     `queue` names the queue and its Redis, `terms` are the options of the run. `counts` has sent and refused
@@ -65,10 +65,10 @@ class Bookmark:
         for taken in range(position):
             item = next(items, None)
             if item is None:
-                raise BadBookmark(_changed(f"it had {position} specs, and now has {taken}"))
+                raise BadCheckpoint(_changed(f"it had {position} specs, and now has {taken}"))
             seen.update(item.text + b"\n")
         if position and seen.hexdigest() != self._expected:
-            raise BadBookmark(_changed("what was sent already is not what stands there now"))
+            raise BadCheckpoint(_changed("what was sent already is not what stands there now"))
         self._hash = seen
         yield from items
 
@@ -96,11 +96,11 @@ class Bookmark:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the bookmark in the file `path`. Raises BadBookmark."""
+        """Return the checkpoint in the file `path`. Raises BadBookmark."""
         try:
             document = json.loads(path.read_bytes())
             if document["version"] != _VERSION:
-                raise BadBookmark(f"{path}: has version {document['version']!r}, not {_VERSION!r}")
+                raise BadCheckpoint(f"{path}: has version {document['version']!r}, not {_VERSION!r}")
             return cls(
                 folder=str(document["folder"]),
                 inputs=[str(each) for each in document["inputs"]],
@@ -114,9 +114,9 @@ class Bookmark:
                 _expected=document["sha256"],
             )
         except OSError as error:
-            raise BadBookmark(f"{path}: cannot be read ({error.strerror})") from None
+            raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, KeyError, TypeError):
-            raise BadBookmark(f"{path}: is no file that `slotgen enqueue` left") from None
+            raise BadCheckpoint(f"{path}: is no file that `slotgen enqueue` left") from None
 
 
 def _changed(how: str) -> str:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from tasks.errors import InvalidMessage, StoreUnavailable
-from tasks.generate.intake import Limits, Rejected, inspect
+from tasks.generate.intake import MessageLimits, Rejected, inspect
 from worker.adapters.celery.message import raw_message
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.outbox import RedisOutbox
-from worker.client.results import Ending, Progress, read
+from worker.client.results import Progress, TaskResult, read
 
 if TYPE_CHECKING:
     import redis
@@ -56,7 +56,7 @@ class Producer:
 
     client: redis.Redis
     namespace: str = "slotgen"
-    limits: Limits = field(default_factory=Limits)
+    limits: MessageLimits = field(default_factory=MessageLimits)
 
     @classmethod
     def open(cls, redis_url: str, *, namespace: str = "slotgen", max_message_bytes: int = 262_144) -> Self:
@@ -66,7 +66,7 @@ class Producer:
         """
         # A connection for each thread that is at it at the same time, however many those are.
         client = open_sync(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, max_connections=10_000)
-        return cls(client, namespace, Limits(max_message_bytes=max_message_bytes))
+        return cls(client, namespace, MessageLimits(max_message_bytes=max_message_bytes))
 
     def __enter__(self) -> Self:
         return self
@@ -130,10 +130,10 @@ class Producer:
             InvalidMessage, TaskFailed, TaskRevoked: there will be none.
 
         """
-        (ending,) = self.as_completed([task], timeout_seconds=timeout_seconds)
-        return ending.result()
+        (result,) = self.as_completed([task], timeout_seconds=timeout_seconds)
+        return result.result()
 
-    def as_completed(self, tasks: Iterable[Sent | str], *, timeout_seconds: float) -> Iterator[Ending]:
+    def as_completed(self, tasks: Iterable[Sent | str], *, timeout_seconds: float) -> Iterator[TaskResult]:
         """Yield the ending of each task as it comes.
 
         A Redis that is away for a while is waited for like an answer.
@@ -148,7 +148,7 @@ class Producer:
         while left:
             problem = ""
             try:
-                found = self.endings(left)
+                found = self.results(left)
             except StoreUnavailable as error:
                 found, problem = [], f"; Redis did not answer ({error})"
             yield from found
@@ -162,11 +162,11 @@ class Producer:
             if left:
                 time.sleep(min(pause, max(remaining, 0)))
 
-    def endings(self, task_ids: Sequence[str]) -> list[Ending]:
+    def results(self, task_ids: Sequence[str]) -> list[TaskResult]:
         """Return those of the tasks that have ended, in their order. Raises StoreUnavailable."""
         looked = zip(task_ids, self._outbox.stored(task_ids), strict=True)
         states = (read(task_id, stored) for task_id, stored in looked)
-        return [each for each in states if isinstance(each, Ending)]
+        return [each for each in states if isinstance(each, TaskResult)]
 
     def progress(self, task: Sent | str) -> Progress | None:
         """Return how far a running spec of several jobs is, None when nobody has said.

@@ -38,7 +38,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class TaskResult:
     """How a task ended: with deliveries in the order of its jobs, or with the `error` that says why not."""
 
     task_id: str
@@ -52,7 +52,7 @@ class Ending:
         return list(self.deliveries)
 
 
-def read(task_id: str, stored: bytes | None) -> Ending | Progress | None:
+def read(task_id: str, stored: bytes | None) -> TaskResult | Progress | None:
     """Return what the backend's document for `task_id` says; None for one that says nothing yet.
 
     A document of another making (broken JSON, results of another task) is an ending with an error.
@@ -63,21 +63,21 @@ def read(task_id: str, stored: bytes | None) -> Ending | Progress | None:
         document = json.loads(stored)
         return _read(task_id, document["status"], document)
     except (KeyError, TypeError, ValueError, RecursionError):
-        return Ending(task_id, error=TaskFailed(f"{task_id}: its stored result is not one of slotgen's"))
+        return TaskResult(task_id, error=TaskFailed(f"{task_id}: its stored result is not one of slotgen's"))
 
 
-def _read(task_id: str, status: str, document: dict[str, Any]) -> Ending | Progress | None:
+def _read(task_id: str, status: str, document: dict[str, Any]) -> TaskResult | Progress | None:
     if status not in _SAID:
         return None
     if not is_valid("answer.v1", document):
         raise ValueError("not an answer of slotgen's")
     result = document["result"]
     if status == "SUCCESS":
-        return Ending(task_id, tuple(Answer(result, document["reasons"]).deliveries(task_id)))
+        return TaskResult(task_id, tuple(Answer(result, document["reasons"]).deliveries(task_id)))
     if status == "FAILURE":
-        return Ending(task_id, error=_failure(task_id, result))
+        return TaskResult(task_id, error=_failure(task_id, result))
     if status == "REVOKED":
-        return Ending(task_id, error=TaskRevoked(f"{task_id}: {_EXPIRED_WORDS}"))
+        return TaskResult(task_id, error=TaskRevoked(f"{task_id}: {_EXPIRED_WORDS}"))
     return Progress(int(result["done"]), int(result["total"]))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.redis_server.server import EmbeddedRedis
@@ -112,7 +112,7 @@ class Stack:
     redis_url: str
     openai_url: str | None
     worker: WorkerProcess
-    stand_in: OpenAIStandIn | None
+    fake_openai: FakeOpenAI | None
     client: redis.Redis
     log_path: Path
 
@@ -198,8 +198,8 @@ def stack(
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
         server = ending.enter_context(EmbeddedRedis(persistent=persistent))
-        stand_in = None if real or openai_url else ending.enter_context(OpenAIStandIn())
-        url = stand_in.base_url if stand_in else openai_url
+        fake_openai = None if real or openai_url else ending.enter_context(FakeOpenAI())
+        url = fake_openai.base_url if fake_openai else openai_url
         client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
         worker = WorkerProcess(
             environment=worker_environment(server.url, url) | (settings or {}),
@@ -208,7 +208,7 @@ def stack(
         )
         ending.callback(worker.stop)
         worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
-        yield Stack(server.url, url, worker, stand_in, client, worker.log_path)
+        yield Stack(server.url, url, worker, fake_openai, client, worker.log_path)
 
 
 def worker_environment(redis_url: str, openai_url: str | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class BrakeSwitch:
+class BrakeBridge:
     """The switch of one process. `on_dials_changed`, called in any thread, must not block."""
 
     loop: asyncio.AbstractEventLoop
@@ -59,7 +59,7 @@ class BrakeSwitch:
             confirming.add_done_callback(self._confirming.discard)
 
     async def _confirm(self, calls: int, seen_mono: float) -> None:
-        await self.brake.stillness()
+        await self.brake.drained()
         said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
         # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
         with contextlib.suppress(RedisError, OSError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tasks.errors import StoreUnavailable
-from telemetry import emit, whereabouts
+from telemetry import emit, error_location
 from worker.adapters.redis.clients import RedisError
 
 _log = logging.getLogger("slotgen.dials")
@@ -18,8 +18,8 @@ _PAUSE_SECONDS = 0.1
 
 
 @dataclass(slots=True)
-class DialNotices:
-    """A thread that runs `look` after each `notice`; several notices in a row may be one look."""
+class DialChangeListener:
+    """A thread that runs `look` after each `notify`; several notices in a row may be one look."""
 
     look: Callable[[], object]
     sleep: Callable[[float], None] = time.sleep
@@ -33,7 +33,7 @@ class DialNotices:
         self._thread = threading.Thread(target=self._run, name="dial-notices", daemon=True)
         self._thread.start()
 
-    def notice(self) -> None:
+    def notify(self) -> None:
         """Ask for a look, from any thread; returns at once."""
         self._noticed.set()
 
@@ -58,4 +58,4 @@ class DialNotices:
         except (StoreUnavailable, RedisError, OSError):
             return  # the next change, or the next command, looks again
         except Exception as error:  # noqa: BLE001 - a record that is not kept must not end the worker
-            emit(_log, logging.ERROR, "dial_notice_broke", **whereabouts(error))
+            emit(_log, logging.ERROR, "dial_notice_broke", **error_location(error))

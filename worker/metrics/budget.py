@@ -45,5 +45,5 @@ _AMOUNTS: dict[str, Callable[[Account], float]] = {
     "slotgen_budget_cap_usd": _cap_usd,
     "slotgen_budget_spent_usd": lambda account: account.spent / _NANO,
     "slotgen_budget_held_usd": lambda account: account.held / _NANO,
-    "slotgen_budget_forfeited_usd": lambda account: account.forfeited / _NANO,
+    "slotgen_budget_written_off_usd": lambda account: account.written_off / _NANO,
 }

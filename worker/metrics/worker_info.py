@@ -9,30 +9,30 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tasks.operations.fleet import WorkerCard
-from worker.adapters.redis.console.fleet import card
+from tasks.operations.fleet import WorkerInfo
+from worker.adapters.redis.console.fleet import info
 
 if TYPE_CHECKING:
     from tasks.limits.brake import Brake
-    from worker.metrics.worker_metrics import Sight
+    from worker.metrics.worker_metrics import LastSeenDials
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSelf:
+class WorkerInfoSource:
     """One process, from its start on."""
 
     worker_id: str
     executor_version: str
     has_api_key: bool
     brake: Brake
-    sight: Sight
+    last_seen: LastSeenDials
     started_mono: float = field(default_factory=time.monotonic)
 
-    def card(self, wall_ms: int) -> str:
+    def info(self, wall_ms: int) -> str:
         """Return the card as of `wall_ms`, by Redis's clock."""
         reason = self.brake.reason
-        return card(
-            WorkerCard(
+        return info(
+            WorkerInfo(
                 worker_id=self.worker_id,
                 host=socket.gethostname(),
                 pid=os.getpid(),
@@ -40,7 +40,7 @@ class WorkerSelf:
                 executor_version=self.executor_version,
                 in_flight=self.brake.in_flight,
                 brake=reason.value if reason else None,
-                policy_hash=self.sight.policy_hash,
+                policy_hash=self.last_seen.policy_hash,
                 has_api_key=self.has_api_key,
                 started_wall_ms=wall_ms - int((time.monotonic() - self.started_mono) * 1000),
                 seen_wall_ms=wall_ms,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gates import BrakeState
 from telemetry import Metrics, emit
-from telemetry.logs import whereabouts
+from telemetry.logs import error_location
 
 if TYPE_CHECKING:
     from gates import Controls, Decision
@@ -23,7 +23,7 @@ _log = logging.getLogger("slotgen.worker")
 
 
 @dataclass(slots=True)
-class Sight:
+class LastSeenDials:
     """What the process saw last: the dials, and the hash of the policy when it could read one."""
 
     controls: Controls | None = None
@@ -31,21 +31,21 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class WorkerMetrics:
     """One worker's observations; every method is safe in any thread."""
 
     metrics: Metrics
     config: ExecutorConfig
-    sight: Sight = field(default_factory=Sight)
+    last_seen: LastSeenDials = field(default_factory=LastSeenDials)
 
     def controls_read(self, controls: Controls, seconds: float) -> None:
         """Note one read of the dials, and what they effectively are."""
         self.metrics.histogram("slotgen_control_read_seconds").observe(seconds)
-        if controls == self.sight.controls:
+        if controls == self.last_seen.controls:
             return
-        self.sight.controls = controls
+        self.last_seen.controls = controls
         if not controls.note:
-            self.sight.policy_hash = controls.policy_hash
+            self.last_seen.policy_hash = controls.policy_hash
             self.metrics.gauge("slotgen_policy_fingerprint").set(_fingerprint(controls.policy_hash))
         policy = controls.allowlist
         states = {
@@ -118,7 +118,7 @@ class Observation:
 
     def job_broke(self, job: Job, error: BaseException) -> None:
         """Note a bug: the type of the error and its place, never its text."""
-        emit(_log, logging.ERROR, "job_broke", job_id=job.job_id, **whereabouts(error))
+        emit(_log, logging.ERROR, "job_broke", job_id=job.job_id, **error_location(error))
 
 
 def _fingerprint(policy_hash: str | None) -> int:

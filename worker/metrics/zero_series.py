@@ -24,7 +24,7 @@ _GATES = {
 }
 
 
-def start_at_zero(metrics: Metrics, model: str, rules: Iterable[str]) -> None:
+def create_zero_series(metrics: Metrics, model: str, rules: Iterable[str]) -> None:
     """Make every series that an alert or a dashboard may ask for.
 
     `model` is the one that is called, `rules` are those of plain text.

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from celery import Celery
 from celery.exceptions import Ignore
 
-from tasks.errors import PutOff
-from worker.adapters.celery.message import PUT_OFF_SINCE
+from tasks.errors import Deferred
+from worker.adapters.celery.message import DEFERRED_SINCE
 from worker.adapters.celery.pool import completed
 from worker.settings.redis_url import SCHEME, SentinelUrl
 
 if TYPE_CHECKING:
     from tasks.delivery import Answer
     from worker.adapters.celery.results import ResultWriter
-    from worker.adapters.celery.transport import Gatekeeper
+    from worker.adapters.celery.transport import MessageValidator
     from worker.settings.settings import Settings
 
 # A message that this many workers have died with goes to the dead letters.
@@ -25,11 +25,11 @@ MAX_DEATHS = 5
 TASK_NAME = "slotgen.generate"
 
 
-def build_app(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> Celery:
-    """Return an app that is nobody's default; `worker_id` is the name of its signs of life."""
+def build_app(settings: Settings, validator: MessageValidator, worker_id: str) -> Celery:
+    """Return an app that is nobody's default; `worker_id` is the name of its heartbeats."""
     url = celery_url(settings.redis_url)
     app = Celery("slotgen", broker=url, backend=_results(url), set_as_current=False)
-    app.conf.update(_configuration(settings, gatekeeper, worker_id))
+    app.conf.update(_configuration(settings, validator, worker_id))
     return app
 
 
@@ -60,7 +60,7 @@ def _transport(settings: Settings) -> str:
     return f"worker.adapters.celery.transport:{kind}"
 
 
-def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -> dict[str, Any]:
+def _configuration(settings: Settings, validator: MessageValidator, worker_id: str) -> dict[str, Any]:
     namespace, sentinel = settings.namespace, _sentinel_options(settings)
     return {
         "task_default_queue": namespace,
@@ -83,7 +83,7 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
         "broker_connection_retry_on_startup": True,
         "broker_transport": _transport(settings),
         "broker_transport_options": {
-            "gatekeeper": gatekeeper,
+            "gatekeeper": validator,
             "worker_id": worker_id,
             "visibility_timeout": settings.visibility_timeout_seconds,
             # A worker gives a sign of life three times before the others count it as lost.
@@ -112,12 +112,12 @@ def _configuration(settings: Settings, gatekeeper: Gatekeeper, worker_id: str) -
 class Respond(Protocol):
     """The use case, as the task calls it."""
 
-    async def __call__(self, document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+    async def __call__(self, document: dict[str, Any], task_id: str, *, may_defer: bool) -> Answer:
         """Return the answer. Raises PutOff where it may."""
         ...
 
 
-class PutBack(Protocol):
+class Requeue(Protocol):
     """Puts a spec that has to wait back at the queue's end."""
 
     async def __call__(self, spec: dict[str, Any], task_id: str, since: int) -> None:
@@ -125,8 +125,9 @@ class PutBack(Protocol):
         ...
 
 
-def register_generate(app: Celery, respond: Respond, put_back: PutBack, max_age_seconds: float) -> None:
-    """Attach the task `slotgen.generate`, a coroutine function for `LoopPool`; `request` is Celery's Context.
+def register_generate(app: Celery, respond: Respond, requeue: Requeue, max_age_seconds: float) -> None:
+    """Attach the task `slotgen.generate`, a coroutine function for `JobLoopPool`; `request` is Celery's
+    Context.
 
     A spec that was put off for `max_age_seconds` is answered whatever the server says.
     """
@@ -135,11 +136,11 @@ def register_generate(app: Celery, respond: Respond, put_back: PutBack, max_age_
     @app.task(name=TASK_NAME, shared=False, typing=False)
     async def generate(request: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
         now = int(time.time())
-        since = request.get(PUT_OFF_SINCE) or now
+        since = request.get(DEFERRED_SINCE) or now
         try:
-            answer = await respond(spec, request.id, may_put_off=now - since < max_age_seconds)
-        except PutOff:
-            await completed(put_back(spec, request.id, since))
+            answer = await respond(spec, request.id, may_defer=now - since < max_age_seconds)
+        except Deferred:
+            await completed(requeue(spec, request.id, since))
             # Acknowledged without a result: the copy at the queue's end will have one.
             raise Ignore from None
         # The result backend puts them beside the results.
@@ -148,7 +149,7 @@ def register_generate(app: Celery, respond: Respond, put_back: PutBack, max_age_
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ProgressReport:
     """Stores how many of a task's jobs are done, as Celery's custom state PROGRESS."""
 
     results: ResultWriter

@@ -14,20 +14,20 @@ from celery.exceptions import Reject
 from tasks import executor_config, plain_text
 from tasks.delivery import Answer
 from tasks.errors import ErrorCode
-from tasks.generate.dial_reader import FreshReads
+from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
-from tasks.generate.intake import Limits
+from tasks.generate.intake import MessageLimits
 from tasks.generate.prompting import Prompts
 from tasks.generate.recording import OutcomeRecording
 from tasks.generate.spec import MAX_JOBS, Spec
 from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
-from tasks.limits.guard import Watch
-from tasks.limits.rate_limiter import Throttle
+from tasks.limits.guard import OutcomeMonitor
+from tasks.limits.rate_limiter import RateLimiter
 from telemetry import Exporter, Metrics, Recorder, serve
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.message import raw_message
-from worker.adapters.celery.pool import LoopPool
+from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.results import PatientBackend, ResultWriter
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError, open_async, open_sync
@@ -39,23 +39,23 @@ from worker.adapters.redis.jobs.budget import RedisBudget
 from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.adapters.redis.jobs.guard import RedisGuard
-from worker.adapters.redis.jobs.heartbeat import SignsOfLife
+from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.history import HistoryWriter
-from worker.adapters.redis.jobs.kill_switch_watch import RedisBrakeWatch
-from worker.adapters.redis.jobs.rate_limits import RedisTraffic
+from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
+from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable, results_key
-from worker.halt.brake_bridge import BrakeSwitch
-from worker.halt.dial_changes import DialNotices
+from worker.halt.brake_bridge import BrakeBridge
+from worker.halt.dial_changes import DialChangeListener
 from worker.metrics.budget import BudgetGauges
 from worker.metrics.queue import QueueGauges
-from worker.metrics.worker_info import WorkerSelf
-from worker.metrics.worker_metrics import Observation
-from worker.metrics.zero_series import start_at_zero
-from worker.process.celery_app import Progress, build_app, register_generate
-from worker.process.freeze_imports import imported_for_good
+from worker.metrics.worker_info import WorkerInfoSource
+from worker.metrics.worker_metrics import WorkerMetrics
+from worker.metrics.zero_series import create_zero_series
+from worker.process.celery_app import ProgressReport, build_app, register_generate
+from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
-from worker.process.lazy_model import LateModel
-from worker.process.message_validation import IntakeGatekeeper
+from worker.process.lazy_model import LazyModel
+from worker.process.message_validation import MessageValidation
 from worker.settings.settings import BadSetting
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
     from tasks.errors import InvalidMessage
     from tasks.executor_config import ExecutorConfig
-    from tasks.generate.job_context import Trail
+    from tasks.generate.job_context import JobContext
     from tasks.generate.outcome import Outcome
     from tasks.generate.spec import Job
     from tasks.ports import Budget, ControlSource
@@ -82,15 +82,15 @@ class Composition:
     """A composed and running worker process."""
 
     app: Celery
-    pool: type[LoopPool]
+    pool: type[JobLoopPool]
     health: WorkerHealth
     exporter: Exporter
     _loop: JobLoop
-    _watch: RedisBrakeWatch
-    _signs: SignsOfLife
-    _notices: DialNotices
+    _watch: KillSwitchWatch
+    _signs: Heartbeat
+    _notices: DialChangeListener
     _history: HistoryWriter
-    _model: LateModel
+    _model: LazyModel
     _stores: RedisBatches
 
     def open_model_soon(self, after_seconds: float) -> None:
@@ -128,9 +128,9 @@ def compose(settings: Settings) -> Composition:
     prompts = Prompts.load(config.prompts)
     rules = [rule.name for rule in plain_text.RULES]
     metrics = Metrics(version=version("slotgen"), executor_version=config.version, rules=rules)
-    start_at_zero(metrics, config.model, rules)
+    create_zero_series(metrics, config.model, rules)
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
-    observe = Observation(metrics, config)
+    observe = WorkerMetrics(metrics, config)
     worker_id = uuid.uuid4().hex
     loop = JobLoop()
     controls = _controls(settings, observe)
@@ -148,12 +148,12 @@ def compose(settings: Settings) -> Composition:
     stores = RedisBatches(
         open_async(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_BATCHES)
     )
-    model = LateModel(loop.loop, partial(_open_model, settings, observe))
-    brake = Brake(settings.brake_grace_seconds, observe.halted, model.cut_connections)
+    model = LazyModel(loop.loop, partial(_open_model, settings, observe))
+    brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
-    reads = FreshReads(controls)
+    dial_reader = DialReader(controls)
     generation = Generation(
-        reads=reads,
+        dial_reader=dial_reader,
         model=model,
         answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds, settings.cache_answers),
         claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),
@@ -161,7 +161,9 @@ def compose(settings: Settings) -> Composition:
         brake=brake,
         config=config,
         prompts=prompts,
-        throttle=Throttle(RedisTraffic(stores, settings.namespace, config.probe_seconds), config.model),
+        rate_limiter=RateLimiter(
+            RedisRateLimits(stores, settings.namespace, config.probe_seconds), config.model
+        ),
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )
@@ -175,35 +177,35 @@ def compose(settings: Settings) -> Composition:
         stores,
         config,
         Generate(
-            reads=reads,
+            dial_reader=dial_reader,
             generation=generation,
             has_api_key=settings.has_api_key,
             count_decision=observe.decided,
             record=_recording(config, observe, history, worker_id),
             report_bug=observe.job_broke,
-            watch=Watch(
+            monitor=OutcomeMonitor(
                 RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
             ),
-            tell_progress=Progress(results),
+            tell_progress=ProgressReport(results),
         ),
         stream=_results_stream(settings, client, stores),
     )
-    signs = SignsOfLife(
+    heartbeat = Heartbeat(
         client,
         settings.namespace,
         worker_id,
         settings.worker_lost_seconds,
-        WorkerSelf(worker_id, config.version, settings.has_api_key, brake, observe.sight).card,
+        WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe.last_seen).info,
     )
 
     def look_at_dials() -> None:
         dials.read()  # records what raw commands have changed
         controls.read()  # sets the gauges of the dials
-        signs.give_sign()
+        heartbeat.beat()
 
-    notices = DialNotices(look_at_dials)
-    switch = BrakeSwitch(loop.loop, brake, stores, settings.namespace, worker_id, notices.notice)
-    watch = RedisBrakeWatch(
+    dial_changes = DialChangeListener(look_at_dials)
+    switch = BrakeBridge(loop.loop, brake, stores, settings.namespace, worker_id, dial_changes.notify)
+    watch = KillSwitchWatch(
         settings.redis_url,
         settings.namespace,
         settings.ceilings,
@@ -212,10 +214,12 @@ def compose(settings: Settings) -> Composition:
     )
     watch.start()
     health.watches = lambda: watch.alive
-    notices.start()
-    signs.start()
-    pool = LoopPool.on(loop, results)
-    return Composition(app, pool, health, exporter, loop, watch, signs, notices, history, model, stores)
+    dial_changes.start()
+    heartbeat.start()
+    pool = JobLoopPool.on(loop, results)
+    return Composition(
+        app, pool, health, exporter, loop, watch, heartbeat, dial_changes, history, model, stores
+    )
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
@@ -229,7 +233,7 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
         )
 
 
-def _controls(settings: Settings, observe: Observation) -> ControlSource:
+def _controls(settings: Settings, observe: WorkerMetrics) -> ControlSource:
     deadline_seconds = settings.control_read_timeout_ms / 1000
     client = open_sync(settings.redis_url, timeout_seconds=deadline_seconds)
     return RedisControls(
@@ -237,8 +241,8 @@ def _controls(settings: Settings, observe: Observation) -> ControlSource:
     )
 
 
-@imported_for_good()
-def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
+@freeze_imports()
+def _open_model(settings: Settings, observe: WorkerMetrics) -> OpenAIModel:
     from worker.adapters.openai.model import (  # noqa: PLC0415 - 0.4-2 s that only a model's request needs
         OpenAIModel,
         open_client,
@@ -250,7 +254,7 @@ def _open_model(settings: Settings, observe: Observation) -> OpenAIModel:
     return OpenAIModel(client, observe.requested, observe.in_flight)
 
 
-def _budget(settings: Settings, stores: RedisBatches, observe: Observation) -> Budget:
+def _budget(settings: Settings, stores: RedisBatches, observe: WorkerMetrics) -> Budget:
     return RedisBudget(
         stores,
         settings.namespace,
@@ -260,37 +264,39 @@ def _budget(settings: Settings, stores: RedisBatches, observe: Observation) -> B
     )
 
 
-def _recording(config: ExecutorConfig, observe: Observation, history: HistoryWriter, worker_id: str) -> Any:
+def _recording(config: ExecutorConfig, observe: WorkerMetrics, history: HistoryWriter, worker_id: str) -> Any:
     record = OutcomeRecording(Recorder(observe.metrics), config.version)
 
-    def record_and_count(job: Job, outcome: Outcome, trail: Trail, latency_ms: float, task_id: str) -> bool:
-        valid = record(job, outcome, trail, latency_ms, task_id)
-        observe.spent(trail.cost_nano_usd)
+    def record_and_count(
+        job: Job, outcome: Outcome, context: JobContext, latency_ms: float, task_id: str
+    ) -> bool:
+        valid = record(job, outcome, context, latency_ms, task_id)
+        observe.spent(context.cost_nano_usd)
         history.add(
             job.subject,
             task_id=task_id,
             output_type=job.output_type,
             status=outcome.status.value,
             error_code=outcome.error_code.value if outcome.error_code else None,
-            path=trail.path,
+            path=context.path,
             latency_ms=round(latency_ms, 3),
-            cached=trail.cached,
-            attempts=trail.attempts,
-            cost_nano_usd=trail.cost_nano_usd,
-            gate=trail.gate,
-            rule_id=trail.rule_id,
-            policy_hash=trail.policy_hash,
+            cached=context.cached,
+            attempts=context.attempts,
+            cost_nano_usd=context.cost_nano_usd,
+            gate=context.gate,
+            rule_id=context.rule_id,
+            policy_hash=context.policy_hash,
             executor_version=config.version,
             worker_id=worker_id,
             telemetry_valid=valid,
-            policy_rule=trail.policy_rule,
+            policy_rule=context.policy_rule,
         )
         return valid
 
     return record_and_count
 
 
-def _app(settings: Settings, observe: Observation, client: redis.Redis, worker_id: str) -> Celery:
+def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker_id: str) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
     QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
     BudgetGauges(
@@ -300,9 +306,9 @@ def _app(settings: Settings, observe: Observation, client: redis.Redis, worker_i
     def fail_task(task_id: str, error: InvalidMessage) -> None:
         app.backend.mark_as_failure(task_id, error)
 
-    limits = Limits(max_message_bytes=settings.max_message_bytes)
-    gatekeeper = IntakeGatekeeper(limits, dead_letters, fail_task, observe.message_rejected)
-    app = build_app(settings, gatekeeper, worker_id)
+    limits = MessageLimits(max_message_bytes=settings.max_message_bytes)
+    validator = MessageValidation(limits, dead_letters, fail_task, observe.message_rejected)
+    app = build_app(settings, validator, worker_id)
     return app
 
 
@@ -315,22 +321,22 @@ def _register(
     *,
     stream: ResultsStream | None,
 ) -> None:
-    async def respond(document: dict[str, Any], task_id: str, *, may_put_off: bool) -> Answer:
+    async def respond(document: dict[str, Any], task_id: str, *, may_defer: bool) -> Answer:
         spec = Spec.of(document)
-        answer = Answer.of(spec, await generate(spec, task_id, may_put_off=may_put_off), config.version)
+        answer = Answer.of(spec, await generate(spec, task_id, may_defer=may_defer), config.version)
         if stream:
             await stream.add(answer.deliveries(task_id))
         return answer
 
-    async def put_back(spec: dict[str, Any], task_id: str, since: int) -> None:
-        message = raw_message(spec, task_id, settings.namespace, put_off_since=since)
+    async def requeue(spec: dict[str, Any], task_id: str, since: int) -> None:
+        message = raw_message(spec, task_id, settings.namespace, deferred_since=since)
         try:
             await stores.command("LPUSH", settings.namespace, message)
         except (RedisError, OSError):
             # The message that we hold goes back in its place.
             raise Reject("the queue takes nothing", requeue=True) from None
 
-    register_generate(app, respond, put_back, config.max_age_seconds)
+    register_generate(app, respond, requeue, config.max_age_seconds)
 
 
 def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatches) -> ResultsStream | None:

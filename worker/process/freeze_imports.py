@@ -12,7 +12,7 @@ _YOUNGEST = 10_000
 
 
 @contextmanager
-def imported_for_good() -> Iterator[None]:
+def freeze_imports() -> Iterator[None]:
     """Collect nothing meanwhile, and never walk what is there at the end.
 
     Without this a full collection walks all modules, stops every thread for about 300 ms, and comes at the

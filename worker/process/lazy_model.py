@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from telemetry import emit, whereabouts
+from telemetry import emit, error_location
 
 if TYPE_CHECKING:
     from tasks.ports import ModelAnswer, ModelRequest
@@ -18,7 +18,7 @@ _log = logging.getLogger("slotgen.worker")
 
 
 @dataclass(slots=True)
-class LateModel:
+class LazyModel:
     """The model of one event loop; every method but `open_soon` must be called on that loop.
 
     `open_model` imports the SDK and makes its client, which takes 0.4-2 s: it is called in a thread, once,
@@ -42,10 +42,10 @@ class LateModel:
         """Send `request` once. Raises ModelError for every way in which no answer came."""
         return await (await self._opened()).respond(request)
 
-    def cut_connections(self) -> None:
+    def abort_connections(self) -> None:
         """Close every connection; without a client there is none, and what waits for it is cancelled."""
         if self._model:
-            self._model.cut_connections()
+            self._model.abort_connections()
 
     async def close(self) -> None:
         """Close the client. One that is still being opened has no connection to close."""
@@ -69,6 +69,6 @@ class LateModel:
         try:
             self._model = await asyncio.to_thread(self.open_model)
         except Exception as error:
-            emit(_log, logging.ERROR, "model_not_opened", **whereabouts(error))
+            emit(_log, logging.ERROR, "model_not_opened", **error_location(error))
             raise
         return self._model

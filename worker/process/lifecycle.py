@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from telemetry import configure, emit, whereabouts
+from telemetry import configure, emit, error_location
 from worker.adapters.redis.clients import RedisError, open_sync
 from worker.adapters.redis.console.safety import hazards
 from worker.process.composition import compose
-from worker.process.freeze_imports import imported_for_good
+from worker.process.freeze_imports import freeze_imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def run(settings: Settings) -> int:
     # A thread that reads the dials waits this long for the interpreter while the loop is busy, several times
     # in a read; with the default of 5 ms a healthy Redis looked 280 ms slow.
     sys.setswitchinterval(0.001)
-    with imported_for_good():
+    with freeze_imports():
         composition = compose(settings)
     try:
         return _consume(settings, composition)
@@ -139,7 +139,7 @@ def _say_if_unreachable(settings: Settings) -> None:
             "redis_unreachable",
             address=settings.redis_url.rpartition("@")[2],
             remedy="start it, or correct SLOTGEN_REDIS_URL; this worker goes on trying",
-            **whereabouts(error),
+            **error_location(error),
         )
 
 
@@ -149,7 +149,7 @@ def _warn_of_hazards(settings: Settings) -> None:
         with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
             found = hazards(client)
     except (RedisError, OSError) as error:
-        emit(_log, logging.WARNING, "redis_not_examined", **whereabouts(error))
+        emit(_log, logging.WARNING, "redis_not_examined", **error_location(error))
         return
     for each in found:
         emit(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import InvalidMessage
-from tasks.generate.intake import Limits, Rejected, RejectReason, inspect
+from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
 from telemetry import emit
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ _log = logging.getLogger("slotgen.intake")
 
 
 @dataclass(frozen=True, slots=True)
-class IntakeGatekeeper:
+class MessageValidation:
     """The transport's gatekeeper. `fail_task(task_id, error)` stores the failure for the producer."""
 
-    limits: Limits
+    limits: MessageLimits
     dead_letters: RedisDeadLetters
     fail_task: Callable[[str, InvalidMessage], None]
     count: Callable[[str], None]
@@ -48,14 +48,14 @@ class IntakeGatekeeper:
         if rejected.task_id:
             self.fail_task(rejected.task_id, InvalidMessage(rejected.problem))
 
-    def bury(self, queue: str, raw: bytes, task_id: str, deaths: int, pipe: Any) -> None:
+    def dead_letter(self, queue: str, raw: bytes, task_id: str, deaths: int, pipe: Any) -> None:
         """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
         problem = f"{deaths} workers ended while they held this message; find out why, then replay it"
         reason = RejectReason.KILLED_ITS_WORKERS.value
         self.dead_letters.within(pipe).add(queue, reason, problem, task_id, raw)
 
-    def tell_buried(self, task_id: str) -> None:
+    def report_dead_lettered(self, task_id: str) -> None:
         """Tell the producer of a buried message, and count it."""
         self.count(RejectReason.KILLED_ITS_WORKERS.value)
-        emit(_log, logging.ERROR, "message_buried", task_id=task_id)
+        emit(_log, logging.ERROR, "message_dead_lettered", task_id=task_id)
         self.fail_task(task_id, InvalidMessage("the workers that held this message ended; it is kept"))

@@ -11,13 +11,13 @@ from tasks.operations.changes.dials import (
     RAW_COMMAND,
     Change,
     Dial,
-    DialsNow,
     DialStore,
-    Recorded,
+    DialValues,
+    RecordedChange,
 )
 from tasks.operations.changes.estimate import Effect, estimate
 from tasks.operations.changes.exposure import Dimension, opens, widened
-from tasks.operations.changes.one_dimension import Verdict, judge
+from tasks.operations.changes.one_dimension import Permission, judge
 from tasks.operations.changes.spend_cap import is_wider
 from tasks.operations.history import History, PastOutcome
 
@@ -36,8 +36,8 @@ class ChangeRefused(Exception):  # noqa: N818 - a refusal is not a malfunction
 class Situation:
     """What a change is judged by. `outcomes` are those of the last 24 h, `wall_ms` is Redis's clock."""
 
-    dials: DialsNow
-    recent: list[Recorded]
+    dials: DialValues
+    recent: list[RecordedChange]
     outcomes: list[PastOutcome]
     wall_ms: int
     window_seconds: int
@@ -53,10 +53,10 @@ class Proposal:
     at_once: bool
     widens: tuple[str, ...]
     effect: Effect
-    verdict: Verdict
+    verdict: Permission
 
 
-def look(store: DialStore, history: History, window_seconds: int) -> Situation:
+def situation_now(store: DialStore, history: History, window_seconds: int) -> Situation:
     """Return the situation of this moment. Raises StoreUnavailable."""
     dials = store.read()
     wall_ms = history.now_ms()
@@ -93,7 +93,7 @@ def make(
     command: str,
     reason: str,
     override: str,
-) -> Recorded:
+) -> RecordedChange:
     """Make the change, if nothing has moved since it was proposed.
 
     Raises:
@@ -110,7 +110,7 @@ def make(
     return store.change(change, situation.dials.version)
 
 
-def _with_widening(recorded: Recorded) -> Recorded:
+def _with_widening(recorded: RecordedChange) -> RecordedChange:
     """Return a raw change with what it has widened, which nobody worked out when it was made."""
     if recorded.command != RAW_COMMAND or recorded.dial == Dial.KILL:
         return recorded
@@ -118,19 +118,19 @@ def _with_widening(recorded: Recorded) -> Recorded:
         wider = is_wider(recorded.before, recorded.after)
         return dataclasses.replace(recorded, widened=(Dimension.BUDGET.value,) if wider else ())
     before, after = (
-        _parsed(DialsNow(NEVER_LIVE, "").with_value(Dial(recorded.dial), value))
+        _parsed(DialValues(NEVER_LIVE, "").with_value(Dial(recorded.dial), value))
         for value in (recorded.before, recorded.after)
     )
     return dataclasses.replace(recorded, widened=tuple(each.value for each in widened(before, after)))
 
 
-def judge_release(situation: Situation, after: RawControls) -> Verdict:
+def judge_release(situation: Situation, after: RawControls) -> Permission:
     """Return whether the dials may become `after`, all at once, with the brake off."""
     return _judged(situation, _widened(situation.dials, after, situation.dials.budget_usd)[0])
 
 
 def _widened(
-    dials: DialsNow, after: RawControls, budget_after: bytes | None
+    dials: DialValues, after: RawControls, budget_after: bytes | None
 ) -> tuple[tuple[Dimension, ...], bool]:
     """Return what is wider than what was live last, and whether nothing ever was.
 
@@ -143,7 +143,7 @@ def _widened(
     return (*widened(before, _parsed(after)), *money), False
 
 
-def _before(dials: DialsNow, dial: Dial) -> Controls:
+def _before(dials: DialValues, dial: Dial) -> Controls:
     """Return what the effect is measured from; a release is measured from nothing."""
     before = _parsed(dials.raw)
     if dial is Dial.KILL and before.brake is not BrakeState.RELEASED:
@@ -151,7 +151,7 @@ def _before(dials: DialsNow, dial: Dial) -> Controls:
     return before
 
 
-def _judged(situation: Situation, dimensions: tuple[Dimension, ...]) -> Verdict:
+def _judged(situation: Situation, dimensions: tuple[Dimension, ...]) -> Permission:
     last = situation.outcomes[-1].wall_ms if situation.outcomes else None
     return judge(dimensions, situation.recent, last, situation.wall_ms, situation.window_seconds)
 

@@ -27,7 +27,7 @@ NEVER_LIVE = RawControls(kill=None, feature=None, rollout_percent=None, allowlis
 
 
 @dataclass(frozen=True, slots=True)
-class DialsNow:
+class DialValues:
     """The raw dials at one moment. `version` names the last recorded change; a change must name it.
 
     `live` and `live_budget_usd` have the dials as they were when the brake was last off; None when never.
@@ -72,7 +72,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedChange:
     """A change as the audit has it, made by a command or noticed after a raw Redis command.
 
     `wall_ms` is Redis's clock. `actor` and `command` of a raw change are `RAW_ACTOR` and `RAW_COMMAND`.
@@ -105,7 +105,7 @@ class AuditRefused(Exception):  # noqa: N818 - says what happened
 class DialStore(Protocol):
     """The dials and the record of their changes, shared by every operator."""
 
-    def read(self) -> DialsNow:
+    def read(self) -> DialValues:
         """Return the dials, after recording what raw commands have changed.
 
         Raises:
@@ -114,7 +114,7 @@ class DialStore(Protocol):
         """
         ...
 
-    def change(self, change: Change, version: str) -> Recorded:
+    def change(self, change: Change, version: str) -> RecordedChange:
         """Set one dial and record it, both or neither, if nothing has changed since `version`.
 
         Raises:
@@ -136,6 +136,6 @@ class DialStore(Protocol):
         """
         ...
 
-    def audit(self, limit: int) -> list[Recorded]:
+    def audit(self, limit: int) -> list[RecordedChange]:
         """Return the newest `limit` changes, newest first."""
         ...

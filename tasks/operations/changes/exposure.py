@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from gates import Allowlist, Controls
-from tasks.operations.policy_diff.breadth import is_broader
+from tasks.operations.policy_diff.comparison import is_broader
 
 
 class Dimension(StrEnum):

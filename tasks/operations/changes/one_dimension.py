@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.operations.changes.dials import Recorded
+from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.changes.exposure import Dimension
-from tasks.operations.time_spans import ago, span
+from tasks.operations.timefmt import ago, span
 
 _OTHERWISE = 'or pass --override "reason"'
 _MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Permission:
     """Whether a change may be made now; a no has a sentence, and where waiting helps, for how long."""
 
     allowed: bool
@@ -22,16 +22,16 @@ class Verdict:
     wait_seconds: int | None = None
 
 
-_YES = Verdict(allowed=True)
+_YES = Permission(allowed=True)
 
 
 def judge(
     widens: Sequence[Dimension],
-    recent: Sequence[Recorded],
+    recent: Sequence[RecordedChange],
     last_outcome_wall_ms: int | None,
     now_wall_ms: int,
     window_seconds: int,
-) -> Verdict:
+) -> Permission:
     """Return whether `widens` may be widened now, after the changes in `recent` (newest first)."""
     if not widens:
         return _YES
@@ -47,8 +47,8 @@ def judge(
 
 
 def _other_widened(
-    dimension: Dimension, widenings: Sequence[Recorded], now_wall_ms: int, window_seconds: int
-) -> Verdict | None:
+    dimension: Dimension, widenings: Sequence[RecordedChange], now_wall_ms: int, window_seconds: int
+) -> Permission | None:
     since_ms = now_wall_ms - window_seconds * 1000
     others = {each.value for each in Dimension} - {dimension.value}
     found = next((each for each in widenings if each.wall_ms > since_ms and others & set(each.widened)), None)
@@ -70,8 +70,8 @@ def _at_least(seconds: int) -> str:
 
 
 def _unobserved(
-    widenings: Sequence[Recorded], last_outcome_wall_ms: int | None, now_wall_ms: int
-) -> Verdict | None:
+    widenings: Sequence[RecordedChange], last_outcome_wall_ms: int | None, now_wall_ms: int
+) -> Permission | None:
     if not widenings or (last_outcome_wall_ms or 0) > widenings[0].wall_ms:
         return None
     when = ago(now_wall_ms - widenings[0].wall_ms)
@@ -81,5 +81,5 @@ def _unobserved(
     )
 
 
-def _no(sentence: str, wait_seconds: int | None = None) -> Verdict:
-    return Verdict(allowed=False, sentence=sentence, wait_seconds=wait_seconds)
+def _no(sentence: str, wait_seconds: int | None = None) -> Permission:
+    return Permission(allowed=False, sentence=sentence, wait_seconds=wait_seconds)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count, islice
 
-from gates import BrakeState, Ceilings, Controls, Decision, RawControls, Rule, Subject, bucket, explain
-from tasks.operations.changes.dials import Dial, DialsNow
+from gates import AllowRule, BrakeState, Ceilings, Controls, Decision, RawControls, Subject, bucket, explain
+from tasks.operations.changes.dials import Dial, DialValues
 
 # At the smallest percentage, 0.001, one job in 100,000 is inside.
 _SAMPLES_TRIED = 2_000_000
@@ -20,7 +20,7 @@ class Step:
     dial: Dial
     after: bytes
 
-    def done(self, dials: DialsNow) -> bool:
+    def done(self, dials: DialValues) -> bool:
         """Whether the dial holds it already; a brake that is on in other words is on."""
         if self.dial is Dial.KILL and self.after == b"true":
             return _parsed(dials.raw).brake is BrakeState.ENGAGED
@@ -38,11 +38,11 @@ def steps(policy: bytes, percent: bytes) -> tuple[Step, ...]:
     )
 
 
-def dials_after(sequence: tuple[Step, ...], dials: DialsNow) -> RawControls:
+def dials_after(sequence: tuple[Step, ...], dials: DialValues) -> RawControls:
     """Return the raw dials as they would be after all of `sequence`."""
     raw = dials.raw
     for step in sequence:
-        raw = DialsNow(raw, dials.version).with_value(step.dial, step.after)
+        raw = DialValues(raw, dials.version).with_value(step.dial, step.after)
     return raw
 
 
@@ -64,12 +64,12 @@ def verdicts(subject: Subject, raw: RawControls) -> tuple[Decision, ...]:
     return explain(subject, _parsed(raw))
 
 
-def _matchable(rule: Rule) -> bool:
+def _matchable(rule: AllowRule) -> bool:
     lists = (rule.subjects, rule.levels, rule.boards, rule.spec_versions, rule.kinds)
     return rule.enabled and all(lists)
 
 
-def _subject(job_id: str, rule: Rule) -> Subject:
+def _subject(job_id: str, rule: AllowRule) -> Subject:
     return Subject(
         job_id=job_id,
         slot_id=min(rule.slot_ids, default="sample"),

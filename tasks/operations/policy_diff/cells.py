@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gates.rule import Rule
+from gates.rule import AllowRule
 
 FIELDS = (
     "appliesTo.subject",
@@ -20,11 +20,11 @@ Box = tuple[frozenset[str], ...]
 _MOST_LOOKUPS = 64
 
 
-class TooFine(Exception):  # noqa: N818 - says what is the matter
+class ComplexityLimit(Exception):  # noqa: N818 - says what is the matter
     """The answer would take too many steps."""
 
 
-def box_of(rule: Rule, every_slot: frozenset[str]) -> Box:
+def cell_of(rule: AllowRule, every_slot: frozenset[str]) -> Box:
     """Return the jobs that `rule` matches by itself; `every_slot` stands for its empty `slotIds`."""
     slot_ids = rule.slot_ids or every_slot
     return (rule.subjects, rule.levels, rule.boards, rule.spec_versions, rule.kinds, slot_ids)
@@ -36,26 +36,26 @@ def overlap(one: Box, other: Box) -> Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Boxes:
+class Cells:
     """Numbered boxes, indexed so that those near another are found without trying each.
 
     Sets of them are integers: bit i is box i, as in `Allowlist`.
     """
 
-    boxes: Sequence[Box]
+    cells: Sequence[Box]
     _indexes: tuple[dict[str, int], ...]
     _long: tuple[int, ...]
 
     @classmethod
-    def of(cls, boxes: Sequence[Box]) -> Boxes:
-        """Return `boxes`, numbered in their order."""
-        fields = [[box[field] for box in boxes] for field in range(len(FIELDS))]
-        return cls(boxes, tuple(_index(lists) for lists in fields), tuple(_long(lists) for lists in fields))
+    def of(cls, cells: Sequence[Box]) -> Cells:
+        """Return `cells`, numbered in their order."""
+        fields = [[cell[field] for cell in cells] for field in range(len(FIELDS))]
+        return cls(cells, tuple(_index(lists) for lists in fields), tuple(_long(lists) for lists in fields))
 
-    def touching(self, box: Box) -> int:
-        """Return every box that overlaps `box`, and maybe some that do not."""
-        found = (1 << len(self.boxes)) - 1
-        for values, index, long in zip(box, self._indexes, self._long, strict=True):
+    def touching(self, cell: Box) -> int:
+        """Return every box that overlaps `cell`, and maybe some that do not."""
+        found = (1 << len(self.cells)) - 1
+        for values, index, long in zip(cell, self._indexes, self._long, strict=True):
             if len(values) <= _MOST_LOOKUPS:
                 held = long
                 for value in values:
@@ -63,27 +63,27 @@ class Boxes:
                 found &= held
         return found
 
-    def _held(self, box: Box, covers: int) -> bool:
-        """Whether one of `covers` has all of `box`: most pieces end so, instead of in ever smaller ones."""
-        for values, index, long in zip(box, self._indexes, self._long, strict=True):
+    def _held(self, cell: Box, covers: int) -> bool:
+        """Whether one of `covers` has all of `cell`: most pieces end so, instead of in ever smaller ones."""
+        for values, index, long in zip(cell, self._indexes, self._long, strict=True):
             for value in values if len(values) <= _MOST_LOOKUPS else ():
                 covers &= index.get(value, 0) | long
             if not covers:
                 return False
-        return any(overlap(box, self.boxes[number]) == box for number in numbers(covers))
+        return any(overlap(cell, self.cells[number]) == cell for number in numbers(covers))
 
-    def outside(self, box: Box, covers: int, steps: Iterator[int]) -> Iterator[Box]:
-        """Yield what is left of `box` when `covers` are cut away, as boxes that do not overlap.
+    def outside(self, cell: Box, covers: int, steps: Iterator[int]) -> Iterator[Box]:
+        """Yield what is left of `cell` when `covers` are cut away, as boxes that do not overlap.
 
         Raises:
             TooFine: `steps`, of which each piece takes one, have run out.
 
         """
-        pieces = [(box, covers)] if all(box) else []
+        pieces = [(cell, covers)] if all(cell) else []
         while pieces:
             piece, near = pieces.pop()
             if next(steps, None) is None:
-                raise TooFine
+                raise ComplexityLimit
             near &= self.touching(piece)
             if self._held(piece, near):
                 continue
@@ -91,7 +91,7 @@ class Boxes:
                 yield piece
                 continue
             first = near & -near
-            cut = _outside(piece, self.boxes[first.bit_length() - 1])
+            cut = _outside(piece, self.cells[first.bit_length() - 1])
             pieces.extend((rest, near ^ first) for rest in cut)
 
 

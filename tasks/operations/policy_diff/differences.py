@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gates.policy import Allowlist
-from gates.rule import Rule
-from tasks.operations.policy_diff.breadth import grants_more
-from tasks.operations.policy_diff.cells import FIELDS, box_of
+from gates.rule import AllowRule
+from tasks.operations.policy_diff.cells import FIELDS, cell_of
+from tasks.operations.policy_diff.comparison import grants_more
 
 _EVERY_SLOT = frozenset({"(every slot)"})
 
@@ -47,7 +47,7 @@ def rule_differences(before: Allowlist | None, after: Allowlist | None) -> tuple
     return (*found, *dropped)
 
 
-def _difference(old: Rule | None, new: Rule) -> RuleDifference:
+def _difference(old: AllowRule | None, new: AllowRule) -> RuleDifference:
     if old is None:
         return RuleDifference(new.id, Difference.ADDED, ())
     changes = tuple(_changes(old, new))
@@ -57,10 +57,10 @@ def _difference(old: Rule | None, new: Rule) -> RuleDifference:
     return RuleDifference(new.id, Difference.BROADER if wider else Difference.NARROWER, changes)
 
 
-def _changes(old: Rule, new: Rule) -> Iterator[str]:
+def _changes(old: AllowRule, new: AllowRule) -> Iterator[str]:
     if old.enabled != new.enabled:
         yield "enabled" if new.enabled else "disabled"
-    for name, mine, theirs in zip(FIELDS, box_of(old, _EVERY_SLOT), box_of(new, _EVERY_SLOT), strict=True):
+    for name, mine, theirs in zip(FIELDS, cell_of(old, _EVERY_SLOT), cell_of(new, _EVERY_SLOT), strict=True):
         added = [f"+{each}" for each in sorted(theirs - mine)]
         removed = [f"-{each}" for each in sorted(mine - theirs)]
         if added or removed:

@@ -65,23 +65,23 @@ def test_leaves_plain_prose_alone(text):
 
 
 def test_finds_markdown_in_the_depths_of_a_value_and_names_the_path():
-    cards = [
+    infos = [
         {"id": f"c{each}", "front": "Front", "back": "Back", "tags": ["cells"], "difficulty": 1}
         for each in range(3)
     ]
-    cards[2]["back"] = "**Back**"
+    infos[2]["back"] = "**Back**"
     flashcards = output_type("flashcards")
     assert flashcards
 
     with pytest.raises(Failed) as failure:
-        accept(flashcards, answer(text=json.dumps({"value": cards})))
+        accept(flashcards, answer(text=json.dumps({"value": infos})))
 
     assert failure.value.code is ErrorCode.OUTPUT_POLICY_VIOLATION
     assert failure.value.detail == "output[2].back: strong on line 1"
 
 
 def test_names_five_things_at_most():
-    cards = [
+    infos = [
         {"id": f"c{each}", "front": "**Front**", "back": "Back", "tags": ["cells"], "difficulty": 1}
         for each in range(7)
     ]
@@ -89,7 +89,7 @@ def test_names_five_things_at_most():
     assert flashcards
 
     with pytest.raises(Failed) as failure:
-        accept(flashcards, answer(text=json.dumps({"value": cards})))
+        accept(flashcards, answer(text=json.dumps({"value": infos})))
 
     assert failure.value.detail == "; ".join(f"output[{each}].front: strong on line 1" for each in range(5))
     assert failure.value.rule == "strong"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tasks.generate.batching import Batching
+from tasks.generate.batching import Batcher
 from tests.fakes import clock
 
 
@@ -26,10 +26,10 @@ class Doubling:
 def test_what_is_asked_meanwhile_goes_together_in_the_order_asked_and_bounded():
     async def scenario():
         doubling = Doubling()
-        batching = Batching(doubling, most=lambda: 3)
-        first = batching.ask(0)
+        batching = Batcher(doubling, most=lambda: 3)
+        first = batching.submit(0)
         await asyncio.sleep(0)
-        rest = [batching.ask(each) for each in range(1, 6)]
+        rest = [batching.submit(each) for each in range(1, 6)]
         doubling.go_on.set()
         return await asyncio.gather(first, *rest), doubling.batches
 
@@ -40,8 +40,8 @@ def test_an_exception_in_an_ones_place_is_that_ones_alone():
     async def scenario():
         doubling = Doubling()
         doubling.go_on.set()
-        batching = Batching(doubling, most=lambda: 10)
-        return await asyncio.gather(*(batching.ask(each) for each in (1, -1, 2)), return_exceptions=True)
+        batching = Batcher(doubling, most=lambda: 10)
+        return await asyncio.gather(*(batching.submit(each) for each in (1, -1, 2)), return_exceptions=True)
 
     one, failed, two = clock.run(scenario())
 
@@ -54,10 +54,10 @@ def test_what_the_answering_raises_is_everybodys_and_the_next_ask_begins_anew():
         raise ZeroDivisionError
 
     async def scenario():
-        batching = Batching(breaks, most=lambda: 10)
+        batching = Batcher(breaks, most=lambda: 10)
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
-                await batching.ask(1)
+                await batching.submit(1)
 
     clock.run(scenario())
 
@@ -65,12 +65,12 @@ def test_what_the_answering_raises_is_everybodys_and_the_next_ask_begins_anew():
 def test_whoever_waits_when_the_answering_is_cancelled_is_cancelled_too():
     async def scenario():
         doubling = Doubling()
-        batching = Batching(doubling, most=lambda: 1)
-        waiting = [batching.ask(1), batching.ask(2)]
+        batching = Batcher(doubling, most=lambda: 1)
+        waiting = [batching.submit(1), batching.submit(2)]
         await asyncio.sleep(0)
         batching._task.cancel()
         ended = await asyncio.gather(*waiting, return_exceptions=True)
         doubling.go_on.set()
-        return [type(each) for each in ended], await batching.ask(3)
+        return [type(each) for each in ended], await batching.submit(3)
 
     assert clock.run(scenario()) == ([asyncio.CancelledError] * 2, 6)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.generate.dial_reader import FreshReads
+from tasks.generate.dial_reader import DialReader
 from tests.builders import controls
 from tests.fakes import clock
 
@@ -38,12 +38,12 @@ def asked_during_a_read(kind, number):
 
     async def scenario():
         source = SlowControls()
-        ask = getattr(FreshReads(source), kind)
-        first = ask()
+        submit = getattr(DialReader(source), kind)
+        first = submit()
         await asyncio.to_thread(source.began.wait, 10)
         clock.advance(1)
         asked_mono = clock.now_mono()
-        late = [ask() for _ in range(number)]
+        late = [submit() for _ in range(number)]
         source.go_on.set()
         found = await asyncio.gather(first, *late)
         return source.trips, [(each, each.asked_mono >= asked_mono) for each in found]
@@ -52,7 +52,7 @@ def asked_during_a_read(kind, number):
 
 
 def test_those_who_ask_during_a_read_go_together_in_the_next_one():
-    trips, found = asked_during_a_read("read", 50)
+    trips, found = asked_during_a_read("read_exclusive", 50)
 
     assert trips == [1, 50]
     assert [fresh for _, fresh in found] == [False] + [True] * 50
@@ -60,13 +60,13 @@ def test_those_who_ask_during_a_read_go_together_in_the_next_one():
 
 
 def test_a_late_asker_never_gets_the_read_that_is_under_way():
-    _, (_, (_, fresh)) = asked_during_a_read("read", 1)
+    _, (_, (_, fresh)) = asked_during_a_read("read_exclusive", 1)
 
     assert fresh
 
 
 def test_a_look_is_shared_by_all_who_ask_before_it_begins_and_by_nobody_later():
-    trips, found = asked_during_a_read("look", 300)
+    trips, found = asked_during_a_read("read_shared", 300)
 
     assert trips == [1, 1]
     assert all(fresh for _, fresh in found[1:])
@@ -77,8 +77,8 @@ def test_a_round_trip_is_bounded():
     async def scenario():
         source = SlowControls()
         source.go_on.set()
-        reads = FreshReads(source)
-        await asyncio.gather(*(reads.read() for _ in range(450)))
+        dial_reader = DialReader(source)
+        await asyncio.gather(*(dial_reader.read_exclusive() for _ in range(450)))
         return source.trips
 
     trips = clock.run(scenario())
@@ -89,8 +89,8 @@ def test_a_round_trip_is_bounded():
 def test_one_askers_cancellation_leaves_the_others_their_read():
     async def scenario():
         source = SlowControls()
-        reads = FreshReads(source)
-        gone, stays = reads.read(), reads.read()
+        dial_reader = DialReader(source)
+        gone, stays = dial_reader.read_exclusive(), dial_reader.read_exclusive()
         await asyncio.to_thread(source.began.wait, 10)
         gone.cancel()
         source.go_on.set()
@@ -104,9 +104,9 @@ def test_asks_again_for_everyone_who_comes_later():
     async def scenario():
         source = SlowControls()
         source.go_on.set()
-        reads = FreshReads(source)
+        dial_reader = DialReader(source)
         for _ in range(3):
-            await reads.read()
+            await dial_reader.read_exclusive()
         return source.trips
 
     assert clock.run(scenario()) == [1, 1, 1]
@@ -119,7 +119,7 @@ def test_nothing_else_that_blocks_holds_up_a_read():
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         waiting = asyncio.create_task(asyncio.to_thread(blocked.wait, 10))
         await asyncio.sleep(0)
-        await FreshReads(source).read()
+        await DialReader(source).read_exclusive()
         blocked.set()
         return await waiting
 
@@ -134,10 +134,12 @@ def test_a_bug_in_the_reading_is_everybodys_and_the_next_ask_tries_again():
             raise ZeroDivisionError
 
     async def scenario():
-        reads = FreshReads(Broken())
-        first = await asyncio.gather(reads.read(), reads.read(), return_exceptions=True)
+        dial_reader = DialReader(Broken())
+        first = await asyncio.gather(
+            dial_reader.read_exclusive(), dial_reader.read_exclusive(), return_exceptions=True
+        )
         with pytest.raises(ZeroDivisionError):
-            await reads.read()
+            await dial_reader.read_exclusive()
         return [type(each) for each in first]
 
     assert clock.run(scenario()) == [ZeroDivisionError] * 2

@@ -9,7 +9,7 @@ import pytest
 
 from gates import Controls
 from tasks import executor_config
-from tasks.errors import ErrorCode, ModelError, PutOff
+from tasks.errors import Deferred, ErrorCode, ModelError
 from tests.builders import a_job, a_spec, controls
 from tests.fakes import clock
 from tests.fakes.ports import FakeBudget, FakeModel, answer
@@ -160,8 +160,8 @@ class TestAttempts:
         changes = {"job_deadline_seconds": 29}
         case = UseCase(model=FakeModel([error]), changes=changes)
 
-        with pytest.raises(PutOff):
-            case.run(a_spec(), may_put_off=True)
+        with pytest.raises(Deferred):
+            case.run(a_spec(), may_defer=True)
         assert case.records == []
         assert (case.claims.holders, sum(case.claims.attempts.values())) == ({}, 0)
 
@@ -187,7 +187,7 @@ class TestOpening:
 
         async def open_slowly():
             await asyncio.sleep(2)
-            seen.append((dict(case.budget.holds), dict(case.claims.attempts), case.controls.reads))
+            seen.append((dict(case.budget.reservations), dict(case.claims.attempts), case.controls.reads))
 
         case.model.opening = open_slowly
 
@@ -299,8 +299,8 @@ class TestMoney:
         case.run(a_spec())
 
         # 100 tokens in at $0.10 and 50 out at $0.50 a million: 10,000 + 25,000 nano-dollars.
-        assert (case.budget.spent, case.budget.forfeited) == (35_000, 0)
-        assert case.budget.holds == {}
+        assert (case.budget.spent, case.budget.written_off) == (35_000, 0)
+        assert case.budget.reservations == {}
         assert case.records[0][4].cost_nano_usd == 35_000
 
     @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ class TestMoney:
         case.run(a_spec())
 
         assert (case.budget.spent > 1_000_000) is is_charged
-        assert case.budget.forfeited == case.budget.spent
-        assert case.budget.holds == {}
+        assert case.budget.written_off == case.budget.spent
+        assert case.budget.reservations == {}
 
     def test_a_cancelled_call_counts_as_spent(self):
         case = UseCase()
@@ -333,17 +333,17 @@ class TestMoney:
         case.run(a_spec())
 
         assert case.budget.spent > 1_000_000
-        assert case.budget.forfeited == case.budget.spent
-        assert case.budget.holds == {}
+        assert case.budget.written_off == case.budget.spent
+        assert case.budget.reservations == {}
 
     def test_a_reservation_that_the_brake_interrupts_is_settled(self):
         case = UseCase()
         reserve = case.budget.reserve
 
-        async def slow_reserve(hold):
+        async def slow_reserve(reservation):
             case.brake.engage(ErrorCode.KILL_SWITCH)
             await clock.idle()  # the cancellation arrives in between
-            return await reserve(hold)
+            return await reserve(reservation)
 
         case.budget.reserve = slow_reserve
 
@@ -354,18 +354,18 @@ class TestMoney:
         clock.run(answered_and_all_quiet())
 
         assert case.outcomes == [("STUB", "KILL_SWITCH", "stub")]
-        assert (case.budget.spent, case.budget.holds) == (0, {})
+        assert (case.budget.spent, case.budget.reservations) == (0, {})
 
     def test_a_request_that_never_began_costs_nothing(self):
         case = UseCase()
-        case.controls.on_read = lambda reads: setattr(
-            case.controls, "current", controls(kill=b"true") if reads == 2 else case.controls.current
+        case.controls.on_read = lambda dial_reader: setattr(
+            case.controls, "current", controls(kill=b"true") if dial_reader == 2 else case.controls.current
         )
 
         case.run(a_spec())
 
         assert case.outcomes == [("STUB", "KILL_SWITCH", "stub")]
-        assert (case.budget.spent, case.budget.holds) == (0, {})
+        assert (case.budget.spent, case.budget.reservations) == (0, {})
 
     def test_an_answer_that_does_not_say_what_it_cost_is_content_all_the_same(self):
         case = UseCase(model=FakeModel([answer(usage=None)]))
@@ -378,9 +378,9 @@ class TestMoney:
         case, held = UseCase(model=FakeModel([retryable(), answer()])), []
         reserve = case.budget.reserve
 
-        def noting_reserve(hold):
-            held.append(hold)
-            return reserve(hold)
+        def noting_reserve(reservation):
+            held.append(reservation)
+            return reserve(reservation)
 
         case.budget.reserve = noting_reserve
 
@@ -388,31 +388,31 @@ class TestMoney:
 
         config = executor_config.load(None)
         (key,) = case.answers.stored
-        assert {hold.model for hold in held} == {config.model}
-        assert {hold.seconds for hold in held} == {config.job_deadline_seconds + 60}
-        assert [hold.hold_id.partition(":")[0] for hold in held] == [key, key]
-        assert held[0].hold_id != held[1].hold_id
+        assert {reservation.model for reservation in held} == {config.model}
+        assert {reservation.seconds for reservation in held} == {config.job_deadline_seconds + 60}
+        assert [reservation.reservation_id.partition(":")[0] for reservation in held] == [key, key]
+        assert held[0].reservation_id != held[1].reservation_id
 
     def test_the_cost_of_a_job_is_that_of_all_its_attempts(self):
         case = UseCase(model=FakeModel([retryable(billed=True), answer()]))
 
         case.run(a_spec())
 
-        assert case.budget.forfeited > 1_000_000
-        assert case.records[0][4].cost_nano_usd == case.budget.spent == case.budget.forfeited + 35_000
+        assert case.budget.written_off > 1_000_000
+        assert case.records[0][4].cost_nano_usd == case.budget.spent == case.budget.written_off + 35_000
 
     def test_a_request_that_cannot_be_proved_off_the_brake_costs_nothing(self):
         case = UseCase()
         unreadable = Controls.unreadable("Redis did not answer")
-        case.controls.on_read = lambda reads: setattr(
-            case.controls, "current", unreadable if reads == 2 else case.controls.current
+        case.controls.on_read = lambda dial_reader: setattr(
+            case.controls, "current", unreadable if dial_reader == 2 else case.controls.current
         )
 
         case.run(a_spec())
 
         assert case.outcomes == [("STUB", "KILL_UNVERIFIED", "stub")]
         assert case.records[0][4].detail == "Redis did not answer"
-        assert (case.budget.spent, case.budget.holds) == (0, {})
+        assert (case.budget.spent, case.budget.reservations) == (0, {})
 
     def test_attempts_that_workers_have_died_with_count(self):
         first, case = UseCase(), UseCase(changes={"attempts": 3})
@@ -424,7 +424,7 @@ class TestMoney:
 
         assert case.outcomes == [("FAILED", "OPENAI_CONNECTION_ERROR", "stub")]
         assert case.records[0][4].detail == "3 attempts were begun, and some have no outcome"
-        assert (case.budget.spent, case.budget.holds) == (0, {})
+        assert (case.budget.spent, case.budget.reservations) == (0, {})
 
 
 class TestAcceptance:

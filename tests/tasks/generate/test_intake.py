@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.generate.intake import Limits, Rejected, RejectReason, inspect
+from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
 from tests.builders import a_job, a_message, a_spec
 
-LIMITS = Limits()
+LIMITS = MessageLimits()
 
 
-def rejected(raw: bytes, limits: Limits = LIMITS) -> Rejected:
+def rejected(raw: bytes, limits: MessageLimits = LIMITS) -> Rejected:
     with pytest.raises(Rejected) as refusal:
         inspect(raw, limits)
     return refusal.value
@@ -129,8 +129,8 @@ def test_rejects_a_body_over_the_limit_and_accepts_one_at_it():
     body = json.dumps([[a_spec()], {}, {}]).encode()
     at_the_limit = body + b" " * (5000 - len(body))
 
-    assert inspect(encode(a_message(body=at_the_limit)), Limits(max_message_bytes=5000))
-    refusal = rejected(encode(a_message(body=at_the_limit + b" ")), Limits(max_message_bytes=5000))
+    assert inspect(encode(a_message(body=at_the_limit)), MessageLimits(max_message_bytes=5000))
+    refusal = rejected(encode(a_message(body=at_the_limit + b" ")), MessageLimits(max_message_bytes=5000))
 
     assert refusal.reason is RejectReason.TOO_LARGE
     assert "5001 bytes" in refusal.problem

@@ -26,9 +26,9 @@ def test_an_unusable_answer_is_asked_for_once_more(first):
     (result,) = case.run(a_spec())
 
     assert result["status"] == "COMPLETED"
-    trail = case.records[0][4]
-    assert (trail.attempts, trail.repairs) == (2, 1)
-    assert case.budget.spent == trail.cost_nano_usd == 2 * one_answer_costs()
+    context = case.records[0][4]
+    assert (context.attempts, context.repairs) == (2, 1)
+    assert case.budget.spent == context.cost_nano_usd == 2 * one_answer_costs()
     assert len(case.guard.seen) == 1
 
 

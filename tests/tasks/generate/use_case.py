@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks import executor_config
-from tasks.generate.dial_reader import FreshReads
+from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
 from tasks.generate.prompting import Prompts
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
-from tasks.limits.guard import Watch
-from tasks.limits.rate_limiter import Throttle
+from tasks.limits.guard import OutcomeMonitor
+from tasks.limits.rate_limiter import RateLimiter
 from tests.builders import controls
 from tests.fakes import clock
 from tests.fakes.ports import (
@@ -62,14 +62,14 @@ class UseCase:
         # Nobody watches the dial here: the one confirmation at the start has to do, however long it goes on.
         self.brake = Brake(86_400.0, lambda number, seconds: self.halts.append((number, seconds)))
 
-    def run(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
-        return clock.run(self.answer(spec, may_put_off=may_put_off))
+    def run(self, spec: dict[str, Any], *, may_defer: bool = False) -> list[dict[str, Any]]:
+        return clock.run(self.answer(spec, may_defer=may_defer))
 
-    async def answer(self, spec: dict[str, Any], *, may_put_off: bool = False) -> list[dict[str, Any]]:
+    async def answer(self, spec: dict[str, Any], *, may_defer: bool = False) -> list[dict[str, Any]]:
         config = dataclasses.replace(executor_config.load(None), **self.changes)
-        reads = FreshReads(self.controls)
+        dial_reader = DialReader(self.controls)
         generation = Generation(
-            reads=reads,
+            dial_reader=dial_reader,
             model=self.model,
             answers=self.answers,
             claims=self.claims,
@@ -77,33 +77,33 @@ class UseCase:
             brake=self.brake,
             config=config,
             prompts=Prompts.load(config.prompts),
-            throttle=Throttle(self.traffic, config.model),
+            rate_limiter=RateLimiter(self.traffic, config.model),
             slots=asyncio.Semaphore(50),
             count_cache=self.cache.append,
         )
         generate = Generate(
-            reads=reads,
+            dial_reader=dial_reader,
             generation=generation,
             has_api_key=self.has_api_key,
             count_decision=self.decisions.append,
             record=self._record,
-            watch=Watch(self.guard, config.guard, self.breaches.append),
+            monitor=OutcomeMonitor(self.guard, config.guard, self.breaches.append),
             report_bug=lambda _, error: self.bugs.append(error),
             tell_progress=self._tell,
         )
         self.brake.release(clock.now_mono())
-        outcomes = await generate(Spec.of(spec), "task-1", may_put_off=may_put_off)
+        outcomes = await generate(Spec.of(spec), "task-1", may_defer=may_defer)
         return [each.as_result() for each in outcomes]
 
     async def _tell(self, task_id: str, done: int, total: int) -> None:
         self.progress.append((task_id, done, total))
         self.on_progress()
 
-    def _record(self, job: Any, outcome: Any, trail: Any, latency_ms: float, task_id: str) -> bool:
+    def _record(self, job: Any, outcome: Any, context: Any, latency_ms: float, task_id: str) -> bool:
         assert latency_ms >= 0
         assert task_id == "task-1"
         code = outcome.error_code.value if outcome.error_code else None
-        self.records.append((job.job_id, outcome.status.value, code, trail.path, trail))
+        self.records.append((job.job_id, outcome.status.value, code, context.path, context))
         return self.event_valid
 
     @property

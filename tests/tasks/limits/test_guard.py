@@ -7,7 +7,7 @@ import pytest
 from tasks.errors import ErrorCode, Failed, ModelError
 from tasks.executor_config import load
 from tasks.generate.outcome import completed, ended
-from tasks.limits.guard import GuardFinding, GuardVerdict, Mark, marks
+from tasks.limits.guard import GuardFinding, GuardVerdict, JobResult, marks
 from tests.builders import a_job, a_spec
 from tests.fakes.ports import FakeModel, answer
 from tests.tasks.generate.use_case import UseCase
@@ -37,8 +37,8 @@ def test_an_outcome_is_marked_by_its_code(code, expected):
 def test_a_slow_one_and_an_invalid_event_are_marked():
     outcome = completed("j", {})
 
-    assert marks(outcome, 60_001, RULES, event_valid=True) == {Mark.SLOW}
-    assert marks(outcome, 60_000, RULES, event_valid=False) == {Mark.INVALID_EVENT}
+    assert marks(outcome, 60_001, RULES, event_valid=True) == {JobResult.SLOW}
+    assert marks(outcome, 60_000, RULES, event_valid=False) == {JobResult.INVALID_EVENT}
 
 
 def test_every_outcome_of_a_model_is_seen_with_its_cost():

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tasks.errors import ErrorCode, Failed, ModelError
-from tasks.limits.rate_limiter import Throttle
+from tasks.limits.rate_limiter import RateLimiter
 from tests.fakes import clock
 from tests.fakes.ports import FakeTraffic
 
@@ -19,15 +19,15 @@ def limited(seconds):
 
 
 def play(scenario):
-    return clock.run(scenario(Throttle(FakeTraffic(), "gpt")))
+    return clock.run(scenario(RateLimiter(FakeTraffic(), "gpt")))
 
 
-async def departures(throttle, number):
+async def departures(rate_limiter, number):
     """Let `number` requests ask to leave, and return what will have the times at which they did."""
     left = []
 
     async def request():
-        await throttle.leave()
+        await rate_limiter.acquire()
         left.append(clock.now_mono())
 
     requests = [asyncio.ensure_future(request()) for _ in range(number)]
@@ -36,13 +36,13 @@ async def departures(throttle, number):
 
 
 def test_one_goes_ahead_and_the_others_follow_its_answer():
-    async def scenario(throttle):
-        await throttle.leave()
-        left, all_left = await departures(throttle, 5)
+    async def scenario(rate_limiter):
+        await rate_limiter.acquire()
+        left, all_left = await departures(rate_limiter, 5)
         waited = list(left)
         await asyncio.sleep(0.9)
         waited += left
-        await throttle.answered(probe=False)
+        await rate_limiter.answered(probe=False)
         await all_left
         return waited, left
 
@@ -51,9 +51,9 @@ def test_one_goes_ahead_and_the_others_follow_its_answer():
 
 
 def test_the_others_do_not_wait_for_a_slow_answer():
-    async def scenario(throttle):
-        await throttle.leave()
-        left, all_left = await departures(throttle, 5)
+    async def scenario(rate_limiter):
+        await rate_limiter.acquire()
+        left, all_left = await departures(rate_limiter, 5)
         await all_left
         return left
 
@@ -62,14 +62,14 @@ def test_the_others_do_not_wait_for_a_slow_answer():
 
 
 def test_a_cooldown_holds_everyone_back_and_one_goes_ahead_afterwards():
-    async def scenario(throttle):
-        await throttle.leave()
-        await throttle.answered(probe=False)
-        assert await throttle.failed(limited(40))
-        left, all_left = await departures(throttle, 20)
+    async def scenario(rate_limiter):
+        await rate_limiter.acquire()
+        await rate_limiter.answered(probe=False)
+        assert await rate_limiter.failed(limited(40))
+        left, all_left = await departures(rate_limiter, 20)
         await asyncio.sleep(40.5)
         after_cooldown = list(left)
-        await throttle.answered(probe=False)
+        await rate_limiter.answered(probe=False)
         await all_left
         return after_cooldown, left
 
@@ -79,13 +79,13 @@ def test_a_cooldown_holds_everyone_back_and_one_goes_ahead_afterwards():
 
 
 def test_an_answer_to_what_was_sent_before_the_cooldown_opens_nothing():
-    async def scenario(throttle):
-        await throttle.leave()
-        await throttle.answered(probe=False)
-        await throttle.failed(limited(20))
-        await throttle.answered(probe=False)
+    async def scenario(rate_limiter):
+        await rate_limiter.acquire()
+        await rate_limiter.answered(probe=False)
+        await rate_limiter.failed(limited(20))
+        await rate_limiter.answered(probe=False)
         await asyncio.sleep(25)
-        left, all_left = await departures(throttle, 2)
+        left, all_left = await departures(rate_limiter, 2)
         await all_left
         return left
 
@@ -94,22 +94,22 @@ def test_an_answer_to_what_was_sent_before_the_cooldown_opens_nothing():
 
 
 def test_another_workers_cooldown_holds_too():
-    async def scenario(throttle):
-        other = Throttle(throttle.traffic, "gpt")
-        await other.leave()
+    async def scenario(rate_limiter):
+        other = RateLimiter(rate_limiter.limits, "gpt")
+        await other.acquire()
         await other.failed(limited(30))
-        await throttle.leave()
+        await rate_limiter.acquire()
         return clock.now_mono()
 
     assert play(scenario) == 30
 
 
 def test_another_model_is_not_held_back():
-    async def scenario(throttle):
-        other = Throttle(throttle.traffic, "another")
-        await other.leave()
+    async def scenario(rate_limiter):
+        other = RateLimiter(rate_limiter.limits, "another")
+        await other.acquire()
         await other.failed(limited(60))
-        await throttle.leave()
+        await rate_limiter.acquire()
         return clock.now_mono()
 
     assert play(scenario) == 0
@@ -117,16 +117,16 @@ def test_another_model_is_not_held_back():
 
 @pytest.mark.parametrize("code", [ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR])
 def test_a_terminal_error_stops_the_fleet_until_a_probe_is_answered(code):
-    async def scenario(throttle):
-        assert not await throttle.failed(ModelError(code))
+    async def scenario(rate_limiter):
+        assert not await rate_limiter.failed(ModelError(code))
         with pytest.raises(Failed) as refused:
-            await throttle.leave()
-        throttle.traffic.probes = 1
-        probe = await throttle.leave()
+            await rate_limiter.acquire()
+        rate_limiter.limits.probes = 1
+        probe = await rate_limiter.acquire()
         with pytest.raises(Failed):
-            await throttle.leave()
-        await throttle.answered(probe=probe)
-        return refused.value.code, probe, await throttle.leave()
+            await rate_limiter.acquire()
+        await rate_limiter.answered(probe=probe)
+        return refused.value.code, probe, await rate_limiter.acquire()
 
     assert play(scenario) == (code, True, False)
 
@@ -135,9 +135,9 @@ def test_a_terminal_error_stops_the_fleet_until_a_probe_is_answered(code):
     "error", [limited(None), ModelError(ErrorCode.OPENAI_SERVER_ERROR, retryable=True, retry_after_seconds=9)]
 )
 def test_what_names_no_time_or_is_no_rate_limit_holds_nobody_back(error):
-    async def scenario(throttle):
-        await throttle.leave()
-        assert not await throttle.failed(error)
-        await asyncio.gather(*(throttle.leave() for _ in range(5)))
+    async def scenario(rate_limiter):
+        await rate_limiter.acquire()
+        assert not await rate_limiter.failed(error)
+        await asyncio.gather(*(rate_limiter.acquire() for _ in range(5)))
 
     play(scenario)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gates import Subject
-from tasks.operations.changes.dials import Recorded
+from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.history import PastOutcome
 
 NOW_MS = 1_800_000_000_000
@@ -38,7 +38,7 @@ def an_outcome(job_id: str = "job-1", *, minutes_ago: float = 1, **changes: Any)
     return PastOutcome(**(values | changes))
 
 
-def a_change(*, minutes_ago: float = 1, **changes: Any) -> Recorded:
+def a_change(*, minutes_ago: float = 1, **changes: Any) -> RecordedChange:
     wall_ms = NOW_MS - int(minutes_ago * 60_000)
     values = {
         "audit_id": f"{wall_ms}-0",
@@ -52,4 +52,4 @@ def a_change(*, minutes_ago: float = 1, **changes: Any) -> Recorded:
         "widened": ("rollout",),
         "override": "",
     }
-    return Recorded(**(values | changes))
+    return RecordedChange(**(values | changes))

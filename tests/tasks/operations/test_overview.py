@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gates import BrakeState, Ceilings, RawControls
-from tasks.operations.changes.dials import DialsNow
-from tasks.operations.fleet import WorkerCard
-from tasks.operations.overview import Sources, overview
+from tasks.operations.changes.dials import DialValues
+from tasks.operations.fleet import WorkerInfo
+from tasks.operations.overview import OverviewSources, overview
 from tests.builders import OPEN, an_allowlist
 from tests.tasks.operations.past import NOW_MS, a_change, an_outcome
 
@@ -13,8 +13,8 @@ from tests.tasks.operations.past import NOW_MS, a_change, an_outcome
 def look(*, ceilings=None, workers=(), **dials):
     raw = RawControls(**(OPEN | {"allowlist": an_allowlist().encode()} | dials))
     return overview(
-        Sources(
-            dials=DialsNow(raw, "1-0"),
+        OverviewSources(
+            dials=DialValues(raw, "1-0"),
             ceilings=ceilings or Ceilings(),
             audit=[a_change(), a_change(minutes_ago=9, actor="bob")],
             workers=workers,
@@ -29,17 +29,17 @@ def look(*, ceilings=None, workers=(), **dials):
 
 
 def test_only_a_brake_that_is_off_leads_to_a_job():
-    card = WorkerCard("w", "box", 1, "0.1.0", "c", 0, None, None, True, NOW_MS, NOW_MS)
+    info = WorkerInfo("w", "box", 1, "0.1.0", "c", 0, None, None, True, NOW_MS, NOW_MS)
 
-    assert look(workers=[card]).obstacles == ()
-    assert look(workers=[card]).brake is BrakeState.RELEASED
-    assert [each.command for each in look(workers=[card], kill=b"true").obstacles] == [
+    assert look(workers=[info]).blockers == ()
+    assert look(workers=[info]).brake is BrakeState.RELEASED
+    assert [each.command for each in look(workers=[info], kill=b"true").blockers] == [
         'slotgen resume --reason "…"'
     ]
 
 
 def test_a_disabled_policy_is_enabled_and_not_pushed_again():
-    found = look(allowlist=an_allowlist(enabled=False).encode()).obstacles
+    found = look(allowlist=an_allowlist(enabled=False).encode()).blockers
 
     assert [each.command for each in found] == ["slotgen worker", "slotgen allowlist enable"]
 

@@ -8,8 +8,8 @@ import pytest
 
 from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.operations import preflight
-from tasks.operations.fleet import WorkerCard
-from tasks.operations.preflight import Mark
+from tasks.operations.fleet import WorkerInfo
+from tasks.operations.preflight import CheckResult
 from tests.builders import an_allowlist
 from tests.tasks.operations.past import an_outcome
 
@@ -22,8 +22,8 @@ def controls(allowlist):
 
 
 def a_card(**changes):
-    card = WorkerCard("w1", "box", 7, "0.1.0", "2026-11-1", 0, None, None, True, 1, 1)
-    return dataclasses.replace(card, **changes)
+    info = WorkerInfo("w1", "box", 7, "0.1.0", "2026-11-1", 0, None, None, True, 1, 1)
+    return dataclasses.replace(info, **changes)
 
 
 def marks(findings):
@@ -31,18 +31,18 @@ def marks(findings):
 
 
 def test_nobody_here_can_see_the_ci():
-    assert preflight.ci_is_green().mark is Mark.TO_CONFIRM
+    assert preflight.ci_is_green().mark is CheckResult.TO_CONFIRM
 
 
 class TestAllowlist:
     @pytest.mark.parametrize("raw", [None, an_allowlist().encode(), an_allowlist(enabled=False).encode()])
     def test_that_is_valid_or_absent_denies_by_default(self, raw):
-        assert preflight.allowlist(controls(raw)).mark is Mark.PASS
+        assert preflight.allowlist(controls(raw)).mark is CheckResult.PASS
 
     def test_that_is_malformed_fails_with_a_remedy(self):
         finding = preflight.allowlist(controls(b"{"))
 
-        assert (finding.mark, finding.remedy) == (Mark.FAIL, "slotgen allowlist push FILE")
+        assert (finding.mark, finding.remedy) == (CheckResult.FAIL, "slotgen allowlist push FILE")
         assert "is malformed" in finding.evidence
 
 
@@ -50,12 +50,12 @@ class TestWorkers:
     def test_of_one_mind_pass(self):
         found = preflight.workers([a_card(), a_card(worker_id="w2")], controls(None))
 
-        assert set(marks(found).values()) == {Mark.PASS}
+        assert set(marks(found).values()) == {CheckResult.PASS}
 
     def test_that_are_none_fail(self):
         (finding,) = preflight.workers([], controls(None))
 
-        assert (finding.mark, finding.remedy) == (Mark.FAIL, "slotgen worker")
+        assert (finding.mark, finding.remedy) == (CheckResult.FAIL, "slotgen worker")
 
     @pytest.mark.parametrize(
         ("changes", "name"),
@@ -69,22 +69,22 @@ class TestWorkers:
     def test_of_which_one_differs_fail_at_that_point_alone(self, changes, name):
         found = preflight.workers([a_card(), a_card(worker_id="w2", **changes)], controls(None))
 
-        assert [each.name for each in found if each.mark is Mark.FAIL] == [name]
-        assert all(each.remedy for each in found if each.mark is Mark.FAIL)
+        assert [each.name for each in found if each.mark is CheckResult.FAIL] == [name]
+        assert all(each.remedy for each in found if each.mark is CheckResult.FAIL)
 
 
 class TestRoundTrip:
     def test_of_every_probe_with_a_valid_event_passes(self):
-        assert preflight.telemetry([HELD] * 3, 3).mark is Mark.PASS
+        assert preflight.telemetry([HELD] * 3, 3).mark is CheckResult.PASS
 
     def test_with_a_probe_missing_or_an_invalid_event_fails(self):
-        assert preflight.telemetry([HELD] * 2, 3).mark is Mark.FAIL
+        assert preflight.telemetry([HELD] * 2, 3).mark is CheckResult.FAIL
         broken = dataclasses.replace(HELD, telemetry_valid=False)
-        assert preflight.telemetry([HELD, HELD, broken], 3).mark is Mark.FAIL
+        assert preflight.telemetry([HELD, HELD, broken], 3).mark is CheckResult.FAIL
 
     def test_proves_dominance_only_while_the_brake_is_on(self):
-        assert preflight.dominance([HELD] * 3, 3, BrakeState.ENGAGED).mark is Mark.PASS
-        assert preflight.dominance([HELD] * 3, 3, BrakeState.RELEASED).mark is Mark.TO_CONFIRM
+        assert preflight.dominance([HELD] * 3, 3, BrakeState.ENGAGED).mark is CheckResult.PASS
+        assert preflight.dominance([HELD] * 3, 3, BrakeState.RELEASED).mark is CheckResult.TO_CONFIRM
 
     @pytest.mark.parametrize(
         "stray", [an_outcome(), an_outcome(status="STUB", error_code="NOT_ALLOWLISTED", path="stub")]
@@ -92,10 +92,12 @@ class TestRoundTrip:
     def test_disproves_dominance_by_one_outcome_that_is_not_the_brakes(self, stray):
         finding = preflight.dominance([HELD, HELD, stray], 3, BrakeState.ENGAGED)
 
-        assert finding.mark is Mark.FAIL
+        assert finding.mark is CheckResult.FAIL
         assert finding.evidence == "2 of 3 opted-in probe jobs were STUB by the brake"
 
 
-@pytest.mark.parametrize(("local_ms", "mark"), [(2000, Mark.PASS), (2001, Mark.FAIL), (-2001, Mark.FAIL)])
+@pytest.mark.parametrize(
+    ("local_ms", "mark"), [(2000, CheckResult.PASS), (2001, CheckResult.FAIL), (-2001, CheckResult.FAIL)]
+)
 def test_clocks_may_be_two_seconds_apart(local_ms, mark):
     assert preflight.clock(0, local_ms).mark is mark

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tasks.plain_text import RULES, FieldKind, Finding, Rule, find_markup
+from tasks.plain_text import RULES, FieldKind, MarkupFinding, MarkupRule, find_markup
 from tasks.plain_text.passage import Passage
 
 TEXT, OPTION = FieldKind.TEXT, FieldKind.OPTION
@@ -19,7 +19,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("rule", "text"), REFUSED)
-def test_a_rule_finds_its_examples(rule: Rule, text: str):
+def test_a_rule_finds_its_examples(rule: MarkupRule, text: str):
     finding = find_markup(text, TEXT)
 
     assert finding
@@ -27,7 +27,7 @@ def test_a_rule_finds_its_examples(rule: Rule, text: str):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_without_a_rule_some_of_its_examples_would_be_accepted(rule: Rule):
+def test_without_a_rule_some_of_its_examples_would_be_accepted(rule: MarkupRule):
     others = [each for each in RULES if each is not rule]
 
     assert any(all(other.find(Passage(text, TEXT)) is None for other in others) for text in rule.refused)
@@ -39,7 +39,7 @@ def test_no_rule_finds_what_only_looks_like_it(text: str):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_rule_says_what_it_is(rule: Rule):
+def test_a_rule_says_what_it_is(rule: MarkupRule):
     assert re.fullmatch(r"[a-z]+(?:_[a-z]+)*", rule.name)
     assert re.fullmatch(r"[A-Z][^\n]+\.", rule.reason)
     assert rule.refused
@@ -53,15 +53,15 @@ def test_no_two_rules_share_a_name():
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("One.\nTwo is **bold**.", Finding("strong", 2)),
-        ("One.\n\n# Three\n\nFive.", Finding("heading", 3)),
-        ("Parts:\n- one part\n- another", Finding("bullet_list", 2)),
-        ("One\nTwo <script>", Finding("active_html", 2)),
-        ("One\n\n\nA &lt;b&gt;fourth&lt;/b&gt;", Finding("html_element", 4)),
+        ("One.\nTwo is **bold**.", MarkupFinding("strong", 2)),
+        ("One.\n\n# Three\n\nFive.", MarkupFinding("heading", 3)),
+        ("Parts:\n- one part\n- another", MarkupFinding("bullet_list", 2)),
+        ("One\nTwo <script>", MarkupFinding("active_html", 2)),
+        ("One\n\n\nA &lt;b&gt;fourth&lt;/b&gt;", MarkupFinding("html_element", 4)),
         ("", None),
     ],
 )
-def test_a_finding_names_the_line(text: str, finding: Finding | None):
+def test_a_finding_names_the_line(text: str, finding: MarkupFinding | None):
     assert find_markup(text, TEXT) == finding
 
 
@@ -106,7 +106,7 @@ def test_an_option_is_not_free_of_rules(text: str):
 def test_no_control_character_but_newline_and_tab_passes(sign: str, field: FieldKind):
     finding = find_markup(f"a{sign}b", field)
 
-    assert finding == (None if sign in "\n\t" else Finding("control_character", 1))
+    assert finding == (None if sign in "\n\t" else MarkupFinding("control_character", 1))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,9 @@ def test_no_control_character_but_newline_and_tab_passes(sign: str, field: Field
     ids=lambda value: str(value)[:8],
 )
 def test_entities_of_any_length_are_read_as_a_browser_reads_them(address: str, leads_to_code: bool):
-    assert find_markup(f"<y z={address}>", TEXT) == (Finding("script_url", 1) if leads_to_code else None)
+    assert find_markup(f"<y z={address}>", TEXT) == (
+        MarkupFinding("script_url", 1) if leads_to_code else None
+    )
 
 
 @pytest.mark.parametrize(

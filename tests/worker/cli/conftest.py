@@ -17,7 +17,7 @@ from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.cli import build
-from worker.cli.support.errors import Refusal
+from worker.cli.support.errors import CliError
 
 # How long the commands of a test take is no matter.
 A_MOMENT_AGO = r"(?:just now|\d+ s ago)"
@@ -34,7 +34,7 @@ class Slotgen:
     def __call__(self, *words: str) -> tuple[int, str]:
         """Run a command; return its exit code and what a person sees."""
         done = CliRunner().invoke(build(), words)
-        if isinstance(done.exception, Refusal):
+        if isinstance(done.exception, CliError):
             return 1, f"{done.output}{done.exception}\n"
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output

@@ -12,7 +12,7 @@ import pytest
 from tasks import executor_config
 from tasks.generate.prompting import Prompts, job_key
 from tasks.generate.spec import Spec
-from tasks.ports import Hold
+from tasks.ports import Reservation
 from tests.builders import a_job, a_spec
 from tests.worker.cli.conftest import A_MOMENT_AGO
 from worker.adapters.redis.batches import RedisBatches
@@ -44,7 +44,7 @@ def spend(redis_server, namespace, window):
         async def scenario(client):
             budget = RedisBudget(RedisBatches(client), namespace, None, window, lambda: None)
             for number, (model, held, spent, known) in enumerate(amounts):
-                await budget.reserve(Hold(f"h{number}", held, model, 60))
+                await budget.reserve(Reservation(f"h{number}", held, model, 60))
                 if spent is not None:
                     await budget.settle(f"h{number}", spent, known=known)
 
@@ -54,15 +54,15 @@ def spend(redis_server, namespace, window):
 
 
 class TestBudget:
-    def test_shows_cap_spent_held_and_forfeited_by_model(self, slotgen, spend):
+    def test_shows_cap_spent_held_and_written_off_by_model(self, slotgen, spend):
         spend(("luna", 10**9, 10**8, True), ("luna", 10**9, 10**9, False), ("sol", 2 * 10**9, None, True))
         slotgen("budget", "set", "5")
 
         document = slotgen.json("budget")
 
         assert (document["capUsd"], document["leftUsd"]) == (5, 1.9)
-        assert (document["spentUsd"], document["heldUsd"], document["forfeitedUsd"]) == (0.1, 2, 1)
-        assert document["byModel"]["sol"] == {"spentUsd": 0, "heldUsd": 2, "forfeitedUsd": 0}
+        assert (document["spentUsd"], document["heldUsd"], document["writtenOffUsd"]) == (0.1, 2, 1)
+        assert document["byModel"]["sol"] == {"spentUsd": 0, "heldUsd": 2, "writtenOffUsd": 0}
         code, said = slotgen("budget")
         assert code == 0
         assert said.startswith("cap $5.000000, left $1.900000; the window ends ")

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from tasks.operations.fleet import WorkerCard
+from tasks.operations.fleet import WorkerInfo
 from tests.builders import a_rule, an_allowlist
-from worker.adapters.redis.console.fleet import card
-from worker.adapters.redis.keys import card_key, workers_key
+from worker.adapters.redis.console.fleet import info
+from worker.adapters.redis.keys import worker_info_key, workers_key
 
 
 def a_worker(slotgen, worker_id="w1", **changes):
@@ -29,7 +29,7 @@ def a_worker(slotgen, worker_id="w1", **changes):
         "seen_wall_ms": now_ms,
     }
     slotgen.client.zadd(workers_key(slotgen.namespace), {worker_id: now_ms / 1000})
-    slotgen.client.set(card_key(slotgen.namespace, worker_id), card(WorkerCard(**(values | changes))))
+    slotgen.client.set(worker_info_key(slotgen.namespace, worker_id), info(WorkerInfo(**(values | changes))))
 
 
 class TestStatus:

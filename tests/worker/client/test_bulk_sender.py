@@ -1,4 +1,4 @@
-"""A run on a real Redis whose worker is the test: order, window, back-pressure, strictness, bookmarks."""
+"""A run on a real Redis whose worker is the test: order, window, back-pressure, strictness, checkpoints."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.builders import a_job, a_spec
 from tests.fakes.clock import SteppedTime
 from tests.worker.client.test_results import REASONS, RESULT, stored
 from worker.client import Producer
-from worker.client.bulk_sender import Feeder, Pace, RefusedSpec
-from worker.client.checkpoint import BadBookmark, Bookmark, Waiting
+from worker.client.bulk_sender import BulkSender, FlowControl, RefusedSpec
+from worker.client.checkpoint import BadCheckpoint, Checkpoint, Waiting
 from worker.client.reader import Reader
 from worker.client.sources import Item
 
-PACE = Pace()
+PACE = FlowControl()
 
 
 class Heard:
@@ -62,14 +62,14 @@ def lines_of(number, **broken):
     return [Item("specs.jsonl", each, text.encode()) for each, text in enumerate(texts, 1)]
 
 
-def feed(producer, items, heard, bookmark, pace=PACE, interruptible=nullcontext):
-    reader, passing = Reader(bookmark.remaining(iter(items)), queue.Queue()), SteppedTime()
+def feed(producer, items, heard, checkpoint, flow=PACE, interruptible=nullcontext):
+    reader, passing = Reader(checkpoint.remaining(iter(items)), queue.Queue()), SteppedTime()
     reader._run()  # before the run, so that what it finds there each time is no matter of threads
-    Feeder(producer, reader, bookmark, heard, pace, interruptible, passing.sleep, passing.mono).run()
+    BulkSender(producer, reader, checkpoint, heard, flow, interruptible, passing.sleep, passing.mono).run()
 
 
 def fresh(*, wait):
-    return Bookmark("/", ["specs.jsonl"], wait)
+    return Checkpoint("/", ["specs.jsonl"], wait)
 
 
 def a_worker(redis_client, namespace, *, newest_first=False, most=10_000):
@@ -91,13 +91,13 @@ def a_worker(redis_client, namespace, *, newest_first=False, most=10_000):
 
 def test_answers_come_in_the_order_of_the_input_whoever_is_first(producer, redis_client, namespace):
     heard = Heard(a_worker(redis_client, namespace, newest_first=True, most=30))
-    bookmark = fresh(wait=True)
+    checkpoint = fresh(wait=True)
 
-    feed(producer, lines_of(250), heard, bookmark)
+    feed(producer, lines_of(250), heard, checkpoint)
 
     assert heard.lines == [("delivered", f"job-{each}") for each in range(1, 251)]
-    assert bookmark.counts == Counter({"sent": 250, "answered": 250, "STUB KILL_SWITCH": 250})
-    assert bookmark.waiting == []
+    assert checkpoint.counts == Counter({"sent": 250, "answered": 250, "STUB KILL_SWITCH": 250})
+    assert checkpoint.waiting == []
 
 
 def test_an_input_that_is_slow_does_not_keep_answers_from_being_collected(producer, redis_client, namespace):
@@ -114,10 +114,10 @@ def test_an_input_that_is_slow_does_not_keep_answers_from_being_collected(produc
             super().delivered(delivery)
             delivered.set()
 
-    heard, bookmark = Delivered(a_worker(redis_client, namespace)), fresh(wait=True)
-    reader = Reader(bookmark.remaining(lines()))
+    heard, checkpoint = Delivered(a_worker(redis_client, namespace)), fresh(wait=True)
+    reader = Reader(checkpoint.remaining(lines()))
     reader.start()
-    Feeder(producer, reader, bookmark, heard, PACE, nullcontext).run()
+    BulkSender(producer, reader, checkpoint, heard, PACE, nullcontext).run()
 
     assert heard.lines == [("delivered", "job-1"), ("delivered", "job-2")]
 
@@ -127,7 +127,7 @@ def test_no_more_are_on_their_way_than_the_window_holds(producer, redis_client, 
     work = a_worker(redis_client, namespace, most=3)
     heard = Heard(lambda: (most.append(redis_client.llen(namespace)), work()))
 
-    feed(producer, lines_of(60), heard, fresh(wait=True), Pace(window=10))
+    feed(producer, lines_of(60), heard, fresh(wait=True), FlowControl(window=10))
 
     assert max(most) == 10
     assert len(heard.lines) == 60
@@ -143,7 +143,7 @@ def test_waits_while_the_queue_is_full_and_says_so(producer, redis_client, names
             some()
 
     heard = Heard(work)
-    feed(producer, lines_of(450), heard, fresh(wait=False), Pace(max_queue=150))
+    feed(producer, lines_of(450), heard, fresh(wait=False), FlowControl(max_queue=150))
 
     assert max(depths) == 150
     assert any("waiting for room" in problem for _, problem in heard.depths)
@@ -151,40 +151,40 @@ def test_waits_while_the_queue_is_full_and_says_so(producer, redis_client, names
 
 
 def test_an_invalid_spec_is_named_and_the_others_are_sent(producer, redis_client, namespace):
-    heard, bookmark = Heard(), fresh(wait=False)
+    heard, checkpoint = Heard(), fresh(wait=False)
 
-    feed(producer, lines_of(4, line2="{half", line3='{"version": "v1"}'), heard, bookmark)
+    feed(producer, lines_of(4, line2="{half", line3='{"version": "v1"}'), heard, checkpoint)
 
     assert [line[:2] for line in heard.lines] == [("sent", 1), ("refused", 2), ("refused", 3), ("sent", 4)]
     assert heard.lines[1][2].startswith("the spec is not JSON (line 1, column 2)")
     assert heard.lines[2][2].startswith("appliesTo: is missing")
     assert redis_client.llen(namespace) == 2
-    assert bookmark.counts == Counter(sent=2, refused=2)
+    assert checkpoint.counts == Counter(sent=2, refused=2)
 
 
 def test_a_strict_run_stops_before_what_is_invalid_and_goes_on_when_it_is_mended(
     producer, redis_client, namespace
 ):
-    heard, bookmark = Heard(a_worker(redis_client, namespace)), fresh(wait=True)
+    heard, checkpoint = Heard(a_worker(redis_client, namespace)), fresh(wait=True)
     broken = lines_of(5, line3="[]")
 
     with pytest.raises(RefusedSpec, match=r"specs.jsonl:3: .*an object"):
-        feed(producer, broken, heard, bookmark, Pace(strict=True))
+        feed(producer, broken, heard, checkpoint, FlowControl(strict=True))
 
     assert heard.lines == [("delivered", "job-1"), ("delivered", "job-2")]
-    feed(producer, lines_of(5), heard, reread(bookmark), Pace(strict=True))
+    feed(producer, lines_of(5), heard, reread(checkpoint), FlowControl(strict=True))
     assert heard.lines == [("delivered", f"job-{each}") for each in range(1, 6)]
 
 
-def reread(bookmark):
-    """The bookmark as a later process reads it."""
+def reread(checkpoint):
+    """The checkpoint as a later process reads it."""
     with tempfile.TemporaryDirectory() as folder:
-        bookmark.write(Path(folder) / "bookmark")
-        return Bookmark.read(Path(folder) / "bookmark")
+        checkpoint.write(Path(folder) / "checkpoint")
+        return Checkpoint.read(Path(folder) / "checkpoint")
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(producer, redis_client, namespace):
-    items, bookmark = lines_of(300), fresh(wait=True)
+    items, checkpoint = lines_of(300), fresh(wait=True)
     work = a_worker(redis_client, namespace, most=40)
     first = Heard(work)
 
@@ -194,8 +194,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(producer, redis_client, nam
         return nullcontext()
 
     with pytest.raises(KeyboardInterrupt):
-        feed(producer, items, first, bookmark, Pace(window=120), until_ctrl_c)
-    second, resumed = Heard(work), reread(bookmark)
+        feed(producer, items, first, checkpoint, FlowControl(window=120), until_ctrl_c)
+    second, resumed = Heard(work), reread(checkpoint)
     assert 0 < len(resumed.waiting) <= 120
     feed(producer, items, second, resumed)
 
@@ -205,11 +205,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(producer, redis_client, nam
 
 @pytest.mark.parametrize("changed", [lines_of(2), lines_of(5, line2='{"other": 1}')])
 def test_an_input_that_has_changed_is_not_resumed(producer, redis_client, namespace, changed):
-    bookmark = fresh(wait=False)
-    feed(producer, lines_of(3), Heard(), bookmark)
+    checkpoint = fresh(wait=False)
+    feed(producer, lines_of(3), Heard(), checkpoint)
 
-    with pytest.raises(BadBookmark, match="the input has changed"):
-        feed(producer, changed, Heard(), reread(bookmark))
+    with pytest.raises(BadCheckpoint, match="the input has changed"):
+        feed(producer, changed, Heard(), reread(checkpoint))
 
     assert redis_client.llen(namespace) == 3
 
@@ -218,12 +218,12 @@ def test_a_spec_without_an_answer_is_given_up_and_the_others_handed_on(producer,
     work = a_worker(redis_client, namespace, newest_first=True, most=1)
     worked = []
     heard = Heard(lambda: worked.append(work()) if len(worked) < 1 else None)
-    bookmark = fresh(wait=True)
+    checkpoint = fresh(wait=True)
 
-    feed(producer, lines_of(2), heard, bookmark, Pace(timeout_seconds=300))
+    feed(producer, lines_of(2), heard, checkpoint, FlowControl(timeout_seconds=300))
 
     assert heard.lines == [("unanswered", "specs.jsonl:1", "no answer in 300 s"), ("delivered", "job-2")]
-    assert (bookmark.counts["unanswered"], bookmark.counts["answered"]) == (1, 1)
+    assert (checkpoint.counts["unanswered"], checkpoint.counts["answered"]) == (1, 1)
 
 
 class Cut:
@@ -254,28 +254,28 @@ def test_a_lost_reply_neither_loses_nor_doubles_an_answer(producer, redis_client
 
 
 def test_a_redis_that_stays_away_ends_the_run_with_everything_noted(producer):
-    bookmark = fresh(wait=True)
+    checkpoint = fresh(wait=True)
 
     with pytest.raises(StoreUnavailable):
-        feed(Cut(producer, *range(2, 1000)), lines_of(250), Heard(), bookmark)
+        feed(Cut(producer, *range(2, 1000)), lines_of(250), Heard(), checkpoint)
 
-    assert (bookmark.position, len(bookmark.waiting)) == (100, 100)
+    assert (checkpoint.position, len(checkpoint.waiting)) == (100, 100)
 
 
 def test_a_redis_that_never_answered_is_not_waited_for(producer):
-    heard, bookmark = Heard(), fresh(wait=True)
+    heard, checkpoint = Heard(), fresh(wait=True)
 
     with pytest.raises(StoreUnavailable):
-        feed(Cut(producer, 1), lines_of(3), heard, bookmark)
+        feed(Cut(producer, 1), lines_of(3), heard, checkpoint)
 
-    assert (bookmark.position, heard.depths) == (0, [])
+    assert (checkpoint.position, heard.depths) == (0, [])
 
 
 def test_a_run_that_ends_before_it_saw_the_old_specs_again_keeps_its_place(producer, tmp_path):
-    bookmark = fresh(wait=False)
-    feed(producer, lines_of(3), Heard(), bookmark)
+    checkpoint = fresh(wait=False)
+    feed(producer, lines_of(3), Heard(), checkpoint)
 
-    at_once = reread(bookmark)
+    at_once = reread(checkpoint)
     at_once = reread(at_once)
     heard = Heard()
     feed(producer, lines_of(4), heard, at_once)
@@ -284,27 +284,27 @@ def test_a_run_that_ends_before_it_saw_the_old_specs_again_keeps_its_place(produ
 
 
 def test_answers_that_are_gone_are_not_waited_for(producer, redis_client, namespace):
-    bookmark = fresh(wait=True)
-    bookmark.position, bookmark.waiting = 1, [Waiting("specs.jsonl", 1, "a-task")]
-    bookmark._expected = hashlib.sha256(lines_of(1)[0].text + b"\n").hexdigest()
-    bookmark.stale = True
+    checkpoint = fresh(wait=True)
+    checkpoint.position, checkpoint.waiting = 1, [Waiting("specs.jsonl", 1, "a-task")]
+    checkpoint._expected = hashlib.sha256(lines_of(1)[0].text + b"\n").hexdigest()
+    checkpoint.stale = True
     heard = Heard(a_worker(redis_client, namespace))
 
-    feed(producer, lines_of(2), heard, bookmark)
+    feed(producer, lines_of(2), heard, checkpoint)
 
     assert [each[0] for each in heard.lines] == ["unanswered", "delivered"]
     assert "its answer is gone" in heard.lines[0][2]
 
 
 def test_what_cannot_be_written_leaves_the_old_bookmark(tmp_path):
-    path = tmp_path / "bookmark"
+    path = tmp_path / "checkpoint"
     feed_nothing = fresh(wait=True)
     feed_nothing.write(path)
     before = path.read_bytes()
-    (tmp_path / "bookmark.new").mkdir()
+    (tmp_path / "checkpoint.new").mkdir()
 
-    with pytest.raises(OSError, match=r"bookmark\.new"):
-        Bookmark("/", ["other"], wait=False).write(path)
+    with pytest.raises(OSError, match=r"checkpoint\.new"):
+        Checkpoint("/", ["other"], wait=False).write(path)
 
     assert path.read_bytes() == before
 
@@ -314,5 +314,5 @@ def test_what_is_no_bookmark_is_named(tmp_path):
     (tmp_path / "b").write_text('{"version": "enqueue.v9"}')
 
     for name, why in {"a": "is no file that", "b": "has version 'enqueue.v9'", "c": "cannot be read"}.items():
-        with pytest.raises(BadBookmark, match=why):
-            Bookmark.read(tmp_path / name)
+        with pytest.raises(BadCheckpoint, match=why):
+            Checkpoint.read(tmp_path / name)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tasks.errors import InvalidMessage, StoreUnavailable
-from tasks.generate.intake import Limits, inspect
+from tasks.generate.intake import MessageLimits, inspect
 from tests.builders import a_job, a_spec
 from tests.worker.client.test_results import REASONS, RESULT, stored
 from worker.client import AnswerLate, Producer
@@ -24,7 +24,7 @@ def test_a_message_is_what_the_workers_gatekeeper_lets_pass(producer, redis_clie
     sent = producer.send(a_spec())
 
     (raw,) = redis_client.lrange(namespace, 0, -1)
-    assert inspect(raw, Limits())["headers"]["id"] == sent.task_id
+    assert inspect(raw, MessageLimits())["headers"]["id"] == sent.task_id
 
 
 def test_what_is_no_spec_stays_here_with_the_workers_own_words(producer, redis_client, namespace):
@@ -52,9 +52,9 @@ def test_the_limit_counts_bytes_as_they_are_sent(redis_client, namespace):
     # Cyrillic letters take two bytes each; escaped, they would take six.
     spec = a_spec(a_job(input={"text": "ж" * 100_000}))
 
-    Producer(redis_client, namespace, Limits(max_message_bytes=262_144)).send(spec)
+    Producer(redis_client, namespace, MessageLimits(max_message_bytes=262_144)).send(spec)
     with pytest.raises(InvalidMessage, match="the limit is 150000"):
-        Producer(redis_client, namespace, Limits(max_message_bytes=150_000)).send(spec)
+        Producer(redis_client, namespace, MessageLimits(max_message_bytes=150_000)).send(spec)
 
 
 def test_cancels_what_no_worker_has_begun(producer, redis_client, namespace):
@@ -65,7 +65,7 @@ def test_cancels_what_no_worker_has_begun(producer, redis_client, namespace):
     waiting = {json.loads(raw)["headers"]["id"]: raw for raw in redis_client.lrange(namespace, 0, -1)}
     assert waiting[kept.task_id].decode() == kept.message
     # In its place is one that the next worker revokes: who waits for it is told.
-    assert inspect(waiting[cancelled.task_id], Limits())["headers"]["expires"].startswith("2020-")
+    assert inspect(waiting[cancelled.task_id], MessageLimits())["headers"]["expires"].startswith("2020-")
     assert len(waiting) == 2
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tasks.errors import InvalidMessage
-from worker.client.results import Ending, Progress, TaskFailed, TaskRevoked, read
+from worker.client.results import Progress, TaskFailed, TaskResult, TaskRevoked, read
 
 RESULT = {
     "version": "v1",
@@ -53,11 +53,11 @@ def test_a_success_is_its_deliveries():
     ],
 )
 def test_what_has_no_deliveries_raises_why(document, error):
-    ending = read("t", document)
+    result = read("t", document)
 
-    assert isinstance(ending, Ending)
+    assert isinstance(result, TaskResult)
     with pytest.raises(error):
-        ending.result()
+        result.result()
 
 
 def test_nothing_and_what_has_only_begun_are_no_endings():

@@ -12,7 +12,7 @@ import httpx2
 import openai
 import pytest
 
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def text_format(schema: dict[str, Any] = WIRE) -> dict[str, Any]:
 class Asker:
     """Asks the stand-in through openai's own client, without its retries."""
 
-    stand_in: OpenAIStandIn
+    fake_openai: FakeOpenAI
 
     @asynccontextmanager
     async def client(
@@ -42,7 +42,7 @@ class Asker:
         limits = httpx2.Limits(max_connections=connections)
         async with openai.AsyncOpenAI(
             api_key=api_key,
-            base_url=self.stand_in.base_url,
+            base_url=self.fake_openai.base_url,
             max_retries=0,
             http_client=openai.DefaultAioHttpClient(limits=limits),
         ) as client:
@@ -51,7 +51,7 @@ class Asker:
     def ask(self, behaviour: Behaviour | None = None, *, api_key: str = "any", **changes: Any) -> Any:
         """Send one request and return what the SDK returns."""
         if behaviour:
-            self.stand_in.play_next(behaviour)
+            self.fake_openai.play_next(behaviour)
 
         async def once() -> Any:
             async with self.client(api_key=api_key) as client:
@@ -72,22 +72,22 @@ def parameters() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def served_here(behaviour: Behaviour) -> AsyncIterator[OpenAIStandIn]:
+async def served_here(behaviour: Behaviour) -> AsyncIterator[FakeOpenAI]:
     """A stand-in on the running loop, whose waits are by that loop's clock."""
-    stand_in, serving = OpenAIStandIn(behaviour=behaviour), threading.Event()
-    served = asyncio.create_task(stand_in._serve(serving))
+    fake_openai, serving = FakeOpenAI(behaviour=behaviour), threading.Event()
+    served = asyncio.create_task(fake_openai._serve(serving))
     await asyncio.to_thread(serving.wait, 10)
-    yield stand_in
-    stand_in._stop_asked.set()
+    yield fake_openai
+    fake_openai._stop_asked.set()
     await served
 
 
 @pytest.fixture
-def stand_in() -> Iterator[OpenAIStandIn]:
-    with OpenAIStandIn() as running:
+def fake_openai() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as running:
         yield running
 
 
 @pytest.fixture
-def asker(stand_in: OpenAIStandIn) -> Asker:
-    return Asker(stand_in)
+def asker(fake_openai: FakeOpenAI) -> Asker:
+    return Asker(fake_openai)

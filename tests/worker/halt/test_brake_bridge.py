@@ -19,7 +19,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.keys import halts_channel
-from worker.halt.brake_bridge import BrakeSwitch
+from worker.halt.brake_bridge import BrakeBridge
 
 WAIT_SECONDS = 10
 
@@ -36,7 +36,7 @@ async def wired(url, namespace, on_dials_changed=lambda: None, *, on_halt=lambda
     brake = Brake(60, on_halt)
     stores = RedisBatches(open_async(url, timeout_seconds=2, max_connections=1))
     loop = asyncio.get_running_loop()
-    yield BrakeSwitch(loop, brake, stores, namespace, "w1", on_dials_changed)
+    yield BrakeBridge(loop, brake, stores, namespace, "w1", on_dials_changed)
     await stores.client.aclose()
 
 
@@ -48,7 +48,7 @@ async def tell(call, *arguments, **words):
 
 async def in_flight(switch, number, call):
     await tell(switch.released, clock.now_mono())
-    flights = [asyncio.create_task(switch.brake.fly(call())) for _ in range(number)]
+    flights = [asyncio.create_task(switch.brake.run_cancellable(call())) for _ in range(number)]
     await asyncio.sleep(0)
     assert switch.brake.in_flight == number
     return flights

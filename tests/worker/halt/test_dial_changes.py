@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tasks.errors import StoreUnavailable
 from tests.fakes.clock import SteppedSleep
-from worker.halt.dial_changes import DialNotices
+from worker.halt.dial_changes import DialChangeListener
 
 WAIT_SECONDS = 10
 
@@ -55,7 +55,7 @@ def sleep():
 
 @pytest.fixture
 def notices(looks, sleep):
-    looks.notices = DialNotices(looks, sleep)
+    looks.notices = DialChangeListener(looks, sleep)
     yield looks.notices
     looks.let_go.set()
     sleep.end_all()
@@ -73,7 +73,7 @@ def test_looks_once_at_the_start_and_after_each_notice(notices, looks, sleep):
     look_first(notices, looks, sleep)
 
     for number in (2, 3):
-        notices.notice()
+        notices.notify()
         sleep.end(number)
         assert looks.reach(number)
 
@@ -83,10 +83,10 @@ def test_looks_once_at_the_start_and_after_each_notice(notices, looks, sleep):
 def test_a_burst_of_notices_is_one_look(notices, looks, sleep):
     look_first(notices, looks, sleep)
 
-    notices.notice()
+    notices.notify()
     sleep.begun(2)
     for _ in range(1000):
-        notices.notice()
+        notices.notify()
     sleep.end(2)
 
     assert looks.reach(2)
@@ -97,7 +97,7 @@ def test_a_notice_during_a_look_is_another_look(notices, looks, sleep):
     looks.let_go.clear()
     look_first(notices, looks, sleep)
 
-    notices.notice()
+    notices.notify()
     looks.let_go.set()
     sleep.end(2)
 
@@ -109,7 +109,7 @@ def test_never_keeps_the_one_who_notices_waiting(notices, looks, sleep):
     look_first(notices, looks, sleep)
 
     for _ in range(1000):
-        notices.notice()
+        notices.notify()
 
     assert looks.number == 1
 
@@ -117,7 +117,7 @@ def test_never_keeps_the_one_who_notices_waiting(notices, looks, sleep):
 def test_leaves_the_brake_its_first_moment(notices, looks, sleep):
     look_first(notices, looks, sleep)
 
-    notices.notice()
+    notices.notify()
     sleep.begun(2)
 
     # A change may be the brake; a look before 0.1 s would take its share of the halt's 100 ms.
@@ -133,7 +133,7 @@ def test_a_redis_that_is_away_is_looked_at_again_without_a_word(notices, looks, 
     looks.errors.append(error)
     look_first(notices, looks, sleep)
 
-    notices.notice()
+    notices.notify()
     sleep.end(2)
 
     assert looks.reach(2)
@@ -144,7 +144,7 @@ def test_a_bug_in_a_look_is_named_by_its_place_and_the_next_look_comes(notices, 
     looks.errors.append(KeyError("a secret"))
     with caplog.at_level(logging.ERROR):
         look_first(notices, looks, sleep)
-        notices.notice()
+        notices.notify()
         sleep.end(2)
         assert looks.reach(2)
 

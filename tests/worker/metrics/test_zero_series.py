@@ -6,7 +6,7 @@ from gates import Reason
 from tasks.errors import ErrorCode
 from telemetry import Metrics
 from tests.telemetry.samples import some_metrics
-from worker.metrics.zero_series import start_at_zero
+from worker.metrics.zero_series import create_zero_series
 
 RULES = ["heading", "bullet_list"]
 
@@ -23,7 +23,7 @@ def labels(metrics, name):
 def test_every_error_code_starts_at_zero_with_the_one_status_it_may_have():
     metrics = some_metrics()
 
-    start_at_zero(metrics, "gpt-6-luna", RULES)
+    create_zero_series(metrics, "gpt-6-luna", RULES)
 
     jobs = labels(metrics, "slotgen_jobs_total")
     assert {each["error_code"] for each in jobs} == {*ErrorCode, "none"}
@@ -35,7 +35,7 @@ def test_every_error_code_starts_at_zero_with_the_one_status_it_may_have():
 def test_every_gates_answers_and_no_strange_word_start_at_zero():
     metrics = Metrics(version="1", executor_version="1", rules=RULES)
 
-    start_at_zero(metrics, "gpt-6-luna", RULES)
+    create_zero_series(metrics, "gpt-6-luna", RULES)
 
     decisions = labels(metrics, "slotgen_gate_decisions_total")
     assert {each["reason"] for each in decisions} == {*Reason, "admitted"}

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from worker.process.freeze_imports import imported_for_good
+from worker.process.freeze_imports import freeze_imports
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def thawed():
 
 
 def test_collects_nothing_meanwhile_and_walks_none_of_it_afterwards():
-    with imported_for_good():
+    with freeze_imports():
         kept = [[] for _ in range(1000)]
         meanwhile = gc.isenabled()
 
@@ -27,7 +27,7 @@ def test_collects_nothing_meanwhile_and_walks_none_of_it_afterwards():
 
 
 def test_collects_again_after_a_failure():
-    with pytest.raises(ImportError), imported_for_good():
+    with pytest.raises(ImportError), freeze_imports():
         raise ImportError
 
     assert gc.isenabled()

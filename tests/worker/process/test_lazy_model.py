@@ -11,8 +11,8 @@ import pytest
 from tests.fakes import clock
 from tests.worker.adapters.openai.test_model import a_request
 from worker.adapters.openai.model import OpenAIModel, open_client
-from worker.dev.fake_openai.server import OpenAIStandIn
-from worker.process.lazy_model import LateModel
+from worker.dev.fake_openai.server import FakeOpenAI
+from worker.process.lazy_model import LazyModel
 
 WAIT_SECONDS = 10
 
@@ -40,7 +40,7 @@ def play(scene, opening):
     """Run `scene(model)` on a loop whose clock stands still while the client is being opened."""
 
     async def run():
-        model = LateModel(asyncio.get_running_loop(), opening)
+        model = LazyModel(asyncio.get_running_loop(), opening)
         try:
             return await scene(model)
         finally:
@@ -58,8 +58,8 @@ def test_requests_that_come_before_the_client_wait_for_the_one_opening_and_are_a
         opening.let_go.set()
         return waiting, await asyncio.gather(*requests)
 
-    with OpenAIStandIn() as stand_in:
-        opening = Opening(stand_in.base_url)
+    with FakeOpenAI() as fake_openai:
+        opening = Opening(fake_openai.base_url)
         waiting, answers = play(scene, opening)
 
     assert waiting == [False] * 5
@@ -100,7 +100,7 @@ def test_a_halt_before_there_is_a_client_ends_who_waits_and_leaves_the_opening_t
         halted = asyncio.create_task(model.ready())
         other = asyncio.create_task(model.ready())
         await asyncio.to_thread(opening.has_begun.wait, WAIT_SECONDS)
-        model.cut_connections()
+        model.abort_connections()
         halted.cancel()
         await asyncio.gather(halted, return_exceptions=True)
         opening.let_go.set()

@@ -15,22 +15,22 @@ from kombu.transport.virtual import QoS as VirtualQoS
 from telemetry import emit
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import taken_key, workers_key
-from worker.adapters.redis.scripts import Script, run
+from worker.adapters.redis.scripts import LuaScript, run
 
 TAG_SEPARATOR = ":"
 
 # kombu's own two transactions, four commands each. As scripts they cost the worker a third of the time: most
 # of a command's price is redis-py's.
-_APPEND = Script("""
+_APPEND = LuaScript("""
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('LREM', KEYS[3], 1, ARGV[4])
 redis.call('INCR', KEYS[4])
 """)
-_PUT_BACK = Script("""
+_REQUEUE = LuaScript("""
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
 """)
-_ACK = Script("""
+_ACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 """)
@@ -38,14 +38,14 @@ _DEATHS = "slotgen_deaths"
 _log = logging.getLogger("slotgen.delivery")
 
 
-def taking_key(queue: str, worker_id: str) -> str:
+def processing_key(queue: str, worker_id: str) -> str:
     """Return the list that holds the message which `worker_id` is about to take note of."""
-    return f"{queue}:taking:{worker_id}"
+    return f"{queue}:processing:{worker_id}"
 
 
 def _return_taken(queue: str, worker_id: str, client: Any) -> int:
     returned = 0
-    while client.lmove(taking_key(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
+    while client.lmove(processing_key(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
         returned += 1
     return returned
 
@@ -93,11 +93,11 @@ class ConsumerQoS(kombu_redis.QoS):
         client.transaction(transaction, self.unacked_key)
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Write the message to `unacked` and take it off the taking list, both or neither."""
+        """Write the message to `unacked` and take it off the processing list, both or neither."""
         info = message.delivery_info
         queue = info["routing_key"]
         kept = json.dumps([message._raw, info["exchange"], queue])  # noqa: SLF001 - as kombu does
-        keys = [self.unacked_index_key, self.unacked_key, taking_key(queue, self.channel.worker_id)]
+        keys = [self.unacked_index_key, self.unacked_key, processing_key(queue, self.channel.worker_id)]
         with self.channel.conn_or_acquire() as client:
             arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
             run(client, _APPEND, [*keys, taken_key(queue)], *arguments)
@@ -129,17 +129,17 @@ class ConsumerQoS(kombu_redis.QoS):
                 self._bring_back_the_forgotten(self._queue, client)
 
     def _bring_back_the_forgotten(self, queue: str, client: Any) -> None:
-        """Return what lies in this worker's own taking list although nobody takes note of it.
+        """Return what lies in this worker's own processing list although nobody takes note of it.
 
         Redis may hand a message to a connection that is gone already on our side: a frozen one that wakes up
         finds the old request first. What we do take leaves the list within milliseconds, so that what lies
         there at two looks, seconds apart, was never seen here.
         """
-        taking = taking_key(queue, self.channel.worker_id)
+        taking = processing_key(queue, self.channel.worker_id)
         lying = set(client.lrange(taking, 0, -1))
         forgotten, self._lying = lying & self._lying, lying
         for raw in forgotten:
-            run(client, _PUT_BACK, [taking, queue], raw)
+            run(client, _REQUEUE, [taking, queue], raw)
         if forgotten:
             emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
 
@@ -167,26 +167,26 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _return(self, queue: str, tag: bytes, client: Any) -> int:
         """Put one message back on the queue, or bury it when too many workers have died with it."""
-        gatekeeper = self.channel.connection.client.transport_options["gatekeeper"]
-        buried: list[str] = []
+        validator = self.channel.connection.client.transport_options["gatekeeper"]
+        dead_lettered: list[str] = []
 
         def transaction(pipe: Any) -> None:
             kept = pipe.hget(self.unacked_key, tag)
             pipe.multi()
             self._remove_from_indices(tag, pipe)
-            buried.clear()
+            dead_lettered.clear()
             if not kept:
                 return
             raw, task_id, deaths = _after_a_death(json.loads(kept)[0])
             if deaths < self._option("max_deaths"):
                 pipe.rpush(queue, raw)
             else:
-                gatekeeper.bury(queue, raw, task_id, deaths, pipe)
-                buried.append(task_id)
+                validator.dead_letter(queue, raw, task_id, deaths, pipe)
+                dead_lettered.append(task_id)
 
         client.transaction(transaction, self.unacked_key)
-        for task_id in buried:
-            gatekeeper.tell_buried(task_id)
+        for task_id in dead_lettered:
+            validator.report_dead_lettered(task_id)
         return 1
 
     def _option(self, name: str) -> int:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from telemetry import emit, whereabouts
+from telemetry import emit, error_location
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class JobLoop:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # Its message stays unacknowledged, and comes back when this worker ends.
-            emit(_log, logging.ERROR, "job_lost", **whereabouts(error))
+            emit(_log, logging.ERROR, "job_lost", **error_location(error))
 
     async def _all_ended(self) -> None:
         while self._jobs:

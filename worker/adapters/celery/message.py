@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-PUT_OFF_SINCE = "slotgen_put_off_since"
+DEFERRED_SINCE = "slotgen_deferred_since"
 
 
 def raw_message(
@@ -16,11 +16,11 @@ def raw_message(
     queue: str,
     *,
     expires: datetime | None = None,
-    put_off_since: int | None = None,
+    deferred_since: int | None = None,
 ) -> str:
     """Return the message for `queue`.
 
-    A job that has not begun at `expires` (with its zone) is revoked. `put_off_since` (epoch seconds) marks a
+    A job that has not begun at `expires` (with its zone) is revoked. `deferred_since` (epoch seconds) marks a
     message that was there before.
     """
     # Not escaped: a spec that came in as UTF-8 must not grow beyond the limit on its way back.
@@ -33,7 +33,7 @@ def raw_message(
             "body": base64.b64encode(body).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": headers | ({} if put_off_since is None else {PUT_OFF_SINCE: put_off_since}),
+            "headers": headers | ({} if deferred_since is None else {DEFERRED_SINCE: deferred_since}),
             "properties": {
                 "body_encoding": "base64",
                 "delivery_tag": task_id,

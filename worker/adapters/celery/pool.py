@@ -24,7 +24,7 @@ from celery.concurrency.base import BasePool
 from celery.exceptions import Ignore, Reject
 from kombu.serialization import loads
 
-from telemetry import emit, whereabouts
+from telemetry import emit, error_location
 
 if TYPE_CHECKING:
     from worker.adapters.celery.job_loop import JobLoop
@@ -40,10 +40,10 @@ _JSON_ALONE = {"application/json"}
 Ended = Callable[[tuple[int, Any, float]], None]
 
 
-class LoopPool(BasePool):
+class JobLoopPool(BasePool):
     """Runs tasks whose function is a coroutine function of `(request, *args)`.
 
-    `LoopPool.on(loop, results)` is the class to give to a Celery worker. The worker's prefetch bounds how
+    `JobLoopPool.on(loop, results)` is the class to give to a Celery worker. The worker's prefetch bounds how
     many run at once: a message that was not acknowledged keeps its place.
     """
 
@@ -113,7 +113,7 @@ class LoopPool(BasePool):
     async def _failed(self, task_id: str, error: Exception, request: Context) -> ExceptionInfo:
         """Tell the log and the producer of an error that nobody expected."""
         failure = ExceptionInfo()
-        emit(_log, logging.ERROR, "task_broke", task_id=task_id, **whereabouts(error))
+        emit(_log, logging.ERROR, "task_broke", task_id=task_id, **error_location(error))
         try:
             if not request.ignore_result:
                 # Without the traceback that Celery adds: it may have in it what must not leave the worker.

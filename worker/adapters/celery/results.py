@@ -13,7 +13,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from telemetry import emit
 from worker.adapters.redis.batches import any_refusal
-from worker.adapters.redis.scripts import Script, run
+from worker.adapters.redis.scripts import LuaScript, run
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -25,7 +25,7 @@ _PASSING = (OutOfMemoryError, ReadOnlyError)
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
 # have read. The value is also published, for those who wait on the channel.
-_STORE = Script("""
+_STORE = LuaScript("""
 local kept = redis.call('GET', KEYS[1])
 if kept then
     local sound, document = pcall(cjson.decode, kept)

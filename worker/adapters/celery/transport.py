@@ -20,12 +20,12 @@ from typing import Any, Protocol
 from kombu.transport import redis as kombu_redis
 
 from tasks.generate.intake import Rejected
-from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS, taking_key
+from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS, processing_key
 from worker.adapters.redis.keys import taken_key
 
 
-class Gatekeeper(Protocol):
-    """Stands at the queue's exit; the transport option `gatekeeper`."""
+class MessageValidator(Protocol):
+    """Stands at the queue's exit; the transport option `validator`."""
 
     def inspect(self, raw: bytes) -> dict[str, Any]:
         """Return the message in `raw`. Raises Rejected."""
@@ -51,7 +51,7 @@ class Channel(kombu_redis.Channel):
         # The process's name, not the connection's: it stays the same when Redis comes back.
         self.worker_id: str = self.connection.client.transport_options["worker_id"]
         self._commands: Any = None
-        # The message between Redis and `unacked`, as it lies in the taking list.
+        # The message between Redis and `unacked`, as it lies in the processing list.
         self.taken: bytes = b""
 
     @contextmanager
@@ -72,7 +72,7 @@ class Channel(kombu_redis.Channel):
             return
         (queue,) = queues  # this app consumes one
         self.qos.register(queue)
-        taking = taking_key(queue, self.worker_id)
+        taking = processing_key(queue, self.worker_id)
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         # From the end that BRPOP would take, so that the order is the same.
@@ -112,14 +112,14 @@ class Channel(kombu_redis.Channel):
         raise NotImplementedError("slotgen consumes with basic_consume; basic_get is not offered")
 
     def _inspected(self, queue: str, raw: bytes) -> dict[str, Any] | None:
-        gatekeeper: Gatekeeper = self.connection.client.transport_options["gatekeeper"]
+        validator: MessageValidator = self.connection.client.transport_options["gatekeeper"]
         try:
-            return _readdressed(gatekeeper.inspect(raw), queue, self.worker_id)
+            return _readdressed(validator.inspect(raw), queue, self.worker_id)
         except Rejected as rejected:
-            # When it cannot be kept (Redis full, or gone), this raises, and it stays in the taking list.
-            gatekeeper.reject(queue, raw, rejected)
+            # When it cannot be kept (Redis full, or gone), this raises, and it stays in the processing list.
+            validator.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
-                client.lrem(taking_key(queue, self.worker_id), 1, raw)
+                client.lrem(processing_key(queue, self.worker_id), 1, raw)
                 client.incr(taken_key(queue))
             return None
 

@@ -72,7 +72,7 @@ class OpenAIModel:
             self.in_flight(-1)
             self.count_request(outcome, request, answer, loop.time() - began_mono)
 
-    def cut_connections(self) -> None:
+    def abort_connections(self) -> None:
         """Close every connection of the client at once; the next request opens new ones.
 
         For a halt: what is in flight must be cancelled beside it, or it sees a broken connection.

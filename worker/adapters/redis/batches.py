@@ -19,13 +19,13 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
-from tasks.generate.batching import Batching
+from tasks.generate.batching import Batcher
 
 if TYPE_CHECKING:
     import redis.asyncio
     from redis.asyncio.connection import AbstractConnection
 
-    from worker.adapters.redis.scripts import Script
+    from worker.adapters.redis.scripts import LuaScript
 
 # So that one batch's replies do not hold the loop for long.
 _MOST_COMMANDS = 200
@@ -61,18 +61,18 @@ class RedisBatches:
 
     client: redis.asyncio.Redis
     timeout_seconds: float = 5.0
-    _commands: Batching[Words, Any] = field(init=False)
+    _commands: Batcher[Words, Any] = field(init=False)
     _connection: AbstractConnection | None = None
     _used_mono: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._commands = Batching(self._replies, lambda: _MOST_COMMANDS)
+        self._commands = Batcher(self._replies, lambda: _MOST_COMMANDS)
 
     def command(self, *words: Any) -> asyncio.Future[Any]:
         """Return what will have the reply to one command, given in its words."""
-        return self._commands.ask(words)
+        return self._commands.submit(words)
 
-    async def run(self, script: Script, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+    async def run(self, script: LuaScript, keys: Sequence[str | bytes], *arguments: Any) -> Any:
         """Return the reply of `script`."""
         try:
             return await self.command("EVALSHA", script.sha, len(keys), *keys, *arguments)
@@ -81,7 +81,7 @@ class RedisBatches:
 
     async def run_patiently(
         self,
-        script: Script,
+        script: LuaScript,
         keys: Sequence[str | bytes],
         *arguments: Any,
         worth_waiting: Callable[[BaseException], bool] = passes,

@@ -33,7 +33,7 @@ def taken_key(queue: str) -> str:
     return f"{queue}:taken"
 
 
-def card_key(namespace: str, worker_id: str) -> str:
+def worker_info_key(namespace: str, worker_id: str) -> str:
     """Return the key of one worker's card."""
     return f"{namespace}:worker:{worker_id}"
 

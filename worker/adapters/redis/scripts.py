@@ -21,7 +21,7 @@ _WRAPPED = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class LuaScript:
     """A Lua script, and the digest by which Redis knows it after its first run."""
 
     text: str
@@ -39,7 +39,7 @@ def undeclared(script: str, keys: int) -> str:
     return f"local KEYS, ARGV = {given};{script}"
 
 
-def run(client: redis.Redis, script: Script, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+def run(client: redis.Redis, script: LuaScript, keys: Sequence[str | bytes], *arguments: Any) -> Any:
     """Run `script` in one command, and once more with its text when Redis does not know it; return its reply.
 
     Raises:
@@ -57,7 +57,7 @@ def run(client: redis.Redis, script: Script, keys: Sequence[str | bytes], *argum
 
 
 def _evaluated(
-    client: redis.Redis, script: Script, keys: Sequence[str | bytes], arguments: Sequence[Any]
+    client: redis.Redis, script: LuaScript, keys: Sequence[str | bytes], arguments: Sequence[Any]
 ) -> Any:
     try:
         return client.evalsha(script.sha, len(keys), *keys, *arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from worker.cli.support.errors import Refusal
+from worker.cli.support.errors import CliError
 
 if TYPE_CHECKING:
     import redis
@@ -21,7 +21,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return settings.load(**overrides)
     except settings.BadSetting as error:
-        raise Refusal(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 def open_redis(settings: Settings) -> redis.Redis:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.support.actor import named
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.operations.changes.changing import Proposal, Situation
-    from tasks.operations.changes.dials import Dial, Recorded
+    from tasks.operations.changes.dials import Dial, RecordedChange
 
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Override = Annotated[
@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DialCommand:
     """What a command wants: `after` gives the new value for what is there now (None: no key).
 
     `undo` gives the command that brings the old value back; `shown` the words for a value.
@@ -36,7 +36,7 @@ class Wish:
 
     dial: Dial
     after: Callable[[bytes | None], bytes | None]
-    undo: Callable[[Recorded], str]
+    undo: Callable[[RecordedChange], str]
     shown: Callable[[bytes | None], str]
     command: str
     reason: str = ""
@@ -44,15 +44,15 @@ class Wish:
     override: str = ""
 
 
-def carry_out(
-    wish: Wish, *, as_json: bool, extra: Callable[[Situation, Proposal], list[str]] | None = None
+def apply(
+    wish: DialCommand, *, as_json: bool, extra: Callable[[Situation, Proposal], list[str]] | None = None
 ) -> None:
     """Make the change, or say why not. `extra` adds lines about it. Raises Refusal."""
     from tasks.operations.changes import changing  # noqa: PLC0415 - heavy imports wait for the command
 
     with console() as opened:
         window_seconds = opened.settings.observation_seconds
-        situation = changing.look(opened.dials, opened.history, window_seconds)
+        situation = changing.situation_now(opened.dials, opened.history, window_seconds)
         before = situation.dials.value(wish.dial)
         after = wish.after(before)
         key = f"{opened.settings.namespace}:{wish.dial}"
@@ -71,7 +71,7 @@ def carry_out(
                 override=wish.override,
             )
         except changing.ChangeRefused as refused:
-            raise Refusal(f"{refused}\nnothing was changed") from None
+            raise CliError(f"{refused}\nnothing was changed") from None
     if as_json:
         print_json(_document(key, wish, proposal, recorded))
         return
@@ -98,7 +98,7 @@ def _consequences(proposal: Proposal) -> list[str]:
     return lines
 
 
-def _document(key: str, wish: Wish, proposal: Proposal, recorded: Recorded) -> dict[str, Any]:
+def _document(key: str, wish: DialCommand, proposal: Proposal, recorded: RecordedChange) -> dict[str, Any]:
     return {
         "key": key,
         "changed": True,

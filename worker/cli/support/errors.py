@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is not a malfunction
+class CliError(Exception):
     """What was wrong, with the value, and what to do."""
 
 
@@ -22,7 +22,7 @@ def redis_errors_refused(url: str) -> Iterator[None]:
         yield
     except (RedisError, OSError) as error:
         shown = url.rpartition("@")[2]
-        raise Refusal(
+        raise CliError(
             f"Redis at {shown} did not answer ({type(error).__name__}); "
             "start it, or correct SLOTGEN_REDIS_URL"
         ) from None

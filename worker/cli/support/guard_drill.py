@@ -7,22 +7,22 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.cli.support.errors import Refusal
+from worker.cli.support.errors import CliError
 
 if TYPE_CHECKING:
-    from tasks.limits.guard import GuardFinding, GuardRules, Mark
+    from tasks.limits.guard import GuardFinding, GuardRules, JobResult
     from tasks.operations.drill import Check, DrillRecord
-    from worker.cli.support.operator_session import Console
+    from worker.cli.support.operator_session import OperatorSession
 
 _TIMEOUT_SECONDS = 5.0
 _COMMAND_ROOM = 4
 
 
 @dataclass(frozen=True, slots=True)
-class GuardRehearsal:
+class GuardDrill:
     """One drill in the name of `actor`. It touches no dial: its keys are its own, and go with it."""
 
-    console: Console
+    console: OperatorSession
     actor: str
 
     def run(self) -> DrillRecord:
@@ -59,17 +59,19 @@ class GuardRehearsal:
         try:
             return executor_config.load(self.console.settings.executor_config).guard
         except executor_config.BadExecutorConfig as error:
-            raise Refusal(str(error)) from None
+            raise CliError(str(error)) from None
 
     def _checks(self, namespace: str, rules: GuardRules) -> tuple[Check, ...]:
-        from tasks.limits.guard import GuardMode, Mark  # noqa: PLC0415 - heavy imports wait for the command
+        from tasks.limits.guard import GuardMode, JobResult  # noqa: PLC0415 - heavy imports wait for the command
         from tasks.operations.drill import Check  # noqa: PLC0415
 
         client, kill = self.console.client, f"{namespace}:kill"
         client.set(kill, "false", ex=60)
         good = self._observed(namespace, rules, [frozenset()] * rules.sample)
         after_good = client.get(kill)
-        bad = self._observed(namespace, rules, [frozenset({Mark.FAILED, Mark.UNUSABLE})] * rules.sample)
+        bad = self._observed(
+            namespace, rules, [frozenset({JobResult.FAILED, JobResult.UNUSABLE})] * rules.sample
+        )
         needed = next((number for number, each in enumerate(bad, 1) if each.tripped), None)
         seen = (
             f"after {needed} unusable outcomes in a row: {bad[needed - 1].reason}" if needed else "it did not"
@@ -91,7 +93,7 @@ class GuardRehearsal:
         )
 
     def _observed(
-        self, namespace: str, rules: GuardRules, outcomes: list[frozenset[Mark]]
+        self, namespace: str, rules: GuardRules, outcomes: list[frozenset[JobResult]]
     ) -> list[GuardFinding]:
         from worker.adapters.redis.batches import RedisBatches  # noqa: PLC0415 - heavy imports wait for the command
         from worker.adapters.redis.clients import open_async  # noqa: PLC0415

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.support.errors import Refusal
-from worker.cli.support.signals import endings_held, endings_ignored
+from worker.cli.support.errors import CliError
+from worker.cli.support.signals import termination_held, termination_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from tasks.operations.changes.dials import DialsNow
+    from tasks.operations.changes.dials import DialValues
     from tasks.operations.drill import Check, DrillRecord
-    from worker.cli.support.operator_session import Console
+    from worker.cli.support.operator_session import OperatorSession
 
     Interruptible = Callable[[], AbstractContextManager[None]]
 
@@ -35,10 +35,10 @@ _STAYS = 'the kill dial stays as it is now; see `slotgen audit`, then `slotgen r
 
 
 @dataclass(slots=True)
-class Rehearsal:
+class HaltDrill:
     """One drill with `jobs` probe jobs, in the name of `actor`."""
 
-    console: Console
+    console: OperatorSession
     actor: str
     jobs: int
     _checks: list[Check] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Rehearsal:
 
         workers = {each.worker_id for each in self.console.fleet.workers()}
         if not workers:
-            raise Refusal(
+            raise CliError(
                 "no worker is running, so there is nothing to halt; start `slotgen worker`, or add --embedded"
             )
         before = self.console.dials.read()
@@ -65,9 +65,9 @@ class Rehearsal:
         RedisDrills(self.console.client, self.console.settings.namespace).add(record)
         return record
 
-    def _rehearse(self, workers: set[str], before: DialsNow) -> float | None:
+    def _rehearse(self, workers: set[str], before: DialValues) -> float | None:
         # Raised anywhere, an interruption may be lost in a destructor of redis-py's, or leave a lock taken.
-        with endings_held() as interruptible:
+        with termination_held() as interruptible:
             try:
                 halt_ms = self._halt(workers)
                 self._verify(interruptible)
@@ -110,13 +110,13 @@ class Rehearsal:
         outcomes = self.console.history.since(halted_wall_ms, _OUTCOMES)
         self._checks.append(outcomes_check(outcomes, probes, self.jobs))
 
-    def _restore(self, before: DialsNow) -> Check:
+    def _restore(self, before: DialValues) -> Check:
         """Put the kill dial back, once more and again when Redis does not answer."""
         from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
         from tasks.operations.drill import restored_check  # noqa: PLC0415
 
         why = ""
-        with endings_ignored():
+        with termination_ignored():
             for _ in range(_RESTORE_ATTEMPTS):
                 try:
                     return self._put_back(before)
@@ -125,7 +125,7 @@ class Rehearsal:
                     time.sleep(1)
         return restored_check(restored=False, why=f"{why}; {_STAYS}")
 
-    def _put_back(self, before: DialsNow) -> Check:
+    def _put_back(self, before: DialValues) -> Check:
         from tasks.operations.changes.dials import AuditRefused, Change, Dial, DialsMoved  # noqa: PLC0415 - heavy imports wait for the command
         from tasks.operations.drill import foreign_change, later, restored_check  # noqa: PLC0415
 

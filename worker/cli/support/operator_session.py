@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.cli.support.connection import load_settings, open_redis
-from worker.cli.support.errors import Refusal, redis_errors_refused
+from worker.cli.support.errors import CliError, redis_errors_refused
 
 if TYPE_CHECKING:
     import redis
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
+class OperatorSession:
     """The stores of one namespace."""
 
     settings: Settings
@@ -31,14 +31,14 @@ class Console:
 
 
 @contextmanager
-def console() -> Iterator[Console]:
+def console() -> Iterator[OperatorSession]:
     """Open the console of the environment's Redis; what goes wrong inside becomes a Refusal."""
     with open_console(load_settings()) as opened:
         yield opened
 
 
 @contextmanager
-def open_console(settings: Settings) -> Iterator[Console]:
+def open_console(settings: Settings) -> Iterator[OperatorSession]:
     """Open the console of `settings`; what goes wrong inside becomes a Refusal."""
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations.changes.dials import AuditRefused, DialsMoved  # noqa: PLC0415
@@ -47,26 +47,26 @@ def open_console(settings: Settings) -> Iterator[Console]:
         try:
             yield _console(settings, client)
         except StoreUnavailable as error:
-            raise Refusal(_unreachable(settings.redis_url, str(error))) from None
+            raise CliError(_unreachable(settings.redis_url, str(error))) from None
         except DialsMoved:
-            raise Refusal(
+            raise CliError(
                 "somebody changed a dial since it was read; nothing was changed. "
                 "See `slotgen audit`, then try again"
             ) from None
         except AuditRefused as error:
-            raise Refusal(
+            raise CliError(
                 f"the change could not be recorded, so it was not made ({error}); "
                 "mend Redis first. `slotgen kill` works all the same"
             ) from None
 
 
-def _console(settings: Settings, client: redis.Redis) -> Console:
+def _console(settings: Settings, client: redis.Redis) -> OperatorSession:
     from worker.adapters.redis.console.dials import RedisDials  # noqa: PLC0415 - heavy imports wait for the command
     from worker.adapters.redis.console.fleet import RedisFleet  # noqa: PLC0415
     from worker.adapters.redis.jobs.history import RedisHistory  # noqa: PLC0415
 
     namespace = settings.namespace
-    return Console(
+    return OperatorSession(
         settings,
         client,
         RedisDials(client, namespace),

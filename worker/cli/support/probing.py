@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tasks.operations.history import PastOutcome
-    from worker.cli.support.operator_session import Console
+    from worker.cli.support.operator_session import OperatorSession
 
 # A result is there before its outcome is in the history, which workers write every 0.2 s.
 _HISTORY_SECONDS = 2.0
 _BLOCK_SECONDS = 0.25
 
 
-def probe(console: Console, number: int, *, opted_in: bool, timeout_seconds: float) -> list[PastOutcome]:
+def probe(
+    console: OperatorSession, number: int, *, opted_in: bool, timeout_seconds: float
+) -> list[PastOutcome]:
     """Send `number` jobs that no policy admits; return those that ended in time.
 
     Each is a message of its own, so that every free worker may get some.
@@ -34,7 +36,7 @@ def probe(console: Console, number: int, *, opted_in: bool, timeout_seconds: flo
     return _ended(console, began_wall_ms, task_ids)
 
 
-def _ended(console: Console, since_wall_ms: int, task_ids: set[str]) -> list[PastOutcome]:
+def _ended(console: OperatorSession, since_wall_ms: int, task_ids: set[str]) -> list[PastOutcome]:
     """Return the outcomes of `task_ids`, once all are in the history or the time is up."""
     ended: list[PastOutcome] = []
     last = f"{since_wall_ms}-0"

@@ -11,7 +11,7 @@ _ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @contextmanager
-def endings_interrupt() -> Iterator[None]:
+def termination_interrupts() -> Iterator[None]:
     """Let SIGTERM and a closed terminal interrupt as Ctrl-C does; what is ignored (nohup) stays so."""
     endings = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) == signal.SIG_DFL]
     with _handled(endings, signal.default_int_handler):
@@ -19,7 +19,7 @@ def endings_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def endings_held() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def termination_held() -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """Hold Ctrl-C, SIGTERM and a closed terminal back, but inside what is yielded: there they interrupt."""
     held, open_now = False, False
 
@@ -46,7 +46,7 @@ def endings_held() -> Iterator[Callable[[], AbstractContextManager[None]]]:
 
 
 @contextmanager
-def endings_ignored() -> Iterator[None]:
+def termination_ignored() -> Iterator[None]:
     """Go on to the end, whoever is in a hurry."""
     with _handled(_ENDINGS, signal.SIG_IGN):
         yield

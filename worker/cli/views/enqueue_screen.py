@@ -9,14 +9,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.cli.support.terminal import plain
+from worker.cli.support.terminal import escape_control
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import Progress, TaskID
 
     from tasks.delivery import Delivery
-    from worker.client.checkpoint import Bookmark
+    from worker.client.checkpoint import Checkpoint
     from worker.client.producer import Sent
     from worker.client.sources import Item
 
@@ -30,7 +30,7 @@ _LINE_EVERY_SECONDS = 10.0
 class Screen:
     """The listener of one run, of `total` specs; None is a number that nobody knows yet."""
 
-    bookmark: Bookmark
+    checkpoint: Checkpoint
     total: int | None
     as_json: bool
     _progress: Progress | None = None
@@ -91,10 +91,10 @@ class Screen:
 
     def summary(self) -> str:
         """Return what was done, in a line."""
-        counts = self.bookmark.counts
+        counts = self.checkpoint.counts
         of = f" of {self.total:,}" if self.total is not None else ""
         parts = [f"sent {counts['sent']:,}{of} {'spec' if self.total == 1 else 'specs'}"]
-        parts += [f"answered {counts['answered']:,}"] if self.bookmark.wait else []
+        parts += [f"answered {counts['answered']:,}"] if self.checkpoint.wait else []
         parts += [f"refused {counts['refused']:,}"] if counts["refused"] else []
         parts += [f"without an answer {counts['unanswered']:,}"] if counts["unanswered"] else []
         return ", ".join(parts) + "".join(f"; {word} {number:,}" for word, number in self._outcomes())
@@ -102,7 +102,7 @@ class Screen:
     def finish(self, resume: str | None) -> None:
         """Print the summary on stderr; `resume` names the file from which an ended run goes on."""
         if self.as_json:
-            counts = self.bookmark.counts
+            counts = self.checkpoint.counts
             summary = {each: counts[each] for each in ("sent", "answered", "refused", "unanswered")}
             document = summary | {"outcomes": dict(self._outcomes()), "resume": resume}
             sys.stderr.write(json.dumps({"summary": document}) + "\n")
@@ -111,14 +111,14 @@ class Screen:
 
     @property
     def _done(self) -> int:
-        counts = self.bookmark.counts
-        ended = counts["answered"] + counts["unanswered"] if self.bookmark.wait else counts["sent"]
+        counts = self.checkpoint.counts
+        ended = counts["answered"] + counts["unanswered"] if self.checkpoint.wait else counts["sent"]
         return ended + counts["refused"]
 
     def _outcomes(self) -> list[tuple[str, int]]:
         counted = [
             (word, number)
-            for word, number in dict(self.bookmark.counts).items()
+            for word, number in dict(self.checkpoint.counts).items()
             if word.startswith(_OUTCOMES)
         ]
         return sorted(counted, key=lambda each: (_OUTCOMES.index(each[0].split()[0]), -each[1], each[0]))
@@ -135,8 +135,8 @@ class Screen:
         for word, number in self._outcomes():
             line.append(f"{word} {number:,}  ", style=_STYLES[word.split()[0]])
         for word in ("refused", "unanswered"):
-            if self.bookmark.counts[word]:
-                line.append(f"{word} {self.bookmark.counts[word]:,}  ", style="red")
+            if self.checkpoint.counts[word]:
+                line.append(f"{word} {self.checkpoint.counts[word]:,}  ", style="red")
         line.append(self._in_the_way, style="dim")
         return Group(self._progress or "", line)
 
@@ -147,7 +147,7 @@ class Screen:
             return
         # While the bar stands, stderr is the console's, which puts the lines above it.
         for line in problem.splitlines():
-            sys.stderr.write(f"{plain(place)}: {plain(line)}\n")
+            sys.stderr.write(f"{escape_control(place)}: {escape_control(line)}\n")
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from gates import BrakeState
 from tasks.operations.changes.dials import RAW_COMMAND, Dial
-from tasks.operations.fleet import WorkerCard
+from tasks.operations.fleet import WorkerInfo
 from tasks.operations.overview import DialLine, Overview
-from tasks.operations.time_spans import ago, span
+from tasks.operations.timefmt import ago, span
 from worker.cli.commands.exposure.allowlist import described
 from worker.cli.support.dial_command import shown_text
-from worker.cli.support.terminal import plain
+from worker.cli.support.terminal import escape_control
 from worker.cli.support.timefmt import moment
 
 _COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
@@ -30,7 +30,7 @@ _BRAKE = {
 def page(of: Overview) -> RenderableType:
     """Return the screen; it fits 80 by 24 in the usual case."""
     parts: list[RenderableType] = [_brake(of), _dials(of), _fleet(of), _outcomes(of)]
-    if of.obstacles:
+    if of.blockers:
         parts.append(_obstacles(of))
     return Group(*parts)
 
@@ -44,7 +44,7 @@ def unreadable(problem: str) -> RenderableType:
 
 def _brake(of: Overview) -> RenderableType:
     word, style = _BRAKE[of.brake]
-    return Panel(Text.assemble((f" {word} ", style), f"  {plain(of.why)}"), padding=(0, 1))
+    return Panel(Text.assemble((f" {word} ", style), f"  {escape_control(of.why)}"), padding=(0, 1))
 
 
 def _dials(of: Overview) -> RenderableType:
@@ -66,7 +66,7 @@ def _value(line: DialLine) -> Text:
 def _set(line: DialLine, now_wall_ms: int) -> str:
     if line.last is None:
         return ""
-    who = "by a raw command" if line.last.command == RAW_COMMAND else f"by {plain(line.last.actor)}"
+    who = "by a raw command" if line.last.command == RAW_COMMAND else f"by {escape_control(line.last.actor)}"
     return f"{ago(now_wall_ms - line.last.wall_ms)} {who}"
 
 
@@ -84,7 +84,7 @@ def _fleet(of: Overview) -> RenderableType:
     return text
 
 
-def _worker(each: WorkerCard) -> str:
+def _worker(each: WorkerInfo) -> str:
     brake = "released" if each.brake is None else each.brake
     versions = f"v{each.version}/{each.executor_version}"
     return (
@@ -103,7 +103,7 @@ def _outcomes(of: Overview) -> RenderableType:
 
 def _obstacles(of: Overview) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for each in of.obstacles:
+    for each in of.blockers:
         table.add_row(f"   {each.what}", Text(each.command, style="bold"))
     return Group(Text(" between now and the first generated job:"), table)
 
@@ -142,7 +142,7 @@ def document(of: Overview) -> dict[str, Any]:
                 for (status, code), number in of.outcomes
             ],
         },
-        "inTheWay": [{"what": each.what, "command": each.command} for each in of.obstacles],
+        "inTheWay": [{"what": each.what, "command": each.command} for each in of.blockers],
     }
 
 

@@ -153,8 +153,8 @@ class Demonstration:
         return halted_mono
 
     def _pace(self, seconds: float) -> None:
-        if self._running.stand_in:
-            self._running.stand_in.behave(Behaviour(delay_seconds=seconds))
+        if self._running.fake_openai:
+            self._running.fake_openai.behave(Behaviour(delay_seconds=seconds))
 
     @property
     def _running(self) -> Stack:

@@ -59,7 +59,7 @@ class Behaviour:
             )
 
 
-class Script:
+class ReplyScript:
     """The standing behaviour, and a queue of behaviours for the next requests.
 
     Safe in any thread, but for `wait` and `release`, which belong to the loop that answers.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from worker.dev.fake_openai.answers import body_for
-from worker.dev.fake_openai.behaviour import Behaviour, Play, Script
-from worker.dev.fake_openai.journal import Journal, Outcome
+from worker.dev.fake_openai.behaviour import Behaviour, Play, ReplyScript
+from worker.dev.fake_openai.journal import Journal, Reply
 from worker.dev.fake_openai.request import Asked, RefusedError, check_key, error_document, read_request
 from worker.dev.fake_openai.wire import drip, error, reset, scripted_error, until_cancelled, whole
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _PATH = "/v1/responses"
 
 
-class StandInServer(web.Server):
+class FakeServer(web.Server):
     """An aiohttp server that reports its connections; the library offers no hook but inheritance."""
 
-    def __init__(self, journal: Journal, script: Script) -> None:
+    def __init__(self, journal: Journal, script: ReplyScript) -> None:
         # handler_cancellation: a client that hangs up is seen at once, not when the answer is written.
         super().__init__(Responder(journal, script).respond, handler_cancellation=True, access_log=None)
         self._journal = journal
@@ -46,7 +46,7 @@ class _Exchange:
 
     request: web.BaseRequest
     number: int
-    outcome: Outcome = Outcome.CANCELLED
+    outcome: Reply = Reply.CANCELLED
     status: int | None = None
     billed_tokens: int = 0
 
@@ -55,10 +55,10 @@ class _Exchange:
         return {"x-request-id": f"req_{self.number:032x}"}
 
     def completed(self) -> None:
-        self.outcome, self.status = Outcome.COMPLETED, 200
+        self.outcome, self.status = Reply.COMPLETED, 200
 
     def rejected(self, status: int) -> None:
-        self.outcome, self.status = Outcome.REJECTED, status
+        self.outcome, self.status = Reply.REJECTED, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Responder:
     """Answers the requests of every connection of one server."""
 
     journal: Journal
-    script: Script
+    script: ReplyScript
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; its number in the journal is in its `x-request-id`."""
@@ -105,7 +105,7 @@ async def _play(behaviour: Behaviour, asked: Asked, exchange: _Exchange) -> web.
     answer = body_for(behaviour, asked, exchange.number)
     exchange.billed_tokens = answer.billed_tokens
     if behaviour.play is Play.RESET_AFTER_WORK:
-        exchange.outcome = Outcome.RESET
+        exchange.outcome = Reply.RESET
         reset(exchange.request)
         await until_cancelled()
     if behaviour.play is Play.DRIP:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RECORDS_KEPT = 100_000
 
 
-class Outcome(StrEnum):
+class Reply(StrEnum):
     """How a request ended, as the server saw it."""
 
     COMPLETED = "completed"  # answered with a 200, whatever its body
@@ -26,13 +26,13 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """One request; times are `time.monotonic()` seconds, the same clock for every process of a machine."""
 
     body_sha256: str
     started_mono: float
     ended_mono: float | None = None
-    outcome: Outcome | None = None  # None while in flight
+    outcome: Reply | None = None  # None while in flight
     status: int | None = None  # None when nothing was answered
     billed_tokens: int = 0  # input and output; work that was done is billed, whether or not it arrived
 
@@ -58,15 +58,15 @@ class Journal:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._counts = Counts()
-        self._in_flight: dict[int, Record] = {}
-        self._ended: deque[Record] = deque(maxlen=_RECORDS_KEPT)
+        self._in_flight: dict[int, JournalRecord] = {}
+        self._ended: deque[JournalRecord] = deque(maxlen=_RECORDS_KEPT)
 
     def counts(self) -> Counts:
         """Return the totals of this moment."""
         with self._changed:
             return self._counts
 
-    def records(self) -> tuple[Record, ...]:
+    def records(self) -> tuple[JournalRecord, ...]:
         """Return every ended request, in order of ending (the last 100,000), then those in flight."""
         with self._changed:
             return (*self._ended, *self._in_flight.values())
@@ -91,11 +91,11 @@ class Journal:
         """Record that a request arrived whole, and return its number."""
         with self._changed:
             number = self._counts.begun
-            self._in_flight[number] = Record(body_sha256, time.monotonic())
+            self._in_flight[number] = JournalRecord(body_sha256, time.monotonic())
             self._note(begun=number + 1, in_flight=self._counts.in_flight + 1)
             return number
 
-    def end(self, number: int, outcome: Outcome, status: int | None, billed_tokens: int) -> None:
+    def end(self, number: int, outcome: Reply, status: int | None, billed_tokens: int) -> None:
         """Record how request `number` ended."""
         with self._changed:
             record = replace(

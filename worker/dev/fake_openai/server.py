@@ -13,11 +13,11 @@ from typing import Self
 
 from aiohttp import web
 
-from worker.dev.fake_openai.behaviour import Behaviour, Play, Script
-from worker.dev.fake_openai.http import StandInServer
-from worker.dev.fake_openai.journal import Counts, Journal, Outcome, Record
+from worker.dev.fake_openai.behaviour import Behaviour, Play, ReplyScript
+from worker.dev.fake_openai.http import FakeServer
+from worker.dev.fake_openai.journal import Counts, Journal, JournalRecord, Reply
 
-__all__ = ["Behaviour", "Counts", "Journal", "OpenAIStandIn", "Outcome", "Play", "Record"]
+__all__ = ["Behaviour", "Counts", "FakeOpenAI", "Journal", "JournalRecord", "Play", "Reply"]
 
 _START_SECONDS = 10.0
 _BACKLOG = 1024
@@ -25,7 +25,7 @@ _BACKLOG = 1024
 _SHUTDOWN_SECONDS = 0.05
 
 
-class OpenAIStandIn:
+class FakeOpenAI:
     """The stand-in, serving from a thread of its own inside `with OpenAIStandIn() as stand_in:`.
 
     `port` 0 takes a free one. Every method is safe in any thread.
@@ -35,7 +35,7 @@ class OpenAIStandIn:
         self.host = host
         self.port = port
         self.journal = Journal()
-        self._script = Script(behaviour or Behaviour())
+        self._script = ReplyScript(behaviour or Behaviour())
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_asked: asyncio.Event | None = None
@@ -96,9 +96,7 @@ class OpenAIStandIn:
 
     async def _serve(self, serving: threading.Event) -> None:
         self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.ServerRunner(
-            StandInServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS
-        )
+        runner = web.ServerRunner(FakeServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             site = web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG)
@@ -121,10 +119,10 @@ def main(argv: list[str] | None = None) -> None:
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, lambda *_: ended.set())
     behaviour = Behaviour(play=given.play, delay_seconds=given.delay)
-    with OpenAIStandIn(port=given.port, behaviour=behaviour) as stand_in:
-        print(f"export OPENAI_BASE_URL={stand_in.base_url} OPENAI_API_KEY=any", flush=True)  # noqa: T201 - for people
+    with FakeOpenAI(port=given.port, behaviour=behaviour) as fake_openai:
+        print(f"export OPENAI_BASE_URL={fake_openai.base_url} OPENAI_API_KEY=any", flush=True)  # noqa: T201 - for people
         ended.wait()
-        print(stand_in.journal.counts())  # noqa: T201 - for people
+        print(fake_openai.journal.counts())  # noqa: T201 - for people
 
 
 if __name__ == "__main__":

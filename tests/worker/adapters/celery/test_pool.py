@@ -13,7 +13,7 @@ from celery.exceptions import Ignore, Reject
 
 from tests.fakes import clock
 from worker.adapters.celery.job_loop import JobLoop
-from worker.adapters.celery.pool import LoopPool
+from worker.adapters.celery.pool import JobLoopPool
 
 WAIT_SECONDS = 10
 
@@ -34,7 +34,7 @@ class FakeResults:
 class Call:
     """What Celery's Request hands to a pool, and what it is told."""
 
-    pool: LoopPool
+    pool: JobLoopPool
     accepted: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     end: tuple[int, object, float] | None = None
@@ -92,7 +92,7 @@ def loop():
 
 @pytest.fixture
 def pool(app, loop):
-    made = LoopPool.on(loop, FakeResults())(4, app=app)
+    made = JobLoopPool.on(loop, FakeResults())(4, app=app)
     made.results.takes.set()
     made.start()
     return made
@@ -135,7 +135,7 @@ def test_a_failure_is_not_stored_for_a_producer_that_wants_no_result(pool):
 async def cancelled_while_its_result_is_stored(app, task):
     """Return the pool and the call of a task of which nothing is left but that its result is stored."""
     loop = JobLoop(asyncio.get_running_loop())
-    pool = LoopPool.on(loop, FakeResults())(4, app=app)
+    pool = JobLoopPool.on(loop, FakeResults())(4, app=app)
     pool.start()
     call = Call(pool).apply(task, 1)
     await clock.idle()

@@ -14,7 +14,7 @@ from tests.fakes.batches import NotedBatches
 from worker.adapters.celery.results import ResultWriter
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.scripts import Script, run
+from worker.adapters.redis.scripts import LuaScript, run
 
 
 @pytest.fixture
@@ -93,11 +93,11 @@ def test_a_writer_stores_a_failure_as_celery_reads_it(backend, redis_server):
 
 def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace):
     with pytest.raises(ResponseError) as broken:
-        run(redis_client, Script("redis.call('INCR', KEYS[1], 'too', 'many')"), [namespace])
+        run(redis_client, LuaScript("redis.call('INCR', KEYS[1], 'too', 'many')"), [namespace])
     redis_client.config_set("maxmemory", 1)
     try:
         with pytest.raises(OutOfMemoryError):
-            run(redis_client, Script("redis.call('SET', KEYS[1], 'x')"), [namespace])
+            run(redis_client, LuaScript("redis.call('SET', KEYS[1], 'x')"), [namespace])
     finally:
         redis_client.config_set("maxmemory", 0)
 
@@ -107,4 +107,4 @@ def test_a_full_redis_is_told_apart_from_a_broken_script(redis_client, namespace
 def test_a_replica_is_told_apart_as_well(redis_client, namespace):
     refused = "return redis.error_reply('READONLY You can\\'t write against a read only replica.')"
     with pytest.raises(ReadOnlyError):
-        run(redis_client, Script(refused), [namespace])
+        run(redis_client, LuaScript(refused), [namespace])

@@ -11,7 +11,7 @@ from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelRequest, TokenUsage
 from tests.fakes import clock
 from worker.adapters.openai.model import OpenAIModel, open_client, read_answer
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Play
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 
 WIRE = {
     "type": "object",
@@ -30,14 +30,14 @@ def respond(behaviour: Behaviour, request: ModelRequest | None = None):
     counted, flights = [], []
 
     async def call():
-        client = open_client("key", stand_in.base_url, 10)
+        client = open_client("key", fake_openai.base_url, 10)
         try:
             model = OpenAIModel(client, lambda *each: counted.append(each), flights.append)
             return await model.respond(request or a_request())
         finally:
             await client.close()
 
-    with OpenAIStandIn(behaviour=behaviour) as stand_in:
+    with FakeOpenAI(behaviour=behaviour) as fake_openai:
         try:
             return asyncio.run(call()), counted, flights
         except ModelError as error:
@@ -125,19 +125,19 @@ def test_a_missing_usage_is_unknown_rather_than_nothing():
 def test_a_request_that_is_never_answered_ends_with_its_timeout():
     counted = []
 
-    async def call(stand_in):
-        client = open_client("key", stand_in.base_url, 10)
+    async def call(fake_openai):
+        client = open_client("key", fake_openai.base_url, 10)
         model = OpenAIModel(client, lambda *each: counted.append(each), lambda _: None)
         request = asyncio.create_task(model.respond(a_request(timeout_seconds=60)))
-        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+        await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 1)
         clock.advance(60)
         with pytest.raises(ModelError) as late:
             await request
         await client.close()
         return late.value
 
-    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
-        error = clock.run(call(stand_in))
+    with FakeOpenAI(behaviour=Behaviour(play=Play.HANG)) as fake_openai:
+        error = clock.run(call(fake_openai))
 
     assert (error.code, error.billed) == (ErrorCode.OPENAI_TIMEOUT, True)
     assert counted[0][3] == 60
@@ -167,41 +167,41 @@ def test_a_refused_connection_costs_nothing():
 def test_cancelling_closes_the_connection():
     counted = []
 
-    async def call(stand_in):
-        client = open_client("key", stand_in.base_url, 10)
+    async def call(fake_openai):
+        client = open_client("key", fake_openai.base_url, 10)
         model = OpenAIModel(client, lambda *each: counted.append(each), lambda _: None)
         request = asyncio.create_task(model.respond(a_request(60)))
-        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+        await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 1)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
-        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.cancelled == 1)
+        await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.cancelled == 1)
         await client.close()
 
-    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
-        asyncio.run(call(stand_in))
+    with FakeOpenAI(behaviour=Behaviour(play=Play.HANG)) as fake_openai:
+        asyncio.run(call(fake_openai))
 
     assert counted[0][0] == "cancelled"
 
 
 def test_cutting_closes_every_connection_and_the_next_request_opens_a_new_one():
-    async def call(stand_in):
-        client = open_client("key", stand_in.base_url, 10)
+    async def call(fake_openai):
+        client = open_client("key", fake_openai.base_url, 10)
         model = OpenAIModel(client, lambda *_: None, lambda _: None)
         requests = [asyncio.create_task(model.respond(a_request(60))) for _ in range(5)]
-        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 5)
-        model.cut_connections()
+        await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 5)
+        model.abort_connections()
         for each in requests:
             each.cancel()
         ended = await asyncio.gather(*requests, return_exceptions=True)
-        await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.open_connections == 0)
-        stand_in.behave(Behaviour())
+        await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.open_connections == 0)
+        fake_openai.behave(Behaviour())
         answer = await model.respond(a_request())
         await client.close()
         return ended, answer
 
-    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
-        ended, answer = asyncio.run(call(stand_in))
+    with FakeOpenAI(behaviour=Behaviour(play=Play.HANG)) as fake_openai:
+        ended, answer = asyncio.run(call(fake_openai))
 
     assert {type(each) for each in ended} == {asyncio.CancelledError}
     assert answer.text

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.scripts import Script
+from worker.adapters.redis.scripts import LuaScript
 
 AT_ONCE = 450
 
@@ -88,7 +88,7 @@ def test_a_redis_that_is_away_is_everybodys_error_and_the_next_command_tries_aga
 
 
 def test_a_script_that_redis_has_forgotten_is_told_again(redis_server, redis_client, namespace):
-    script = Script("return redis.call('INCR', KEYS[1]) + ARGV[1]")
+    script = LuaScript("return redis.call('INCR', KEYS[1]) + ARGV[1]")
 
     async def scenario(batches):
         first = await batches.run(script, [namespace], 10)
@@ -114,4 +114,4 @@ def test_whoever_waits_when_the_sending_is_cancelled_is_cancelled_too(redis_serv
 
 @pytest.mark.parametrize("text", ["return 1", "return 'é'"])
 def test_a_scripts_digest_is_the_one_that_redis_computes(redis_client, text):
-    assert Script(text).sha == redis_client.script_load(text)
+    assert LuaScript(text).sha == redis_client.script_load(text)

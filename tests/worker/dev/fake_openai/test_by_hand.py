@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from tests.worker.dev.conftest import Asker
-from worker.dev.fake_openai.server import OpenAIStandIn
+from worker.dev.fake_openai.server import FakeOpenAI
 
 
 def test_runs_by_hand_until_it_is_told_to_stop() -> None:
@@ -15,7 +15,7 @@ def test_runs_by_hand_until_it_is_told_to_stop() -> None:
         export = process.stdout.readline()
         port = int(export.split("/v1")[0].rpartition(":")[2])
 
-        response = Asker(OpenAIStandIn(port=port)).ask()
+        response = Asker(FakeOpenAI(port=port)).ask()
         process.send_signal(signal.SIGINT)
         said, complained = process.communicate(timeout=10)
 

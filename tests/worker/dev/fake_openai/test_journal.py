@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 
 from tests.worker.dev.conftest import Asker, parameters
-from worker.dev.fake_openai.server import Behaviour, Counts, OpenAIStandIn, Outcome, Play
+from worker.dev.fake_openai.server import Behaviour, Counts, FakeOpenAI, Play, Reply
 
 
-def test_sees_a_hundred_requests_begin_and_be_cancelled(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    stand_in.behave(Behaviour(play=Play.HANG))
+def test_sees_a_hundred_requests_begin_and_be_cancelled(asker: Asker, fake_openai: FakeOpenAI) -> None:
+    fake_openai.behave(Behaviour(play=Play.HANG))
 
     def all_gone(counts: Counts) -> bool:
         return not (counts.open_connections or counts.in_flight)
@@ -23,12 +23,12 @@ def test_sees_a_hundred_requests_begin_and_be_cancelled(asker: Asker, stand_in: 
     async def halt() -> tuple[float, Counts]:
         async with asker.client(connections=200) as client:
             calls = [asyncio.create_task(client.responses.create(**parameters())) for _ in range(100)]
-            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 100)
+            await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 100)
             halted_mono = time.monotonic()
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
-            gone = await asyncio.to_thread(stand_in.journal.wait_until, all_gone)
+            gone = await asyncio.to_thread(fake_openai.journal.wait_until, all_gone)
             return halted_mono, gone
 
     halted_mono, counts = asyncio.run(halt())
@@ -36,20 +36,20 @@ def test_sees_a_hundred_requests_begin_and_be_cancelled(asker: Asker, stand_in: 
     assert (counts.begun, counts.cancelled, counts.in_flight, counts.billed_tokens) == (100, 100, 0, 0)
     assert counts.last_connection_closed_mono is not None
     assert counts.last_connection_closed_mono > halted_mono
-    ended = stand_in.journal.records()
-    assert {record.outcome for record in ended} == {Outcome.CANCELLED}
+    ended = fake_openai.journal.records()
+    assert {record.outcome for record in ended} == {Reply.CANCELLED}
     assert all(record.ended_mono and record.ended_mono > halted_mono for record in ended)
 
 
-def test_holds_600_slow_requests_at_once(stand_in: OpenAIStandIn) -> None:
-    stand_in.behave(Behaviour(play=Play.HANG))
+def test_holds_600_slow_requests_at_once(fake_openai: FakeOpenAI) -> None:
+    fake_openai.behave(Behaviour(play=Play.HANG))
 
     async def crowd() -> Counts:
         async with _session() as session:
-            url = f"{stand_in.base_url}/responses"
+            url = f"{fake_openai.base_url}/responses"
             calls = [asyncio.create_task(session.post(url, json=parameters())) for _ in range(600)]
             counts = await asyncio.to_thread(
-                stand_in.journal.wait_until, lambda now: now.in_flight == 600, 30
+                fake_openai.journal.wait_until, lambda now: now.in_flight == 600, 30
             )
             for call in calls:
                 call.cancel()
@@ -57,7 +57,7 @@ def test_holds_600_slow_requests_at_once(stand_in: OpenAIStandIn) -> None:
             return counts
 
     assert asyncio.run(crowd()).open_connections == 600
-    stand_in.journal.wait_until(lambda counts: counts.cancelled == 600)
+    fake_openai.journal.wait_until(lambda counts: counts.cancelled == 600)
 
 
 @asynccontextmanager
@@ -68,46 +68,49 @@ async def _session():
 
 
 def test_a_client_that_goes_in_the_middle_of_a_drip_counts_as_cancelled(
-    asker: Asker, stand_in: OpenAIStandIn
+    asker: Asker, fake_openai: FakeOpenAI
 ) -> None:
-    stand_in.behave(Behaviour(play=Play.DRIP, drip_seconds=30))
+    fake_openai.behave(Behaviour(play=Play.DRIP, drip_seconds=30))
 
     async def give_up() -> None:
         async with asker.client() as client:
             call = asyncio.create_task(client.responses.create(**parameters()))
-            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+            await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 1)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
     asyncio.run(give_up())
 
-    counts = stand_in.journal.wait_until(lambda counts: counts.cancelled == 1)
+    counts = fake_openai.journal.wait_until(lambda counts: counts.cancelled == 1)
     assert counts.billed_tokens > 0, "the work was done before the first drop"
 
 
-def test_knows_a_request_by_the_hash_of_its_body_and_keeps_no_content(stand_in: OpenAIStandIn) -> None:
+def test_knows_a_request_by_the_hash_of_its_body_and_keeps_no_content(fake_openai: FakeOpenAI) -> None:
     body = b'{"model": "gpt-6-luna", "input": "a secret"}'
 
     async def send() -> None:
-        async with _session() as session, session.post(f"{stand_in.base_url}/responses", data=body) as answer:
+        async with (
+            _session() as session,
+            session.post(f"{fake_openai.base_url}/responses", data=body) as answer,
+        ):
             await answer.read()
 
     asyncio.run(send())
     asyncio.run(send())
 
     digest = hashlib.sha256(body).hexdigest()
-    assert stand_in.journal.billed_requests() == {digest: 2}
-    assert "secret" not in repr(stand_in.journal.records())
+    assert fake_openai.journal.billed_requests() == {digest: 2}
+    assert "secret" not in repr(fake_openai.journal.records())
 
 
-def test_a_request_in_flight_has_no_outcome_yet(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    stand_in.behave(Behaviour(play=Play.HANG))
+def test_a_request_in_flight_has_no_outcome_yet(asker: Asker, fake_openai: FakeOpenAI) -> None:
+    fake_openai.behave(Behaviour(play=Play.HANG))
 
     async def look() -> None:
         async with asker.client() as client:
             call = asyncio.create_task(client.responses.create(**parameters()))
-            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
-            [record] = stand_in.journal.records()
+            await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 1)
+            [record] = fake_openai.journal.records()
             assert (record.outcome, record.ended_mono, record.status) == (None, None, None)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
@@ -115,6 +118,6 @@ def test_a_request_in_flight_has_no_outcome_yet(asker: Asker, stand_in: OpenAISt
     asyncio.run(look())
 
 
-def test_says_what_it_counts_when_a_wait_was_in_vain(stand_in: OpenAIStandIn) -> None:
+def test_says_what_it_counts_when_a_wait_was_in_vain(fake_openai: FakeOpenAI) -> None:
     with pytest.raises(TimeoutError, match=r"not so after 0\.01 s.*begun=0"):
-        stand_in.journal.wait_until(lambda counts: counts.begun == 1, timeout_seconds=0.01)
+        fake_openai.journal.wait_until(lambda counts: counts.begun == 1, timeout_seconds=0.01)

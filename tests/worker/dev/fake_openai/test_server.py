@@ -14,10 +14,10 @@ import pytest
 
 from tests.fakes import clock
 from tests.worker.dev.conftest import Asker, parameters, served_here
-from worker.dev.fake_openai.server import Behaviour, OpenAIStandIn, Outcome, Play
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play, Reply
 
 
-def test_answers_as_the_responses_api_does(asker: Asker, stand_in: OpenAIStandIn) -> None:
+def test_answers_as_the_responses_api_does(asker: Asker, fake_openai: FakeOpenAI) -> None:
     response = asker.ask()
 
     assert (response.object, response.status, response.model) == ("response", "completed", "gpt-6-luna")
@@ -28,7 +28,7 @@ def test_answers_as_the_responses_api_does(asker: Asker, stand_in: OpenAIStandIn
     assert (
         usage.input_tokens + usage.output_tokens
         == usage.total_tokens
-        == stand_in.journal.counts().billed_tokens
+        == fake_openai.journal.counts().billed_tokens
     )
     assert usage.input_tokens_details.cached_tokens == usage.output_tokens_details.reasoning_tokens == 0
 
@@ -58,7 +58,7 @@ def test_refuses_a_key_that_is_wrong_or_blank(asker: Asker, api_key: str) -> Non
 )
 def test_refuses_with_the_status_it_is_told_to(
     asker: Asker,
-    stand_in: OpenAIStandIn,
+    fake_openai: FakeOpenAI,
     status: int,
     expected: type[openai.APIStatusError],
     code: str | None,
@@ -68,7 +68,7 @@ def test_refuses_with_the_status_it_is_told_to(
 
     assert (refused.value.status_code, refused.value.code) == (status, code)
     assert refused.value.request_id
-    counts = stand_in.journal.counts()
+    counts = fake_openai.journal.counts()
     assert (counts.rejected, counts.billed_tokens) == (1, 0)
 
 
@@ -99,27 +99,27 @@ def test_says_when_to_come_back(asker: Asker, behaviour: Behaviour, header: str,
     assert refused.value.response.headers[header].startswith(value)
 
 
-def test_never_answers_while_it_hangs(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    stand_in.behave(Behaviour(play=Play.HANG))
+def test_never_answers_while_it_hangs(asker: Asker, fake_openai: FakeOpenAI) -> None:
+    fake_openai.behave(Behaviour(play=Play.HANG))
 
     async def scenario() -> None:
         async with asker.client() as client:
             call = asyncio.create_task(client.responses.create(**parameters(), timeout=60))
-            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.in_flight == 1)
+            await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 1)
             clock.advance(61)
             with pytest.raises(openai.APITimeoutError):
                 await call
 
     clock.run(scenario())
 
-    assert stand_in.journal.wait_until(lambda counts: counts.cancelled == 1).billed_tokens == 0
+    assert fake_openai.journal.wait_until(lambda counts: counts.cancelled == 1).billed_tokens == 0
 
 
 def test_drips_past_a_timeout_that_is_per_read() -> None:
     async def scenario() -> str:
         async with (
-            served_here(Behaviour(play=Play.DRIP, drip_seconds=60)) as stand_in,
-            Asker(stand_in).client() as client,
+            served_here(Behaviour(play=Play.DRIP, drip_seconds=60)) as fake_openai,
+            Asker(fake_openai).client() as client,
             client.responses.with_streaming_response.create(**parameters(), timeout=40) as response,
         ):
             body = b""
@@ -133,21 +133,21 @@ def test_drips_past_a_timeout_that_is_per_read() -> None:
     assert clock.run(scenario()) == "completed"
 
 
-def test_bills_the_work_whose_answer_a_reset_swallowed(asker: Asker, stand_in: OpenAIStandIn) -> None:
+def test_bills_the_work_whose_answer_a_reset_swallowed(asker: Asker, fake_openai: FakeOpenAI) -> None:
     with pytest.raises(openai.APIConnectionError):
         asker.ask(Behaviour(play=Play.RESET_AFTER_WORK))
 
-    counts = stand_in.journal.wait_until(lambda counts: counts.reset == 1)
+    counts = fake_openai.journal.wait_until(lambda counts: counts.reset == 1)
     assert counts.billed_tokens > 0
     assert counts.cancelled == 0
 
 
-def test_resets_with_a_rst_and_not_with_an_end_of_stream(stand_in: OpenAIStandIn) -> None:
-    stand_in.behave(Behaviour(play=Play.RESET_AFTER_WORK))
+def test_resets_with_a_rst_and_not_with_an_end_of_stream(fake_openai: FakeOpenAI) -> None:
+    fake_openai.behave(Behaviour(play=Play.RESET_AFTER_WORK))
     body = json.dumps(parameters()).encode()
     head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: {len(body)}"
 
-    with socket.create_connection(("127.0.0.1", stand_in.port)) as connection:
+    with socket.create_connection(("127.0.0.1", fake_openai.port)) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + body)
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
@@ -215,27 +215,27 @@ def test_a_schema_invalid_answer_is_json_of_another_shape(asker: Asker) -> None:
     }
 
 
-def test_missing_usage_is_none_and_billed_all_the_same(asker: Asker, stand_in: OpenAIStandIn) -> None:
+def test_missing_usage_is_none_and_billed_all_the_same(asker: Asker, fake_openai: FakeOpenAI) -> None:
     assert asker.ask(Behaviour(play=Play.MISSING_USAGE)).usage is None
-    assert stand_in.journal.counts().billed_tokens > 0
+    assert fake_openai.journal.counts().billed_tokens > 0
 
 
 def test_an_empty_output_has_no_items(asker: Asker) -> None:
     assert asker.ask(Behaviour(play=Play.EMPTY_OUTPUT)).output == []
 
 
-def test_a_failed_response_carries_an_error(asker: Asker, stand_in: OpenAIStandIn) -> None:
+def test_a_failed_response_carries_an_error(asker: Asker, fake_openai: FakeOpenAI) -> None:
     response = asker.ask(Behaviour(play=Play.FAILED))
 
     assert (response.status, response.error.code) == ("failed", "server_error")
-    assert stand_in.journal.counts().billed_tokens == 0
+    assert fake_openai.journal.counts().billed_tokens == 0
 
 
 def test_plays_the_queue_in_order_and_then_the_standing_behaviour(
-    asker: Asker, stand_in: OpenAIStandIn
+    asker: Asker, fake_openai: FakeOpenAI
 ) -> None:
-    stand_in.behave(Behaviour(play=Play.EMPTY_OUTPUT))
-    stand_in.play_next(Behaviour(status=500), Behaviour(play=Play.NULL))
+    fake_openai.behave(Behaviour(play=Play.EMPTY_OUTPUT))
+    fake_openai.play_next(Behaviour(status=500), Behaviour(play=Play.NULL))
 
     with pytest.raises(openai.InternalServerError):
         asker.ask()
@@ -243,8 +243,8 @@ def test_plays_the_queue_in_order_and_then_the_standing_behaviour(
     assert asker.ask().output == []
 
 
-def test_a_request_that_is_refused_leaves_the_queue_alone(asker: Asker, stand_in: OpenAIStandIn) -> None:
-    stand_in.play_next(Behaviour(play=Play.NULL))
+def test_a_request_that_is_refused_leaves_the_queue_alone(asker: Asker, fake_openai: FakeOpenAI) -> None:
+    fake_openai.play_next(Behaviour(play=Play.NULL))
 
     with pytest.raises(openai.AuthenticationError):
         asker.ask(api_key="wrong")
@@ -253,13 +253,13 @@ def test_a_request_that_is_refused_leaves_the_queue_alone(asker: Asker, stand_in
 
 def test_waits_before_it_answers() -> None:
     async def scenario() -> None:
-        async with served_here(Behaviour()) as stand_in, Asker(stand_in).client() as client:
-            stand_in.play_next(Behaviour(delay_seconds=20))
+        async with served_here(Behaviour()) as fake_openai, Asker(fake_openai).client() as client:
+            fake_openai.play_next(Behaviour(delay_seconds=20))
             waits = asyncio.create_task(client.responses.create(**parameters()))
-            await asyncio.to_thread(stand_in.journal.wait_until, lambda counts: counts.begun == 1)
+            await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.begun == 1)
             await client.responses.create(**parameters())
-            first, second = stand_in.journal.records()
-            assert (first.outcome, second.outcome) == (Outcome.COMPLETED, None)
+            first, second = fake_openai.journal.records()
+            assert (first.outcome, second.outcome) == (Reply.COMPLETED, None)
             clock.advance(20)
             await waits
 
@@ -267,27 +267,27 @@ def test_waits_before_it_answers() -> None:
 
 
 def test_answers_what_waits_when_it_is_released_and_lets_what_comes_later_wait(
-    asker: Asker, stand_in: OpenAIStandIn
+    asker: Asker, fake_openai: FakeOpenAI
 ) -> None:
-    stand_in.behave(Behaviour(delay_seconds=3600))
+    fake_openai.behave(Behaviour(delay_seconds=3600))
     with ThreadPoolExecutor() as askers:
         first = askers.submit(asker.ask)
-        stand_in.journal.wait_until(lambda counts: counts.in_flight == 1)
-        stand_in.release()
+        fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1)
+        fake_openai.release()
         assert first.result().status == "completed"
 
         later = askers.submit(asker.ask)
-        stand_in.journal.wait_until(lambda counts: counts.begun == 2)
-        assert stand_in.journal.counts().completed == 1
-        stand_in.release()
+        fake_openai.journal.wait_until(lambda counts: counts.begun == 2)
+        assert fake_openai.journal.counts().completed == 1
+        fake_openai.release()
         assert later.result().status == "completed"
 
 
-def test_serves_nothing_but_post_responses(stand_in: OpenAIStandIn) -> None:
-    with socket.create_connection(("127.0.0.1", stand_in.port)) as connection:
+def test_serves_nothing_but_post_responses(fake_openai: FakeOpenAI) -> None:
+    with socket.create_connection(("127.0.0.1", fake_openai.port)) as connection:
         connection.sendall(b"GET /v1/models HTTP/1.0\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.0 404")
-    assert stand_in.journal.counts().begun == 0
+    assert fake_openai.journal.counts().begun == 0
 
 
 def test_a_missing_model_is_a_bad_request(asker: Asker) -> None:
@@ -307,20 +307,20 @@ def test_a_schema_outside_the_strict_subset_is_a_bad_request(asker: Asker) -> No
     assert (refused.value.param, refused.value.code) == ("text.format.schema", "invalid_json_schema")
 
 
-def test_a_taken_port_is_an_error_of_the_caller(stand_in: OpenAIStandIn) -> None:
-    with pytest.raises(OSError, match="in use"), OpenAIStandIn(port=stand_in.port):
+def test_a_taken_port_is_an_error_of_the_caller(fake_openai: FakeOpenAI) -> None:
+    with pytest.raises(OSError, match="in use"), FakeOpenAI(port=fake_openai.port):
         pass
 
 
 def test_stopping_ends_the_thread_and_cancels_what_hangs() -> None:
     before = set(threading.enumerate())
-    with OpenAIStandIn(behaviour=Behaviour(play=Play.HANG)) as stand_in:
-        asking = threading.Thread(target=_ask_in_vain, args=(Asker(stand_in),))
+    with FakeOpenAI(behaviour=Behaviour(play=Play.HANG)) as fake_openai:
+        asking = threading.Thread(target=_ask_in_vain, args=(Asker(fake_openai),))
         asking.start()
-        stand_in.journal.wait_until(lambda counts: counts.in_flight == 1)
+        fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1)
     asking.join()
 
-    counts = stand_in.journal.counts()
+    counts = fake_openai.journal.counts()
     assert (counts.in_flight, counts.cancelled, counts.open_connections) == (0, 1, 0)
     assert set(threading.enumerate()) <= before
 

@@ -13,7 +13,7 @@ from worker.adapters.redis.keys import budget_cap_key
 if TYPE_CHECKING:
     import redis
 
-_KINDS = ("spent", "held", "forfeited")
+_KINDS = ("spent", "held", "written_off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class RedisAccount:
             cap=self._cap(dial, set_at_all=set_at_all),
             spent=amounts.get("spent", 0),
             held=amounts.get("held", 0),
-            forfeited=amounts.get("forfeited", 0),
+            written_off=amounts.get("written_off", 0),
             by_model={model: _of(model, amounts) for model in models},
             began=began,
             ends=began + self.window_seconds,
@@ -53,5 +53,5 @@ class RedisAccount:
 
 
 def _of(model: str, amounts: dict[str, int]) -> tuple[int, int, int]:
-    spent, held, forfeited = (amounts.get(f"{kind}:{model}", 0) for kind in _KINDS)
-    return spent, held, forfeited
+    spent, held, written_off = (amounts.get(f"{kind}:{model}", 0) for kind in _KINDS)
+    return spent, held, written_off

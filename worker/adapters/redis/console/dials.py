@@ -21,8 +21,8 @@ from tasks.operations.changes.dials import (
     Change,
     Dial,
     DialsMoved,
-    DialsNow,
-    Recorded,
+    DialValues,
+    RecordedChange,
 )
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.errors import unavailable
@@ -102,7 +102,7 @@ class RedisDials:
     client: redis.Redis
     namespace: str
 
-    def read(self) -> DialsNow:
+    def read(self) -> DialValues:
         """Return the dials, after recording what raw commands have changed. Raises StoreUnavailable.
 
         Where nothing can be recorded (Redis out of memory), it still reads.
@@ -112,9 +112,9 @@ class RedisDials:
                 version, *values = self._eval(_READ)
             except ResponseError:
                 *four, budget = self._plain()
-                return DialsNow(RawControls(*four), self._version(), budget_usd=budget)
+                return DialValues(RawControls(*four), self._version(), budget_usd=budget)
         live = RawControls(*values[5:9])
-        return DialsNow(
+        return DialValues(
             RawControls(*values[:4]),
             version.decode(),
             live if live.kill else NEVER_LIVE,
@@ -122,7 +122,7 @@ class RedisDials:
             live_budget_usd=values[9],
         )
 
-    def change(self, change: Change, version: str) -> Recorded:
+    def change(self, change: Change, version: str) -> RecordedChange:
         """Set one dial and record it, both or neither, if nothing has changed since `version`.
 
         Raises:
@@ -149,7 +149,7 @@ class RedisDials:
         """Pull the brake by whatever Redis still takes. Raises StoreUnavailable."""
         return pull(self.client, self.namespace, actor=actor, command=command, reason=reason, value=value)
 
-    def audit(self, limit: int) -> list[Recorded]:
+    def audit(self, limit: int) -> list[RecordedChange]:
         """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""
         with unavailable():
             entries = cast("list[Any]", self.client.xrevrange(self._audit, count=limit))
@@ -175,10 +175,10 @@ class RedisDials:
         return f"{self.namespace}:audit"
 
 
-def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> Recorded:
+def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:
     audit_id, fields = entry[0].decode(), entry[1]
     words = {name: fields.get(name.encode(), b"").decode() for name in _WORDS}
-    return Recorded(
+    return RecordedChange(
         audit_id=audit_id,
         # A stream id begins with Redis's own clock.
         wall_ms=int(audit_id.partition("-")[0]),

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.operations.changes.halting import Confirmation
-from tasks.operations.fleet import WorkerCard
+from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import card_key, halts_channel, workers_key
+from worker.adapters.redis.keys import halts_channel, worker_info_key, workers_key
 
 if TYPE_CHECKING:
     import redis
@@ -26,13 +26,13 @@ class RedisFleet:
     client: redis.Redis
     namespace: str
 
-    def workers(self) -> list[WorkerCard]:
+    def workers(self) -> list[WorkerInfo]:
         """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
         with unavailable():
             known = cast("list[bytes]", self.client.zrange(workers_key(self.namespace), 0, -1))
-            keys = [card_key(self.namespace, each.decode()) for each in known]
-            cards = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
-        found = [card for raw in cards if raw and (card := _card(raw))]
+            keys = [worker_info_key(self.namespace, each.decode()) for each in known]
+            infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
+        found = [info for raw in infos if raw and (info := _info(raw))]
         return sorted(found, key=lambda each: each.started_wall_ms)
 
     def queue_depth(self) -> int:
@@ -97,15 +97,15 @@ def confirmation(said: Confirmation) -> str:
     return json.dumps(dataclasses.asdict(said))
 
 
-def card(of: WorkerCard) -> str:
-    """Return what a worker keeps under `card_key`."""
+def info(of: WorkerInfo) -> str:
+    """Return what a worker keeps under `worker_info_key`."""
     return json.dumps(dataclasses.asdict(of))
 
 
 # A worker of another version says other things, of itself and of its halts; they are left out.
-def _card(raw: bytes) -> WorkerCard | None:
+def _info(raw: bytes) -> WorkerInfo | None:
     try:
-        return WorkerCard(**json.loads(raw))
+        return WorkerInfo(**json.loads(raw))
     except (TypeError, ValueError):
         return None
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import answer_key, answers_key
-from worker.adapters.redis.scripts import Script
+from worker.adapters.redis.scripts import LuaScript
 
 if TYPE_CHECKING:
     from worker.adapters.redis.batches import RedisBatches
 
 # KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
-_PUT = Script("""
+_PUT = LuaScript("""
 local now = redis.call('TIME')[1]
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[3])

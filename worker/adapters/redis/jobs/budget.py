@@ -1,9 +1,9 @@
 """Keeps the fleet's spend under its cap: reserve before a call, settle after it, one Lua script each.
 
 `<namespace>:budget:<start>` is the account of the window that began at `start` (seconds): `spent`, `held` and
-`forfeited` nano-dollars, and the same for each model. `…:budget:holds` has the open holds, `…:budget:expiry`
-when each runs out: a hold that nobody settles is forfeited, which counts as spent. Time is Redis's own, so
-that workers with different clocks share one window.
+`written_off` nano-dollars, and the same for each model. `…:budget:holds` has the open reservations,
+`…:budget:expiry` when each runs out: one that is not settled is written off, which counts as spent. Time is
+Redis's own, so that workers with different clocks share one window.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import budget_cap_key
-from worker.adapters.redis.scripts import Script, undeclared
+from worker.adapters.redis.scripts import LuaScript, undeclared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.ports import Hold
+    from tasks.ports import Reservation
     from worker.adapters.redis.batches import RedisBatches
 
 _EXPIRED_AT_ONCE = 100
@@ -43,7 +43,7 @@ local function take(id)
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms, 'LIMIT', 0, {_EXPIRED_AT_ONCE})) do
   local start, amount, model = take(id)
-  if start then add(start, 'forfeited', model, amount) else redis.call('ZREM', KEYS[3], id) end
+  if start then add(start, 'written_off', model, amount) else redis.call('ZREM', KEYS[3], id) end
 end
 local function strictest(given)
   local cap, dial = tonumber(given), redis.call('MGET', KEYS[4])[1]
@@ -53,14 +53,14 @@ local function strictest(given)
   return (cap < 0 or dialled < cap) and dialled or cap
 end
 local function total(start)
-  local sums = redis.call('HMGET', account(start), 'spent', 'held', 'forfeited')
+  local sums = redis.call('HMGET', account(start), 'spent', 'held', 'written_off')
   return tonumber(sums[1] or 0) + tonumber(sums[2] or 0) + tonumber(sums[3] or 0)
 end
 """
 
 
-def _script(text: str) -> Script:
-    return Script(undeclared(text, 4))
+def _script(text: str) -> LuaScript:
+    return LuaScript(undeclared(text, 4))
 
 
 # The cap is -1 for none. A dial that is no number of dollars denies: an unknown cap is not a wide one.
@@ -94,23 +94,29 @@ class RedisBudget:
     window_seconds: int
     count_denied: Callable[[], None]
 
-    async def reserve(self, hold: Hold) -> bool:
+    async def reserve(self, reservation: Reservation) -> bool:
         """Hold the amount; False when the cap does not cover it. Raises StoreUnavailable."""
         cap = -1 if self.cap_nano_usd is None else self.cap_nano_usd
-        arguments = [hold.hold_id, hold.amount_nano_usd, hold.model, cap, self.window_seconds]
-        granted = bool(await self._run(_RESERVE, [*arguments, int(hold.seconds * 1000)]))
+        arguments = [
+            reservation.reservation_id,
+            reservation.amount_nano_usd,
+            reservation.model,
+            cap,
+            self.window_seconds,
+        ]
+        granted = bool(await self._run(_RESERVE, [*arguments, int(reservation.seconds * 1000)]))
         if not granted:
             self.count_denied()
         return granted
 
-    async def settle(self, hold_id: str, spent_nano_usd: int, *, known: bool) -> None:
+    async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Replace the hold by what was spent. When Redis cannot be asked, it runs out: that is spent, too."""
         try:
-            await self._run(_SETTLE, [hold_id, spent_nano_usd, "spent" if known else "forfeited"])
+            await self._run(_SETTLE, [reservation_id, spent_nano_usd, "spent" if known else "written_off"])
         except StoreUnavailable:
             return
 
-    async def _run(self, script: Script, arguments: list[Any]) -> Any:
+    async def _run(self, script: LuaScript, arguments: list[Any]) -> Any:
         try:
             return await self.redis.run(script, [], *_keys(self.namespace), *arguments)
         except (RedisError, OSError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import workers_key
-from worker.adapters.redis.scripts import Script
+from worker.adapters.redis.scripts import LuaScript
 
 if TYPE_CHECKING:
     from worker.adapters.redis.batches import RedisBatches
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
 # clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,
 # however old its last sign is: when Redis has just come back, its own jobs are still in flight.
-_ACQUIRE = Script("""
+_ACQUIRE = LuaScript("""
 local holder = redis.call('GET', KEYS[1])
 if holder then
   local worker = string.match(holder, '^[^:]+')
@@ -30,25 +30,25 @@ return 1
 # A note that was never taken back is forgotten after this.
 _LEDGER_SECONDS = 604_800
 # Only for the worker that still holds the claim.
-_RELEASE = Script("""
+_RELEASE = LuaScript("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
 return 1
 """)
-_BEGIN_ATTEMPT = Script("""
+_BEGIN_ATTEMPT = LuaScript("""
 local begun = redis.call('INCR', KEYS[1])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return begun
 """)
-_END_ATTEMPT = Script("if redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end")
+_END_ATTEMPT = LuaScript("if redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end")
 
 
 @dataclass(frozen=True, slots=True)
 class RedisClaims:
     """Claims are keys `<namespace>:claim:<job>`; its attempts without an outcome `<namespace>:ledger:<job>`.
 
-    `worker_id` is the one under which this process gives its signs of life to `<namespace>:workers`.
+    `worker_id` is the one under which this process sends its heartbeats to `<namespace>:workers`.
     """
 
     redis: RedisBatches

@@ -13,17 +13,17 @@ from tasks.errors import StoreUnavailable
 from tasks.limits.guard import GuardFinding, GuardMode, GuardVerdict
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import dial_keys
-from worker.adapters.redis.scripts import Script, undeclared
+from worker.adapters.redis.scripts import LuaScript, undeclared
 
 if TYPE_CHECKING:
-    from tasks.limits.guard import GuardRules, Mark
+    from tasks.limits.guard import GuardRules, JobResult
     from worker.adapters.redis.batches import RedisBatches
 
 ACTOR = "guard"
 # KEYS: the kill dial, the latest outcomes, the spend of a minute, audit, its account of values.
 # Outcomes count while the brake is off only, and a breach forgets them all: after the release the fleet is
 # judged by what it does from then on.
-_OBSERVE = Script(
+_OBSERVE = LuaScript(
     undeclared(
         """
 local clock = redis.call('TIME')
@@ -98,7 +98,7 @@ class RedisGuard:
     namespace: str
     rules: GuardRules
 
-    async def observe(self, marked: frozenset[Mark], cost_nano_usd: int, cause: str) -> GuardFinding:
+    async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
         """Count one outcome, judge, and pull the brake on a breach. Raises StoreUnavailable."""
         if self.rules.mode is GuardMode.OFF:
             return GuardFinding(GuardVerdict.NO_DATA)

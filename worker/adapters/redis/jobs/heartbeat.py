@@ -1,6 +1,6 @@
 """Tells the other workers that this process lives, from a thread that outlives its consumer.
 
-A warm shutdown stops Celery's event loop first and then waits for the jobs in hand: signs of life that came
+A warm shutdown stops Celery's event loop first and then waits for the jobs in hand: heartbeats that came
 from that loop would end while calls are in flight, and the others would take the jobs over.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.console.queue_age import RedisQueueAge
-from worker.adapters.redis.keys import card_key, workers_key
+from worker.adapters.redis.keys import worker_info_key, workers_key
 
 if TYPE_CHECKING:
     import redis
@@ -24,17 +24,17 @@ _RETRY_SECONDS = 0.25
 
 
 @dataclass(slots=True)
-class SignsOfLife:
+class Heartbeat:
     """A thread that notes `worker_id` and the time in `<namespace>:workers`, thrice in `lost_seconds`.
 
-    With each sign it leaves the worker's card, which `card(wall_ms)` writes, and notes the queue's arrivals.
+    With each sign it leaves the worker's card, which `info(wall_ms)` writes, and notes the queue's arrivals.
     """
 
     client: redis.Redis
     namespace: str
     worker_id: str
     lost_seconds: int
-    card: Callable[[int], str]
+    info: Callable[[int], str]
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -49,12 +49,12 @@ class SignsOfLife:
         if self._thread:
             self._thread.join()
         with contextlib.suppress(RedisError, OSError):
-            self.client.delete(card_key(self.namespace, self.worker_id))
+            self.client.delete(worker_info_key(self.namespace, self.worker_id))
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                self.give_sign()
+                self.beat()
             except (RedisError, OSError):
                 # Silence is what the others would see, and what they are there for; but once Redis is back,
                 # they must hear from the living soon.
@@ -62,11 +62,11 @@ class SignsOfLife:
                 continue
             self._stopped.wait(self.lost_seconds / 3)
 
-    def give_sign(self) -> None:
+    def beat(self) -> None:
         """Give one now, from any thread. Raises RedisError."""
         seconds, micros = self.client.time()
         # First, and by itself: nothing that follows may make this worker look lost.
         self.client.zadd(workers_key(self.namespace), {self.worker_id: seconds})
-        card = self.card(seconds * 1000 + micros // 1000)
-        self.client.set(card_key(self.namespace, self.worker_id), card, ex=self.lost_seconds)
+        info = self.info(seconds * 1000 + micros // 1000)
+        self.client.set(worker_info_key(self.namespace, self.worker_id), info, ex=self.lost_seconds)
         RedisQueueAge(self.client, self.namespace).note()

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.errors import ErrorCode
-from telemetry import emit, whereabouts
+from telemetry import emit, error_location
 from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.keys import budget_cap_key, dial_keys
 
@@ -30,7 +30,7 @@ _POLL_UNTRACKED_SECONDS = 0.05
 _RECONNECT_SECONDS = 0.25
 
 
-class BrakeSwitch(Protocol):
+class KillSwitchListener(Protocol):
     """What the watcher tells; must be safe to call from the watcher's thread."""
 
     def released(self, confirmed_mono: float) -> None:
@@ -50,7 +50,7 @@ class BrakeSwitch(Protocol):
 
 
 @dataclass(slots=True)
-class RedisBrakeWatch:
+class KillSwitchWatch:
     """A thread that watches `<namespace>:kill` until `stop`. Losing Redis is told to nobody: that is what
     the brake's own grace period is for.
 
@@ -61,7 +61,7 @@ class RedisBrakeWatch:
     namespace: str
     ceilings: Ceilings
     timeout_seconds: float
-    switch: BrakeSwitch
+    switch: KillSwitchListener
     poll_seconds: float = _POLL_SECONDS
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -91,7 +91,7 @@ class RedisBrakeWatch:
             except (RedisError, OSError):
                 self._stopped.wait(_RECONNECT_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it was, the brake must go on being watched
-                emit(_log, logging.ERROR, "brake_watch_broke", **whereabouts(error))
+                emit(_log, logging.ERROR, "brake_watch_broke", **error_location(error))
                 self._stopped.wait(_RECONNECT_SECONDS)
             finally:
                 if connection is not None:

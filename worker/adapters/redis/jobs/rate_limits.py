@@ -6,35 +6,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import ErrorCode, StoreUnavailable
-from tasks.ports import Permit
+from tasks.ports import RateLimitState
 from worker.adapters.redis.clients import RedisError
-from worker.adapters.redis.scripts import Script
+from worker.adapters.redis.scripts import LuaScript
 
 if TYPE_CHECKING:
     from worker.adapters.redis.batches import RedisBatches
 
 # KEYS: the model's cooldown, the breaker, the lease of its probe. A cooldown's key lives as long as it holds.
-_PERMIT = Script("""
+_PERMIT = LuaScript("""
 local wait = redis.call('PTTL', KEYS[1])
 local code = redis.call('GET', KEYS[2])
 if not code then return {wait, '', 0} end
 local probe = redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1]) and 1 or 0
 return {wait, code, probe}
 """)
-_COOL_DOWN = Script("""
+_COOL_DOWN = LuaScript("""
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'PX', ARGV[1]) end
 """)
-_OPEN = Script("""
+_OPEN = LuaScript("""
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
 """)
-_CLOSE = Script("redis.call('DEL', KEYS[1], KEYS[2])")
+_CLOSE = LuaScript("redis.call('DEL', KEYS[1], KEYS[2])")
 # A breaker that nobody asks about any more ends by itself.
 _BREAKER_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class RedisTraffic:
+class RedisRateLimits:
     """Cooldowns are `<namespace>:cooldown:<model>`, the breaker is `<namespace>:breaker`.
 
     One probe leaves in `probe_seconds` while the breaker is open.
@@ -44,11 +44,11 @@ class RedisTraffic:
     namespace: str
     probe_seconds: float
 
-    async def permit(self, model: str) -> Permit:
+    async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now. Raises StoreUnavailable."""
         keys = [self._cooldown(model), *self._breaker]
         wait_ms, code, probe = await self._run(_PERMIT, keys, self._probe_ms)
-        return Permit(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
+        return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`. Raises StoreUnavailable."""
@@ -62,7 +62,7 @@ class RedisTraffic:
         """Let requests leave again. Raises StoreUnavailable."""
         await self._run(_CLOSE, self._breaker)
 
-    async def _run(self, script: Script, keys: list[str], *arguments: str | int) -> Any:
+    async def _run(self, script: LuaScript, keys: list[str], *arguments: str | int) -> Any:
         try:
             return await self.redis.run(script, keys, *arguments)
         except (RedisError, OSError):

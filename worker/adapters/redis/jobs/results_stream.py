@@ -14,7 +14,7 @@ from tasks.delivery import Delivery
 from telemetry import emit
 from worker.adapters.redis.batches import any_refusal
 from worker.adapters.redis.clients import RedisError
-from worker.adapters.redis.scripts import Script
+from worker.adapters.redis.scripts import LuaScript
 
 if TYPE_CHECKING:
     import redis
@@ -41,7 +41,7 @@ def _say(state: RetryCallState) -> None:
 
 
 # KEYS: the stream. ARGV: how many entries it keeps, then the entries, all of them or none.
-_ADD = Script("""
+_ADD = LuaScript("""
 for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'delivery', ARGV[i]) end
 """)
 

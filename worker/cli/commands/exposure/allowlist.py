@@ -10,14 +10,14 @@ import typer
 
 from worker.cli.commands.running import validate as validation
 from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, Override, Reason, Wish, carry_out
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console
 
 if TYPE_CHECKING:
     from gates import Allowlist
     from tasks.operations.changes.changing import Proposal, Situation
-    from tasks.operations.changes.dials import Recorded
+    from tasks.operations.changes.dials import RecordedChange
 
 app = typer.Typer(help="Push, show, validate, enable or disable the policy.", no_args_is_help=True)
 # Of what a policy newly admits.
@@ -104,11 +104,11 @@ def validate(file: _File, *, as_json: AsJson = False) -> None:
 def _set(after: Any, command: str, reason: str, actor: str | None, override: str, *, as_json: bool) -> None:
     from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
 
-    wish = Wish(Dial.ALLOWLIST, after, _undo, described, command, reason, actor, override)
-    carry_out(wish, as_json=as_json, extra=_differences)
+    wish = DialCommand(Dial.ALLOWLIST, after, _undo, described, command, reason, actor, override)
+    apply(wish, as_json=as_json, extra=_differences)
 
 
-def _undo(recorded: Recorded) -> str:
+def _undo(recorded: RecordedChange) -> str:
     if _parsed(recorded.before) is None:
         # There was none, or none that admitted anything.
         return "slotgen allowlist disable"
@@ -116,7 +116,7 @@ def _undo(recorded: Recorded) -> str:
 
 
 def _differences(situation: Situation, proposal: Proposal) -> list[str]:
-    from tasks.operations.policy_diff.breadth import broader_parts  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.policy_diff.comparison import broader_parts  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations.policy_diff.differences import rule_differences  # noqa: PLC0415 - as above
 
     del situation
@@ -132,7 +132,7 @@ def read_valid(file: str) -> bytes:
     raw = validation.read(file)
     problems = validation.problems_of(raw, "allowlist.v1")
     if problems:
-        raise Refusal("\n".join([*(f"{file}: {each}" for each in problems), "nothing was changed"]))
+        raise CliError("\n".join([*(f"{file}: {each}" for each in problems), "nothing was changed"]))
     return raw
 
 
@@ -140,9 +140,9 @@ def _replaced_by(audit_id: str) -> bytes:
     with console() as opened:
         found = next((each for each in opened.dials.audit(10_000) if each.audit_id == audit_id), None)
     if found is None or found.dial != "allowlist":
-        raise Refusal(f"there is no change {audit_id!r} of the allowlist; see `slotgen audit`")
+        raise CliError(f"there is no change {audit_id!r} of the allowlist; see `slotgen audit`")
     if _parsed(found.before) is None:
-        raise Refusal(
+        raise CliError(
             f"change {audit_id} replaced no valid policy that was kept whole; push its file instead"
         )
     return found.before or b""
@@ -151,7 +151,7 @@ def _replaced_by(audit_id: str) -> bytes:
 def _switched(raw: bytes | None, *, enabled: bool) -> bytes | None:
     policy = _parsed(raw)
     if raw is None or policy is None:
-        raise Refusal(
+        raise CliError(
             f"the policy is {'absent' if raw is None else 'malformed'}, which denies every job; "
             "set one with `slotgen allowlist push FILE`"
         )

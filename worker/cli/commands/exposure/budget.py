@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, Override, Reason, Wish, carry_out
+from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply
 from worker.cli.support.errors import print_json
 from worker.cli.support.operator_session import console
 
 if TYPE_CHECKING:
-    from tasks.operations.changes.dials import Recorded
+    from tasks.operations.changes.dials import RecordedChange
     from tasks.operations.money import Account
 
 app = typer.Typer(help="Show the fleet's spend, or set its cap.", no_args_is_help=False)
@@ -23,7 +23,7 @@ _NANO = 10**9
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show the cap of the window, what is spent, held and forfeited, and by which model."""
+    """Show the cap of the window, what is spent, held and written off, and by which model."""
     if context.invoked_subcommand is not None:
         return
     from worker.adapters.redis.console.account import RedisAccount  # noqa: PLC0415 - heavy imports wait for the command
@@ -60,7 +60,7 @@ def set_cap(
     """Set the cap. Lower is always allowed; higher widens exposure. A deployment's own may be stricter."""
     from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
 
-    wish = Wish(
+    wish = DialCommand(
         dial=Dial.BUDGET_USD,
         after=lambda _: None if usd == _NONE else usd.encode(),
         undo=_undo,
@@ -70,10 +70,10 @@ def set_cap(
         actor=actor,
         override=override,
     )
-    carry_out(wish, as_json=as_json)
+    apply(wish, as_json=as_json)
 
 
-def _undo(recorded: Recorded) -> str:
+def _undo(recorded: RecordedChange) -> str:
     from tasks.operations.changes.spend_cap import valid  # noqa: PLC0415 - heavy imports wait for the command
 
     before = recorded.before
@@ -94,11 +94,11 @@ def _print(account: Account) -> None:
     ends = datetime.fromtimestamp(account.ends, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     cap, left = _usd(account.cap), _usd(account.left)
     typer.echo(f"cap {cap}, left {left}; the window ends {ends}")
-    table = Table("model", "spent", "held", "forfeited")
+    table = Table("model", "spent", "held", "written off")
     for model, amounts in account.by_model.items():
         table.add_row(model, *(_usd(each) for each in amounts))
     table.add_section()
-    table.add_row("together", _usd(account.spent), _usd(account.held), _usd(account.forfeited))
+    table.add_row("together", _usd(account.spent), _usd(account.held), _usd(account.written_off))
     Console().print(table)
 
 
@@ -115,10 +115,10 @@ def _document(account: Account) -> dict[str, Any]:
         "leftUsd": usd(account.left),
         "spentUsd": usd(account.spent),
         "heldUsd": usd(account.held),
-        "forfeitedUsd": usd(account.forfeited),
+        "writtenOffUsd": usd(account.written_off),
         "byModel": {
-            model: {"spentUsd": usd(spent), "heldUsd": usd(held), "forfeitedUsd": usd(forfeited)}
-            for model, (spent, held, forfeited) in account.by_model.items()
+            model: {"spentUsd": usd(spent), "heldUsd": usd(held), "writtenOffUsd": usd(written_off)}
+            for model, (spent, held, written_off) in account.by_model.items()
         },
         "windowBegan": account.began,
         "windowEnds": account.ends,

@@ -13,15 +13,15 @@ from worker.cli.commands.exposure import allowlist as policies
 from worker.cli.commands.exposure.rollout import percentage
 from worker.cli.support.actor import Actor, named
 from worker.cli.support.dial_command import AsJson, Override, shown_text
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console
 
 if TYPE_CHECKING:
     from gates import Decision, RawControls
     from tasks.operations.changes.changing import Situation
-    from tasks.operations.changes.dials import DialsNow
+    from tasks.operations.changes.dials import DialValues
     from tasks.operations.changes.opening import Step
-    from worker.cli.support.operator_session import Console
+    from worker.cli.support.operator_session import OperatorSession
 
 
 def enable(
@@ -45,16 +45,18 @@ def enable(
     from tasks.operations.changes import changing, opening  # noqa: PLC0415 - heavy imports wait for the command
 
     if not dry_run and not reason.strip():
-        raise Refusal('the release at the end needs a reason; add --reason "…", or look first with --dry-run')
+        raise CliError(
+            'the release at the end needs a reason; add --reason "…", or look first with --dry-run'
+        )
     policy = _enabled(policies.read_valid(allowlist))
     sequence = opening.steps(policy, percent.encode())
     with console() as opened:
-        situation = changing.look(opened.dials, opened.history, opened.settings.observation_seconds)
+        situation = changing.situation_now(opened.dials, opened.history, opened.settings.observation_seconds)
         target = opening.dials_after(sequence, situation.dials)
         _refuse_two_dimensions(situation, target, override)
         subject = opening.sample(target)
         if subject is None:
-            raise Refusal("these would admit nobody: no enabled rule can match, or the percentage is 0")
+            raise CliError("these would admit nobody: no enabled rule can match, or the percentage is 0")
         walk = _Walk(opened, named(actor), reason.strip(), override, subject, quiet=as_json, dry_run=dry_run)
         for step in sequence:
             walk.take(step)
@@ -70,7 +72,7 @@ def enable(
 class _Walk:
     """Takes the steps one by one, and checks after each."""
 
-    console: Console
+    console: OperatorSession
     actor: str
     reason: str
     override: str
@@ -89,7 +91,7 @@ class _Walk:
         self._raw = dials.with_value(step.dial, step.after) if self.dry_run else self._read_back(step)
         self._tell(step, dials, done=done)
 
-    def _change(self, step: Step, dials: DialsNow) -> None:
+    def _change(self, step: Step, dials: DialValues) -> None:
         from tasks.operations.changes import changing  # noqa: PLC0415 - heavy imports wait for the command
         from tasks.operations.changes.dials import Dial  # noqa: PLC0415
 
@@ -97,7 +99,7 @@ class _Walk:
         if step.dial is Dial.KILL and step.after == b"true":
             self.console.dials.engage(self.actor, command, self.reason)
             return
-        situation = changing.look(
+        situation = changing.situation_now(
             self.console.dials, self.console.history, self.console.settings.observation_seconds
         )
         proposal = changing.propose(situation, step.dial, step.after)
@@ -112,11 +114,11 @@ class _Walk:
                 override=self.override,
             )
         except changing.ChangeRefused as refused:
-            raise Refusal(
+            raise CliError(
                 f"{refused}\nthe brake is on; {step.dial} was {shown_text(dials.value(step.dial))}"
             ) from None
 
-    def _now(self) -> DialsNow:
+    def _now(self) -> DialValues:
         """Return the dials as they are; in a dry run, as they would be after the steps so far."""
         dials = self.console.dials.read()
         return dataclasses.replace(dials, raw=self._raw) if self.dry_run and self._raw else dials
@@ -124,13 +126,13 @@ class _Walk:
     def _read_back(self, step: Step) -> RawControls:
         dials = self.console.dials.read()
         if not step.done(dials):
-            raise Refusal(
+            raise CliError(
                 f"{step.dial} is {shown_text(dials.value(step.dial))} right after it was set: somebody else "
                 "is changing dials. See `slotgen audit`, then run this again"
             )
         return dials.raw
 
-    def _tell(self, step: Step, dials: DialsNow, *, done: bool) -> None:
+    def _tell(self, step: Step, dials: DialValues, *, done: bool) -> None:
         from tasks.operations.changes.opening import verdicts  # noqa: PLC0415 - heavy imports wait for the command
 
         assert self._raw is not None
@@ -142,7 +144,7 @@ class _Walk:
 
 
 def _document(
-    number: int, step: Step, dials: DialsNow, gates: tuple[Decision, ...], *, done: bool
+    number: int, step: Step, dials: DialValues, gates: tuple[Decision, ...], *, done: bool
 ) -> dict[str, Any]:
     from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
 
@@ -175,4 +177,4 @@ def _refuse_two_dimensions(situation: Situation, target: RawControls, override: 
 
     verdict = judge_release(situation, target)
     if not verdict.allowed and not override:
-        raise Refusal(f"{verdict.sentence}\nnothing was changed")
+        raise CliError(f"{verdict.sentence}\nnothing was changed")

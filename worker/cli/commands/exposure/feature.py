@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, Override, Reason, Wish, carry_out, shown_text
+from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply, shown_text
 
 
-class Switch(StrEnum):
+class OnOff(StrEnum):
     """The two words."""
 
     ON = "on"
@@ -19,7 +19,7 @@ class Switch(StrEnum):
 
 
 def feature(
-    state: Annotated[Switch, typer.Argument(help="on or off")],
+    state: Annotated[OnOff, typer.Argument(help="on or off")],
     *,
     reason: Reason = "",
     actor: Actor = None,
@@ -29,9 +29,9 @@ def feature(
     """Switch generation on or off. Off is always allowed; on widens exposure."""
     from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
 
-    wish = Wish(
+    wish = DialCommand(
         dial=Dial.FEATURE,
-        after=lambda _: b"true" if state is Switch.ON else b"false",
+        after=lambda _: b"true" if state is OnOff.ON else b"false",
         undo=lambda recorded: f"slotgen feature {'on' if recorded.before == b'true' else 'off'}",
         shown=shown_text,
         command=f"slotgen feature {state}",
@@ -39,4 +39,4 @@ def feature(
         actor=actor,
         override=override,
     )
-    carry_out(wish, as_json=as_json)
+    apply(wish, as_json=as_json)

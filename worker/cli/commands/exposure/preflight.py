@@ -13,8 +13,8 @@ from worker.cli.support.operator_session import console
 
 if TYPE_CHECKING:
     from gates import Controls
-    from tasks.operations.preflight import Finding
-    from worker.cli.support.operator_session import Console
+    from tasks.operations.preflight import PreflightCheck
+    from worker.cli.support.operator_session import OperatorSession
 
 _PROBES = 3
 _ANSWER_SECONDS = 6.0
@@ -37,25 +37,25 @@ def preflight(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _findings(opened: Console) -> list[Finding]:
+def _findings(opened: OperatorSession) -> list[PreflightCheck]:
     from gates import Controls  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations import preflight as points  # noqa: PLC0415
 
     controls = Controls.parse(opened.dials.read().raw, opened.settings.ceilings)
-    cards = opened.fleet.workers()
+    infos = opened.fleet.workers()
     return [
         points.ci_is_green(),
         points.allowlist(controls),
         _schemas(),
-        *_round_trip(opened, controls, answered=bool(cards)),
-        *points.workers(cards, controls),
+        *_round_trip(opened, controls, answered=bool(infos)),
+        *points.workers(infos, controls),
         *_redis(opened),
         points.clock(opened.history.now_ms(), int(time.time() * 1000)),
         _prices(opened),
     ]
 
 
-def _schemas() -> Finding:
+def _schemas() -> PreflightCheck:
     from schemas.lock import problems  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations.preflight import found  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ def _schemas() -> Finding:
     )
 
 
-def _round_trip(opened: Console, controls: Controls, *, answered: bool) -> list[Finding]:
+def _round_trip(opened: OperatorSession, controls: Controls, *, answered: bool) -> list[PreflightCheck]:
     """Send jobs that cannot be generated through the real queue, and look at what came of them."""
     from gates import BrakeState  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.operations.preflight import dominance, telemetry  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _round_trip(opened: Console, controls: Controls, *, answered: bool) -> list[
     return [telemetry(probes, _PROBES), dominance(probes, _PROBES, controls.brake)]
 
 
-def _redis(opened: Console) -> list[Finding]:
+def _redis(opened: OperatorSession) -> list[PreflightCheck]:
     from tasks.operations.preflight import found  # noqa: PLC0415 - heavy imports wait for the command
     from worker.adapters.redis.console.safety import hazards  # noqa: PLC0415
 
@@ -102,7 +102,7 @@ def _redis(opened: Console) -> list[Finding]:
     ]
 
 
-def _prices(opened: Console) -> Finding:
+def _prices(opened: OperatorSession) -> PreflightCheck:
     from tasks import executor_config  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.generate.prompting import Prompts  # noqa: PLC0415
     from tasks.operations.preflight import found  # noqa: PLC0415
@@ -116,13 +116,13 @@ def _prices(opened: Console) -> Finding:
     return found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy="")
 
 
-def _line(each: Finding) -> str:
+def _line(each: PreflightCheck) -> str:
     mark = typer.style(f"{each.mark.value:<10}", fg=_COLOURS[each.mark])
     remedy = f"\n{'':<10}   {each.remedy}" if each.remedy else ""
     return f"{mark} {each.name}: {each.evidence}{remedy}"
 
 
-def _document(each: Finding) -> dict[str, Any]:
+def _document(each: PreflightCheck) -> dict[str, Any]:
     return {
         "name": each.name,
         "mark": each.mark.value,

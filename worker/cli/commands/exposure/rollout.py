@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, Override, Reason, Wish, carry_out, shown_text
+from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply, shown_text
 
 
 def percentage(text: str) -> str:
@@ -30,16 +30,16 @@ def rollout(
     as_json: AsJson = False,
 ) -> None:
     """Set the percentage of jobs that may be generated. Lower is always allowed; higher widens exposure."""
-    from tasks.operations.changes.dials import Dial, Recorded  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.dials import Dial, RecordedChange  # noqa: PLC0415 - heavy imports wait for the command
 
-    def undo(recorded: Recorded) -> str:
+    def undo(recorded: RecordedChange) -> str:
         from gates.dials import thousandths  # noqa: PLC0415 - heavy imports wait for the command
 
         before = recorded.before or b"0"
         # A malformed percentage admits nobody, and so does 0.
         return f"slotgen rollout {before.decode() if thousandths(before) is not None else '0'}"
 
-    wish = Wish(
+    wish = DialCommand(
         dial=Dial.ROLLOUT_PERCENT,
         after=lambda _: percent.encode(),
         undo=undo,
@@ -49,4 +49,4 @@ def rollout(
         actor=actor,
         override=override,
     )
-    carry_out(wish, as_json=as_json)
+    apply(wish, as_json=as_json)

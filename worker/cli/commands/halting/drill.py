@@ -11,20 +11,20 @@ import typer
 from worker.cli.support.actor import Actor, named
 from worker.cli.support.connection import load_settings
 from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console, open_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.operations.drill import DrillRecord
-    from worker.cli.support.operator_session import Console
+    from worker.cli.support.operator_session import OperatorSession
     from worker.dev.stack import Stack
 
 _EMBEDDED_CALLS = 20
 
 
-class Target(StrEnum):
+class DrillTarget(StrEnum):
     """What can be rehearsed."""
 
     BRAKE = "brake"
@@ -32,7 +32,7 @@ class Target(StrEnum):
 
 
 def drill(
-    target: Annotated[Target, typer.Argument(help="What to rehearse.")] = Target.BRAKE,
+    target: Annotated[DrillTarget, typer.Argument(help="What to rehearse.")] = DrillTarget.BRAKE,
     *,
     jobs: Annotated[int, typer.Option(min=1, max=100, help="Probe jobs to send after the halt.")] = 20,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the fleet halts for seconds.")] = False,
@@ -47,18 +47,18 @@ def drill(
     The probe jobs cost nothing, whatever happens. `drill guard` tries the guard on a brake of its own, and
     halts nobody. Exit 1 when the brake or the guard did not do what it must.
     """
-    from worker.cli.support.guard_drill import GuardRehearsal  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.cli.support.halt_drill import Rehearsal  # noqa: PLC0415
+    from worker.cli.support.guard_drill import GuardDrill  # noqa: PLC0415 - heavy imports wait for the command
+    from worker.cli.support.halt_drill import HaltDrill  # noqa: PLC0415
 
-    if target is Target.BRAKE and not (embedded or yes):
+    if target is DrillTarget.BRAKE and not (embedded or yes):
         typer.confirm("This halts the whole fleet for some seconds. Go on?", abort=True)
     with _embedded() if embedded else console() as opened:
-        rehearsal = (
-            GuardRehearsal(opened, named(actor))
-            if target is Target.GUARD
-            else Rehearsal(opened, named(actor), jobs)
+        drill = (
+            GuardDrill(opened, named(actor))
+            if target is DrillTarget.GUARD
+            else HaltDrill(opened, named(actor), jobs)
         )
-        record = rehearsal.run()
+        record = drill.run()
     if as_json:
         print_json({"target": target.value} | _document(record))
     else:
@@ -68,7 +68,7 @@ def drill(
 
 
 @contextmanager
-def _embedded() -> Iterator[Console]:
+def _embedded() -> Iterator[OperatorSession]:
     """Open the console of a system of our own, with calls in flight."""
     from worker.dev.redis_server.binary import EmbeddedRedisError  # noqa: PLC0415 - heavy imports wait for the command
     from worker.dev.stack import WorkerDied, stack  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _embedded() -> Iterator[Console]:
             with open_console(settings.model_copy(update={"redis_url": system.redis_url})) as opened:
                 yield opened
     except (EmbeddedRedisError, WorkerDied, TimeoutError) as error:
-        raise Refusal(f"the embedded drill could not go on: {error}") from None
+        raise CliError(f"the embedded drill could not go on: {error}") from None
 
 
 def _load(system: Stack) -> None:
@@ -90,21 +90,21 @@ def _load(system: Stack) -> None:
     from worker.dev.demo.specs import load_specs  # noqa: PLC0415
     from worker.dev.fake_openai.server import Behaviour  # noqa: PLC0415
 
-    assert system.stand_in is not None  # a stack without --real has one
-    system.stand_in.behave(Behaviour(delay_seconds=60))
+    assert system.fake_openai is not None  # a stack without --real has one
+    system.fake_openai.behave(Behaviour(delay_seconds=60))
     system.open_everything()
     producer = RedisProbe(system.client, "slotgen")
     for spec in load_specs()[:_EMBEDDED_CALLS]:
         producer.send(spec)
-    system.stand_in.journal.wait_until(lambda counts: counts.in_flight >= _EMBEDDED_CALLS // 2)
+    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight >= _EMBEDDED_CALLS // 2)
 
 
-def _lines(record: DrillRecord, target: Target) -> list[str]:
+def _lines(record: DrillRecord, target: DrillTarget) -> list[str]:
     colour = "green" if record.passed else "red"
     word = typer.style("PASS" if record.passed else "FAIL", fg=colour, bold=True)
     checks = (f"  {'yes' if each.passed else 'NO '}  {each.name}: {each.seen}" for each in record.checks)
     return [
-        f"{word}: {_headline(record) if target is Target.BRAKE else 'the guard, on a brake of its own'}",
+        f"{word}: {_headline(record) if target is DrillTarget.BRAKE else 'the guard, on a brake of its own'}",
         *checks,
     ]
 

@@ -9,11 +9,11 @@ import typer
 
 from worker.cli.support.actor import Actor, named
 from worker.cli.support.connection import load_settings, open_redis
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 
 if TYPE_CHECKING:
     from tasks.operations.changes.halting import Confirmation, Engaged
-    from tasks.operations.fleet import WorkerCard
+    from tasks.operations.fleet import WorkerInfo
     from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
     from worker.settings.settings import Settings
 
@@ -44,7 +44,7 @@ def kill(
                 client, settings.namespace, actor=named(actor), command="slotgen kill", reason=reason
             )
         except StoreUnavailable as error:
-            raise Refusal(_unreachable(settings, str(error))) from None
+            raise CliError(_unreachable(settings, str(error))) from None
         confirmed = _confirmations(listener, workers)
         ms = (time.monotonic() - began_mono) * 1000
     document = _document(settings, engaged, workers, confirmed, ms)
@@ -56,7 +56,7 @@ def kill(
         raise typer.Exit(1)
 
 
-def _ears(fleet: RedisFleet) -> tuple[HaltListener | None, list[WorkerCard]]:
+def _ears(fleet: RedisFleet) -> tuple[HaltListener | None, list[WorkerInfo]]:
     """Return a listener and the workers to hear from; neither may keep the brake from being pulled."""
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
 
@@ -66,7 +66,7 @@ def _ears(fleet: RedisFleet) -> tuple[HaltListener | None, list[WorkerCard]]:
         return None, []
 
 
-def _confirmations(listener: HaltListener | None, workers: list[WorkerCard]) -> dict[str, Confirmation]:
+def _confirmations(listener: HaltListener | None, workers: list[WorkerInfo]) -> dict[str, Confirmation]:
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
 
     if listener is None:
@@ -82,7 +82,7 @@ def _confirmations(listener: HaltListener | None, workers: list[WorkerCard]) -> 
 def _document(
     settings: Settings,
     engaged: Engaged,
-    workers: list[WorkerCard],
+    workers: list[WorkerInfo],
     confirmed: dict[str, Confirmation],
     ms: float,
 ) -> dict[str, Any]:

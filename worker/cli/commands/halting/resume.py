@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, Override, Wish, carry_out, shown_text
-from worker.cli.support.errors import Refusal
+from worker.cli.support.dial_command import AsJson, DialCommand, Override, apply, shown_text
+from worker.cli.support.errors import CliError
 
 if TYPE_CHECKING:
     from tasks.operations.changes.changing import Proposal, Situation
@@ -28,8 +28,8 @@ def resume(
     from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
 
     if not reason.strip():
-        raise Refusal('a release needs a reason; say why it is safe now: slotgen resume --reason "…"')
-    wish = Wish(
+        raise CliError('a release needs a reason; say why it is safe now: slotgen resume --reason "…"')
+    wish = DialCommand(
         dial=Dial.KILL,
         after=lambda _: b"false",
         undo=lambda _: "slotgen kill",
@@ -39,7 +39,7 @@ def resume(
         actor=actor,
         override=override,
     )
-    carry_out(wish, as_json=as_json, extra=_admits)
+    apply(wish, as_json=as_json, extra=_admits)
 
 
 def _admits(situation: Situation, proposal: Proposal) -> list[str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.support.errors import Refusal, print_json
-from worker.cli.support.signals import endings_held
+from worker.cli.support.errors import CliError, print_json
+from worker.cli.support.signals import termination_held
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -44,11 +44,11 @@ def demo(
     try:
         demonstration = _play(console, real=real, quiet=as_json)
     except (DemonstrationStuck, WorkerDied) as error:
-        raise Refusal(f"the demonstration could not go on: {error}") from None
+        raise CliError(f"the demonstration could not go on: {error}") from None
     except (NoKey, EmbeddedRedisError) as error:
-        raise Refusal(str(error)) from None
+        raise CliError(str(error)) from None
     except KeyboardInterrupt:
-        raise Refusal("stopped, and cleaned up") from None
+        raise CliError("stopped, and cleaned up") from None
     if as_json:
         print_json({"acts": [_document(act) for act in demonstration.acts]})
         return
@@ -78,7 +78,7 @@ def _play(console: Console, *, real: bool, quiet: bool) -> Demonstration:
     demonstration = Demonstration(celery)
     # An interruption in the middle of starting or ending it would leave a folder or a process behind.
     with (
-        endings_held() as interruptible,
+        termination_held() as interruptible,
         stack(real=real, concurrency=24, on_line=demonstration.on_line) as running,
         interruptible(),
     ):

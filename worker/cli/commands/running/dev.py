@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 
 if TYPE_CHECKING:
     from worker.dev.stack import Stack
@@ -39,7 +39,7 @@ def dev(
             while not stopped.wait(0.2):
                 running.check()
     except (NoKey, EmbeddedRedisError, WorkerDied) as error:
-        raise Refusal(str(error)) from None
+        raise CliError(str(error)) from None
     typer.echo("stopped, and cleaned up")
 
 

@@ -14,14 +14,14 @@ import typer
 
 from worker.cli.support.connection import load_settings
 from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import Refusal
-from worker.cli.support.signals import endings_held
+from worker.cli.support.errors import CliError
+from worker.cli.support.signals import termination_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.cli.views.enqueue_screen import Screen
-    from worker.client.checkpoint import Bookmark
+    from worker.client.checkpoint import Checkpoint
     from worker.settings.settings import Settings
 
 
@@ -56,7 +56,7 @@ def enqueue(
     passed over; then, or when a spec got no answer, the exit code is 1. Ctrl-C leaves a file for --resume,
     which goes on with the options of the run.
     """
-    from worker.client.checkpoint import BadBookmark, Bookmark  # noqa: PLC0415 - heavy imports wait
+    from worker.client.checkpoint import BadCheckpoint, Checkpoint  # noqa: PLC0415 - heavy imports wait
     from worker.client.sources import BadSource  # noqa: PLC0415
 
     if bool(inputs) == bool(resume):
@@ -66,48 +66,50 @@ def enqueue(
     terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
     resume = resume.absolute() if resume else None
     try:
-        bookmark = (
-            _resumed(resume, queue) if resume else Bookmark(str(Path.cwd()), inputs or [], wait, queue, terms)
+        checkpoint = (
+            _resumed(resume, queue)
+            if resume
+            else Checkpoint(str(Path.cwd()), inputs or [], wait, queue, terms)
         )
-        _run(bookmark, resume or _fresh_path(), settings, as_json=as_json)
-    except (BadSource, BadBookmark) as error:
-        raise Refusal(str(error)) from None
-    if bookmark.counts["refused"] or bookmark.counts["unanswered"]:
+        _run(checkpoint, resume or _fresh_path(), settings, as_json=as_json)
+    except (BadSource, BadCheckpoint) as error:
+        raise CliError(str(error)) from None
+    if checkpoint.counts["refused"] or checkpoint.counts["unanswered"]:
         raise typer.Exit(1)
 
 
-def _run(bookmark: Bookmark, path: Path, settings: Settings, *, as_json: bool) -> None:
+def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: bool) -> None:
     from worker.cli.views.enqueue_screen import Screen  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.client.bulk_sender import Feeder, Pace  # noqa: PLC0415
+    from worker.client.bulk_sender import BulkSender, FlowControl  # noqa: PLC0415
     from worker.client.producer import Producer  # noqa: PLC0415
     from worker.client.reader import Reader  # noqa: PLC0415
     from worker.client.sources import count, files, items  # noqa: PLC0415
 
-    sources = files(bookmark.inputs)
-    screen = Screen(bookmark, count(sources), as_json)
-    reader = Reader(bookmark.remaining(items(sources)))
+    sources = files(checkpoint.inputs)
+    screen = Screen(checkpoint, count(sources), as_json)
+    reader = Reader(checkpoint.remaining(items(sources)))
     with (
         Producer.open(
             settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
         ) as producer,
         # Outside: a second Ctrl-C must not end what the first one has begun.
-        endings_held() as interruptible,
-        _ended_well(bookmark, path, screen, settings.redis_url),
+        termination_held() as interruptible,
+        _ended_well(checkpoint, path, screen, settings.redis_url),
         screen.shown(),
     ):
         reader.start()
-        Feeder(producer, reader, bookmark, screen, Pace(**bookmark.terms), interruptible).run()
+        BulkSender(producer, reader, checkpoint, screen, FlowControl(**checkpoint.terms), interruptible).run()
 
 
 @contextmanager
-def _ended_well(bookmark: Bookmark, path: Path, screen: Screen, url: str) -> Iterator[None]:
-    """Leave the bookmark at `path` when the run ends before its work, and say how to go on."""
+def _ended_well(checkpoint: Checkpoint, path: Path, screen: Screen, url: str) -> Iterator[None]:
+    """Leave the checkpoint at `path` when the run ends before its work, and say how to go on."""
     try:
         yield
     except BaseException as error:
-        begun = bool(bookmark.position or bookmark.waiting)
+        begun = bool(checkpoint.position or checkpoint.waiting)
         if begun:
-            _leave(bookmark, path)
+            _leave(checkpoint, path)
         if isinstance(error, OSError):
             # The interpreter would try once more to write what is left, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -115,7 +117,9 @@ def _ended_well(bookmark: Bookmark, path: Path, screen: Screen, url: str) -> Ite
         why = _why(error, url)
         if why is None:
             raise
-        raise Refusal(f"{why}; {_go_on(bookmark, path)}" if begun else f"{why}; nothing was sent") from None
+        raise CliError(
+            f"{why}; {_go_on(checkpoint, path)}" if begun else f"{why}; nothing was sent"
+        ) from None
     path.unlink(missing_ok=True)
     screen.finish(None)
 
@@ -124,7 +128,7 @@ def _why(error: BaseException, url: str) -> str | None:
     """Return in words what ended the run; None for what nobody expected."""
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
     from worker.client.bulk_sender import RefusedSpec  # noqa: PLC0415
-    from worker.client.checkpoint import BadBookmark  # noqa: PLC0415
+    from worker.client.checkpoint import BadCheckpoint  # noqa: PLC0415
     from worker.client.sources import BadSource  # noqa: PLC0415
 
     match error:
@@ -137,39 +141,41 @@ def _why(error: BaseException, url: str) -> str | None:
             return f"{error}\nstopped there (--strict); mend it"
         case StoreUnavailable():
             return f"Redis at {url.rpartition('@')[2]} did not answer ({error})"
-        case BadSource() | BadBookmark():
+        case BadSource() | BadCheckpoint():
             return str(error)
     return None
 
 
-def _go_on(bookmark: Bookmark, path: Path) -> str:
-    again = ", with the same standard input" if "-" in bookmark.inputs else ""
+def _go_on(checkpoint: Checkpoint, path: Path) -> str:
+    again = ", with the same standard input" if "-" in checkpoint.inputs else ""
     return f"go on with: slotgen enqueue --resume {shlex.quote(str(path))}{again}"
 
 
-def _leave(bookmark: Bookmark, path: Path) -> None:
+def _leave(checkpoint: Checkpoint, path: Path) -> None:
     try:
-        bookmark.write(path)
+        checkpoint.write(path)
     except OSError as error:
-        raise Refusal(
+        raise CliError(
             f"ended early, and {path} cannot be written ({error.strerror}): there is nothing to resume from. "
             "Sending everything again is safe, what was paid is not paid again"
         ) from None
 
 
-def _resumed(path: Path, queue: str) -> Bookmark:
-    from worker.client.checkpoint import BadBookmark, Bookmark  # noqa: PLC0415 - heavy imports wait
+def _resumed(path: Path, queue: str) -> Checkpoint:
+    from worker.client.checkpoint import BadCheckpoint, Checkpoint  # noqa: PLC0415 - heavy imports wait
 
-    bookmark = Bookmark.read(path)
-    if bookmark.queue != queue:
-        raise BadBookmark(
-            f"{path}: was begun on {bookmark.queue}, and this is {queue}; set SLOTGEN_REDIS_URL so"
+    checkpoint = Checkpoint.read(path)
+    if checkpoint.queue != queue:
+        raise BadCheckpoint(
+            f"{path}: was begun on {checkpoint.queue}, and this is {queue}; set SLOTGEN_REDIS_URL so"
         )
     try:
-        os.chdir(bookmark.folder)
+        os.chdir(checkpoint.folder)
     except OSError as error:
-        raise BadBookmark(f"{path}: was begun in {bookmark.folder} ({error.strerror}); restore it") from None
-    return bookmark
+        raise BadCheckpoint(
+            f"{path}: was begun in {checkpoint.folder} ({error.strerror}); restore it"
+        ) from None
+    return checkpoint
 
 
 def _fresh_path() -> Path:

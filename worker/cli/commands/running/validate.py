@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 
 MAX_FILE_BYTES = 16_777_216
 _SCHEMA_OF_VERSION = {"v1": "job.v1", "allowlist.v1": "allowlist.v1"}
@@ -59,7 +59,7 @@ def check_text(file: str, field: Field, *, as_json: bool) -> None:
         typer.echo(f"{file}: is plain text")
     if found and not as_json:
         lines = [f"{file}: {each.rule} on line {each.line}" for each in found]
-        raise Refusal("\n".join(lines) + f"\nSee why: slotgen explain --as {field.value} {file}")
+        raise CliError("\n".join(lines) + f"\nSee why: slotgen explain --as {field.value} {file}")
     if found:
         raise typer.Exit(1)
 
@@ -72,7 +72,7 @@ def text_of(file: str) -> str:
     try:
         return read(file).decode().replace("\r\n", "\n").removesuffix("\n")
     except UnicodeDecodeError as error:
-        raise Refusal(f"{file}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise CliError(f"{file}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def check(file: str, schema: str | None, *, as_json: bool) -> None:
@@ -85,7 +85,7 @@ def check(file: str, schema: str | None, *, as_json: bool) -> None:
     elif not problems:
         typer.echo(f"{file}: is valid ({named})")
     if problems and not as_json:
-        raise Refusal("\n".join(f"{file}: {each}" for each in problems))
+        raise CliError("\n".join(f"{file}: {each}" for each in problems))
     if problems:
         raise typer.Exit(1)
 
@@ -95,7 +95,7 @@ def read(file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise Refusal(f"{file}: cannot be read ({error.strerror}); name a readable file or -") from None
+        raise CliError(f"{file}: cannot be read ({error.strerror}); name a readable file or -") from None
 
 
 def schema_of(text: bytes) -> str | None:

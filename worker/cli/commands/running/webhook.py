@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from worker.cli.support.connection import load_settings, open_redis
-from worker.cli.support.errors import Refusal, print_json
-from worker.cli.support.signals import endings_interrupt
+from worker.cli.support.errors import CliError, print_json
+from worker.cli.support.signals import termination_interrupts
 
 
 def webhook(
@@ -34,9 +34,11 @@ def webhook(
         token = secret_files.read(token_file).get_secret_value()
     except (OSError, ValueError) as error:
         why = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise Refusal(f"the token file {token_file} cannot be used ({why}); write one line into it") from None
+        raise CliError(
+            f"the token file {token_file} cannot be used ({why}); write one line into it"
+        ) from None
     configure(settings.log_level)
-    with open_redis(settings) as client, endings_interrupt():
+    with open_redis(settings) as client, termination_interrupts():
 
         def engage(reason: str) -> str:
             engaged = pull(
@@ -47,7 +49,7 @@ def webhook(
         try:
             server = listen(AlertWebhook(token, engage), host=host, port=port)
         except PortUnavailable as error:
-            raise Refusal(str(error)) from None
+            raise CliError(str(error)) from None
         try:
             _say(f"http://{host}:{server.port}/halt", as_json=as_json)
             threading.Event().wait()

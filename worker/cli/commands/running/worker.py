@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.support.errors import Refusal
-from worker.process.freeze_imports import imported_for_good
+from worker.cli.support.errors import CliError
+from worker.process.freeze_imports import freeze_imports
 
 
 def worker(
@@ -26,7 +26,7 @@ def worker(
     ] = True,
 ) -> None:
     """Consume jobs from the queue. SIGTERM finishes what has begun and returns the rest."""
-    with imported_for_good():
+    with freeze_imports():
         from tasks.executor_config import (  # noqa: PLC0415 - heavy imports wait for the command
             BadExecutorConfig,
         )
@@ -38,5 +38,5 @@ def worker(
         loaded = settings.load(concurrency=concurrency, metrics_port=metrics_port)
         code = lifecycle.run(loaded)
     except (settings.BadSetting, BadExecutorConfig, PortUnavailable, lifecycle.PackagesCollide) as error:
-        raise Refusal(str(error)) from None
+        raise CliError(str(error)) from None
     raise typer.Exit(code)

@@ -10,11 +10,11 @@ from worker.cli.commands.exposure.allowlist import described
 from worker.cli.support.dial_command import AsJson, shown_text
 from worker.cli.support.errors import print_json
 from worker.cli.support.operator_session import console
-from worker.cli.support.terminal import plain
+from worker.cli.support.terminal import escape_control
 from worker.cli.support.timefmt import moment
 
 if TYPE_CHECKING:
-    from tasks.operations.changes.dials import Recorded
+    from tasks.operations.changes.dials import RecordedChange
 
 _KEPT = 10_000
 
@@ -44,7 +44,7 @@ def audit(
         typer.echo("no change of a dial is recorded")
 
 
-def _document(each: Recorded) -> dict[str, Any]:
+def _document(each: RecordedChange) -> dict[str, Any]:
     return {
         "auditId": each.audit_id,
         "time": moment(each.wall_ms),
@@ -63,17 +63,16 @@ def _whole(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="backslashreplace")
 
 
-def _print(found: list[Recorded]) -> None:
+def _print(found: list[RecordedChange]) -> None:
     for each in found:
         shown = described if each.dial == "allowlist" else shown_text
         change = f"{shown(each.before)} -> {shown(each.after)}"
-        typer.echo(
-            f"{moment(each.wall_ms)}  {plain(each.actor)}  {typer.style(each.dial, bold=True)} {change}"
-        )
-        typer.echo(f"    {plain('; '.join(_why(each)))}")
+        dial = typer.style(each.dial, bold=True)
+        typer.echo(f"{moment(each.wall_ms)}  {escape_control(each.actor)}  {dial} {change}")
+        typer.echo(f"    {escape_control('; '.join(_why(each)))}")
 
 
-def _why(each: Recorded) -> list[str]:
+def _why(each: RecordedChange) -> list[str]:
     parts = [each.command, each.reason if each.reason != each.override else ""]
     parts += [f"widened {', '.join(each.widened)}"] if each.widened else []
     parts += [f"OVERRIDE: {each.override}"] if each.override else []

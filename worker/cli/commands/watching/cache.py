@@ -9,7 +9,7 @@ import typer
 
 from worker.cli.commands.running import validate as validation
 from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _OUTCOMES = 1_000_000
 @app.command("show")
 def show(*, as_json: AsJson = False) -> None:
     """Show how many answers are kept, and how many jobs of the last 24 h were served from them."""
-    from tasks.operations.time_spans import span  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.timefmt import span  # noqa: PLC0415 - heavy imports wait for the command
     from worker.adapters.redis.console.answer_index import RedisAnswerIndex  # noqa: PLC0415
 
     with console() as opened:
@@ -73,10 +73,10 @@ def _keys(file: str, settings: Settings) -> list[str]:
     text = validation.read(file)
     problems = validation.problems_of(text, "job.v1")
     if problems:
-        raise Refusal("\n".join(f"{file}: {each}" for each in problems))
+        raise CliError("\n".join(f"{file}: {each}" for each in problems))
     try:
         config = executor_config.load(settings.executor_config)
         prompts = Prompts.load(config.prompts)
     except executor_config.BadExecutorConfig as error:
-        raise Refusal(str(error)) from None
+        raise CliError(str(error)) from None
     return [job_key(job, prompts, config) for job in Spec.of(json.loads(text)).jobs]

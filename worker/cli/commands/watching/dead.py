@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.support.connection import load_settings, open_redis
-from worker.cli.support.errors import Refusal, print_json, redis_errors_refused
+from worker.cli.support.errors import CliError, print_json, redis_errors_refused
 
 if TYPE_CHECKING:
     from tasks.ports import DeadLetter
@@ -99,8 +99,8 @@ def _found(letter: DeadLetter | None, dead_id: str) -> DeadLetter:
     return letter
 
 
-def _unknown(dead_id: str) -> Refusal:
-    return Refusal(f"there is no dead letter {dead_id!r}; see `slotgen dead list`")
+def _unknown(dead_id: str) -> CliError:
+    return CliError(f"there is no dead letter {dead_id!r}; see `slotgen dead list`")
 
 
 def _done(document: dict[str, Any], sentence: str, *, as_json: bool) -> None:

@@ -10,12 +10,12 @@ import typer
 from worker.cli.commands.running import validate as validation
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import Refusal, print_json
-from worker.cli.support.terminal import plain
+from worker.cli.support.errors import CliError, print_json
+from worker.cli.support.terminal import escape_control
 
 if TYPE_CHECKING:
     from gates import Controls, Decision
-    from tasks.operations.explanation import Explanation, Worth
+    from tasks.operations.explanation import CostModel, Explanation
     from worker.settings.settings import Settings
 
 _DIALS = ("kill", "feature", "rollout_percent", "allowlist")
@@ -49,7 +49,7 @@ def explain(
     text = validation.read(file)
     problems = validation.problems_of(text, "job.v1")
     if problems:
-        raise Refusal("\n".join(f"{file}: {each}" for each in problems))
+        raise CliError("\n".join(f"{file}: {each}" for each in problems))
     dials = _offline(controls) if controls else _live(load_settings())
     found = explanations(Spec.of(json.loads(text)), dials, _worth(offline=controls is not None))
     if as_json:
@@ -85,7 +85,7 @@ def _explain_text(file: str, field: validation.Field, *, as_json: bool) -> None:
 
 
 def _one_line(text: str) -> str:
-    return plain(text.replace("\n", " / "))
+    return escape_control(text.replace("\n", " / "))
 
 
 def _live(settings: Settings) -> Controls:
@@ -109,9 +109,9 @@ def _offline(file: str) -> Controls:
     try:
         document = parse_json(validation.read(file), max_bytes=validation.MAX_FILE_BYTES)
     except UnacceptableJson as refusal:
-        raise Refusal(f"{file}: {refusal}") from None
+        raise CliError(f"{file}: {refusal}") from None
     if not isinstance(document, dict) or set(document) - set(_DIALS):
-        raise Refusal(f"{file}: is no set of dials; give a JSON object with some of {', '.join(_DIALS)}")
+        raise CliError(f"{file}: is no set of dials; give a JSON object with some of {', '.join(_DIALS)}")
     return Controls.parse(RawControls(*(_raw(document.get(dial)) for dial in _DIALS)), Ceilings())
 
 
@@ -121,16 +121,16 @@ def _raw(value: Any) -> bytes | None:
     return json.dumps(value).encode()
 
 
-def _worth(*, offline: bool) -> Worth:
+def _worth(*, offline: bool) -> CostModel:
     from tasks import executor_config  # noqa: PLC0415 - heavy imports wait for the command
     from tasks.generate.prompting import Prompts  # noqa: PLC0415
-    from tasks.operations.explanation import Worth  # noqa: PLC0415
+    from tasks.operations.explanation import CostModel  # noqa: PLC0415
 
     try:
         config = executor_config.load(None if offline else load_settings().executor_config)
-        return Worth(config, Prompts.load(config.prompts))
+        return CostModel(config, Prompts.load(config.prompts))
     except executor_config.BadExecutorConfig as error:
-        raise Refusal(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 def _lines(each: Explanation) -> list[str]:
@@ -144,24 +144,24 @@ def _lines(each: Explanation) -> list[str]:
 
 
 def _headline(each: Explanation) -> str:
-    name = typer.style(plain(each.job_id), bold=True)
+    name = typer.style(escape_control(each.job_id), bold=True)
     if each.code is None:
-        return f"{name}: would be generated (rule {plain(each.rule_id or '')})"
+        return f"{name}: would be generated (rule {escape_control(each.rule_id or '')})"
     colour = "yellow" if each.status == "STUB" else "red"
     verdict = typer.style(f"{each.status} {each.code}", fg=colour)
-    return f"{name}: {verdict}: {plain(each.detail)}"
+    return f"{name}: {verdict}: {escape_control(each.detail)}"
 
 
 def _gate(gate: Decision) -> str:
     word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
-    return f"  {gate.gate.value:<9} {word} {plain(gate.detail)}"
+    return f"  {gate.gate.value:<9} {word} {escape_control(gate.detail)}"
 
 
 def _nearest(each: Explanation) -> list[str]:
     if each.nearest is None:
         return []
     failing = ", ".join(f"{name} lacks {value!r}" for name, value in each.nearest.failing)
-    return [f"  nearest   rule {plain(each.nearest.rule_id)}: {failing or 'its policy is disabled'}"]
+    return [f"  nearest   rule {escape_control(each.nearest.rule_id)}: {failing or 'its policy is disabled'}"]
 
 
 def _cost(each: Explanation) -> list[str]:

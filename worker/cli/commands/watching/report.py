@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console
 from worker.cli.support.timefmt import duration, moment, seconds
 
@@ -55,7 +55,7 @@ def report(
 
 def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str:
     """Return what the figures cover: the history may begin later than was asked for."""
-    from tasks.operations.time_spans import span  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.timefmt import span  # noqa: PLC0415 - heavy imports wait for the command
 
     if oldest_ms is None:
         return f"no outcome is on record; {since} were asked for"
@@ -86,7 +86,7 @@ def _write(path: Path, found: Report, outcomes: list[PastOutcome], covers: str, 
     try:
         path.write_text(page(found, outcomes, covers, moment(now_wall_ms)), "utf-8")
     except OSError as error:
-        raise Refusal(f"{path}: cannot be written ({error.strerror}); name another file") from None
+        raise CliError(f"{path}: cannot be written ({error.strerror}); name another file") from None
 
 
 def _document(found: Report, covers: str, now_wall_ms: int) -> dict[str, Any]:

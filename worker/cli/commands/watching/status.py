@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import Refusal, print_json
+from worker.cli.support.errors import CliError, print_json
 from worker.cli.support.operator_session import console
 from worker.cli.support.timefmt import duration, seconds
 
@@ -66,21 +66,21 @@ def _watch(since: str, every_seconds: float, *, as_json: bool) -> None:
         while True:
             try:
                 live.update(page(_look(since)), refresh=True)
-            except Refusal as refusal:
+            except CliError as refusal:
                 # Redis comes back by itself, or not; either way this screen is looked at until it does.
                 live.update(unreadable(str(refusal)), refresh=True)
             time.sleep(every_seconds)
 
 
 def _look(since: str) -> Overview:
-    from tasks.operations.overview import Sources, overview  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.overview import OverviewSources, overview  # noqa: PLC0415 - heavy imports wait for the command
     from worker.adapters.redis.console.dead_letters import RedisDeadLetters  # noqa: PLC0415
 
     since_seconds = seconds(since)
     with console() as opened:
         now_wall_ms = opened.history.now_ms()
         return overview(
-            Sources(
+            OverviewSources(
                 dials=opened.dials.read(),
                 ceilings=opened.settings.ceilings,
                 audit=opened.dials.audit(_AUDIT),

@@ -11,14 +11,14 @@ import typer
 
 from worker.cli.support.dial_command import AsJson
 from worker.cli.support.operator_session import console
-from worker.cli.support.terminal import plain
+from worker.cli.support.terminal import escape_control
 from worker.cli.support.timefmt import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tasks.operations.history import PastOutcome
-    from worker.cli.support.operator_session import Console
+    from worker.cli.support.operator_session import OperatorSession
 
 _BLOCK_SECONDS = 2.0
 _KEPT = 10_000
@@ -84,7 +84,7 @@ def tail(
             return
 
 
-def _coming(opened: Console, past: list[PastOutcome]) -> Iterator[PastOutcome]:
+def _coming(opened: OperatorSession, past: list[PastOutcome]) -> Iterator[PastOutcome]:
     after_id = past[-1].entry_id if past else "0-0"
     while True:
         for each in opened.history.follow(after_id, _BLOCK_SECONDS):
@@ -101,11 +101,11 @@ def _show(outcomes: Any, *, as_json: bool) -> None:
 
 def _line(each: PastOutcome) -> str:
     status = typer.style(f"{each.status:9}", fg=_COLOURS[each.status])
-    parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", plain(each.subject.job_id)]
-    parts += [plain(each.cause)] if each.cause else []
+    parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", escape_control(each.subject.job_id)]
+    parts += [escape_control(each.cause)] if each.cause else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
     parts += ["cached"] if each.cached else []
-    parts += [f"rule {plain(each.rule_id)}"] if each.rule_id else []
+    parts += [f"rule {escape_control(each.rule_id)}"] if each.rule_id else []
     parts += [f"${each.cost_nano_usd / 1e9:.6f}"] if each.cost_nano_usd else []
     return "  ".join(parts)
 

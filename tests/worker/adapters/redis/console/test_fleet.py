@@ -8,11 +8,11 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.halting import Confirmation
-from tasks.operations.fleet import WorkerCard
+from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.clients import open_sync
-from worker.adapters.redis.console.fleet import RedisFleet, card, confirmation
-from worker.adapters.redis.jobs.heartbeat import SignsOfLife
-from worker.adapters.redis.keys import card_key, halts_channel, workers_key
+from worker.adapters.redis.console.fleet import RedisFleet, confirmation, info
+from worker.adapters.redis.jobs.heartbeat import Heartbeat
+from worker.adapters.redis.keys import halts_channel, worker_info_key, workers_key
 from worker.dev.redis_server.server import EmbeddedRedis
 
 
@@ -22,36 +22,36 @@ def fleet(redis_client, namespace):
 
 
 def a_card(worker_id, wall_ms=1):
-    return WorkerCard(worker_id, "box", 7, "0.1.0", "c", 0, None, None, True, wall_ms, wall_ms)
+    return WorkerInfo(worker_id, "box", 7, "0.1.0", "c", 0, None, None, True, wall_ms, wall_ms)
 
 
-def give_sign(redis_client, namespace, worker_id, started_ms, lost_seconds=15):
-    signs = SignsOfLife(
-        redis_client, namespace, worker_id, lost_seconds, lambda _: card(a_card(worker_id, started_ms))
+def beat(redis_client, namespace, worker_id, started_ms, lost_seconds=15):
+    heartbeat = Heartbeat(
+        redis_client, namespace, worker_id, lost_seconds, lambda _: info(a_card(worker_id, started_ms))
     )
-    signs.give_sign()
-    return signs
+    heartbeat.beat()
+    return heartbeat
 
 
 class TestCards:
     def test_are_those_of_the_living_oldest_first(self, fleet, redis_client, namespace):
-        give_sign(redis_client, namespace, "second", 2)
-        give_sign(redis_client, namespace, "first", 1)
+        beat(redis_client, namespace, "second", 2)
+        beat(redis_client, namespace, "first", 1)
         redis_client.zadd(workers_key(namespace), {"silent": 1})
 
         assert [each.worker_id for each in fleet.workers()] == ["first", "second"]
 
     def test_go_with_their_worker(self, fleet, redis_client, namespace):
-        signs = give_sign(redis_client, namespace, "w", 1)
+        heartbeat = beat(redis_client, namespace, "w", 1)
 
-        signs.stop()
+        heartbeat.stop()
 
         assert fleet.workers() == []
 
     def test_end_by_themselves_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
-        give_sign(redis_client, namespace, "killed", 1, lost_seconds=15)
-        give_sign(redis_client, namespace, "alive", 1)
-        killed = card_key(namespace, "killed")
+        beat(redis_client, namespace, "killed", 1, lost_seconds=15)
+        beat(redis_client, namespace, "alive", 1)
+        killed = worker_info_key(namespace, "killed")
         assert 0 < redis_client.pttl(killed) <= 15_000
 
         # Its time is up.
@@ -60,22 +60,22 @@ class TestCards:
         assert [each.worker_id for each in fleet.workers()] == ["alive"]
 
     def test_come_back_as_they_were_written(self, fleet, redis_client, namespace):
-        written = WorkerCard("w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, 2)
-        SignsOfLife(redis_client, namespace, "w", 15, lambda _: card(written)).give_sign()
+        written = WorkerInfo("w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, 2)
+        Heartbeat(redis_client, namespace, "w", 15, lambda _: info(written)).beat()
 
         assert fleet.workers() == [written]
 
     def test_of_another_version_are_left_out(self, fleet, redis_client, namespace):
-        give_sign(redis_client, namespace, "ours", 1)
+        beat(redis_client, namespace, "ours", 1)
         others = {"less": '{"worker_id": "less"}', "more": '{"a": 1}', "list": "[1]", "broken": "{"}
         for worker_id, said in others.items():
             redis_client.zadd(workers_key(namespace), {worker_id: 1})
-            redis_client.set(card_key(namespace, worker_id), said)
+            redis_client.set(worker_info_key(namespace, worker_id), said)
 
         assert [each.worker_id for each in fleet.workers()] == ["ours"]
 
     def test_of_another_namespace_are_another_fleet(self, fleet, redis_client, namespace):
-        give_sign(redis_client, f"{namespace}-other", "w", 1)
+        beat(redis_client, f"{namespace}-other", "w", 1)
 
         assert fleet.workers() == []
 

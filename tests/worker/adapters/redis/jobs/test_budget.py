@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tasks.errors import StoreUnavailable
-from tasks.ports import Hold
+from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.budget import RedisBudget
@@ -16,8 +16,8 @@ CAP = 1_000_000
 MINUTE = 60.0
 
 
-def hold(hold_id="h", amount=1, model="gpt", seconds=MINUTE):
-    return Hold(hold_id, amount, model, seconds)
+def reservation(reservation_id="h", amount=1, model="gpt", seconds=MINUTE):
+    return Reservation(reservation_id, amount, model, seconds)
 
 
 def run(redis_server, namespace, scenario, *, cap=CAP):
@@ -45,12 +45,14 @@ async def clock_ms(client):
 
 async def totals(client, namespace):
     sums = await account(client, namespace)
-    return tuple(sums.get(what, 0) for what in ("spent", "held", "forfeited"))
+    return tuple(sums.get(what, 0) for what in ("spent", "held", "written_off"))
 
 
 def test_never_exceeds_the_cap_with_many_at_once(redis_server, namespace):
     async def scenario(budget, client):
-        granted = await asyncio.gather(*(budget.reserve(hold(f"h{each}", 30_000)) for each in range(200)))
+        granted = await asyncio.gather(
+            *(budget.reserve(reservation(f"h{each}", 30_000)) for each in range(200))
+        )
         return sum(granted), await totals(client, namespace)
 
     (granted, sums), denied = run(redis_server, namespace, scenario)
@@ -62,44 +64,44 @@ def test_never_exceeds_the_cap_with_many_at_once(redis_server, namespace):
 
 def test_settling_frees_what_was_not_spent_and_twice_changes_nothing(redis_server, namespace):
     async def scenario(budget, client):
-        assert await budget.reserve(hold("h", 900_000))
-        assert not await budget.reserve(hold("other", 200_000))
+        assert await budget.reserve(reservation("h", 900_000))
+        assert not await budget.reserve(reservation("other", 200_000))
         await budget.settle("h", 100_000, known=True)
         await budget.settle("h", 100_000, known=True)
-        assert await budget.reserve(hold("other", 200_000))
+        assert await budget.reserve(reservation("other", 200_000))
         return await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario)[0] == (100_000, 200_000, 0)
 
 
-def test_an_unknown_outcome_is_forfeited_and_counts(redis_server, namespace):
+def test_an_unknown_outcome_is_written_off_and_counts(redis_server, namespace):
     async def scenario(budget, client):
-        await budget.reserve(hold("h", 900_000))
+        await budget.reserve(reservation("h", 900_000))
         await budget.settle("h", 900_000, known=False)
-        return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
+        return await budget.reserve(reservation("other", 200_000)), await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
 
 
-def test_a_hold_that_nobody_settles_is_forfeited_and_counts(redis_server, namespace):
+def test_a_hold_that_nobody_settles_is_written_off_and_counts(redis_server, namespace):
     expiry = f"{namespace}:budget:expiry"
 
     async def scenario(budget, client):
         began_ms = await clock_ms(client)
-        await budget.reserve(hold("lost", 900_000, seconds=60))
+        await budget.reserve(reservation("lost", 900_000, seconds=60))
         runs_out_ms = await client.zscore(expiry, "lost")
         assert began_ms + 60_000 <= runs_out_ms <= await clock_ms(client) + 60_000
         # A minute passes.
         await client.zincrby(expiry, -60_000, "lost")
-        return await budget.reserve(hold("other", 200_000)), await totals(client, namespace)
+        return await budget.reserve(reservation("other", 200_000)), await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario)[0] == (False, (0, 0, 900_000))
 
 
 def test_reserving_the_same_hold_twice_holds_it_once(redis_server, namespace):
     async def scenario(budget, client):
-        assert await budget.reserve(hold("h", 600_000))
-        assert await budget.reserve(hold("h", 600_000))
+        assert await budget.reserve(reservation("h", 600_000))
+        assert await budget.reserve(reservation("h", 600_000))
         return await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario)[0] == (0, 600_000, 0)
@@ -107,8 +109,8 @@ def test_reserving_the_same_hold_twice_holds_it_once(redis_server, namespace):
 
 def test_the_account_is_kept_for_each_model_and_without_a_cap_too(redis_server, namespace):
     async def scenario(budget, client):
-        await budget.reserve(hold("a", 10, model="luna: 5 6"))
-        await budget.reserve(hold("b", 10**15, model="sol"))
+        await budget.reserve(reservation("a", 10, model="luna: 5 6"))
+        await budget.reserve(reservation("b", 10**15, model="sol"))
         await budget.settle("a", 7, known=True)
         return await account(client, namespace)
 
@@ -148,7 +150,7 @@ def test_the_strictest_cap_holds_and_a_malformed_one_denies(
 ):
     async def scenario(budget, client):
         await client.set(f"{namespace}:budget_usd", dial)
-        return await budget.reserve(hold(amount=amount))
+        return await budget.reserve(reservation(amount=amount))
 
     assert run(redis_server, namespace, scenario, cap=cap)[0] is granted
 
@@ -156,14 +158,14 @@ def test_the_strictest_cap_holds_and_a_malformed_one_denies(
 def test_a_cap_of_another_type_denies(redis_server, namespace):
     async def scenario(budget, client):
         await client.lpush(f"{namespace}:budget_usd", "5")
-        return await budget.reserve(hold())
+        return await budget.reserve(reservation())
 
     assert run(redis_server, namespace, scenario, cap=10**12)[0] is False
 
 
 def test_a_cap_of_nothing_denies_everything(redis_server, namespace):
     async def scenario(budget, _):
-        return await budget.reserve(hold())
+        return await budget.reserve(reservation())
 
     assert run(redis_server, namespace, scenario, cap=0) == (False, 1)
 
@@ -174,7 +176,7 @@ def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
             denied = []
             budget = RedisBudget(RedisBatches(client), namespace, CAP, 86_400, lambda: denied.append(1))
             with pytest.raises(StoreUnavailable):
-                await budget.reserve(hold())
+                await budget.reserve(reservation())
             await budget.settle("h", 1, known=True)
             return denied
 
@@ -183,9 +185,11 @@ def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
 
 def test_what_was_spent_counts(redis_server, namespace):
     async def scenario(budget, client):
-        await budget.reserve(hold("h", 900_000))
+        await budget.reserve(reservation("h", 900_000))
         await budget.settle("h", 900_000, known=True)
-        return await budget.reserve(hold("other", 100_001)), await budget.reserve(hold("other", 100_000))
+        return await budget.reserve(reservation("other", 100_001)), await budget.reserve(
+            reservation("other", 100_000)
+        )
 
     assert run(redis_server, namespace, scenario)[0] == (False, True)
 
@@ -193,7 +197,7 @@ def test_what_was_spent_counts(redis_server, namespace):
 def test_an_account_is_that_of_the_window_and_outlives_it_by_another_and_a_day(redis_server, namespace):
     async def scenario(budget, client):
         before, _ = await client.time()
-        await budget.reserve(hold())
+        await budget.reserve(reservation())
         after, _ = await client.time()
         (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
         return before, int(key.decode().rpartition(":")[2]), after, await client.ttl(key)
@@ -206,19 +210,19 @@ def test_an_account_is_that_of_the_window_and_outlives_it_by_another_and_a_day(r
 
 def test_a_hold_that_is_settled_leaves_nothing_behind(redis_server, namespace):
     async def scenario(budget, client):
-        await budget.reserve(hold("h"))
+        await budget.reserve(reservation("h"))
         open_holds = [key.decode() for key in await client.keys(f"{namespace}:budget:[a-z]*")]
         await budget.settle("h", 1, known=True)
         return sorted(open_holds), await client.keys(f"{namespace}:budget:[a-z]*")
 
-    holds = [f"{namespace}:budget:expiry", f"{namespace}:budget:holds"]
-    assert run(redis_server, namespace, scenario)[0] == (holds, [])
+    reservations = [f"{namespace}:budget:expiry", f"{namespace}:budget:holds"]
+    assert run(redis_server, namespace, scenario)[0] == (reservations, [])
 
 
 def test_an_end_without_a_hold_is_forgotten(redis_server, namespace):
     async def scenario(budget, client):
         await client.zadd(f"{namespace}:budget:expiry", {"settled by an older version": 1})
-        granted = await budget.reserve(hold())
+        granted = await budget.reserve(reservation())
         return (
             granted,
             await client.zrange(f"{namespace}:budget:expiry", 0, -1),
@@ -228,12 +232,12 @@ def test_an_end_without_a_hold_is_forgotten(redis_server, namespace):
     assert run(redis_server, namespace, scenario)[0] == (True, [b"h"], (0, 1, 0))
 
 
-def test_a_hundred_holds_that_have_run_out_are_forfeited_at_once(redis_server, namespace):
+def test_a_hundred_holds_that_have_run_out_are_written_off_at_once(redis_server, namespace):
     expiry = f"{namespace}:budget:expiry"
 
     async def scenario(budget, client):
         for each in range(101):
-            await budget.reserve(hold(f"h{each}"))
+            await budget.reserve(reservation(f"h{each}"))
         await client.zadd(expiry, {f"h{each}": 1 for each in range(101)})
         left = []
         for _ in range(2):

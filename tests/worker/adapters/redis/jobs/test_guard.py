@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.executor_config import load
-from tasks.limits.guard import GuardMode, GuardVerdict, Mark
+from tasks.limits.guard import GuardMode, GuardVerdict, JobResult
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
@@ -17,7 +17,7 @@ from worker.adapters.redis.jobs.guard import RedisGuard
 from worker.dev.redis_server.server import EmbeddedRedis
 
 RULES = dataclasses.replace(load(None).guard, sample=20, minimum_sample=10)
-FAILED, UNUSABLE = frozenset({Mark.FAILED}), frozenset({Mark.FAILED, Mark.UNUSABLE})
+FAILED, UNUSABLE = frozenset({JobResult.FAILED}), frozenset({JobResult.FAILED, JobResult.UNUSABLE})
 FINE = frozenset()
 
 
@@ -94,14 +94,14 @@ def test_the_record_says_who_and_why(redis_server, redis_client, namespace, rele
     [
         (FAILED, 0, {}, "10 of 10 FAILED; at most 0.5"),
         (
-            frozenset({Mark.SLOW}),
+            frozenset({JobResult.SLOW}),
             0,
             {},
             "10 of 10 slower than 60 s; at most 0.05",
         ),
-        (frozenset({Mark.UNEXPECTED}), 0, {}, "1 of 1 unexpected"),
+        (frozenset({JobResult.UNEXPECTED}), 0, {}, "1 of 1 unexpected"),
         (
-            frozenset({Mark.INVALID_EVENT}),
+            frozenset({JobResult.INVALID_EVENT}),
             0,
             {"max_invalid_events": 2},
             "3 of 3 with an invalid event; at most 2",

@@ -11,7 +11,7 @@ import pytest
 from gates import Ceilings
 from worker.adapters.redis.clients import open_connection, open_sync
 from worker.adapters.redis.jobs import kill_switch_watch
-from worker.adapters.redis.jobs.kill_switch_watch import RedisBrakeWatch
+from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.dev.redis_server.server import EmbeddedRedis
 
 # Only so that a failure has a line: whatever is awaited here comes at once, or never.
@@ -54,7 +54,7 @@ class Switch:
 @contextlib.contextmanager
 def watching(server, *, poll_seconds=NEVER_SECONDS, timeout_seconds=0.5):
     switch = Switch()
-    watch = RedisBrakeWatch(server.url, "slotgen", Ceilings(), timeout_seconds, switch, poll_seconds)
+    watch = KillSwitchWatch(server.url, "slotgen", Ceilings(), timeout_seconds, switch, poll_seconds)
     watch.start()
     try:
         yield switch

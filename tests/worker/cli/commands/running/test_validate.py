@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from worker.cli import build
-from worker.cli.support.errors import Refusal
+from worker.cli.support.errors import CliError
 
 
 def run(*arguments, stdin=None):
@@ -50,7 +50,7 @@ def test_names_every_problem_with_path_and_remedy(tmp_path, document, words):
     done = run(written(tmp_path, document))
 
     assert done.exit_code == 1
-    assert isinstance(done.exception, Refusal)
+    assert isinstance(done.exception, CliError)
     assert words in str(done.exception)
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.cli import build
-from worker.cli.support.errors import Refusal
+from worker.cli.support.errors import CliError
 
 RAW = b'\xff{"broken": true'
 
@@ -66,7 +66,7 @@ def test_replays_and_drops(dead, namespace, redis_client):
 def test_an_unknown_id_is_refused(dead, command, dead_id):
     done = run(command, dead_id)
 
-    assert isinstance(done.exception, Refusal)
+    assert isinstance(done.exception, CliError)
     assert dead_id in str(done.exception)
     assert "slotgen dead list" in str(done.exception)
 
@@ -76,6 +76,6 @@ def test_a_redis_that_is_away_is_a_sentence(monkeypatch):
 
     done = run("list")
 
-    assert isinstance(done.exception, Refusal)
+    assert isinstance(done.exception, CliError)
     assert "127.0.0.1:1/0 did not answer" in str(done.exception)
     assert "hunter2" not in str(done.exception)

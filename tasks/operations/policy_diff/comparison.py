@@ -12,8 +12,8 @@ from itertools import accumulate
 from operator import or_
 
 from gates.policy import Allowlist
-from gates.rule import Rule
-from tasks.operations.policy_diff.cells import Box, Boxes, TooFine, box_of, numbers, overlap
+from gates.rule import AllowRule
+from tasks.operations.policy_diff.cells import Box, Cells, ComplexityLimit, cell_of, numbers, overlap
 
 ANY_OTHER_SLOT = "(any other slot)"
 # About 2 s: nobody waits longer. 1,000 rules of which a few have changed take some thousand steps.
@@ -61,7 +61,7 @@ def broader_parts(
     return _parts(_live(before), _live(after), most_steps)
 
 
-def grants_more(old: Rule, new: Rule) -> bool:
+def grants_more(old: AllowRule, new: AllowRule) -> bool:
     """Whether `new` admits any job, or more jobs of a spec, that `old` does not, each seen by itself."""
     before, after = ([rule] if rule.enabled else [] for rule in (old, new))
     return next(_parts(before, after, _MOST_STEPS), None) is not None
@@ -72,13 +72,13 @@ class _Grant:
     """What one enabled rule grants; its id does not matter for that."""
 
     rule_id: str = field(compare=False)
-    box: Box
+    cell: Box
     limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """Two policies; in `boxes` the new rules come first, then the old ones.
+    """Two policies; in `cells` the new rules come first, then the old ones.
 
     `kept` has the number of the old rule that grants the same; `lower` the old rules under a limit;
     `still_ahead`, for each new rule, the old ones that were kept before it.
@@ -86,7 +86,7 @@ class _Comparison:
 
     old: list[_Grant]
     new: list[_Grant]
-    boxes: Boxes
+    cells: Cells
     kept: dict[_Grant, int]
     lower: dict[int, int]
     still_ahead: list[int]
@@ -97,16 +97,16 @@ class _Comparison:
         lower = {limit: _under(limit, old) for limit in {grant.limit for grant in new}}
         found = (1 << kept[grant] if grant in kept else 0 for grant in new)
         still_ahead = list(accumulate(found, or_, initial=0))
-        return cls(old, new, Boxes.of([grant.box for grant in (*new, *old)]), kept, lower, still_ahead)
+        return cls(old, new, Cells.of([grant.cell for grant in (*new, *old)]), kept, lower, still_ahead)
 
     def beyond(self, number: int, steps: Iterator[int]) -> Iterator[Part]:
         """Yield the parts that one new rule adds: what had a lower limit, then what nothing admitted."""
         grant = self.new[number]
         for rival in numbers(self._rivals(number)):
-            both = overlap(grant.box, self.old[rival].box)
-            for piece in self.boxes.outside(both, self._before(number, rival), steps):
+            both = overlap(grant.cell, self.old[rival].cell)
+            for piece in self.cells.outside(both, self._before(number, rival), steps):
                 yield Part(grant.rule_id, piece, self.old[rival].limit, grant.limit)
-        for piece in self.boxes.outside(grant.box, self._before(number, len(self.old)), steps):
+        for piece in self.cells.outside(grant.cell, self._before(number, len(self.old)), steps):
             yield Part(grant.rule_id, piece, None, grant.limit)
 
     def _rivals(self, number: int) -> int:
@@ -116,7 +116,7 @@ class _Comparison:
         was kept is itself the old match, but for what came before it.
         """
         grant = self.new[number]
-        near = self.boxes.touching(grant.box) >> len(self.new)
+        near = self.cells.touching(grant.cell) >> len(self.new)
         ahead = _first(self.kept.get(grant, len(self.old)))
         return near & ahead & self.lower[grant.limit] & ~self.still_ahead[number]
 
@@ -124,24 +124,24 @@ class _Comparison:
         return _first(number) | _first(rival) << len(self.new)
 
 
-def _parts(before: Sequence[Rule], after: Sequence[Rule], most_steps: int) -> Iterator[Part]:
+def _parts(before: Sequence[AllowRule], after: Sequence[AllowRule], most_steps: int) -> Iterator[Part]:
     slots = frozenset({ANY_OTHER_SLOT}).union(*(rule.slot_ids for rule in (*before, *after)))
     comparison = _Comparison.of(_grants(before, slots), _grants(after, slots))
     steps = iter(range(most_steps))
     for number, grant in enumerate(comparison.new):
         try:
             yield from comparison.beyond(number, steps)
-        except TooFine:
-            yield Part(grant.rule_id, grant.box, None, grant.limit, compared=False)
+        except ComplexityLimit:
+            yield Part(grant.rule_id, grant.cell, None, grant.limit, compared=False)
             return
 
 
-def _live(policy: Allowlist | None) -> list[Rule]:
+def _live(policy: Allowlist | None) -> list[AllowRule]:
     return [rule for rule in policy.rules if rule.enabled] if policy and policy.enabled else []
 
 
-def _grants(rules: Sequence[Rule], slots: frozenset[str]) -> list[_Grant]:
-    return [_Grant(rule.id, box_of(rule, slots), rule.max_jobs_per_run) for rule in rules]
+def _grants(rules: Sequence[AllowRule], slots: frozenset[str]) -> list[_Grant]:
+    return [_Grant(rule.id, cell_of(rule, slots), rule.max_jobs_per_run) for rule in rules]
 
 
 def _first(count: int) -> int:

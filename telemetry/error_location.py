@@ -11,7 +11,7 @@ def type_name(error: type[BaseException]) -> str:
     return f"{error.__module__}.{error.__qualname__}"
 
 
-def whereabouts(error: BaseException) -> dict[str, str]:
+def error_location(error: BaseException) -> dict[str, str]:
     """Return the type of `error` and where it was raised; its text may quote content, and stays out.
 
     `{"error_type": "builtins.ValueError", "error_at": "file.py:123 in fn"}`; `error_at` is "" when the error

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from worker.dev.fake_openai.server import Behaviour, Counts, OpenAIStandIn
+from worker.dev.fake_openai.server import Behaviour, Counts, FakeOpenAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StandInProcess:
 
 
 @contextmanager
-def stand_in(module: str = "tests.benchmarks.stand_in") -> Iterator[StandInProcess]:
+def fake_openai(module: str = "tests.benchmarks.stand_in") -> Iterator[StandInProcess]:
     """Run it, or another server that is led as it is; yield it, end it."""
     command = [sys.executable, "-m", module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -57,13 +57,13 @@ def stand_in(module: str = "tests.benchmarks.stand_in") -> Iterator[StandInProce
 
 
 def main() -> None:
-    with OpenAIStandIn() as stand_in:
-        print(json.dumps({"base_url": stand_in.base_url}), flush=True)
+    with FakeOpenAI() as fake_openai:
+        print(json.dumps({"base_url": fake_openai.base_url}), flush=True)
         for line in sys.stdin:
             order = json.loads(line)
             if "delay" in order:
-                stand_in.behave(Behaviour(delay_seconds=order["delay"]))
-            print(json.dumps(dataclasses.asdict(stand_in.journal.counts())), flush=True)
+                fake_openai.behave(Behaviour(delay_seconds=order["delay"]))
+            print(json.dumps(dataclasses.asdict(fake_openai.journal.counts())), flush=True)
 
 
 if __name__ == "__main__":

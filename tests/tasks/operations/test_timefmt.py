@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.operations.time_spans import ago, span
+from tasks.operations.timefmt import ago, span
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from telemetry.whereabouts import type_name
+from telemetry.error_location import type_name
 
 _PLAIN = (bool, int, float, type(None))
 _WARNING = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+): (?P<category>\w+): ")
@@ -29,7 +29,7 @@ class _Kind:
         return f"<{self.name}>"
 
 
-def told(record: logging.LogRecord) -> dict[str, Any]:
+def sanitise(record: logging.LogRecord) -> dict[str, Any]:
     """Return the fields of a library's record: event `log`, `at`, and `message` where there is a safe one."""
     if record.name == "py.warnings":
         return _warning(record)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gates import Allowlist, Subject
-from tasks.operations.policy_diff import breadth
-from tasks.operations.policy_diff.breadth import ANY_OTHER_SLOT, Part, broader_parts, is_broader
+from tasks.operations.policy_diff import comparison
+from tasks.operations.policy_diff.comparison import ANY_OTHER_SLOT, Part, broader_parts, is_broader
 from tests.builders import a_rule, an_allowlist
 
 KINDS = ["quiz", "text"]
@@ -232,11 +232,11 @@ def test_a_thousand_tangled_rules_of_which_few_differ_take_few_steps(after, expe
     before, after = policy(*THOUSAND), policy(*after)
     rivals = itertools.count()
 
-    def overlap(one, other, really=breadth.overlap):
+    def overlap(one, other, really=comparison.overlap):
         next(rivals)
         return really(one, other)
 
-    monkeypatch.setattr(breadth, "overlap", overlap)
+    monkeypatch.setattr(comparison, "overlap", overlap)
     parts = list(broader_parts(before, after, most_steps=10_000))
 
     assert bool(parts) is expected
