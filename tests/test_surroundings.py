@@ -116,7 +116,7 @@ def odd_path(tmp_path):
 def test_nothing_that_a_run_inherits_changes_what_it_finds(tmp_path, odd_path):
     sample = [
         "tests/e2e/test_main_job.py",
-        "tests/worker/test_demo.py::test_ctrl_c_in_the_middle_of_the_demonstration_cleans_up",
+        "tests/worker/dev/demo/test_demo.py::test_ctrl_c_in_the_middle_of_the_demonstration_cleans_up",
         "tests/worker/cli/commands/running/test_validate.py",
         "tests/telemetry/test_logs.py",
     ]
