@@ -1,7 +1,5 @@
 """Gate 4: the policy of what may be generated at all."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 from gates.controls import Controls

@@ -1,7 +1,5 @@
 """What each dial's bytes mean, by the tables of CONTRACT.md; nothing here raises on any bytes."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Gate 1: the emergency brake, which dominates everything."""
 
-from __future__ import annotations
-
 from gates.controls import BrakeState, Controls
 from gates.decision import Decision, Gate, Reason, admit, deny
 from gates.subject import Subject

@@ -1,7 +1,5 @@
 """Gate 3: the job's own consent."""
 
-from __future__ import annotations
-
 from gates.controls import Controls
 from gates.decision import Decision, Gate, Reason, admit, deny
 from gates.subject import Subject

@@ -1,7 +1,5 @@
 """The order of the gates, once."""
 
-from __future__ import annotations
-
 from gates import allowlist, feature_flag, kill_switch, opt_in, rollout
 from gates.controls import Controls
 from gates.decision import Decision

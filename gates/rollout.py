@@ -1,7 +1,5 @@
 """Gate 5: the deterministic share of jobs."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import mmh3

@@ -1,7 +1,5 @@
 """What the gates may see of a job."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """What leaves with an answer: the locked results, and what a consumer wants to know beside each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self

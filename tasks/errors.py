@@ -10,8 +10,6 @@ Exception
         └── ModelError        a model request broke; knows whether a retry can help
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """The versioned executor config: model, limits, deadlines, attempts and prices, as typed values."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal

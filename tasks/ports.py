@@ -1,7 +1,5 @@
 """What the use case needs from the outside; the adapters in `worker/adapters` provide it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Protocol
 

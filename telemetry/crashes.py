@@ -1,7 +1,5 @@
 """Reports what nobody caught: Python's own way prints the error's text, which may quote content."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable

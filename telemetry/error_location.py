@@ -1,7 +1,5 @@
 """Says of an error what may be said: its type and the line that raised it, never its text."""
 
-from __future__ import annotations
-
 from pathlib import PurePath
 from types import TracebackType
 

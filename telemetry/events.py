@@ -1,7 +1,5 @@
 """The telemetry event v1, and the envelope of details that travels beside it."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from typing import Any

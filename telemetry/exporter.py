@@ -1,7 +1,5 @@
 """Serves a small WSGI application over HTTP: /metrics, /healthz and /readyz of one process."""
 
-from __future__ import annotations
-
 import io
 import socket
 import threading

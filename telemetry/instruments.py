@@ -3,8 +3,6 @@
 They inherit, because callers are typed against the library's own classes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Self

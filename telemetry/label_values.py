@@ -1,7 +1,5 @@
 """Decides which values each label may hold, so that no input can grow the number of series."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Collection
 

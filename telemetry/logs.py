@@ -1,7 +1,5 @@
 """The log: one JSON object a line, fields rather than sentences, and nothing of anyone's content."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

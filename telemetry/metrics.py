@@ -1,7 +1,5 @@
 """Every metric of a worker, in one table; the README's is printed from it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal

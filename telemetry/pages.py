@@ -1,7 +1,5 @@
 """Answers one HTTP request to /metrics, /healthz or /readyz (WSGI, PEP 3333)."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable, Iterable

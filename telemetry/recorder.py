@@ -1,7 +1,5 @@
 """Records one outcome: validates its event, counts it, and writes its line. Never breaks the job."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import logging

@@ -3,8 +3,6 @@
 Told are the words that stand in the library's own source, the place, numbers, and the types of all else.
 """
 
-from __future__ import annotations
-
 import linecache
 import logging
 import re

@@ -1,7 +1,5 @@
 """Decides whether a model's answer may become content."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice

@@ -1,7 +1,5 @@
 """Decides, without waiting for anything, whether a job may go to the model."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Answers what is asked on one event loop at the same moment together; each asker gets its own reply."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field

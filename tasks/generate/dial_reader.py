@@ -1,7 +1,5 @@
 """Reads the dials for all who ask at the same moment, and for nobody from before he asked."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Takes one admitted job to the model and back: cache, spend cap, brake, attempts, acceptance."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine

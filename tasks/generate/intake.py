@@ -1,7 +1,5 @@
 """Decides whether the bytes taken off the queue are a message that a worker may be given."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from dataclasses import dataclass

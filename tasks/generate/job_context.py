@@ -1,7 +1,5 @@
 """What was done for one job so far: the source of its telemetry and of its log envelope."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tasks.ports import ModelAnswer, TokenUsage

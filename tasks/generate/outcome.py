@@ -1,7 +1,5 @@
 """How a job ended, and the result document that the producer gets; the STUB reply lives here."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Turns an outcome and its trail into the one telemetry event of that job."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tasks.generate.job_context import JobContext

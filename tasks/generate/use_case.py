@@ -1,7 +1,5 @@
 """The use case: one spec in, one recorded outcome and one result for each of its jobs out."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Holds every call in flight of one process, and cancels them all when the brake is not confirmed off."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field

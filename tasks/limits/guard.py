@@ -1,7 +1,5 @@
 """The fleet's own hard stop: what of an outcome counts against it, and the rules by which it is judged."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Lets requests leave as the server can take them: the fleet's cooldown, its breaker, one ahead of all."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """A rehearsal of the rollback: what was measured, and whether the brake did what it must."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Why a job would be generated or not: every gate's answer, what is nearest, and what it could cost."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gates import Controls, Decision, bucket, explain, matching_rule

@@ -1,7 +1,5 @@
 """The workers as an operator sees them: who lives, and what they see of the dials."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """What happened lately: the outcomes that workers leave in Redis for the operator's commands."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

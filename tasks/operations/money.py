@@ -1,7 +1,5 @@
 """The fleet's account as an operator sees it. Amounts are integer nano-dollars."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

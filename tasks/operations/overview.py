@@ -1,7 +1,5 @@
 """The state of the fleet at one moment: brake, dials, workers, queue, outcomes, and what is in the way."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The beta runbook's checklist before any exposure: what was found, and what to do about it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The beta runbook's success criteria, each judged by what happened; no data is unknown, never a pass."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Spans of time in words, as an operator reads them."""
 
-from __future__ import annotations
-
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 

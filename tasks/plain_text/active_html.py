@@ -8,8 +8,6 @@ letter? Whatever a tokeniser takes for such an element or attribute has that for
 real parser.
 """
 
-from __future__ import annotations
-
 import re
 
 from tasks.plain_text.entities import resolved

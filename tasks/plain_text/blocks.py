@@ -4,8 +4,6 @@ A line alone says little: `- 5`, `# comment`, `> 1` and `* See page 4` are ordin
 after it, and how it goes on, says more.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import pairwise

@@ -4,8 +4,6 @@ The joiners, marks and selectors of real scripts and of emoji are let through wh
 scripts use them.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Iterator

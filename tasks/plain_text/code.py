@@ -1,7 +1,5 @@
 """Whether a line is of a program: a `#` above it is then a comment, and no heading."""
 
-from __future__ import annotations
-
 import re
 
 _LONGEST_LINE = 300  # of code; also bounds what the patterns may try

@@ -1,7 +1,5 @@
 """Puts one string before every rule, the dangerous ones first."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from tasks.plain_text import (

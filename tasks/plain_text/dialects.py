@@ -1,7 +1,5 @@
 """Markup that is neither Markdown nor HTML: of forums, wikis, LaTeX, reStructuredText, Textile."""
 
-from __future__ import annotations
-
 import re
 
 from tasks.plain_text.passage import Passage

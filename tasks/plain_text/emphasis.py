@@ -5,8 +5,6 @@ The same signs are products and powers (`2*(3+4)*5`, `2**3**2`), footnote marks 
 first sign stands before a word and its second behind one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Characters written as HTML writes them, read as a browser reads them."""
 
-from __future__ import annotations
-
 import re
 from html import unescape
 

@@ -4,8 +4,6 @@ A lesson may write of a tag ("the <p> tag starts a paragraph"), use angle bracke
 ("Dear <title> <surname>"), or compare (`a<b and c>d`). Used as markup, a tag hugs the words that it marks.
 """
 
-from __future__ import annotations
-
 import re
 
 from tasks.plain_text.entities import resolved

@@ -1,7 +1,5 @@
 """Code marked by backticks, in a line or as a block."""
 
-from __future__ import annotations
-
 import re
 
 from tasks.plain_text.passage import Passage

@@ -3,8 +3,6 @@
 `arr[0](1)`, `[H+](aq)` and `(a) [2](b)` have the same brackets and point nowhere, so the target decides.
 """
 
-from __future__ import annotations
-
 import re
 
 from tasks.plain_text.passage import Passage

@@ -1,7 +1,5 @@
 """A value as the rules see it: its text, its lines and the kind of its field."""
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left, bisect_right
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The punctuation that more than one rule asks about, by code point where it is easily mistaken."""
 
-from __future__ import annotations
-
 # Straight ones, then the curly, the low and the pointed ones, and the signs that open a question in Spanish.
 OPENING_QUOTES = "\"'\u201c\u2018\u201e\u00ab\u00bf\u00a1"
 CLOSING_QUOTES = "\"'\u201d\u2019\u201c\u00bb"

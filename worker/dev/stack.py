@@ -1,7 +1,5 @@
 """The whole system on one machine: embedded Redis, a stand-in for OpenAI, and one worker process."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -9,23 +7,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import redis
 
 from worker.adapters.redis.clients import open_sync
 from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.redis_server.server import EmbeddedRedis
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import redis
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0

@@ -1,22 +1,17 @@
 """Tells the brake, on its loop, what the watcher's thread has seen; and the fleet, that it has halted."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from tasks.errors import ErrorCode
+from tasks.limits.brake import Brake
 from tasks.operations.changes.halting import Confirmation
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.console.fleet import confirmation
 from worker.adapters.redis.keys import halts_channel
-
-if TYPE_CHECKING:
-    from tasks.errors import ErrorCode
-    from tasks.limits.brake import Brake
-    from worker.adapters.redis.batches import RedisBatches
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Looks at the dials whenever one was changed: for the record of raw changes, and for the metrics."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -1,17 +1,12 @@
 """Measures the fleet's account, at the moment of a scrape."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tasks.errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from tasks.operations.money import Account, AccountView
-    from telemetry import Metrics
+from tasks.operations.money import Account, AccountView
+from telemetry import Metrics
 
 _NANO = 10**9
 

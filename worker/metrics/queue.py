@@ -1,18 +1,13 @@
 """Measures the queue and the dead letters, at the moment of a scrape."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import redis
+
+from telemetry import Metrics
 from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.queue_age import RedisQueueAge
-
-if TYPE_CHECKING:
-    import redis
-
-    from telemetry import Metrics
-    from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 
 _UNKNOWN = -1
 

@@ -1,20 +1,15 @@
 """What this worker process says of itself to the operator's commands."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
+from tasks.limits.brake import Brake
 from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.console.fleet import info
-
-if TYPE_CHECKING:
-    from tasks.limits.brake import Brake
-    from worker.metrics.worker_metrics import LastSeenDials
+from worker.metrics.worker_metrics import LastSeenDials
 
 
 @dataclass(frozen=True, slots=True)

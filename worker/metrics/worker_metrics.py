@@ -1,21 +1,15 @@
 """Feeds what the parts of a worker observe into its metrics and its log."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from gates import BrakeState
+from gates import BrakeState, Controls, Decision
+from tasks.executor_config import ExecutorConfig
+from tasks.generate.spec import Job
+from tasks.limits.guard import GuardFinding
+from tasks.ports import ModelAnswer, ModelRequest
 from telemetry import Metrics, emit
 from telemetry.logs import error_location
-
-if TYPE_CHECKING:
-    from gates import Controls, Decision
-    from tasks.executor_config import ExecutorConfig
-    from tasks.generate.spec import Job
-    from tasks.limits.guard import GuardFinding
-    from tasks.ports import ModelAnswer, ModelRequest
 
 _NANO = 1_000_000_000
 _DIALS = ("kill", "feature", "rollout_percent", "allowlist")

@@ -1,19 +1,13 @@
 """Starts every counter of a closed vocabulary at zero: Prometheus sees no increase of a new series."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from itertools import product
-from typing import TYPE_CHECKING
 
 from gates import Gate, Reason
 from schemas import load, violations
 from tasks.errors import ErrorCode, Status
+from telemetry import Metrics
 from telemetry.label_values import REJECTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from telemetry import Metrics
 
 _GATES = {
     Gate.KILL: (Reason.KILL_SWITCH, Reason.KILL_UNVERIFIED),

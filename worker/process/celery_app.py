@@ -1,24 +1,20 @@
 """The Celery app: its configuration, and the one task."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from celery import Celery
 from celery.exceptions import Ignore
 
+from tasks.delivery import Answer
 from tasks.errors import Deferred
 from worker.adapters.celery.message import DEFERRED_SINCE
 from worker.adapters.celery.pool import completed
+from worker.adapters.celery.results import ResultWriter
+from worker.adapters.celery.transport import MessageValidator
 from worker.settings.redis_url import SCHEME, SentinelUrl
-
-if TYPE_CHECKING:
-    from tasks.delivery import Answer
-    from worker.adapters.celery.results import ResultWriter
-    from worker.adapters.celery.transport import MessageValidator
-    from worker.settings.settings import Settings
+from worker.settings.settings import Settings
 
 # A message that this many workers have died with goes to the dead letters.
 MAX_DEATHS = 5

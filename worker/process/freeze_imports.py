@@ -1,7 +1,5 @@
 """Keeps the garbage collector away from what a process imports and composes once, and its visits rare."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,18 +1,13 @@
 """Says whether this process works (alive) and whether it should get jobs (ready)."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gates import Controls
+from tasks.ports import ControlSource
 from telemetry import Health
-
-if TYPE_CHECKING:
-    from tasks.ports import ControlSource
-    from worker.adapters.celery.job_loop import JobLoop
+from worker.adapters.celery.job_loop import JobLoop
 
 _LOOP_SECONDS = 5.0
 

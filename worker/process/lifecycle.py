@@ -1,29 +1,23 @@
 """Runs one worker process from its first thread to its last: Celery's signals and the order of things."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import signals
 
 from telemetry import configure, emit, error_location
 from worker.adapters.redis.clients import RedisError, open_sync
 from worker.adapters.redis.console.safety import hazards
-from worker.process.composition import compose
+from worker.process.composition import Composition, compose
 from worker.process.freeze_imports import freeze_imports
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from worker.process.composition import Composition
-    from worker.settings.settings import Settings
+from worker.settings.settings import Settings
 
 _log = logging.getLogger("slotgen.worker")
 _HAZARD_SECONDS = 2.0

@@ -1,19 +1,14 @@
 """Keeps what the queue should not have carried, tells its producer, and counts it."""
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.errors import InvalidMessage
 from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
 from telemetry import emit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 
 _log = logging.getLogger("slotgen.intake")
 

@@ -1,7 +1,5 @@
 """Reads secrets that a deployment mounts as files, so that they stand in no environment."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from urllib.parse import quote
 

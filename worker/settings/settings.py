@@ -1,7 +1,5 @@
 """The only reader of the environment: every setting, validated at start, with the remedy beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Answers the webhook of an Alertmanager, or of anything else that holds the token: it pulls the brake."""
 
-from __future__ import annotations
-
 import hmac
 import json
 import logging

@@ -1,7 +1,5 @@
 """One change of a dial: what it would do, whether it may be made now, and the making of it."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The dials as an operator handles them: raw values with a version, changes, and the record of changes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Protocol

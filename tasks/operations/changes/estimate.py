@@ -1,7 +1,5 @@
 """What a change of the dials would have meant for the jobs that came lately."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The dimensions along which generation is opened, and which of them a change widens."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from gates import Allowlist, Controls

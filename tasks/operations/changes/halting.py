@@ -1,7 +1,5 @@
 """A halt: how the brake was pulled, and what each worker says of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """The runbook's rule for increasing exposure: one dimension at a time, and observe before the next."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The runbook's safe enable sequence: the brake on, then feature, policy and percentage, the release last."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import count, islice
 

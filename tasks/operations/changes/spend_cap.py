@@ -1,7 +1,5 @@
 """The dial of the spend cap: US dollars as decimal text, for each window of the budget."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 

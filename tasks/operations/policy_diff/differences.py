@@ -1,7 +1,5 @@
 """Says rule by rule how one policy differs from another."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum

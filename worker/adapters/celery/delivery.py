@@ -3,8 +3,6 @@
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
 # mypy: disable-error-code="attr-defined, union-attr, index"
 
-from __future__ import annotations
-
 import json
 import logging
 from typing import Any

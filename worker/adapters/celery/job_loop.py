@@ -1,7 +1,5 @@
 """Runs one long-lived asyncio loop in a thread of its own: the home of every job of a process."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

@@ -1,7 +1,5 @@
 """Builds the message that carries a job spec, by Celery's protocol 2, for a plain LPUSH."""
 
-from __future__ import annotations
-
 import base64
 import json
 from datetime import datetime

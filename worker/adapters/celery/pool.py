@@ -8,14 +8,12 @@ a function and stores its result while the thread waits; here the same is awaite
 # celery-types knows neither the pools nor what a task's message is traced with.
 # mypy: disable-error-code="misc, no-untyped-call"
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from billiard.einfo import ExceptionInfo
 from celery import states
@@ -25,10 +23,8 @@ from celery.exceptions import Ignore, Reject
 from kombu.serialization import loads
 
 from telemetry import emit, error_location
-
-if TYPE_CHECKING:
-    from worker.adapters.celery.job_loop import JobLoop
-    from worker.adapters.celery.results import ResultWriter
+from worker.adapters.celery.job_loop import JobLoop
+from worker.adapters.celery.results import ResultWriter
 
 T = TypeVar("T")
 

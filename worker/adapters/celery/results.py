@@ -1,24 +1,18 @@
 """Celery's Redis result backend, patient with a Redis that refuses writes for a while."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import states
 from celery.backends.redis import RedisBackend, SentinelBackend
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from tenacity import RetryCallState
 
 from telemetry import emit
-from worker.adapters.redis.batches import any_refusal
+from worker.adapters.redis.batches import RedisBatches, any_refusal
 from worker.adapters.redis.scripts import LuaScript, run
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-
-    from worker.adapters.redis.batches import RedisBatches
 
 # For what Celery itself stores, as the end of a message that was revoked: it retries broken connections only.
 _PASSING = (OutOfMemoryError, ReadOnlyError)

@@ -8,8 +8,6 @@ head of the queue. Here such a message goes to the dead-letter store, and the wo
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
 # mypy: disable-error-code="attr-defined, override, union-attr, index, misc, no-any-return"
 
-from __future__ import annotations
-
 import time
 import uuid
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Translates every failure of the OpenAI SDK and its transport to the closed error vocabulary."""
 
-from __future__ import annotations
-
 import email.utils
 import time
 from collections.abc import Iterator, Mapping

@@ -4,12 +4,11 @@
 body is taken raw and read here. Retries are off: one layer, ours, owns them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import httpx2
@@ -18,9 +17,6 @@ import openai
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
 from worker.adapters.openai.errors import translate
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 
 def open_client(api_key: str, base_url: str | None, max_connections: int) -> openai.AsyncOpenAI:

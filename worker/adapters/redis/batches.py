@@ -5,27 +5,22 @@ needs ten, and one at a time they took a third of a worker's CPU. Commands reach
 they were given.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from tasks.generate.batching import Batcher
-
-if TYPE_CHECKING:
-    import redis.asyncio
-    from redis.asyncio.connection import AbstractConnection
-
-    from worker.adapters.redis.scripts import LuaScript
+from worker.adapters.redis.scripts import LuaScript
 
 # So that one batch's replies do not hold the loop for long.
 _MOST_COMMANDS = 200

@@ -3,21 +3,17 @@
 Behind Sentinel every new connection asks who is the primary now; Redis closes the old ones when it changes.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.connection import Connection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker.settings.redis_url import SCHEME, SentinelUrl
-
-if TYPE_CHECKING:
-    from redis.connection import Connection
 
 __all__ = ["RedisError", "open_async", "open_connection", "open_sync"]
 

@@ -1,7 +1,5 @@
 """Turns a Redis that does not answer into the word that the use cases know."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """The names of our Redis keys that more than one adapter speaks of; importing this costs nothing."""
 
-from __future__ import annotations
-
 
 def dial_keys(namespace: str) -> list[str]:
     """Return the four dials' keys, in the order in which they are read."""

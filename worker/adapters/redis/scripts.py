@@ -5,17 +5,13 @@ dials, and not write them. Of an undeclared key each command of the script is ju
 the one that needs declared keys, is not supported by Celery's transport.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import redis
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
-
-if TYPE_CHECKING:
-    import redis
 
 _WRAPPED = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
 

@@ -1,14 +1,11 @@
 """Pools of connections to whichever Redis the Sentinels name as primary."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis.asyncio.sentinel
 import redis.sentinel
 
-if TYPE_CHECKING:
-    from worker.settings.redis_url import SentinelUrl
+from worker.settings.redis_url import SentinelUrl
 
 _SENTINEL_OPTIONS = ("retry", "socket_timeout", "socket_connect_timeout", "socket_keepalive")
 

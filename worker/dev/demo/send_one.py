@@ -1,7 +1,5 @@
 """`python -m worker.dev.demo.send_one`: sends one shipped spec with plain Celery and prints its results."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

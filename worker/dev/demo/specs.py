@@ -1,7 +1,5 @@
 """The job specs that ship with slotgen, for its demonstrations and tests."""
 
-from __future__ import annotations
-
 import json
 from importlib import resources
 from typing import Any

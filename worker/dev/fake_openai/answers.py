@@ -1,17 +1,13 @@
 """Makes the body of a 200 answer: a good response object, or one of the ways in which it goes wrong."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.dev.fake_openai.behaviour import Behaviour, Play
 from worker.dev.fake_openai.content import fill, with_markdown
+from worker.dev.fake_openai.request import Asked
 from worker.dev.fake_openai.response import message, response_object, text_part, usage_of
-
-if TYPE_CHECKING:
-    from worker.dev.fake_openai.request import Asked
 
 _HTML = b"<!doctype html><title>Gateway</title><p>One moment, please.</p>"
 _PROSE = "Here is what you asked for. It is a text, and not the JSON that the request wanted."

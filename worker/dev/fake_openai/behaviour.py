@@ -1,7 +1,5 @@
 """Says how the OpenAI stand-in treats a request, and lets another thread change its mind."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import threading

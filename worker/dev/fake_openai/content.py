@@ -1,7 +1,5 @@
 """Writes a value that fits a JSON schema, the same one for the same request, in plain sentences."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Any

@@ -1,22 +1,17 @@
 """Serves POST /v1/responses: checks the request, plays the behaviour, and tells the journal."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from worker.dev.fake_openai.answers import body_for
 from worker.dev.fake_openai.behaviour import Behaviour, Play, ReplyScript
 from worker.dev.fake_openai.journal import Journal, Reply
 from worker.dev.fake_openai.request import Asked, RefusedError, check_key, error_document, read_request
 from worker.dev.fake_openai.wire import drip, error, reset, scripted_error, until_cancelled, whole
-
-if TYPE_CHECKING:
-    from aiohttp.web_protocol import RequestHandler
 
 _PATH = "/v1/responses"
 

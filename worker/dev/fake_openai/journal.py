@@ -1,16 +1,11 @@
 """Records what the OpenAI stand-in saw, without content, and lets another thread wait for it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # Far above any test or demonstration; a stand-in left running overnight stays small.
 _RECORDS_KEPT = 100_000

@@ -1,7 +1,5 @@
 """Reads a request to POST /v1/responses, and refuses what the real API would."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

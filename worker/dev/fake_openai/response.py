@@ -1,12 +1,9 @@
 """Builds response objects as the API sends them, without deciding what is in them."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from worker.dev.fake_openai.request import Asked
+from worker.dev.fake_openai.request import Asked
 
 
 def response_object(

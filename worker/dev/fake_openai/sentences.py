@@ -1,7 +1,5 @@
 """The plain sentences that the OpenAI stand-in writes with; `{topic}` is the only variable in them."""
 
-from __future__ import annotations
-
 import json
 import re
 

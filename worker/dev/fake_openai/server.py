@@ -3,8 +3,6 @@
 By hand: `python -m worker.dev.fake_openai.server --port 8099 --delay 2`.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import signal

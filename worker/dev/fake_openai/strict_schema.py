@@ -3,13 +3,9 @@
 Source: the API guide's "Supported schemas", with the limits in docs as of 2026-11.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 _KEYWORD_LIST = (
     "$schema $defs definitions $ref title description type properties required additionalProperties items "

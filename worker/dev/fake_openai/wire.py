@@ -1,20 +1,16 @@
 """Puts an answer or an error of the OpenAI stand-in on the wire, in one piece, in drops, or not at all."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
+from worker.dev.fake_openai.answers import Body
+from worker.dev.fake_openai.behaviour import Behaviour
 from worker.dev.fake_openai.request import error_document
-
-if TYPE_CHECKING:
-    from worker.dev.fake_openai.answers import Body
-    from worker.dev.fake_openai.behaviour import Behaviour
 
 _DRIP_PIECES = 20
 _TYPES = {429: "requests", 500: "server_error", 503: "server_error"}

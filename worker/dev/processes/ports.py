@@ -1,7 +1,5 @@
 """Keeps a loopback port for a server that is about to be started, restarted or started later."""
 
-from __future__ import annotations
-
 import socket
 import sys
 from dataclasses import dataclass, field

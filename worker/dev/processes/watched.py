@@ -1,19 +1,15 @@
 """Starts a program that ends when this process does, however this process ends."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
 
 from worker.dev.processes import watcher
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _STOP_SECONDS = 5.0
 

@@ -4,8 +4,6 @@ Standard input is a pipe that only the parent holds: the kernel closes it howeve
 included. (PR_SET_PDEATHSIG would be shorter, but it fires when the parent's thread ends, not its process.)
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Finds a Redis server program on this machine, and asks a running one who it is."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import shutil

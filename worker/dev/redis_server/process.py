@@ -1,17 +1,12 @@
 """Starts one Redis process and waits for its first answer, or says with its log why there is none."""
 
-from __future__ import annotations
-
 import signal
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import EmbeddedRedisError, answers, find_redis_server
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 _START_SECONDS = 10.0
 _LOG_LINES = 8

@@ -1,21 +1,16 @@
 """Runs a private Redis server for as long as a block of code, and leaves nothing behind."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from worker.dev.processes.ports import ReservedPort
+from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.redis_server.process import start_redis
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from worker.dev.processes.watched import WatchedProcess
 
 
 class EmbeddedRedis:

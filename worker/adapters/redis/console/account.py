@@ -1,17 +1,14 @@
 """Reads the fleet's account of the running window, for the console and the metrics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+import redis
 
 from tasks.operations.changes.spend_cap import nano_usd
 from tasks.operations.money import Account
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import budget_cap_key
-
-if TYPE_CHECKING:
-    import redis
 
 _KINDS = ("spent", "held", "written_off")
 

@@ -1,16 +1,13 @@
 """Counts and drops stored answers, for the console."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import redis
 
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import answer_key, answers_key
-
-if TYPE_CHECKING:
-    import redis
 
 _AT_ONCE = 1_000
 

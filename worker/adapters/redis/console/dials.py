@@ -5,11 +5,10 @@ accounts for: a dial that holds something else was changed by a raw command, and
 whoever looks next. `…:audit:live` has the dials as they were when the brake was last off.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+import redis
 from redis.exceptions import ResponseError
 
 from gates import RawControls
@@ -24,15 +23,11 @@ from tasks.operations.changes.dials import (
     DialValues,
     RecordedChange,
 )
+from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import budget_cap_key, dial_keys
 from worker.adapters.redis.scripts import undeclared
-
-if TYPE_CHECKING:
-    import redis
-
-    from tasks.operations.changes.halting import Engaged
 
 _KEPT = 10_000
 # KEYS: the five dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.

@@ -1,17 +1,14 @@
 """Keeps the records of drills in a Redis stream."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import redis
 
 from tasks.operations.drill import Check, DrillRecord
 from worker.adapters.redis.errors import unavailable
-
-if TYPE_CHECKING:
-    import redis
 
 _KEPT = 1_000
 

@@ -1,17 +1,11 @@
 """Pulls the brake by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import redis
 from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError
 
 from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import dial_keys
-
-if TYPE_CHECKING:
-    import redis
 
 # The brake comes first: whatever goes wrong with the record, the fleet is halted.
 _ENGAGE = """

@@ -1,15 +1,12 @@
 """Puts messages on the queue, takes back what has not begun, and looks for stored results."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+import redis
 
 from worker.adapters.redis.errors import unavailable
-
-if TYPE_CHECKING:
-    import redis
 
 # One command of this many keys keeps other clients waiting for under a millisecond.
 _BATCH = 500

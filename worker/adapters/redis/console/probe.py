@@ -1,18 +1,15 @@
 """Sends a job spec as any producer in any language could, but ahead of all others; waits for its results."""
 
-from __future__ import annotations
-
 import json
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import redis
 
 from worker.adapters.celery.message import raw_message
 from worker.adapters.redis.errors import unavailable
-
-if TYPE_CHECKING:
-    import redis
 
 _POLL_SECONDS = 0.05
 

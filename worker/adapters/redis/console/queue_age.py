@@ -4,15 +4,12 @@ Every few seconds a worker notes how many messages had ever arrived (taken so fa
 oldest one waiting is number `taken + 1`: it had arrived by the first note that counts so many.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import redis
 
 from worker.adapters.redis.keys import taken_key
-
-if TYPE_CHECKING:
-    import redis
 
 # A note every five seconds for 14 hours.
 _NOTES_KEPT = 10_000

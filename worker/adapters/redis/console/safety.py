@@ -1,12 +1,9 @@
 """Says what about a Redis would lose the brake or the queue."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import redis
+import redis
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,13 @@
 """Keeps completed answers in Redis, under the hash of the job that they answer."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import answer_key, answers_key
 from worker.adapters.redis.scripts import LuaScript
-
-if TYPE_CHECKING:
-    from worker.adapters.redis.batches import RedisBatches
 
 # KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
 _PUT = LuaScript("""

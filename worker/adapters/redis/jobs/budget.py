@@ -6,21 +6,16 @@
 Redis's own, so that workers with different clocks share one window.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.errors import StoreUnavailable
+from tasks.ports import Reservation
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import budget_cap_key
 from worker.adapters.redis.scripts import LuaScript, undeclared
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tasks.ports import Reservation
-    from worker.adapters.redis.batches import RedisBatches
 
 _EXPIRED_AT_ONCE = 100
 # KEYS: the budget's prefix, its holds, their expiry, the dial of the cap.

@@ -1,17 +1,12 @@
 """Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tasks.errors import StoreUnavailable
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import workers_key
 from worker.adapters.redis.scripts import LuaScript
-
-if TYPE_CHECKING:
-    from worker.adapters.redis.batches import RedisBatches
 
 # A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
 # clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,

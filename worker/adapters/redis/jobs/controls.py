@@ -1,19 +1,15 @@
 """Reads the four dials from Redis, fresh, in one MGET for each read, which has a deadline."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import redis
 
 from gates import Ceilings, Controls, RawControls
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import dial_keys
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import redis
 
 # 200 reads of a small policy take about 2 ms. Those of a policy of a megabyte take 5 ms each: a round trip
 # has as many as fit into a quarter of one read's deadline, by what the last one took.

@@ -4,20 +4,14 @@ There is no leader to lose: whichever worker brings the outcome that breaches a 
 and the brake is on before the script ends. `<namespace>:guard` has the latest outcomes, newest first.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tasks.errors import StoreUnavailable
-from tasks.limits.guard import GuardFinding, GuardMode, GuardVerdict
+from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, GuardVerdict, JobResult
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import dial_keys
 from worker.adapters.redis.scripts import LuaScript, undeclared
-
-if TYPE_CHECKING:
-    from tasks.limits.guard import GuardRules, JobResult
-    from worker.adapters.redis.batches import RedisBatches
 
 ACTOR = "guard"
 # KEYS: the kill dial, the latest outcomes, the spend of a minute, audit, its account of values.

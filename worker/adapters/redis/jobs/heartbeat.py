@@ -4,21 +4,16 @@ A warm shutdown stops Celery's event loop first and then waits for the jobs in h
 from that loop would end while calls are in flight, and the others would take the jobs over.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+import redis
 
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import worker_info_key, workers_key
-
-if TYPE_CHECKING:
-    import redis
-
 
 _RETRY_SECONDS = 0.25
 

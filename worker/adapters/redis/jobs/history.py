@@ -1,7 +1,5 @@
 """Keeps the latest outcomes in a Redis stream, written beside the job path, never in it."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import threading
@@ -9,15 +7,14 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import redis
 
 from gates import Subject
 from tasks.operations.history import PastOutcome
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.errors import unavailable
-
-if TYPE_CHECKING:
-    import redis
 
 _FLUSH_SECONDS = 0.2
 _BATCH = 500

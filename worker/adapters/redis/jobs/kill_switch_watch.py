@@ -4,14 +4,13 @@ Redis reports every change of a dial by anyone (`CLIENT TRACKING … BCAST`: SET
 eviction) in under a millisecond; a slow poll on the same connection proves that it still lives.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from redis.connection import Connection
 from redis.exceptions import RedisError, ResponseError
 
 from gates import BrakeState, Ceilings, Controls, RawControls
@@ -19,9 +18,6 @@ from tasks.errors import ErrorCode
 from telemetry import emit, error_location
 from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.keys import budget_cap_key, dial_keys
-
-if TYPE_CHECKING:
-    from redis.connection import Connection
 
 _log = logging.getLogger("slotgen.brake")
 _POLL_SECONDS = 0.25

@@ -1,17 +1,13 @@
 """Keeps in Redis what the servers have told any worker: wait until then, or do not come back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.ports import RateLimitState
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.scripts import LuaScript
-
-if TYPE_CHECKING:
-    from worker.adapters.redis.batches import RedisBatches
 
 # KEYS: the model's cooldown, the breaker, the lease of its probe. A cooldown's key lives as long as it holds.
 _PERMIT = LuaScript("""

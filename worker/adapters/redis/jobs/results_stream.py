@@ -1,25 +1,18 @@
 """Hands results to consumers that wait on no task id: one entry for each job in a bounded Redis stream."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import redis
 from tenacity import RetryCallState
 
 from tasks.delivery import Delivery
 from telemetry import emit
-from worker.adapters.redis.batches import any_refusal
+from worker.adapters.redis.batches import RedisBatches, any_refusal
 from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.scripts import LuaScript
-
-if TYPE_CHECKING:
-    import redis
-
-    from worker.adapters.redis.batches import RedisBatches
 
 _log = logging.getLogger("slotgen.results")
 
