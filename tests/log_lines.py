@@ -44,13 +44,13 @@ class LogLines:
         """The name of each line's event."""
         return [line["event"] for line in self]
 
-    def wait_for(self, reservations: Callable[[LogLines], T], saying: str = "the workers never said it") -> T:
-        """Return the first truthy value of `reservations(lines)`, which is asked at every new line."""
+    def wait_for(self, holds: Callable[[LogLines], T], saying: str = "the workers never said it") -> T:
+        """Return the first truthy value of `holds(lines)`, which is asked at every new line."""
         found: T | None = None
 
         def holds_now() -> bool:
             nonlocal found
-            found = reservations(self)
+            found = holds(self)
             return bool(found)
 
         with self._arrived:

@@ -5,28 +5,28 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Ask = TypeVar("Ask")
+Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
 
 @dataclass(slots=True)
-class Batcher(Generic[Ask, Reply]):
+class Batcher(Generic[Request, Reply]):
     """One batch of at most `most()` is under way at a time, so that the next one grows with the load.
 
     `answer(asks)` returns a reply or an exception for each, in their order; what it raises is everybody's.
     Asks are handed on in the order in which they came.
     """
 
-    answer: Callable[[list[Ask]], Awaitable[Sequence[Reply | Exception]]]
+    answer: Callable[[list[Request]], Awaitable[Sequence[Reply | Exception]]]
     most: Callable[[], int]
-    _waiting: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
-    _under_way: list[tuple[Ask, asyncio.Future[Reply]]] = field(default_factory=list)
+    _waiting: list[tuple[Request, asyncio.Future[Reply]]] = field(default_factory=list)
+    _under_way: list[tuple[Request, asyncio.Future[Reply]]] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
-    def submit(self, submit: Ask) -> asyncio.Future[Reply]:
+    def submit(self, request: Request) -> asyncio.Future[Reply]:
         """Return what will have the reply; cancelling it takes nothing back."""
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append((submit, reply))
+        self._waiting.append((request, reply))
         if self._task is None:
             self._task = asyncio.create_task(self._answer_all())
             self._task.add_done_callback(self._forsake)
@@ -36,10 +36,10 @@ class Batcher(Generic[Ask, Reply]):
         while self._waiting:
             most = self.most()
             self._under_way, self._waiting = self._waiting[:most], self._waiting[most:]
-            _hand_out(self._under_way, await self._answered([submit for submit, _ in self._under_way]))
+            _hand_out(self._under_way, await self._answered([request for request, _ in self._under_way]))
         self._under_way, self._task = [], None
 
-    async def _answered(self, requests: list[Ask]) -> Sequence[Reply | Exception]:
+    async def _answered(self, requests: list[Request]) -> Sequence[Reply | Exception]:
         try:
             return await self.answer(requests)
         except Exception as error:  # noqa: BLE001 - it is each asker's, who knows which ones it expects
@@ -54,7 +54,9 @@ class Batcher(Generic[Ask, Reply]):
                 reply.cancel()
 
 
-def _hand_out(asked: list[tuple[Ask, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]) -> None:
+def _hand_out(
+    asked: list[tuple[Request, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]
+) -> None:
     """Give each asker that still waits its reply."""
     for (_, reply), said in zip(asked, replies, strict=True):
         if reply.done():

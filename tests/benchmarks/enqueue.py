@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.rig import memory_mb
-from tests.benchmarks.row import Row, at_most, reservations
+from tests.benchmarks.row import Row, at_most, holds
 from tests.builders import a_job, a_spec, open_dials
 from worker.dev.stack import Stack, stack, worker_environment
 
@@ -36,7 +36,7 @@ def run() -> list[Row]:
     bar = re.findall(rf"(\d+)/{SPECS} specs", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen))
     quarter = memory[len(memory) // 4]
     return [
-        reservations(
+        holds(
             f"enqueue --wait, {SPECS:,} specs",
             f"{len(answers):,} answered, {'' if in_order else 'NOT '}in order",
             f"{SPECS:,} in order",
@@ -49,9 +49,7 @@ def run() -> list[Row]:
             1.1,
             figure=f"{memory[-1]:.0f} / {quarter:.0f} MB (most {max(memory):.0f})",
         ),
-        reservations(
-            "  the bar's last word", f"{bar[-1]}/{SPECS}", f"{SPECS}/{SPECS}", met=bar[-1] == str(SPECS)
-        ),
+        holds("  the bar's last word", f"{bar[-1]}/{SPECS}", f"{SPECS}/{SPECS}", met=bar[-1] == str(SPECS)),
     ]
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from markdown_it import MarkdownIt
 
 from tasks.plain_text import FieldKind, find_markup
-from tests.benchmarks.row import Row, at_most, reservations
+from tests.benchmarks.row import Row, at_most, holds
 from tests.tasks.plain_text.cases import FILES, MARKUP, NEVER, PLAIN, cases, score
 
 _BYTES, _RUNS = 2000, 501
@@ -40,7 +40,7 @@ def run() -> Iterator[Row]:
         judged = score(cases(file))
         plain, markup = judged.share_refused(PLAIN), 1 - judged.share_refused(*MARKUP)
         dangerous = sum(case.label in NEVER for case, _ in judged.wrong)
-        yield reservations(
+        yield holds(
             f"  {file.stem}: plain refused, markup accepted, active HTML accepted",
             f"{plain:.1%}, {markup:.1%}, {dangerous}",
             "<= 1%, <= 10%, 0",

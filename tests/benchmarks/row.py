@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured. Only `at_most`, `at_least` and `reservations` judge, from the numbers themselves."""
+    """What was measured. Only `at_most`, `at_least` and `holds` judge, from the numbers themselves."""
 
     measure: str
     figure: str
@@ -35,7 +35,7 @@ def at_least(measure: str, value: float, bound: float, unit: str = "", *, figure
     return Row(measure, figure or f"{number(value)}{unit}", f">= {bound:g}{unit}", not missed_by, missed_by)
 
 
-def reservations(measure: str, figure: str, target: str, *, met: bool) -> Row:
+def holds(measure: str, figure: str, target: str, *, met: bool) -> Row:
     """Return a row about what is either so or not."""
     return Row(measure, figure, target, met)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.benchmarks import __main__ as suite
-from tests.benchmarks.row import Row, at_least, at_most, reservations
+from tests.benchmarks.row import Row, at_least, at_most, holds
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from tests.benchmarks.row import Row, at_least, at_most, reservations
         (at_most("halt", 120, 100, " ms"), "missed by 20.0%"),
         (at_least("rate", 0.85, 0.85), "met"),
         (at_least("rate", 0.68, 0.85), "missed by 20.0%"),
-        (reservations("order", "yes", "in order", met=True), "met"),
-        (reservations("order", "no", "in order", met=False), "missed"),
+        (holds("order", "yes", "in order", met=True), "met"),
+        (holds("order", "no", "in order", met=False), "missed"),
         (Row("memory", "70 MB"), ""),
     ],
 )

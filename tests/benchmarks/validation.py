@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import schemas
-from tests.benchmarks.row import Row, at_least, reservations
+from tests.benchmarks.row import Row, at_least, holds
 from tests.builders import a_job, a_spec
 from tests.schemas.judge import _TRICKY, _TRICKY_TEXT, Judge, at, examples, judge, places, replaced
 
@@ -33,7 +33,7 @@ def run() -> Iterator[Row]:
     ]
     differing = sum(ours != theirs for ours, theirs in verdicts)
     valid = sum(ours for ours, _ in verdicts)
-    yield reservations(
+    yield holds(
         f"  verdicts on {len(verdicts):,} documents of {len(schemas.names())} schemas",
         f"{len(verdicts) - differing:,} the same ({valid:,} valid in ours)",
         "all the same",
