@@ -58,6 +58,7 @@ def refuse_strangers(wheel: Path) -> None:
     ]
     missing = [each for each in needed if each not in names]
     assert not missing, missing
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names), names
 
 
 if __name__ == "__main__":

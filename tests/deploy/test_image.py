@@ -82,7 +82,7 @@ def test_nothing_but_the_product_reaches_the_build():
 
     assert "*" in lines
     packages = {"gates", "tasks", "telemetry", "schemas", "worker"}
-    assert allowed == packages | {"pyproject.toml", "README.md", "requirements", "deploy/image"}
+    assert allowed == packages | {"pyproject.toml", "README.md", "LICENSE", "requirements", "deploy/image"}
 
 
 @pytest.fixture(scope="module")
