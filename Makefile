@@ -19,7 +19,7 @@ COVERED := .coverage-measured
 unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONDEVMODE
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTEST_DISABLE_PLUGIN_AUTOLOAD
 
-.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test mutants soak plain-text tools sbom bench lock clean
+.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test mutants soak plain-text tools sbom dist bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -100,6 +100,9 @@ tools: $(DEV) ## Put Prometheus, Alertmanager, Redis 7 and Node's packages below
 sbom: $(DEV) ## Write the bill of materials of what runs (CycloneDX)
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o dist/slotgen.cdx.json requirements/runtime.lock
+
+dist: sbom ## Build the wheel and the source distribution beside the bill of materials
+	$(BIN)/python -m hatchling build
 
 $(FLAGS): requirements/bench.lock
 	$(PYTHON) -m venv .tools/flags
