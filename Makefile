@@ -68,6 +68,7 @@ check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make 
 	$(BIN)/python -m schemas.lock --check
 	$(BIN)/check-jsonschema --check-metaschema schemas/*.json schemas/outputs/*.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict -k 1.33 $(filter-out %kustomization.yaml %scaledobject.yaml %servicemonitor.yaml,$(wildcard deploy/kubernetes/*.yaml))
