@@ -13,7 +13,7 @@ REFUSED = [
     ("\ud800", "is not UTF-8; encode the text as UTF-8"),
     (b'"\xed\xa0\x80"', "is not UTF-8; encode the text as UTF-8"),
     (b"", "is not JSON (line 1, column 1); mend the syntax there"),
-    (b'{"a":\n 1,}', "is not JSON (line 2, column 4); mend the syntax there"),
+    (b'{"a":\n 1 2}', "is not JSON (line 2, column 4); mend the syntax there"),
     (b"{'secret': 1}", "is not JSON (line 1, column 2); mend the syntax there"),
     (b"\xef\xbb\xbf{}", "is not JSON (line 1, column 1); mend the syntax there"),
     ('"a"'.encode("utf-16"), "is not UTF-8; encode the text as UTF-8"),

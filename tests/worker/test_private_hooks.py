@@ -264,11 +264,17 @@ def our_classes() -> set[type]:
     return {each for each in classes if any(is_theirs(base) for base in each.__mro__)}
 
 
+class AnyClass:
+    """Has what Python gives a class that has a docstring and annotations; releases differ in it."""
+
+    annotated: int
+
+
 def overridden(ours: type) -> set[str]:
     """Return the names under which `ours` has something of its own in the place of theirs."""
     theirs = {name for base in ours.__mro__[1:] if is_theirs(base) for name in vars(base)}
     # Python's own: what every class has, and where an abstract one keeps its state.
-    pythons = vars(type("Any", (), {})).keys() | {"__abstractmethods__", "_abc_impl"}
+    pythons = vars(AnyClass).keys() | {"__abstractmethods__", "_abc_impl"}
     return (vars(ours).keys() & theirs) - pythons
 
 
