@@ -7,6 +7,7 @@ field.
 """
 
 from tasks.plain_text.detector import RULES, find_markup, findings
-from tasks.plain_text.rule import FieldKind, MarkupFinding, MarkupRule
+from tasks.plain_text.passage import FieldKind
+from tasks.plain_text.rule import MarkupFinding, MarkupRule
 
 __all__ = ["RULES", "FieldKind", "MarkupFinding", "MarkupRule", "find_markup", "findings"]

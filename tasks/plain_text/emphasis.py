@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tasks.plain_text.code import is_code, is_surely_code
 from tasks.plain_text.passage import FieldKind, Passage
-from tasks.plain_text.rule import MarkupRule
+from tasks.plain_text.rule import Find, MarkupRule, first_of, matching
 from tasks.plain_text.signs import CJK, CLOSING_QUOTES, DASHES, OPENING_QUOTES
 
 # What may stand before an opening sign and behind a closing one, beside blanks and the ends of the text.
@@ -46,12 +46,10 @@ _INSIDE = re.compile(
 # A docstring has its line to itself.
 _WIKI_BOLD = re.compile(r"(?<![\w'(=])'''[^\s'][^'\n]{0,200}'''(?=[.,;:]?[ ][^\W\d_])")
 
-
-_Find = Callable[[Passage], int | None]
 _Confirm = Callable[[Passage, re.Match[str], re.Match[str]], bool]
 
 
-def _pair(sign: str, least: int, most: int, confirm: _Confirm) -> _Find:
+def _pair(sign: str, least: int, most: int, confirm: _Confirm) -> Find:
     """Return a search for two runs of `least` to `most` signs around words, which `confirm` agrees to.
 
     Single signs and underscores pair on one line, runs of the others in one paragraph. Where no sign closes
@@ -145,28 +143,12 @@ def _italic_by_underscores(passage: Passage, opening: re.Match[str], closing: re
     return not (_is_named(passage, inner) or is_code(passage.line_at(opening.start()).text))
 
 
-def _first_of(*finds: _Find) -> _Find:
-    def find(passage: Passage) -> int | None:
-        return next((at for each in finds if (at := each(passage)) is not None), None)
-
-    return find
-
-
-def _matching(pattern: re.Pattern[str], sign: str) -> _Find:
-    def find(passage: Passage) -> int | None:
-        found = pattern.search(passage.text) if sign in passage.text else None
-        return found.start() if found else None
-
-    return find
-
-
 def _raised_or_lowered(passage: Passage) -> int | None:
     for sign, pattern in (("~", _LOWERED), ("^", _RAISED)):
         if sign not in passage.text:
             continue
         for each in pattern.finditer(passage.text):
-            before = passage.before(each.start())
-            if before.isascii() and before.isalpha():
+            if re.match("[A-Za-z]", passage.before(each.start())):
                 return each.start()
     return None
 
@@ -175,69 +157,41 @@ RULES = (
     MarkupRule(
         "strong",
         "Double signs around words, as for bold type.",
-        _first_of(
+        first_of(
             _pair("*", 2, 3, _has_word),
             _pair("_", 2, 2, _bold_by_underscores),
-            _matching(_INSIDE, "**"),
-            _matching(_WIKI_BOLD, "'''"),
+            matching(_INSIDE, "**"),
+            matching(_WIKI_BOLD, "'''"),
         ),
-        refused=(
-            "**Osmosis** is the movement of water.",
-            "***bold italic***",
-            "__bold__",
-            "**Note:**Water moves.",
-            "un**believ**able and **photo**synthesis",
-            "**「水」**が動く",
-        ),
-        accepted=(
-            "2**3 = 8 and 3**2 = 9; 2**3**2 is 512",
-            "def f(*args, **kwargs): g(*args, **kwargs)",
-            "The methods __init__ and __str__ are special.",
-            "doc = __import__(name).__doc__ or super().__init__(self).__doc__",
-            "Prices* and costs**\n*excluding VAT\n**including VAT",
-            "Name:___ Class:___",
-            "*** Warning ***",
-            "Python calls the method __instancecheck__ for that.",
-            "def f():\n    '''Adds two.'''",
-        ),
+        refused="**Osmosis** is the movement of water.",
+        accepted="2**3 = 8 and 3**2 = 9; 2**3**2 is 512",
     ),
     MarkupRule(
         "emphasis",
         "A sign on either side of a word, as for italic type.",
-        _first_of(_pair("*", 1, 1, _italic_by_stars), _pair("_", 1, 1, _italic_by_underscores)),
-        refused=("an *important* word", "_Homo sapiens_ is our species.", "(*see below*)"),
-        accepted=(
-            "2*(3+4) = 14; (3+4)*2 = 14",
-            "Files: *.jpg, *.png and *.gif",
-            "int *p = &x, *q = &y;",
-            "char *name; /* of the pupil */\nchar *form; /* 10B */",
-            "Prices: £5* for one, £8* for two. *Excluding VAT.",
-            "first_name and last_name",
-            "f*** and d*mn",
-            "print(*args, sep='*')",
-            "print('*get*'), and the _check_*() methods",
-            "SELECT * FROM a WHERE b LIKE '*son*';",
-        ),
+        first_of(_pair("*", 1, 1, _italic_by_stars), _pair("_", 1, 1, _italic_by_underscores)),
+        refused="an *important* word",
+        accepted="2*(3+4) = 14; (3+4)*2 = 14",
     ),
     MarkupRule(
         "strikethrough",
         "Double tildes around words.",
         _pair("~", 2, 2, _has_word),
-        refused=("~~old~~ new", "~~1914~~ 1939"),
-        accepted=("~2000~3000 people", "~ ~ ~", "~~~~ The end ~~~~"),
+        refused="~~old~~ new",
+        accepted="~2000~3000 people",
     ),
     MarkupRule(
         "highlight",
         "Double equals signs around words.",
         _pair("=", 2, 2, _has_word),
-        refused=("==Osmosis== is key",),
-        accepted=("a == b and c == d", 'if name == "x" or name== "y"', "====="),
+        refused="==Osmosis== is key",
+        accepted="a == b and c == d",
     ),
     MarkupRule(
         "raised_or_lowered",
         "Tildes or carets around the digits of a formula.",
         _raised_or_lowered,
-        refused=("H~2~O", "an area in m^2^."),
-        accepted=("x^2^3", "A~B~C", "H2O and x^2", "10^3 * 10^4"),
+        refused="H~2~O",
+        accepted="x^2^3",
     ),
 )

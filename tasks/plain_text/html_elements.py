@@ -8,7 +8,7 @@ import re
 
 from tasks.plain_text.entities import resolved
 from tasks.plain_text.passage import FieldKind, Passage
-from tasks.plain_text.rule import MarkupRule
+from tasks.plain_text.rule import MarkupRule, first_of
 from tasks.plain_text.signs import CLOSING_QUOTES, OPENING_QUOTES
 
 _ONE_LETTER = re.compile(r"[abipqsu]")
@@ -66,24 +66,19 @@ _TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 _OPENS, _ENDS = OPENING_QUOTES + "(,;:/", CLOSING_QUOTES + ".,;:!?)/"
 
 
-def _html_element(passage: Passage) -> int | None:
+def _element(passage: Passage) -> int | None:
     text = passage.text
-    if "<" in text:
-        found = _element_in(passage)
-        if found is not None:
-            return found
-    escaped = _ESCAPED_TAG.search(text)
-    if escaped and _element_in(Passage(resolved(text), passage.field)) is not None:
-        return escaped.start()
-    return None
-
-
-def _element_in(passage: Passage) -> int | None:
-    text = passage.text
-    if passage.is_short_answer and _BARE_TAG.fullmatch(text):
+    if "<" not in text or (passage.is_short_answer and _BARE_TAG.fullmatch(text)):
         return None
     closed = {each[1].lower() for each in _CLOSING.finditer(text)}
     return next((each.start() for each in _TAG.finditer(text) if _is_markup(passage, each, closed)), None)
+
+
+def _escaped_element(passage: Passage) -> int | None:
+    escaped = _ESCAPED_TAG.search(passage.text)
+    if escaped and _element(Passage(resolved(passage.text), passage.field)) is not None:
+        return escaped.start()
+    return None
 
 
 def _is_markup(passage: Passage, tag: re.Match[str], closed: set[str]) -> bool:
@@ -157,62 +152,39 @@ def _html_declaration(passage: Passage) -> int | None:
     if passage.is_short_answer and _BARE_TAG.fullmatch(passage.text):
         return None
     for each in _DECLARATION.finditer(passage.text):
-        before = passage.before(each.start())
-        if not before.strip() and before and passage.line_says(_WRITES_OF_TAGS, each.start(), before=True):
-            continue
-        return each.start()
+        at = each.start()
+        if not (passage.before(at).isspace() and passage.line_says(_WRITES_OF_TAGS, at, before=True)):
+            return at
     return None
 
 
 def _html_entity(passage: Passage) -> int | None:
     if "&" not in passage.text or (passage.field is FieldKind.OPTION and " " not in passage.text):
         return None
-    for each in _ENTITY.finditer(passage.text):
-        if not passage.line_says(_WRITES_OF_ENTITIES, each.start()):
-            return each.start()
-    return None
+    found = (each.start() for each in _ENTITY.finditer(passage.text))
+    return next((at for at in found if not passage.line_says(_WRITES_OF_ENTITIES, at)), None)
 
 
 RULES = (
     MarkupRule(
         "html_element",
         "Tags of HTML that mark the words beside them.",
-        _html_element,
-        refused=(
-            "<b>bold</b>",
-            "Water<br>moves",
-            "H<sub>2</sub>O",
-            "<a href=x>y",
-            "<p/ class=x>hello</p >",
-            "<p>Water moves.\n<p>Salt stays.",
-            "&lt;b&gt;bold&lt;/b&gt;",
-            '<div class="note"> Learn this. </div>',
-            '<x-card style="color: red">',
-        ),
-        accepted=(
-            "If a<b and c>d, add the inequalities.",
-            "The <p> tag starts a paragraph and the </p> tag ends it.",
-            "Dear <title> <surname>, thank you.",
-            "<p> = <m> * <v>",
-            "List<Label> labels = new List<>();",
-            "Headings go from <h1> to <h6>.",
-            "<h1> is for the largest heading.",
-            "<section A> and <address of the school>",
-            "The entity &lt; shows a less-than sign.",
-        ),
+        first_of(_element, _escaped_element),
+        refused="<b>bold</b>",
+        accepted="If a<b and c>d, add the inequalities.",
     ),
     MarkupRule(
         "html_declaration",
         "Comments and declarations that only a page's source has.",
         _html_declaration,
-        refused=("<!-- note -->Cells are small.", "<!DOCTYPE html>\nCells", '<?xml version="1.0"?>'),
-        accepted=("In HTML a comment is written <!-- like this -->.", "3 <! 4"),
+        refused="<!-- note -->Cells are small.",
+        accepted="In HTML a comment is written <!-- like this -->.",
     ),
     MarkupRule(
         "html_entity",
         "Characters written as HTML writes them, in a text that is not about that.",
         _html_entity,
-        refused=("caf&eacute;", "Water&nbsp;moves", "5 &times; 3", "&#163;5"),
-        accepted=("The entity &amp; shows an ampersand.", "AT&T; M&S; B&Q", "p = &sum;"),
+        refused="caf&eacute;",
+        accepted="The entity &amp; shows an ampersand.",
     ),
 )

@@ -27,7 +27,6 @@ class Line(NamedTuple):
         return not self.text
 
 
-_NEWLINE = re.compile("\n")
 # A line that a block of Markdown or of another dialect could begin with, or be ruled off by.
 _BLOCK_SIGN = re.compile(r"(?m)^[ \t]*(?:[-*+>#|=~`:\\]|\.\. |h[1-6]\. |\d+[.)][ \t]+\[)")
 
@@ -42,7 +41,7 @@ class Passage:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(each.end() for each in _NEWLINE.finditer(self.text))]
+        return [each.offset for each in self.lines]
 
     @cached_property
     def lines(self) -> list[Line]:

@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "plain-text.md"
 
 def table() -> str:
     rows = [
-        f"| `{rule.name}` | {rule.reason} | {shown(rule.refused[0])} | {shown(rule.accepted[0])} |"
+        f"| `{rule.name}` | {rule.reason} | {shown(rule.refused)} | {shown(rule.accepted)} |"
         for rule in RULES
     ]
     return "\n".join(

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import pytest
 
 from tasks.plain_text import RULES, FieldKind, MarkupFinding, MarkupRule, find_markup
 from tasks.plain_text.passage import Passage
+from tests.tasks.plain_text.cases import FOLDER
 
 TEXT, OPTION = FieldKind.TEXT, FieldKind.OPTION
-REFUSED = [
-    pytest.param(rule, text, id=f"{rule.name}-{at}") for rule in RULES for at, text in enumerate(rule.refused)
-]
-ACCEPTED = [
-    pytest.param(text, id=f"{rule.name}-{at}") for rule in RULES for at, text in enumerate(rule.accepted)
-]
+# By rule: more texts that it finds, and more that no rule does.
+MORE: dict[str, dict[str, list[str]]] = json.loads((FOLDER / "plain_text_rules.json").read_text("utf-8"))
+REFUSED = {rule.name: [rule.refused, *MORE[rule.name]["refused"]] for rule in RULES}
+ACCEPTED = {rule.name: [rule.accepted, *MORE[rule.name]["accepted"]] for rule in RULES}
 
 
-@pytest.mark.parametrize(("rule", "text"), REFUSED)
-def test_a_rule_finds_its_examples(rule: MarkupRule, text: str):
+def examples(texts: dict[str, list[str]]) -> list[Any]:
+    return [
+        pytest.param(name, text, id=f"{name}-{at}")
+        for name, those in texts.items()
+        for at, text in enumerate(those)
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), examples(REFUSED))
+def test_a_rule_finds_its_examples(name: str, text: str):
     finding = find_markup(text, TEXT)
 
     assert finding
-    assert finding.rule == rule.name
+    assert finding.rule == name
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_without_a_rule_some_of_its_examples_would_be_accepted(rule: MarkupRule):
     others = [each for each in RULES if each is not rule]
 
-    assert any(all(other.find(Passage(text, TEXT)) is None for other in others) for text in rule.refused)
+    assert any(
+        all(other.find(Passage(text, TEXT)) is None for other in others) for text in REFUSED[rule.name]
+    )
 
 
-@pytest.mark.parametrize("text", ACCEPTED)
-def test_no_rule_finds_what_only_looks_like_it(text: str):
+@pytest.mark.parametrize(("name", "text"), examples(ACCEPTED))
+def test_no_rule_finds_what_only_looks_like_it(name: str, text: str):
     assert find_markup(text, TEXT) is None
 
 
@@ -48,6 +59,10 @@ def test_a_rule_says_what_it_is(rule: MarkupRule):
 
 def test_no_two_rules_share_a_name():
     assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_no_examples_are_of_a_rule_that_is_gone():
+    assert set(MORE) == {rule.name for rule in RULES}
 
 
 @pytest.mark.parametrize(

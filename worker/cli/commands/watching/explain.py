@@ -70,8 +70,8 @@ def _explain_text(file: str, field: validation.Field, *, as_json: bool) -> None:
                     "rule": rule.name,
                     "line": each.line,
                     "reason": rule.reason,
-                    "refused": rule.refused[0],
-                    "accepted": rule.accepted[0],
+                    "refused": rule.refused,
+                    "accepted": rule.accepted,
                 }
                 for each, rule in found
             ]
@@ -81,7 +81,7 @@ def _explain_text(file: str, field: validation.Field, *, as_json: bool) -> None:
         typer.echo(f"{file}: is plain text; an answer may say it as it stands")
     for each, rule in found:
         typer.echo(f"{typer.style(rule.name, fg='yellow')} on line {each.line}: {rule.reason}")
-        typer.echo(f"  refused   {_one_line(rule.refused[0])}\n  accepted  {_one_line(rule.accepted[0])}")
+        typer.echo(f"  refused   {_one_line(rule.refused)}\n  accepted  {_one_line(rule.accepted)}")
 
 
 def _one_line(text: str) -> str:
