@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,9 +74,9 @@ def parameters() -> dict[str, Any]:
 @asynccontextmanager
 async def served_here(behaviour: Behaviour) -> AsyncIterator[FakeOpenAI]:
     """A stand-in on the running loop, whose waits are by that loop's clock."""
-    fake_openai, serving = FakeOpenAI(behaviour=behaviour), threading.Event()
+    fake_openai, serving = FakeOpenAI(behaviour=behaviour), Future()
     served = asyncio.create_task(fake_openai._serve(serving))
-    await asyncio.to_thread(serving.wait, 10)
+    await asyncio.wrap_future(serving)
     yield fake_openai
     fake_openai._stop_asked.set()
     await served

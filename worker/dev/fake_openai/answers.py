@@ -1,13 +1,13 @@
 """Makes the body of a 200 answer: a good response object, or one of the ways in which it goes wrong."""
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from worker.dev.fake_openai.behaviour import Behaviour, Play
 from worker.dev.fake_openai.content import fill, with_markdown
 from worker.dev.fake_openai.request import Asked
-from worker.dev.fake_openai.response import message, response_object, text_part, usage_of
 
 _HTML = b"<!doctype html><title>Gateway</title><p>One moment, please.</p>"
 _PROSE = "Here is what you asked for. It is a text, and not the JSON that the request wanted."
@@ -46,20 +46,10 @@ def body_for(behaviour: Behaviour, asked: Asked, number: int) -> Body:
         case Play.HTML:
             return Body(_HTML, "text/html", tokens)
         case Play.NULL:
-            return Body(b"null", "application/json", tokens)
+            content = b"null"
         case Play.MALFORMED_JSON:
-            return Body(content[: len(content) // 2], "application/json", tokens)
-        case _:
-            return Body(content, "application/json", tokens)
-
-
-def _document(play: Play, asked: Asked, text: str, suffix: str) -> tuple[dict[str, Any], int]:
-    limit = asked.max_output_tokens
-    if play is Play.ANSWER and limit is not None and _tokens(text) > limit:
-        play = Play.TRUNCATED
-    usage = _usage(play, asked, text)
-    document = response_object(asked, suffix, _output(play, text, suffix), usage) | _STATES.get(play, {})
-    return document, 0 if play is Play.FAILED else usage["total_tokens"]
+            content = content[: len(content) // 2]
+    return Body(content, "application/json", tokens)
 
 
 def _text(play: Play, asked: Asked) -> str:
@@ -68,31 +58,68 @@ def _text(play: Play, asked: Asked) -> str:
     if play is Play.SCHEMA_INVALID:
         return json.dumps({"value": {"unexpected": True}})
     value = fill(asked.schema, asked.input_text)
-    if play is Play.MARKDOWN:
-        value = with_markdown(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(with_markdown(value) if play is Play.MARKDOWN else value, ensure_ascii=False)
 
 
-def _output(play: Play, text: str, suffix: str) -> list[dict[str, Any]]:
-    match play:
-        case Play.TRUNCATED | Play.CONTENT_FILTER:
-            return [message(text_part(text[: len(text) // 2]), suffix, whole=False)]
-        case Play.TRUNCATED_REASONING:
-            return [{"id": f"rs_{suffix}", "type": "reasoning", "summary": []}]
-        case Play.REFUSAL:
-            return [message({"type": "refusal", "refusal": _REFUSAL}, suffix)]
-        case Play.EMPTY_OUTPUT | Play.FAILED:
-            return []
-        case _:
-            return [message(text_part(text), suffix)]
-
-
-def _usage(play: Play, asked: Asked, text: str) -> dict[str, Any]:
+def _document(play: Play, asked: Asked, text: str, suffix: str) -> tuple[dict[str, Any], int]:
+    """Return the response object as the API sends it, with what it repeats of the request, and its tokens."""
+    given, limit = asked.document, asked.max_output_tokens
+    if play is Play.ANSWER and limit is not None and _tokens(text) > limit:
+        play = Play.TRUNCATED
     sent = _tokens(asked.instructions) + _tokens(asked.input_text)
     # A truncated answer used up its limit; one without a message spent all of it on reasoning.
     cut = play in {Play.TRUNCATED, Play.TRUNCATED_REASONING}
-    written = asked.max_output_tokens if cut and asked.max_output_tokens else _tokens(text)
-    return usage_of(sent, written, reasoned=written if play is Play.TRUNCATED_REASONING else 0)
+    written = limit if cut and limit else _tokens(text)
+    document = {
+        "id": f"resp_{suffix}",
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "completed",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": asked.instructions or None,
+        "max_output_tokens": limit,
+        "metadata": given.get("metadata") or {},
+        "model": asked.model,
+        "output": _output(play, text, suffix),
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": given.get("reasoning") or {"effort": None, "summary": None},
+        "service_tier": "default",
+        "store": given.get("store", True),
+        "temperature": given.get("temperature", 1.0),
+        "text": given.get("text") or {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": given.get("top_p", 1.0),
+        "truncation": "disabled",
+        "usage": {
+            "input_tokens": sent,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": written,
+            "output_tokens_details": {"reasoning_tokens": written if play is Play.TRUNCATED_REASONING else 0},
+            "total_tokens": sent + written,
+        },
+    }
+    return document | _STATES.get(play, {}), 0 if play is Play.FAILED else sent + written
+
+
+def _output(play: Play, text: str, suffix: str) -> list[dict[str, Any]]:
+    message = {"id": f"msg_{suffix}", "type": "message", "role": "assistant", "status": "completed"}
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    match play:
+        case Play.TRUNCATED | Play.CONTENT_FILTER:
+            part["text"] = text[: len(text) // 2]
+            return [message | {"status": "incomplete", "content": [part]}]
+        case Play.TRUNCATED_REASONING:
+            return [{"id": f"rs_{suffix}", "type": "reasoning", "summary": []}]
+        case Play.REFUSAL:
+            return [message | {"content": [{"type": "refusal", "refusal": _REFUSAL}]}]
+        case Play.EMPTY_OUTPUT | Play.FAILED:
+            return []
+        case _:
+            return [message | {"content": [part]}]
 
 
 def _tokens(text: str) -> int:

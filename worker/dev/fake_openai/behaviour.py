@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -57,39 +56,26 @@ class Behaviour:
             )
 
 
+@dataclass(slots=True)
 class ReplyScript:
-    """The standing behaviour, and a queue of behaviours for the next requests.
+    """The standing behaviour, and a queue of behaviours for the next requests, in order of arrival.
 
-    Safe in any thread, but for `wait` and `release`, which belong to the loop that answers.
+    The two may be changed in any thread; the methods belong to the loop that answers.
     """
 
-    def __init__(self, standing: Behaviour) -> None:
-        self._standing = standing
-        self._queue: deque[Behaviour] = deque()
-        self._lock = threading.Lock()
-        self._released = asyncio.Event()
-
-    def behave(self, standing: Behaviour) -> None:
-        """Treat every request from now on by `standing`, once the queue is empty."""
-        with self._lock:
-            self._standing = standing
-
-    def play_next(self, *behaviours: Behaviour) -> None:
-        """Queue one behaviour for each of the next valid requests, in order of arrival."""
-        with self._lock:
-            self._queue.extend(behaviours)
+    standing: Behaviour
+    queue: deque[Behaviour] = field(default_factory=deque)
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self) -> Behaviour:
         """Return the behaviour for the request that has just arrived."""
-        with self._lock:
-            return self._queue.popleft() if self._queue else self._standing
+        return self.queue.popleft() if self.queue else self.standing
 
     async def wait(self, seconds: float) -> None:
         """Return after `seconds`, or at the next `release`."""
-        released = self._released
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await released.wait()
+                await self._released.wait()
 
     def release(self) -> None:
         """End every wait that has begun; later ones take their time."""

@@ -1,10 +1,13 @@
 """Writes a value that fits a JSON schema, the same one for the same request, in plain sentences."""
 
 import hashlib
+import json
+import re
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any
 
-from worker.dev.fake_openai.sentences import POOLS, PROSE, topic_of
 from worker.dev.fake_openai.strict_schema import referred
 
 # Lengths and figures by property name (lower case), before the schema's own bounds are applied.
@@ -12,6 +15,12 @@ _LENGTHS = {"options": 4, "tags": 2}
 _FIGURES = {"timeseconds": 600, "difficulty": 1, "marks": 1}
 _SPREAD = 3  # arrays and figures vary over this many values from one request or item to the next
 _CHOICE = "mcq"  # the question type whose options are not empty
+# What the job data is about is named by the first of these that it has.
+_TOPIC_NAMES = ("topic", "title", "subject")
+_TOPIC = re.compile(rf'"({"|".join(_TOPIC_NAMES)})"\s*:\s*("(?:[^"\\]|\\.)*")')
+# Letters and the marks of names: what is left can carry neither Markdown nor a line break.
+_NOT_PLAIN = re.compile(r"[^\w ,.'():-]|_")
+_MAX_TOPIC = 80
 
 
 def fill(schema: dict[str, Any], input_text: str) -> Any:
@@ -19,6 +28,41 @@ def fill(schema: dict[str, Any], input_text: str) -> Any:
     digest = hashlib.sha256(input_text.encode()).digest()
     writer = _Writer(schema, topic_of(input_text), int.from_bytes(digest[:2], "big"))
     return writer.value(schema, ("answer",), 0)
+
+
+def topic_of(input_text: str) -> str:
+    """Return what the job data is about: its first `topic`, else `title`, else `subject`, else "this topic".
+
+    The text is shortened to 80 characters and stripped of everything that could be markup.
+    """
+    # From the end, so that the first of a name is the one that stays.
+    found = {name: _plain(literal) for name, literal in reversed(_TOPIC.findall(input_text))}
+    return next((found[name] for name in _TOPIC_NAMES if found.get(name)), "this topic")
+
+
+def with_markdown(value: Any) -> Any:
+    """Return `value` with every sentence in it made bold; single words, such as ids, stay."""
+    if isinstance(value, dict):
+        return {name: with_markdown(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_markdown(each) for each in value]
+    return f"**{value}**" if isinstance(value, str) and " " in value else value
+
+
+@cache
+def _sentences() -> dict[str, list[str]]:
+    """Return sentences by property name, lower case; `{topic}` is the only variable in them."""
+    file = resources.files("worker.dev.fake_openai") / "sentences.json"
+    pools = json.loads(file.read_text("utf-8"))
+    return {name: each["sentences"] for each in pools for name in each["properties"]}
+
+
+def _plain(literal: str) -> str:
+    try:
+        text = str(json.loads(literal))
+    except ValueError:
+        return ""
+    return " ".join(_NOT_PLAIN.sub(" ", text).split())[:_MAX_TOPIC].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +74,11 @@ class _Writer:
     seed: int
 
     def value(self, schema: dict[str, Any], path: tuple[str, ...], index: int) -> Any:
-        schema = self._resolved(schema)
+        if "$ref" in schema:
+            return self.value(referred(self.root, schema["$ref"]) or {}, path, index)
+        if "anyOf" in schema:
+            forms = [each for each in schema["anyOf"] if each.get("type") != "null"]
+            return self.value(forms[0] if forms else {}, path, index)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
@@ -40,19 +88,10 @@ class _Writer:
             "array": self._array,
             "integer": self._figure,
             "number": self._figure,
-            "boolean": self._statement,
+            "boolean": lambda *_: (self.seed + index) % 2 == 0,
             "null": lambda *_: None,
         }
         return writers.get(_kind(schema), self._string)(schema, path, index)
-
-    def _resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
-        while True:
-            if "$ref" in schema:
-                schema = referred(self.root, schema["$ref"]) or {}
-            elif "anyOf" in schema:
-                schema = next((each for each in schema["anyOf"] if each.get("type") != "null"), {})
-            else:
-                return schema
 
     def _object(self, schema: dict[str, Any], path: tuple[str, ...], index: int) -> dict[str, Any]:
         members = schema.get("properties", {})
@@ -70,9 +109,14 @@ class _Writer:
         least = schema.get("minItems", 0)
         most = schema.get("maxItems", max(least, _SPREAD + 1))
         wanted = _LENGTHS.get(path[-1].lower(), max(least, 2) + (self.seed + index) % _SPREAD)
-        count = min(max(wanted, least), most)
-        # Ten numbers for each array, so that the items of two neighbours differ.
-        return _distinct([self.value(schema["items"], path, index * 10 + each) for each in range(count)])
+        items: list[Any] = []
+        for each in range(min(max(wanted, least), most)):
+            # Ten numbers for each array, so that the items of two neighbours differ.
+            item = self.value(schema["items"], path, index * 10 + each)
+            # An array may ask for unique items.
+            repeated = isinstance(item, str) and item in items
+            items.append(f"{item} (point {each + 1})" if repeated else item)
+        return items
 
     def _figure(self, schema: dict[str, Any], path: tuple[str, ...], index: int) -> int:
         least = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
@@ -80,39 +124,18 @@ class _Writer:
         wanted = _FIGURES.get(path[-1].lower(), least) + (self.seed + index) % _SPREAD
         return int(min(max(wanted, least), most))
 
-    def _statement(self, _schema: dict[str, Any], _path: tuple[str, ...], index: int) -> bool:
-        return (self.seed + index) % 2 == 0
-
     def _string(self, _schema: dict[str, Any], path: tuple[str, ...], index: int) -> str:
         name = path[-1].lower()
         if name == "id":
             return f"{path[-2].lower()}-{index + 1}"
-        pool = POOLS.get(name, PROSE)
-        sentence = pool[(self.seed + index) % len(pool)]
-        if pool is PROSE and name != "paragraphs":
-            sentence = " ".join(pool[(self.seed + index + each) % len(pool)] for each in range(_SPREAD))
-        return sentence.format(topic=self.topic)
+        pool, count = _sentences().get(name), 1
+        if pool is None:
+            pool, count = _sentences()["paragraphs"], _SPREAD
+        picked = [pool[(self.seed + index + each) % len(pool)] for each in range(count)]
+        return " ".join(picked).format(topic=self.topic)
 
 
 def _kind(schema: dict[str, Any]) -> str:
     kinds = schema.get("type", "object" if "properties" in schema else "string")
     kinds = kinds if isinstance(kinds, list) else [kinds]
     return str(next((each for each in kinds if each != "null"), "null"))
-
-
-def _distinct(items: list[Any]) -> list[Any]:
-    """Return `items` with repeated strings numbered: an array may ask for unique items."""
-    seen: list[Any] = []
-    for each in items:
-        repeated = isinstance(each, str) and each in seen
-        seen.append(f"{each} (point {len(seen) + 1})" if repeated else each)
-    return seen
-
-
-def with_markdown(value: Any) -> Any:
-    """Return `value` with every sentence in it made bold; single words, such as ids, stay."""
-    if isinstance(value, dict):
-        return {name: with_markdown(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [with_markdown(each) for each in value]
-    return f"**{value}**" if isinstance(value, str) and " " in value else value

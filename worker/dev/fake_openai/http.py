@@ -2,7 +2,10 @@
 
 import asyncio
 import hashlib
+import socket
+import struct
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -11,28 +14,11 @@ from worker.dev.fake_openai.answers import body_for
 from worker.dev.fake_openai.behaviour import Behaviour, Play, ReplyScript
 from worker.dev.fake_openai.journal import Journal, Reply
 from worker.dev.fake_openai.request import Asked, RefusedError, check_key, error_document, read_request
-from worker.dev.fake_openai.wire import drip, error, reset, scripted_error, until_cancelled, whole
 
 _PATH = "/v1/responses"
-
-
-class FakeServer(web.Server):
-    """An aiohttp server that reports its connections; the library offers no hook but inheritance."""
-
-    def __init__(self, journal: Journal, script: ReplyScript) -> None:
-        # handler_cancellation: a client that hangs up is seen at once, not when the answer is written.
-        super().__init__(Responder(journal, script).respond, handler_cancellation=True, access_log=None)
-        self._journal = journal
-
-    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        """Count the connection in."""
-        super().connection_made(handler, transport)
-        self._journal.connection_opened()
-
-    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        """Count the connection out."""
-        super().connection_lost(handler, exc)
-        self._journal.connection_closed()
+_DRIP_PIECES = 20
+_TYPES = {429: "requests", 500: "server_error", 503: "server_error"}
+_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded", 500: "server_error", 503: "server_error"}
 
 
 @dataclass(slots=True)
@@ -49,63 +35,112 @@ class _Exchange:
     def headers(self) -> dict[str, str]:
         return {"x-request-id": f"req_{self.number:032x}"}
 
-    def completed(self) -> None:
-        self.outcome, self.status = Reply.COMPLETED, 200
-
-    def rejected(self, status: int) -> None:
+    def reject(self, status: int, document: dict[str, Any], **headers: str) -> web.Response:
         self.outcome, self.status = Reply.REJECTED, status
+        return web.json_response(document, status=status, headers=self.headers | headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Responder:
-    """Answers the requests of every connection of one server."""
+class FakeServer(web.Server):
+    """An aiohttp server that reports its connections; the library offers no hook but inheritance."""
 
-    journal: Journal
-    script: ReplyScript
+    def __init__(self, journal: Journal, script: ReplyScript) -> None:
+        # handler_cancellation: a client that hangs up is seen at once, not when the answer is written.
+        super().__init__(self._respond, handler_cancellation=True, access_log=None)
+        self._journal = journal
+        self._script = script
 
-    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Count the connection in."""
+        super().connection_made(handler, transport)
+        self._journal.connection_opened()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Count the connection out."""
+        super().connection_lost(handler, exc)
+        self._journal.connection_closed()
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; its number in the journal is in its `x-request-id`."""
         if (request.method, request.path) != ("POST", _PATH):
             message = f"This stand-in serves POST {_PATH} and nothing else."
-            return error(404, error_document(message, "invalid_request_error"), {})
+            return web.json_response(error_document(message), status=404)
         body = await request.read()
-        exchange = _Exchange(request, self.journal.begin(hashlib.sha256(body).hexdigest()))
+        exchange = _Exchange(request, self._journal.begin(hashlib.sha256(body).hexdigest()))
         try:
             return await self._answer(exchange, body)
         except ConnectionResetError:
             # The client went while we were writing: the request ends as cancelled.
             return web.Response()
         finally:
-            self.journal.end(exchange.number, exchange.outcome, exchange.status, exchange.billed_tokens)
+            self._journal.end(exchange.number, exchange.outcome, exchange.status, exchange.billed_tokens)
 
     async def _answer(self, exchange: _Exchange, body: bytes) -> web.StreamResponse:
         try:
             check_key(exchange.request.headers.get("Authorization"))
             asked = read_request(body)
         except RefusedError as refused:
-            exchange.rejected(refused.status)
-            return error(refused.status, refused.document, exchange.headers)
-        behaviour = self.script.take()
+            return exchange.reject(refused.status, refused.document)
+        behaviour = self._script.take()
         if behaviour.delay_seconds:
-            await self.script.wait(behaviour.delay_seconds)
+            await self._script.wait(behaviour.delay_seconds)
         if behaviour.status is not None:
-            exchange.rejected(behaviour.status)
-            return scripted_error(behaviour, behaviour.status, exchange.headers)
-        return await _play(behaviour, asked, exchange)
+            return _rejected(exchange, behaviour, behaviour.status)
+        return await _played(exchange, behaviour, asked)
 
 
-async def _play(behaviour: Behaviour, asked: Asked, exchange: _Exchange) -> web.StreamResponse:
+def _rejected(exchange: _Exchange, behaviour: Behaviour, status: int) -> web.Response:
+    headers = {}
+    if behaviour.retry_after is not None:
+        headers["Retry-After"] = behaviour.retry_after
+    if behaviour.retry_after_ms is not None:
+        headers["retry-after-ms"] = str(behaviour.retry_after_ms)
+    code = behaviour.error_code or _CODES.get(status)
+    type_ = code if code == "insufficient_quota" else _TYPES.get(status, "invalid_request_error")
+    document = error_document(f"The stand-in refuses with {status}.", type_, code=code)
+    return exchange.reject(status, document, **headers)
+
+
+async def _played(exchange: _Exchange, behaviour: Behaviour, asked: Asked) -> web.StreamResponse:
     if behaviour.play is Play.HANG:
-        await until_cancelled()
+        await _until_cancelled()
     answer = body_for(behaviour, asked, exchange.number)
     exchange.billed_tokens = answer.billed_tokens
     if behaviour.play is Play.RESET_AFTER_WORK:
         exchange.outcome = Reply.RESET
-        reset(exchange.request)
-        await until_cancelled()
+        _reset(exchange.request)
+        await _until_cancelled()
+    headers = exchange.headers | {"Content-Type": answer.content_type}
+    response: web.StreamResponse
     if behaviour.play is Play.DRIP:
-        response = await drip(exchange.request, answer, exchange.headers, behaviour.drip_seconds)
-        exchange.completed()
-        return response
-    exchange.completed()
-    return whole(answer, exchange.headers)
+        response = await _drip(exchange.request, answer.content, headers, behaviour.drip_seconds)
+    else:
+        response = web.Response(body=answer.content, headers=headers)
+    exchange.outcome, exchange.status = Reply.COMPLETED, 200
+    return response
+
+
+async def _until_cancelled() -> None:
+    """Wait for the client to go."""
+    await asyncio.Event().wait()
+
+
+async def _drip(
+    request: web.BaseRequest, content: bytes, headers: dict[str, str], seconds: float
+) -> web.StreamResponse:
+    """Send `content` in 20 pieces over `seconds`; the headers go at once."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(content)
+    await response.prepare(request)
+    size = -(-len(content) // _DRIP_PIECES)
+    for start in range(0, len(content), size):
+        await asyncio.sleep(seconds / _DRIP_PIECES)
+        await response.write(content[start : start + size])
+    return response
+
+
+def _reset(request: web.BaseRequest) -> None:
+    """Drop the connection with a RST: SO_LINGER of 0 seconds throws away what is unsent."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()

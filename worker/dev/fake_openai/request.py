@@ -16,7 +16,6 @@ _PARAMETER_LIST = (
     "safety_identifier service_tier store stream stream_options temperature text tool_choice tools "
     "top_logprobs top_p truncation user"
 )
-_PARAMETERS = frozenset(_PARAMETER_LIST.split())
 
 
 class RefusedError(Exception):
@@ -27,11 +26,11 @@ class RefusedError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.document = error_document(message, "invalid_request_error", param=param, code=code)
+        self.document = error_document(message, param=param, code=code)
 
 
 def error_document(
-    message: str, type_: str, *, param: str | None = None, code: str | None = None
+    message: str, type_: str = "invalid_request_error", *, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
     """Return the body of an API error."""
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
@@ -67,10 +66,11 @@ def read_request(body: bytes) -> Asked:
     if not isinstance(document, dict):
         raise RefusedError(400, "We could not parse the JSON body of your request.")
     _check_parameters(document)
+    given = document["input"]
     return Asked(
         model=document["model"],
         instructions=str(document.get("instructions") or ""),
-        input_text=_text(document["input"]),
+        input_text=given if isinstance(given, str) else json.dumps(given, ensure_ascii=False),
         schema=_schema(document.get("text")),
         max_output_tokens=document.get("max_output_tokens"),
         document=document,
@@ -78,7 +78,7 @@ def read_request(body: bytes) -> Asked:
 
 
 def _check_parameters(document: dict[str, Any]) -> None:
-    unknown = sorted(set(document) - _PARAMETERS)
+    unknown = sorted(set(document).difference(_PARAMETER_LIST.split()))
     if unknown:
         raise RefusedError(
             400, f"Unknown parameter: '{unknown[0]}'.", param=unknown[0], code="unknown_parameter"
@@ -89,20 +89,12 @@ def _check_parameters(document: dict[str, Any]) -> None:
             raise RefusedError(400, f"Missing required parameter: '{name}'.", param=name, code=code)
     if document.get("stream"):
         raise RefusedError(400, "This stand-in does not stream.", param="stream", code="unsupported_value")
-    _check_limit(document.get("max_output_tokens"))
-
-
-def _check_limit(limit: Any) -> None:
-    param = "max_output_tokens"
+    param, limit = "max_output_tokens", document.get("max_output_tokens")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
         raise RefusedError(400, f"Invalid type for '{param}'.", param=param, code="invalid_type")
     if limit is not None and limit < _LEAST_OUTPUT_TOKENS:
         message = f"Invalid '{param}': expected a value >= {_LEAST_OUTPUT_TOKENS}."
         raise RefusedError(400, message, param=param, code="integer_below_min_value")
-
-
-def _text(given: str | list[Any]) -> str:
-    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def _schema(text: Any) -> dict[str, Any] | None:

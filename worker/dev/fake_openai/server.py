@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import signal
 import threading
+from concurrent.futures import Future
 from typing import Self
 
 from aiohttp import web
@@ -24,7 +25,7 @@ _SHUTDOWN_SECONDS = 0.05
 
 
 class FakeOpenAI:
-    """The stand-in, serving from a thread of its own inside `with OpenAIStandIn() as stand_in:`.
+    """The stand-in, serving from a thread of its own inside `with FakeOpenAI() as fake_openai:`.
 
     `port` 0 takes a free one. Every method is safe in any thread.
     """
@@ -37,7 +38,6 @@ class FakeOpenAI:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_asked: asyncio.Event | None = None
-        self._failure: BaseException | None = None
 
     @property
     def base_url(self) -> str:
@@ -46,11 +46,11 @@ class FakeOpenAI:
 
     def behave(self, behaviour: Behaviour) -> None:
         """Treat every valid request from now on by `behaviour`; those in flight keep theirs."""
-        self._script.behave(behaviour)
+        self._script.standing = behaviour
 
     def play_next(self, *behaviours: Behaviour) -> None:
         """Queue one behaviour for each of the next valid requests, before the standing one."""
-        self._script.play_next(*behaviours)
+        self._script.queue.extend(behaviours)
 
     def release(self) -> None:
         """Answer at once every request in the journal that still waits out its delay."""
@@ -59,15 +59,10 @@ class FakeOpenAI:
 
     def start(self) -> Self:
         """Serve, and return once connections are accepted. Raises OSError when the port is taken."""
-        serving = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(serving,), name="openai-stand-in", daemon=True
-        )
+        serving: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(serving,), name="fake-openai", daemon=True)
         self._thread.start()
-        serving.wait(_START_SECONDS)
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
+        serving.result(_START_SECONDS)
         return self
 
     def stop(self) -> None:
@@ -84,15 +79,13 @@ class FakeOpenAI:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _run(self, serving: threading.Event) -> None:
+    def _run(self, serving: Future[None]) -> None:
         try:
             asyncio.run(self._serve(serving))
         except OSError as failure:
-            self._failure = failure
-        finally:
-            serving.set()
+            serving.set_exception(failure)
 
-    async def _serve(self, serving: threading.Event) -> None:
+    async def _serve(self, serving: Future[None]) -> None:
         self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
         runner = web.ServerRunner(FakeServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
@@ -100,7 +93,7 @@ class FakeOpenAI:
             site = web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG)
             await site.start()
             self.port = site.port
-            serving.set()
+            serving.set_result(None)
             await self._stop_asked.wait()
         finally:
             await runner.cleanup()

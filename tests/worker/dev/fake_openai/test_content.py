@@ -9,8 +9,7 @@ from schemas import OutputType, output_type, output_types
 from tasks.errors import ErrorCode, Failed
 from tasks.generate.acceptance import accept
 from tasks.ports import ModelAnswer
-from worker.dev.fake_openai.content import fill, with_markdown
-from worker.dev.fake_openai.sentences import topic_of
+from worker.dev.fake_openai.content import fill, topic_of, with_markdown
 from worker.dev.fake_openai.strict_schema import strict_fault
 
 # The last ones would be markup, a list or a new line if they went into an answer as they are.
