@@ -112,22 +112,13 @@ class Stack:
     log_path: Path
 
     def shut(self) -> None:
-        """Close every dial, brake first."""
-        self.client.set("slotgen:kill", "true")
-        self.client.set("slotgen:feature", "false")
-        self.client.set("slotgen:rollout_percent", "0")
+        """Close every dial, all in one step."""
+        self.client.mset({"slotgen:kill": "true", "slotgen:feature": "false", "slotgen:rollout_percent": "0"})
 
     def open_everything(self) -> None:
-        """Open every dial for the shipped policy, brake last."""
-        policy = self.allowlist_path.read_bytes()
-        self.client.mset(
-            {"slotgen:feature": b"true", "slotgen:rollout_percent": b"100", "slotgen:allowlist": policy}
-        )
-        self.client.set("slotgen:kill", "false")
-
-    def check(self) -> None:
-        """Raise WorkerDied when the worker has ended by itself."""
-        self.worker.check()
+        """Open every dial for the shipped policy, all in one step."""
+        dials = {"slotgen:kill": "false", "slotgen:feature": "true", "slotgen:rollout_percent": "100"}
+        self.client.mset(dials | {"slotgen:allowlist": self.allowlist_path.read_text("utf-8")})
 
     @property
     def metrics_url(self) -> str:
@@ -144,16 +135,6 @@ class Stack:
         """A redis-cli command line for this Redis."""
         beside_the_server = find_redis_server().parent / "redis-cli"
         return f"{beside_the_server if beside_the_server.exists() else 'redis-cli'} -u {self.redis_url}"
-
-    @property
-    def python(self) -> str:
-        """The interpreter that runs this."""
-        return sys.executable
-
-    @property
-    def send_example(self) -> str:
-        """A one-liner that sends a shipped spec and prints its results."""
-        return "-m worker.dev.demo.send_one"
 
     def addresses(self) -> dict[str, Any]:
         """Return every address, for `--json`."""

@@ -22,6 +22,12 @@ _ACT_SECONDS = 60.0
 _SLOW_SECONDS = 1.0
 _QUICK_SECONDS = 0.05
 _HALT_AFTER_COMPLETED = 30
+_OPENING = [
+    "SET slotgen:kill true",
+    "SET slotgen:feature true",
+    "SET slotgen:allowlist (the shipped policy)",
+    "SET slotgen:rollout_percent 5",
+]
 
 
 class DemonstrationStuck(RuntimeError):  # noqa: N818 - reads as what it is
@@ -34,7 +40,6 @@ class Tally:
 
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     cached: int = 0
-    cost_nano_usd: int = 0
     last_mono: float = 0.0
     last_halted_mono: float = 0.0
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -47,24 +52,21 @@ class Tally:
         with self._changed:
             code = event["errorCode"] or ""
             self.outcomes[event["status"], code, event["path"]] += 1
-            details = line.get("details", {})
-            self.cached += bool(details.get("cached"))
-            self.cost_nano_usd += details.get("cost_nano_usd") or 0
+            self.cached += bool(line.get("details", {}).get("cached"))
             self.last_mono = time.monotonic()
             if code == "KILL_SWITCH" and event["path"] == "openai":
                 self.last_halted_mono = self.last_mono
             self._changed.notify_all()
 
-    def wait_for(self, enough: Callable[[Tally], bool], watch: Callable[[], None]) -> None:
+    def wait_for(self, enough: Callable[[], bool], watch: Callable[[], None]) -> None:
         """Return once `enough`; `watch` is called now and then. Raises DemonstrationStuck."""
         deadline_mono = time.monotonic() + _ACT_SECONDS
         with self._changed:
-            while not enough(self):
+            while not self._changed.wait_for(enough, 0.2):
                 if time.monotonic() > deadline_mono:
                     raise DemonstrationStuck(
                         f"after {_ACT_SECONDS:.0f} s only {self.total} outcomes had come"
                     )
-                self._changed.wait(0.2)
                 watch()
 
     @property
@@ -99,7 +101,6 @@ class Demonstration:
     acts: list[Act] = field(default_factory=list)
     # Between the acts, so that a person can read what came of one before the next begins.
     pause_seconds: float = 0.0
-    _stack: Stack | None = None
 
     def on_line(self, line: dict[str, Any]) -> None:
         """Hand a log line of the worker to the act that is on."""
@@ -108,34 +109,36 @@ class Demonstration:
 
     def play(self, stack: Stack) -> None:
         """Play all five acts."""
-        self._stack = stack
-        few = self.specs[:12]
-        self._pace(_QUICK_SECONDS)
-        self._act("An empty Redis is a stopped fleet", [], few)
-        self._act("Brake on, then feature, allowlist and 5 %", _OPENING, few)
-        self._act("Brake released: 5 % of the jobs may pass", ["SET slotgen:kill false"], self.specs)
-        self._pace(_SLOW_SECONDS)
-        self._act(
-            "100 %, and the brake pulled in the middle",
-            ["SET slotgen:rollout_percent 100"],
-            self.specs,
-            halt=True,
-        )
-        self._pace(_QUICK_SECONDS)
-        self._act("Released: nothing is paid for twice", ["SET slotgen:kill false"], self.specs)
+        few, release = self.specs[:12], ["SET slotgen:kill false"]
+        _pace(stack, _QUICK_SECONDS)
+        self._act(stack, "An empty Redis is a stopped fleet", [], few)
+        self._act(stack, "Brake on, then feature, allowlist and 5 %", _OPENING, few)
+        self._act(stack, "Brake released: 5 % of the jobs may pass", release, self.specs)
+        _pace(stack, _SLOW_SECONDS)
+        everybody = ["SET slotgen:rollout_percent 100"]
+        self._act(stack, "100 %, and the brake pulled in the middle", everybody, self.specs, halt=True)
+        _pace(stack, _QUICK_SECONDS)
+        self._act(stack, "Released: nothing is paid for twice", release, self.specs)
 
     def _act(
-        self, title: str, commands: list[str], specs: list[dict[str, Any]], *, halt: bool = False
+        self,
+        stack: Stack,
+        title: str,
+        commands: list[str],
+        specs: list[dict[str, Any]],
+        *,
+        halt: bool = False,
     ) -> None:
-        stack = self._running
-        act = Act(title, list(commands), _jobs(specs))
+        act = Act(title, list(commands), sum(len(spec["jobs"]) for spec in specs))
         self.acts.append(act)
         for command in commands:
-            _run(stack, command)
+            # Run as plain Redis, as anyone could.
+            _, key, value = command.split(" ", 2)
+            stack.client.set(key, load_allowlist() if key.endswith("allowlist") else value)
         began_mono = time.monotonic()
         pending = [self.celery.send_task("slotgen.generate", args=[spec], queue="slotgen") for spec in specs]
-        halted_mono = self._halt(act) if halt else None
-        act.tally.wait_for(lambda tally: tally.total >= act.jobs, stack.check)
+        halted_mono = _halt(stack, act) if halt else None
+        act.tally.wait_for(lambda: act.tally.total >= act.jobs, stack.worker.check)
         act.seconds = time.monotonic() - began_mono
         if halted_mono is not None:
             act.halt_ms = (act.tally.last_mono - halted_mono) * 1000
@@ -144,38 +147,15 @@ class Demonstration:
             each.get(timeout=_ACT_SECONDS)
         time.sleep(self.pause_seconds)
 
-    def _halt(self, act: Act) -> float:
-        stack = self._running
-        act.tally.wait_for(lambda tally: tally.count("COMPLETED") >= _HALT_AFTER_COMPLETED, stack.check)
-        halted_mono = time.monotonic()
-        stack.client.set("slotgen:kill", "true")
-        act.commands.append("SET slotgen:kill true   # while calls are in flight")
-        return halted_mono
 
-    def _pace(self, seconds: float) -> None:
-        if self._running.fake_openai:
-            self._running.fake_openai.behave(Behaviour(delay_seconds=seconds))
-
-    @property
-    def _running(self) -> Stack:
-        if self._stack is None:
-            raise DemonstrationStuck("play() has not been given a stack")
-        return self._stack
+def _halt(stack: Stack, act: Act) -> float:
+    act.tally.wait_for(lambda: act.tally.count("COMPLETED") >= _HALT_AFTER_COMPLETED, stack.worker.check)
+    halted_mono = time.monotonic()
+    stack.client.set("slotgen:kill", "true")
+    act.commands.append("SET slotgen:kill true   # while calls are in flight")
+    return halted_mono
 
 
-_OPENING = [
-    "SET slotgen:kill true",
-    "SET slotgen:feature true",
-    "SET slotgen:allowlist (the shipped policy)",
-    "SET slotgen:rollout_percent 5",
-]
-
-
-def _jobs(specs: list[dict[str, Any]]) -> int:
-    return sum(len(spec["jobs"]) for spec in specs)
-
-
-def _run(stack: Stack, command: str) -> None:
-    """Run one `SET key value` as plain Redis, as anyone could."""
-    _, key, value = command.split(" ", 2)
-    stack.client.set(key, load_allowlist() if key.endswith("allowlist") else value)
+def _pace(stack: Stack, seconds: float) -> None:
+    if stack.fake_openai:
+        stack.fake_openai.behave(Behaviour(delay_seconds=seconds))

@@ -1,12 +1,15 @@
 """Starts one Redis process and waits for its first answer, or says with its log why there is none."""
 
+import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from worker.adapters.redis.clients import RedisError, open_sync
 from worker.dev.processes.watched import WatchedProcess
-from worker.dev.redis_server.binary import EmbeddedRedisError, answers, find_redis_server
+from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 
 _START_SECONDS = 10.0
 _LOG_LINES = 8
@@ -27,29 +30,32 @@ def start_redis(
         log_start = log.tell()
         process = WatchedProcess([find_redis_server(), *arguments], log, orphaned_dir=orphaned_dir)
     try:
-        _await_answer(process, port, lambda: _last_lines(log_path, log_start))
+        if not _serves(process, port):
+            _refuse(process, log_path, log_start)
     except BaseException:
         process.end(signal.SIGKILL)
         raise
     return process
 
 
-def _await_answer(process: WatchedProcess, port: int, said: Callable[[], str]) -> None:
+def _serves(process: WatchedProcess, port: int) -> bool:
+    """Whether the Redis at `port` becomes `process` and serves commands, within 10 s."""
     deadline_mono = time.monotonic() + _START_SECONDS
     pause_seconds = 0.002
-    while not answers(port, process.pid):
-        if not process.running:
-            raise EmbeddedRedisError(f"the embedded Redis ended at once; mend what its log says:\n  {said()}")
-        if time.monotonic() > deadline_mono:
-            raise EmbeddedRedisError(
-                f"the embedded Redis did not answer in {_START_SECONDS:g} s; its log says:\n  {said()}"
-            )
-        time.sleep(pause_seconds)
-        pause_seconds = min(pause_seconds * 1.5, 0.05)
+    with open_sync(f"redis://127.0.0.1:{port}", timeout_seconds=1) as client:
+        while process.running and time.monotonic() < deadline_mono:
+            # PING fails until it has loaded its data.
+            with contextlib.suppress(RedisError):
+                if client.ping() and client.info("server")["process_id"] == process.pid:
+                    return True
+            time.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 1.5, 0.05)
+    return False
 
 
-def _last_lines(log_path: Path, start: int) -> str:
-    with log_path.open("rb") as log:
-        log.seek(start)
-        lines = log.read().decode(errors="replace").split("\n")
-    return "\n  ".join([line for line in lines if line.strip()][-_LOG_LINES:]) or "(nothing)"
+def _refuse(process: WatchedProcess, log_path: Path, log_start: int) -> NoReturn:
+    silent = f"did not answer in {_START_SECONDS:g} s; its log says"
+    why = silent if process.running else "ended at once; mend what its log says"
+    said = log_path.read_bytes()[log_start:].decode(errors="replace").split("\n")
+    last_lines = "\n  ".join([line for line in said if line.strip()][-_LOG_LINES:])
+    raise EmbeddedRedisError(f"the embedded Redis {why}:\n  {last_lines or '(nothing)'}")

@@ -29,7 +29,12 @@ class EmbeddedRedis:
         self._reserved: ReservedPort | None = None
         self.directory = directory
         self._private = directory is None
-        self._options = _options(persistent=persistent, extra_args=extra_args)
+        self._options = [
+            *("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes" if persistent else "no"),
+            # An evicted dial is a stopped fleet, so a full Redis must refuse writes instead.
+            *("--maxmemory-policy", "noeviction"),
+            *extra_args,
+        ]
         self._process: WatchedProcess | None = None
 
     @property
@@ -124,10 +129,3 @@ class EmbeddedRedis:
         if self._process is not None:
             self._process.end(how)
             self._process = None
-
-
-def _options(*, persistent: bool, extra_args: Sequence[str]) -> list[str]:
-    # noeviction: an evicted dial is a stopped fleet, so a full Redis must refuse writes instead.
-    fixed = {"bind": "127.0.0.1", "save": "", "maxmemory-policy": "noeviction"}
-    fixed["appendonly"] = "yes" if persistent else "no"
-    return [each for name, value in fixed.items() for each in (f"--{name}", value)] + list(extra_args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +38,7 @@ def dev(
             running.shut()
             _show(running, as_json=as_json)
             while not stopped.wait(0.2):
-                running.check()
+                running.worker.check()
     except (NoKey, EmbeddedRedisError, WorkerDied) as error:
         raise CliError(str(error)) from None
     typer.echo("stopped, and cleaned up")
@@ -62,6 +63,6 @@ Every dial is shut: a job is answered by a STUB. In another terminal:
   {cli} SET slotgen:kill false       # open
   {cli} SET slotgen:kill true        # halt everything, calls in flight included
 
-  {running.python} {running.send_example}
+  {sys.executable} -m worker.dev.demo.send_one
 
 Ctrl-C ends it all.""")
