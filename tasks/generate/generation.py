@@ -36,8 +36,19 @@ _REPAIRABLE = {
     ErrorCode.OUTPUT_POLICY_VIOLATION,
 }
 _HALTED = {ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED}
-_CLAIM_SPARE_SECONDS = 60.0
+# For a Redis that is away a while when a job ends.
+_SPARE_SECONDS = 60.0
 _CLAIM_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """An admitted job, the key under which its answer is kept, and what was done for it so far."""
+
+    job: Job
+    output: OutputType
+    key: str
+    context: JobContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +78,29 @@ class Generation:
         Raises:
             Stubbed: the brake came on, or the spend cap does not cover the call.
             Failed: no usable answer within the deadline and the attempts.
-            PutOff: the server asked for more time than the job has.
+            Deferred: the server asked for more time than the job has.
 
         """
-        key = job_key(job, self.prompts, self.config)
-        stored = await self._stored(key, output)
-        if stored is None:
+        admitted = _Admitted(job, output, job_key(job, self.prompts, self.config), context)
+        value = await self._stored(admitted)
+        self.count_cache("miss" if value is None else "hit")
+        if value is None:
             async with self.slots:
-                return await self._claimed_content(job, output, context, key)
-        context.cached = True
-        return stored
+                return await self._claimed_content(admitted)
+        return value
 
-    async def _claimed_content(self, job: Job, output: OutputType, context: JobContext, key: str) -> Any:
+    async def _stored(self, admitted: _Admitted) -> Any | None:
+        value = await self.answers.get(admitted.key)
+        # Someone may have written to Redis, and the policy may have changed since.
+        admitted.context.cached = value is not None and acceptable(admitted.output, value)
+        return value if admitted.context.cached else None
+
+    async def _claimed_content(self, admitted: _Admitted) -> Any:
         """Generate while no other worker does; a message delivered twice at once is paid for once."""
         token, concluded = uuid.uuid4().hex, True
         try:
-            await self._in_reach(self._claim(key, token), context)
-            return await self._content_once(job, output, context, key)
+            await self._in_reach(self._claim(admitted.key, token), admitted.context)
+            return await self._content_once(admitted)
         except StoreUnavailable:
             raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
         except (asyncio.CancelledError, Deferred):
@@ -91,41 +108,34 @@ class Generation:
             concluded = False
             raise
         finally:
-            await asyncio.shield(self.claims.release(key, token, concluded=concluded))
+            await asyncio.shield(self.claims.release(admitted.key, token, concluded=concluded))
 
-    async def _content_once(self, job: Job, output: OutputType, context: JobContext, key: str) -> Any:
-        value = await self.answers.get(key)
-        if value is not None and acceptable(output, value):
-            context.cached = True
+    async def _content_once(self, admitted: _Admitted) -> Any:
+        value = await self._stored(admitted)
+        if value is not None:
             return value
-        request = build_request(job, output, self.prompts, self.config)
-        self._refuse_too_long(request)
-        value = await self._in_reach(self._usable_value(job, output, request, key, context), context)
-        # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
-        if not await self.answers.put(key, value):
-            self.count_cache("store_failed")
-        return value
-
-    async def _claim(self, key: str, token: str) -> None:
-        # Redis being away while an answer waits to be stored must not hand the job to another worker.
-        seconds = self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
-        while not await self.claims.acquire(key, token, seconds):  # noqa: ASYNC110 - its holder is another process
-            await asyncio.sleep(_CLAIM_POLL_SECONDS)
-
-    async def _stored(self, key: str, output: OutputType) -> Any | None:
-        value = await self.answers.get(key)
-        # Someone may have written to Redis, and the policy may have changed since.
-        usable = value is not None and acceptable(output, value)
-        self.count_cache("hit" if usable else "miss")
-        return value if usable else None
-
-    def _refuse_too_long(self, request: ModelRequest) -> None:
+        request = build_request(admitted.job, admitted.output, self.prompts, self.config)
         limit = self.config.max_input_tokens
         if request.size_bytes > limit:
             raise Stubbed(
                 ErrorCode.BUDGET_EXCEEDED,
                 f"the request may have {request.size_bytes} input tokens, and maxInputTokens is {limit}",
             )
+        value = await self._in_reach(self._usable_value(admitted, request), admitted.context)
+        # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
+        if not await self.answers.put(admitted.key, value):
+            self.count_cache("store_failed")
+        return value
+
+    async def _claim(self, key: str, token: str) -> None:
+        # Redis being away while an answer waits to be stored must not hand the job to another worker.
+        while not await self.claims.acquire(key, token, self._held_seconds):  # noqa: ASYNC110 - its holder is another process
+            await asyncio.sleep(_CLAIM_POLL_SECONDS)
+
+    @property
+    def _held_seconds(self) -> float:
+        """How long what a job holds outlasts it: a living worker gives it up within the job's deadline."""
+        return self.config.job_deadline_seconds + _SPARE_SECONDS
 
     async def _in_reach(self, work: Coroutine[Any, Any, T], context: JobContext) -> T:
         """Run `work` in reach of the brake and of the job's deadline."""
@@ -137,20 +147,18 @@ class Generation:
                 raise Deferred from None
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
 
-    async def _usable_value(
-        self, job: Job, output: OutputType, request: ModelRequest, key: str, context: JobContext
-    ) -> Any:
+    async def _usable_value(self, admitted: _Admitted, request: ModelRequest) -> Any:
         """Return the first acceptable answer; one that is not is paid for, and worth asking for again."""
-        answer = await self._attempts(job, request, key, context)
+        answer = await self._attempts(admitted, request)
         while True:
             try:
-                return accept(output, answer)
+                return accept(admitted.output, answer)
             except Failed as unusable:
                 repair = repair_request(request, unusable.detail)
-                if not self._worth_a_repair(unusable, repair, context):
+                if not self._worth_a_repair(unusable, repair, admitted.context):
                     raise
-                context.repairs += 1
-                answer = await self._repair(job, repair, key, context, unusable)
+                admitted.context.repairs += 1
+                answer = await self._repair(admitted, repair, unusable)
 
     def _worth_a_repair(self, unusable: Failed, repair: ModelRequest, context: JobContext) -> bool:
         return (
@@ -160,29 +168,27 @@ class Generation:
             and repair.size_bytes <= self.config.max_input_tokens
         )
 
-    async def _repair(
-        self, job: Job, repair: ModelRequest, key: str, context: JobContext, unusable: Failed
-    ) -> ModelAnswer:
+    async def _repair(self, admitted: _Admitted, repair: ModelRequest, unusable: Failed) -> ModelAnswer:
         """Ask again; where there is no answer to that, the job ends as the first one made it end."""
         try:
-            return await self._attempts(job, repair, key, context)
+            return await self._attempts(admitted, repair)
         except JobEnded as end:
             if end.code in _HALTED:
                 raise
             detail = f"{unusable.detail}; asked again, it ended as {end.code}"
             raise Failed(unusable.code, detail, rule=unusable.rule) from None
 
-    async def _attempts(self, job: Job, request: ModelRequest, key: str, context: JobContext) -> ModelAnswer:
+    async def _attempts(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
         # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
         await self.model.ready()
         retrying = AsyncRetrying(
             retry=retry_if_exception(self._worth_a_retry),
-            stop=stop_after_attempt(self.config.attempts - context.attempts)
+            stop=stop_after_attempt(self.config.attempts - admitted.context.attempts)
             | stop_before_delay(self.config.job_deadline_seconds),
             wait=self._wait_seconds,
             reraise=True,
         )
-        return await retrying(self._attempt, job, request, key, context)
+        return await retrying(self._attempt, admitted, request)
 
     def _worth_a_retry(self, error: BaseException) -> bool:
         if not isinstance(error, ModelError) or not error.retryable:
@@ -192,7 +198,7 @@ class Generation:
     def _wait_seconds(self, state: RetryCallState) -> float:
         """Return the jittered backoff, but never less than the server asked for.
 
-        What a 429 asked for is waited for in the throttle, by the whole fleet.
+        What a 429 asked for is waited for in the rate limiter, by the whole fleet.
         """
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after_seconds if isinstance(error, ModelError) else None
@@ -206,51 +212,44 @@ class Generation:
         # The backoff is added, not replaced: many workers told the same second must not come back as one.
         return backoff + asked if asked else backoff
 
-    async def _attempt(self, job: Job, request: ModelRequest, key: str, context: JobContext) -> ModelAnswer:
+    async def _attempt(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
         """Send the request once the server has room; waiting for that burns no attempt."""
-        context.held_back = True
+        admitted.context.held_back = True
         probe = await self.rate_limiter.acquire()
-        context.held_back = False
+        admitted.context.held_back = False
         try:
-            answer = await self._one_request(job, request, key, context)
+            answer = await self._one_request(admitted, request)
         except ModelError as error:
             if await self.rate_limiter.failed(error):
-                await self.claims.end_attempt(key)
+                await self.claims.end_attempt(admitted.key)
             raise
         await self.rate_limiter.answered(probe=probe)
         return answer
 
-    async def _one_request(
-        self, job: Job, request: ModelRequest, key: str, context: JobContext
-    ) -> ModelAnswer:
+    async def _one_request(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
         worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
-        reservation_id = f"{key}:{uuid.uuid4().hex}"
+        reservation_id = f"{admitted.key}:{uuid.uuid4().hex}"
         spent, known = 0, True
         try:
-            await self._reserve(Reservation(reservation_id, worst, request.model, self._reservation_seconds))
-            await self._note_attempt(key)
-            await self._confirm_brake_off(job)
+            await self._reserve(Reservation(reservation_id, worst, request.model, self._held_seconds))
+            await self._note_attempt(admitted.key)
+            await self._confirm_brake_off(admitted.job)
             # From here on, unless the server says otherwise, the call may have been charged in full.
             spent, known = worst, False
-            answer = await self._request(request, context)
-            known = answer.usage is not None
-            spent = self._cost(answer, worst)
+            answer = await self._request(request, admitted.context)
+            if answer.usage:
+                spent, known = self.config.price.cost_nano_usd(answer.usage), True
         except ModelError as error:
             spent, known = (worst, False) if error.billed else (0, True)
             raise
         else:
             return answer
         finally:
-            context.cost_nano_usd += spent
+            admitted.context.cost_nano_usd += spent
             await asyncio.shield(self.budget.settle(reservation_id, spent, known=known))
 
-    @property
-    def _reservation_seconds(self) -> float:
-        # A living worker settles within its deadline; a Redis that is away a while must not write it off.
-        return self.config.job_deadline_seconds + _CLAIM_SPARE_SECONDS
-
     async def _reserve(self, reservation: Reservation) -> None:
-        # Shielded: cancelled half-way it would leave a hold that nobody knows of, and so nobody settles.
+        # Shielded: cancelled half-way it would leave a reservation that is never settled.
         reserving = asyncio.ensure_future(self.budget.reserve(reservation))
         try:
             granted = await asyncio.shield(reserving)
@@ -279,9 +278,6 @@ class Generation:
             context.model_ms += (loop.time() - began_mono) * 1000
         context.add_answer(answer)
         return answer
-
-    def _cost(self, answer: ModelAnswer, worst: int) -> int:
-        return self.config.price.cost_nano_usd(answer.usage) if answer.usage else worst
 
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""

@@ -76,10 +76,9 @@ TARGETS = (
             f"Generation.{each}"
             for each in (
                 "_one_request",
-                "_hold_seconds",
+                "_held_seconds",
                 "_reserve",
                 "_note_attempt",
-                "_cost",
                 "_confirm_brake_off",
             )
         ),
