@@ -1,6 +1,7 @@
-"""Reads the dials for all who ask at the same moment, and for nobody from before he asked."""
+"""Reads the dials for all who ask at the same moment, never from before they asked."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,9 +9,6 @@ from dataclasses import dataclass, field
 from gates import Controls
 from tasks.generate.batching import Batcher
 from tasks.ports import ControlSource
-
-# How many may share one read: all who ask.
-_EVERYBODY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class DialReader:
 
     def __post_init__(self) -> None:
         self._exclusive = Batcher(self._read_for_each, lambda: self.controls.at_once)
-        self._shared = Batcher(self._read_for_all, lambda: _EVERYBODY)
+        self._shared = Batcher(self._read_for_all, lambda: sys.maxsize)
 
     def read_exclusive(self) -> asyncio.Future[DialRead]:
         """Return what will have a read for the asker alone."""

@@ -57,8 +57,12 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
         raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits))
     message = _envelope(raw)
     task_id = message["headers"]["id"]
-    body = _body(message, limits, task_id)
-    _refuse_wrong_arguments(body, limits, task_id)
+    spec = _spec(_body(message, limits, task_id), task_id)
+    try:
+        check_depth(spec, limits.max_depth)
+        refuse_invalid(spec)
+    except (UnacceptableJson, InvalidMessage) as refusal:
+        raise Rejected(RejectReason.SPEC_INVALID, str(refusal), task_id) from None
     return message
 
 
@@ -103,30 +107,24 @@ def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
         raise Rejected(RejectReason.BODY_NOT_JSON, f"the body {refusal}", task_id) from None
 
 
-def _refuse_wrong_arguments(body: Any, limits: MessageLimits, task_id: str) -> None:
+def _spec(body: Any, task_id: str) -> Any:
     match body:
-        case [[spec], dict() as kwargs, dict() | None as embed] if not kwargs and _embed_sound(embed):
-            pass
-        case _:
-            raise Rejected(
-                RejectReason.WRONG_ARGUMENTS,
-                "the task takes one argument, the job spec: "
-                'send_task("slotgen.generate", args=[spec], queue="slotgen")',
-                task_id,
-            )
-    try:
-        check_depth(spec, limits.max_depth)
-        refuse_invalid(spec)
-    except (UnacceptableJson, InvalidMessage) as refusal:
-        raise Rejected(RejectReason.SPEC_INVALID, str(refusal), task_id) from None
+        case [[spec], dict() as kwargs, dict() | None as embed] if not kwargs and _embed_sound(embed or {}):
+            return spec
+    raise Rejected(
+        RejectReason.WRONG_ARGUMENTS,
+        "the task takes one argument, the job spec: "
+        'send_task("slotgen.generate", args=[spec], queue="slotgen")',
+        task_id,
+    )
 
 
-def _embed_sound(embed: dict[str, Any] | None) -> bool:
+def _embed_sound(embed: dict[str, Any]) -> bool:
     """Whether nothing hangs on the task that this worker would have to send on."""
     # Callbacks, chains and chords make the worker publish messages that a producer chose: not our trade,
     # and malformed ones break the acknowledgement of a finished job. Any other name would overwrite an
     # attribute of Celery's request.
-    return not any((embed or {}).values()) and (embed or {}).keys() <= _EMBED
+    return not any(embed.values()) and embed.keys() <= _EMBED
 
 
 def _too_large(size_bytes: int, limits: MessageLimits) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -17,7 +17,8 @@ from tasks.ports import ModelRequest
 OPENING = "<<<JOB_DATA"
 CLOSING = "JOB_DATA>>>"
 _POLICY = "plain_text.v1"
-
+# What the API adds around the three texts (roles, separators, the schema's own wording), with room.
+_ROLE_BYTES = 1024
 _OUTPUT_PROMPT = re.compile(r"([A-Za-z]+)\.v([1-9][0-9]*)\.md")
 
 
@@ -30,8 +31,8 @@ class Prompts:
     """
 
     texts: dict[str, str]
-    policy: str = ""
-    outputs: dict[str, str] = field(default_factory=dict)
+    policy: str
+    outputs: dict[str, str]
 
     @classmethod
     def load(cls, names: dict[str, str]) -> Prompts:
@@ -56,15 +57,15 @@ def _output_prompts() -> dict[str, str]:
     folder = resources.files("tasks.prompts") / "outputs"
     files = [each.name for each in folder.iterdir()] if folder.is_dir() else []
     found = [_named_after_a_type(each) for each in files if each.endswith(".md")]
-    newest = {each[1]: each[0] for each in sorted(found, key=lambda each: int(each[2]))}
-    return {name: _text(name, f"outputs/{file.removesuffix('.md')}") for name, file in newest.items()}
+    newest = {each[1]: each[2] for each in sorted(found, key=lambda each: int(each[2]))}
+    return {name: _text(name, f"outputs/{name}.v{version}") for name, version in newest.items()}
 
 
 def _named_after_a_type(file: str) -> re.Match[str]:
     match = _OUTPUT_PROMPT.fullmatch(file)
     if match is None or match[1] not in output_types():
         raise BadExecutorConfig(
-            f"tasks/prompts/outputs/{file}: is read by nobody; name it TYPE.vNUMBER.md, TYPE being one of "
+            f"tasks/prompts/outputs/{file}: is never read; name it TYPE.vNUMBER.md, TYPE being one of "
             f"{', '.join(output_types())}"
         )
     return match
@@ -96,7 +97,7 @@ def build_request(job: Job, output: OutputType, prompts: Prompts, config: Execut
     """Return the request for `job`: everything the producer wrote lies between the two delimiters."""
     instructions = f"{prompts.instructions(job.kind, output)}\n\nThe slot asks for: {output.description}"
     input_text = f"{OPENING}\n{_as_data(job)}\n{CLOSING}"
-    schema_bytes = len(json.dumps(output.wire))
+    sizes = map(len, (instructions.encode(), input_text.encode(), json.dumps(output.wire)))
     return ModelRequest(
         model=config.model,
         instructions=instructions,
@@ -106,7 +107,7 @@ def build_request(job: Job, output: OutputType, prompts: Prompts, config: Execut
         max_output_tokens=config.max_output_tokens,
         options=config.options,
         timeout_seconds=config.request_timeout_seconds,
-        size_bytes=len(instructions.encode()) + len(input_text.encode()) + schema_bytes + _ROLE_BYTES,
+        size_bytes=sum(sizes) + _ROLE_BYTES,
     )
 
 
@@ -121,10 +122,6 @@ def repair_request(request: ModelRequest, problem: str) -> ModelRequest:
         instructions=request.instructions + note,
         size_bytes=request.size_bytes + len(note.encode()),
     )
-
-
-# What the API adds around the three texts (roles, separators, the schema's own wording), with room.
-_ROLE_BYTES = 1024
 
 
 def _as_data(job: Job) -> str:

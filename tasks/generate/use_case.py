@@ -1,10 +1,9 @@
 """The use case: one spec in, one recorded outcome and one result for each of its jobs out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from gates import Decision
 from schemas import OutputType
@@ -34,7 +33,7 @@ class TellProgress(Protocol):
     """Tells whoever waits for a spec with several jobs how many of them are done."""
 
     async def __call__(self, task_id: str, done: int, total: int) -> None:
-        """Return once it is told; what goes wrong is nobody's business but its own."""
+        """Return once it is told; never raise."""
         ...
 
 
@@ -42,10 +41,9 @@ class TellProgress(Protocol):
 class Generate:
     """Answers specs, on one event loop.
 
-    `record` gets every outcome exactly once, with its trail and its latency in milliseconds, and says
-    whether its event was valid; `report_bug` gets an exception that nobody expected, once. `monitor` looks at
-    every outcome of a model. `tell_progress` hears of a spec with several jobs, at most
-    once in `progress_seconds`.
+    `record` gets every outcome exactly once, with its context and its latency in milliseconds, and says
+    whether its event was valid; `report_bug` gets an unexpected exception, once. `monitor` gets every outcome
+    of a model. `tell_progress` hears of a spec with several jobs, at most once in `progress_seconds`.
     """
 
     dial_reader: DialReader
@@ -62,7 +60,7 @@ class Generate:
         """Return one outcome for each job, in the order of the spec's jobs.
 
         Raises:
-            PutOff: the server asked for more time than a job has, and the spec `may_defer`.
+            Deferred: the server asked for more time than a job has, and the spec `may_defer`.
             CancelledError: the task was cancelled; what had no outcome yet has none.
 
         """
@@ -75,12 +73,19 @@ class Generate:
         for run in runs:
             if run.outcome is not None:
                 self._record(run, task_id)
-        admitted = [run for run in runs if run.outcome is None]
-        if admitted:
-            async with _meanwhile(self._tell_progress(runs, task_id) if len(runs) > 1 else None):
-                await self._generate_all(admitted, task_id)
+        await self._generate_admitted(runs, task_id)
         self._end_deferred([run for run in runs if run.deferred], task_id, may_defer=may_defer)
         return [_outcome(run) for run in runs]
+
+    async def _generate_admitted(self, runs: list[_Run], task_id: str) -> None:
+        admitted = [run for run in runs if run.outcome is None]
+        is_told = len(runs) > 1 and admitted
+        telling = asyncio.create_task(self._tell_progress(runs, task_id)) if is_told else None
+        try:
+            await asyncio.gather(*(self._generate(run, task_id) for run in admitted))
+        finally:
+            if telling:
+                telling.cancel()
 
     async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
         told = 0
@@ -107,15 +112,10 @@ class Generate:
         except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
             run.outcome = self._broken(run, error)
 
-    async def _generate_all(self, runs: list[_Run], task_id: str) -> None:
-        if len(runs) == 1:
-            await self._generate(runs[0], task_id)
-            return
-        await asyncio.gather(*(self._generate(run, task_id) for run in runs))
-
     async def _generate(self, run: _Run, task_id: str) -> None:
+        assert run.output is not None  # it was admitted
         try:
-            value = await self.generation.content(run.job, _type_of(run), run.context)
+            value = await self.generation.content(run.job, run.output, run.context)
             run.outcome = completed(run.job.job_id, {run.job.output_field: value})
         except Deferred:
             run.deferred = True
@@ -139,23 +139,6 @@ class Generate:
     def _record(self, run: _Run, task_id: str) -> bool:
         latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
         return self.record(run.job, _outcome(run), run.context, latency_ms, task_id)
-
-
-@asynccontextmanager
-async def _meanwhile(work: Coroutine[Any, Any, None] | None) -> AsyncIterator[None]:
-    """Let `work` run until the block ends."""
-    task = asyncio.create_task(work) if work else None
-    try:
-        yield
-    finally:
-        if task:
-            task.cancel()
-
-
-def _type_of(run: _Run) -> OutputType:
-    if run.output is None:
-        raise RuntimeError("a job was sent on without its output type")
-    return run.output
 
 
 def _outcome(run: _Run) -> Outcome:

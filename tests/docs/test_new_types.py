@@ -122,4 +122,4 @@ def test_a_prompt_for_no_type_is_named_at_the_start(product):
 
     done = python(product, "-c", script)
 
-    assert "tasks/prompts/outputs/hints.v1.md: is read by nobody; name it TYPE.vNUMBER.md" in done.stderr
+    assert "tasks/prompts/outputs/hints.v1.md: is never read; name it TYPE.vNUMBER.md" in done.stderr

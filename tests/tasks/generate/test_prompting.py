@@ -60,13 +60,13 @@ def test_the_size_covers_every_byte_that_is_sent():
 
 def test_the_key_is_pinned():
     # Change this only with a new executor version: every answer paid for so far would be asked for again.
-    prompts = Prompts(dict.fromkeys(PROMPTS.texts, "prompt"))
+    prompts = Prompts(dict.fromkeys(PROMPTS.texts, "prompt"), "", {})
     job = Spec.of(a_spec()).jobs[0]
 
     assert job_key(job, prompts, CONFIG) == job_key(Spec.of(a_spec()).jobs[0], prompts, CONFIG)
     assert len(job_key(job, prompts, CONFIG)) == 64
     assert job_key(job, prompts, CONFIG) != job_key(
-        job, Prompts(dict.fromkeys(PROMPTS.texts, "other")), CONFIG
+        job, Prompts(dict.fromkeys(PROMPTS.texts, "other"), "", {}), CONFIG
     )
 
 
