@@ -28,7 +28,7 @@ def server():
 
 @contextlib.asynccontextmanager
 async def redis_client(server, namespace):
-    async with open_async(server.url, timeout_seconds=5, max_connections=10) as client:
+    async with open_async(server.url, timeout_seconds=5) as client:
         # The worker of these tests lives.
         now, _ = await client.time()
         await client.zadd(workers_key(namespace), {WORKER: now})
@@ -149,7 +149,7 @@ def test_a_claim_runs_out(server):
 
 def test_a_redis_that_is_away_is_unknown_not_free():
     async def scenario(call):
-        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
+        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
             await call(RedisClaims(RedisBatches(client), "ns", WORKER, 15))
 
     for call in (lambda claims: claims.acquire("job", "a", 1), lambda claims: claims.begin_attempt("job")):
@@ -159,7 +159,7 @@ def test_a_redis_that_is_away_is_unknown_not_free():
 
 def test_an_answer_waits_for_a_redis_that_is_away():
     async def scenario(server):
-        async with open_async(server.url, timeout_seconds=30, max_connections=2) as client:
+        async with open_async(server.url, timeout_seconds=30) as client:
             batches = NotedBatches(client)
             answers = RedisAnswers(batches, "ns", 60)
             server.kill()
@@ -179,7 +179,7 @@ def test_an_answer_waits_for_a_redis_that_is_away():
 )
 def test_an_answer_waits_for_a_redis_that_refuses_for_a_while(setting, refusing, taking):
     async def scenario(server):
-        async with open_async(server.url, timeout_seconds=30, max_connections=2) as client:
+        async with open_async(server.url, timeout_seconds=30) as client:
             await client.config_set(setting, refusing)
             batches = NotedBatches(client)
             putting = asyncio.create_task(RedisAnswers(batches, "ns", 60).put("key", "paid for"))
@@ -194,7 +194,7 @@ def test_an_answer_waits_for_a_redis_that_refuses_for_a_while(setting, refusing,
 
 def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
     async def scenario(server):
-        async with open_async(server.url, timeout_seconds=1, max_connections=2) as client:
+        async with open_async(server.url, timeout_seconds=1) as client:
             await client.execute_command("ACL", "SETUSER", "default", "-set")
             return await RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
 

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.errors import RedisUnavailable
 
 
 @dataclass
@@ -18,7 +18,7 @@ class NotedBatches(RedisBatches):
     async def run(self, *arguments):
         try:
             return await super().run(*arguments)
-        except (RedisError, OSError) as error:
+        except RedisUnavailable as error:
             self._refused.put_nowait(error)
             raise
 

@@ -152,7 +152,7 @@ class BulkSender:
         # One that never answered is more likely a wrong address.
         if not self._answered_once or now - self._trouble_since_mono > _PATIENCE_SECONDS:
             raise error
-        self.listener.looked(self._depth, f"Redis does not answer ({error}); trying again")
+        self.listener.looked(self._depth, f"{error}; trying again")
 
     @property
     def _in_the_way(self) -> str:

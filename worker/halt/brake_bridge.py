@@ -5,11 +5,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tasks.errors import ErrorCode
+from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.limits.brake import Brake
 from tasks.operations.changes.halting import Confirmation
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.console.fleet import confirmation
 from worker.adapters.redis.keys import halts_channel
 
@@ -57,5 +56,5 @@ class BrakeBridge:
         await self.brake.drained()
         said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
         # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(StoreUnavailable):
             await self.stores.command("PUBLISH", halts_channel(self.namespace), confirmation(said))

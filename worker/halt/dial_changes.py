@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tasks.errors import StoreUnavailable
 from telemetry import emit, error_location
-from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.errors import REDIS_ERRORS
 
 _log = logging.getLogger("slotgen.dials")
 # A change may be the brake: while hundreds of calls are being closed, the record can wait.
@@ -53,7 +53,7 @@ class DialChangeListener:
     def _look(self) -> None:
         try:
             self.look()
-        except (StoreUnavailable, RedisError, OSError):
+        except (StoreUnavailable, *REDIS_ERRORS):
             return  # the next change, or the next command, looks again
         except Exception as error:  # noqa: BLE001 - a record that is not kept must not end the worker
             emit(_log, logging.ERROR, "dial_notice_broke", **error_location(error))

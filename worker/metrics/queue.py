@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import redis
 
 from telemetry import Metrics
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.queue_age import RedisQueueAge
+from worker.adapters.redis.errors import REDIS_ERRORS
 
 _UNKNOWN = -1
 
@@ -30,14 +30,14 @@ class QueueGauges:
         """Return how many messages wait on the queue."""
         try:
             return self.client.llen(self.queue)
-        except (RedisError, OSError):
+        except REDIS_ERRORS:
             return _UNKNOWN
 
     def oldest(self) -> float:
         """Return how long the oldest message has waited at the least, in seconds."""
         try:
             seconds = RedisQueueAge(self.client, self.queue).oldest_seconds()
-        except (RedisError, OSError):
+        except REDIS_ERRORS:
             return _UNKNOWN
         return _UNKNOWN if seconds is None else seconds
 
@@ -45,5 +45,5 @@ class QueueGauges:
         """Return how many messages are dead."""
         try:
             return self.dead_letters.count()
-        except (RedisError, OSError):
+        except REDIS_ERRORS:
             return _UNKNOWN

@@ -13,7 +13,7 @@ from celery.exceptions import Reject
 
 from tasks import executor_config, plain_text
 from tasks.delivery import Answer
-from tasks.errors import ErrorCode
+from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
 from tasks.generate.intake import MessageLimits
@@ -30,7 +30,7 @@ from worker.adapters.celery.message import raw_message
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.results import PatientBackend, ResultWriter
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError, open_async, open_sync
+from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.dials import RedisDials
@@ -332,7 +332,7 @@ def _register(
         message = raw_message(spec, task_id, settings.namespace, deferred_since=since)
         try:
             await stores.command("LPUSH", settings.namespace, message)
-        except (RedisError, OSError):
+        except StoreUnavailable:
             # The message that we hold goes back in its place.
             raise Reject("the queue takes nothing", requeue=True) from None
 

@@ -13,8 +13,9 @@ from typing import Any
 from celery import signals
 
 from telemetry import configure, emit, error_location
-from worker.adapters.redis.clients import RedisError, open_sync
+from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.safety import hazards
+from worker.adapters.redis.errors import REDIS_ERRORS, unavailable_by
 from worker.process.composition import Composition, compose
 from worker.process.freeze_imports import freeze_imports
 from worker.settings.settings import Settings
@@ -123,18 +124,19 @@ def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any
 
 def _say_if_unreachable(settings: Settings) -> None:
     """Log once, with address and remedy, that Redis does not answer; the worker goes on trying."""
-    try:
-        with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
+    with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
+        try:
             client.ping()
-    except (RedisError, OSError) as error:
-        emit(
-            _log,
-            logging.ERROR,
-            "redis_unreachable",
-            address=settings.redis_url.rpartition("@")[2],
-            remedy="start it, or correct SLOTGEN_REDIS_URL; this worker goes on trying",
-            **error_location(error),
-        )
+        except REDIS_ERRORS as error:
+            unreachable = unavailable_by(error, client)
+            emit(
+                _log,
+                logging.ERROR,
+                "redis_unreachable",
+                address=unreachable.address,
+                remedy=f"{unreachable.cause.remedy}; this worker goes on trying",
+                **error_location(error),
+            )
 
 
 def _warn_of_hazards(settings: Settings) -> None:
@@ -142,7 +144,7 @@ def _warn_of_hazards(settings: Settings) -> None:
     try:
         with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
             found = hazards(client)
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         emit(_log, logging.WARNING, "redis_not_examined", **error_location(error))
         return
     for each in found:

@@ -238,7 +238,7 @@ class Cut:
             found = getattr(self.producer, name)(*arguments)
             self.calls[name] += 1
             if self.calls[name] in self.numbers:
-                raise StoreUnavailable("TimeoutError")
+                raise StoreUnavailable("Redis at its address did not answer (TimeoutError)")
             return found
 
         return call
@@ -250,7 +250,7 @@ def test_a_lost_reply_neither_loses_nor_doubles_an_answer(producer, redis_client
     feed(Cut(producer, 2, 4), lines_of(250), heard, fresh(wait=True))
 
     assert heard.lines == [("delivered", f"job-{each}") for each in range(1, 251)]
-    assert any("Redis does not answer (TimeoutError)" in problem for _, problem in heard.depths)
+    assert any("did not answer (TimeoutError)" in problem for _, problem in heard.depths)
 
 
 def test_a_redis_that_stays_away_ends_the_run_with_everything_noted(producer):

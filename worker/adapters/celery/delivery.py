@@ -11,9 +11,9 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
 
 from telemetry import emit
-from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.keys import taken_key, workers_key
-from worker.adapters.redis.scripts import LuaScript, run
+from worker.adapters.redis.scripts import LuaScript
 
 TAG_SEPARATOR = ":"
 
@@ -98,7 +98,7 @@ class ConsumerQoS(kombu_redis.QoS):
         keys = [self.unacked_index_key, self.unacked_key, processing_key(queue, self.channel.worker_id)]
         with self.channel.conn_or_acquire() as client:
             arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
-            run(client, _APPEND, [*keys, taken_key(queue)], *arguments)
+            _APPEND.run(client, [*keys, taken_key(queue)], *arguments)
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
@@ -106,14 +106,14 @@ class ConsumerQoS(kombu_redis.QoS):
         try:
             with self.channel.conn_or_acquire() as client:
                 self._forget(delivery_tag, client)
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             # The connection on which messages come may live on, and nothing else would bring it up again.
             self._owed |= {delivery_tag}
             emit(_log, logging.WARNING, "acknowledgement_owed", error=type(error).__name__)
         VirtualQoS.ack(self, delivery_tag)
 
     def _forget(self, delivery_tag: str, client: Any) -> None:
-        run(client, _ACK, [self.unacked_index_key, self.unacked_key], delivery_tag)
+        _ACK.run(client, [self.unacked_index_key, self.unacked_key], delivery_tag)
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
@@ -137,7 +137,7 @@ class ConsumerQoS(kombu_redis.QoS):
         lying = set(client.lrange(taking, 0, -1))
         forgotten, self._lying = lying & self._lying, lying
         for raw in forgotten:
-            run(client, _REQUEUE, [taking, queue], raw)
+            _REQUEUE.run(client, [taking, queue], raw)
         if forgotten:
             emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
 

@@ -1,21 +1,15 @@
 """Celery's Redis result backend, patient with a Redis that refuses writes for a while."""
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from celery import states
 from celery.backends.redis import RedisBackend, SentinelBackend
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
-from tenacity import RetryCallState
 
-from telemetry import emit
-from worker.adapters.redis.batches import RedisBatches, any_refusal
-from worker.adapters.redis.scripts import LuaScript, run
-
-# For what Celery itself stores, as the end of a message that was revoked: it retries broken connections only.
-_PASSING = (OutOfMemoryError, ReadOnlyError)
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.errors import REDIS_ERRORS, cause_of
+from worker.adapters.redis.scripts import LuaScript
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
 # have read. The value is also published, for those who wait on the channel.
@@ -28,7 +22,6 @@ end
 redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('PUBLISH', KEYS[1], ARGV[2])
 """)
-_log = logging.getLogger("slotgen.results")
 
 
 class PatientBackend(RedisBackend):
@@ -39,8 +32,12 @@ class PatientBackend(RedisBackend):
     """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Return whether storing is tried again: when Redis is away, full, or no longer the primary."""
-        return isinstance(exc, _PASSING) or super().exception_safe_to_retry(exc)
+        """Return whether storing is tried again: for all that passes. Celery retries broken connections only.
+
+        It is for what Celery itself stores, as the end of a message that was revoked.
+        """
+        passes = isinstance(exc, REDIS_ERRORS) and cause_of(exc).passes
+        return passes or super().exception_safe_to_retry(exc)
 
     def entry(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None
@@ -55,7 +52,7 @@ class PatientBackend(RedisBackend):
     ) -> Any:
         # As the base class does, in one command instead of five; who retries is `store_result`, in one place.
         key, expires, document = self.entry(task_id, result, state, traceback, request)
-        run(self.client, _STORE, [key], expires, document)
+        _STORE.run(self.client, [key], expires, document)
         return result
 
     def _get_result_meta(
@@ -94,12 +91,4 @@ class ResultWriter:
         """
         said = self.backend.encode_result(result, state)
         key, expires, document = self.backend.entry(task_id, said, state, request=request)
-        await self.redis.run_patiently(
-            _STORE, [key], expires, document, worth_waiting=any_refusal, before_waiting=_say
-        )
-
-
-def _say(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if state.attempt_number == 1:
-        emit(_log, logging.WARNING, "result_refused", error=type(error).__name__)
+        await self.redis.run_patiently(_STORE, [key], expires, document, refused_event="result_refused")

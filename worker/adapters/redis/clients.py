@@ -10,12 +10,9 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import Connection
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker.settings.redis_url import SCHEME, SentinelUrl
-
-__all__ = ["RedisError", "open_async", "open_connection", "open_sync"]
 
 
 def open_sync(url: str, *, timeout_seconds: float, max_connections: int = 16) -> redis.Redis:
@@ -34,7 +31,7 @@ def open_connection(url: str, timeout_seconds: float, *, protocol: int) -> Conne
     return connection
 
 
-def open_async(url: str, *, timeout_seconds: float, max_connections: int) -> redis.asyncio.Redis:
+def open_async(url: str, *, timeout_seconds: float, max_connections: int = 16) -> redis.asyncio.Redis:
     """Return the asyncio client of the same temper. Waits for a free connection up to `timeout_seconds`."""
     options = {
         "timeout": timeout_seconds,
@@ -48,6 +45,21 @@ def open_async(url: str, *, timeout_seconds: float, max_connections: int) -> red
     from worker.adapters.redis.sentinel import async_pool  # noqa: PLC0415 - 20 ms that only Sentinel needs
 
     return redis.asyncio.Redis.from_pool(async_pool(SentinelUrl.parse(url), options))
+
+
+def address_of(client: Any) -> str:
+    """Return the Redis that `client` speaks to, as a URL without user, password and options."""
+    pool = client.connection_pool
+    options = pool.connection_kwargs
+    if "path" in options:
+        return f"unix://{options['path']}"
+    db = options.get("db", 0)
+    if hasattr(pool, "sentinel_manager"):
+        each = [sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels]
+        hosts = ",".join(f"{options['host']}:{options['port']}" for options in each)
+        return f"{SCHEME}{hosts}/{pool.service_name}/{db}"
+    tls = issubclass(pool.connection_class, (redis.SSLConnection, redis.asyncio.SSLConnection))
+    return f"{'rediss' if tls else 'redis'}://{options.get('host')}:{options.get('port', 6379)}/{db}"
 
 
 def _pool(url: str, timeout_seconds: float, **options: Any) -> redis.ConnectionPool:

@@ -1,61 +1,63 @@
-"""Runs Lua scripts, and lets one name keys that its caller may only read.
-
-Redis 7 asks of EVAL the right to read and to write every key that is declared to it; a worker may read the
-dials, and not write them. Of an undeclared key each command of the script is judged by itself. Redis Cluster,
-the one that needs declared keys, is not supported by Celery's transport.
-"""
+"""Runs Lua scripts, on a thread's client or on a loop's batches."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import redis
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError
 
-_WRAPPED = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
+# On one line with what follows, so that an error's line number is the script's own.
+_GIVEN = "local n = tonumber(ARGV[1]); local KEYS, ARGV = {unpack(ARGV, 2, n + 1)}, {unpack(ARGV, n + 2)};"
+
+
+class AsyncCommands(Protocol):
+    """A Redis to await, as `RedisBatches`."""
+
+    def command(self, *words: Any) -> Awaitable[Any]:
+        """Return what will have the reply to one command. NoScriptError is raised as it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class LuaScript:
-    """A Lua script, and the digest by which Redis knows it after its first run."""
+    """A Lua script, and the digest by which Redis knows it after its first run.
+
+    Redis 7 asks of EVAL the right to read and to write every key that is declared to it; a worker may read
+    the dials, and not write them. With `declares_keys=False` each command of the script is judged by itself.
+    Redis Cluster, the one that needs declared keys, is not supported by Celery's transport.
+    """
 
     text: str
+    declares_keys: bool = True
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
+        if not self.declares_keys:
+            object.__setattr__(self, "text", _GIVEN + self.text)
         digest = hashlib.sha1(self.text.encode(), usedforsecurity=False)
         object.__setattr__(self, "sha", digest.hexdigest())
 
+    def run(self, client: redis.Redis, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+        """Return the reply: one command, and once more with the text where Redis has none of that digest.
 
-def undeclared(script: str, keys: int) -> str:
-    """Return `script` for an EVAL that declares no keys: its first `keys` arguments are its KEYS."""
-    given = f"{{unpack(ARGV, 1, {keys})}}, {{unpack(ARGV, {keys + 1})}}"
-    # On one line, so that an error's line number is the script's own.
-    return f"local KEYS, ARGV = {given};{script}"
+        Raises what a plain command raises.
+        """
+        words = self._words(keys, arguments)
+        try:
+            return client.evalsha(self.sha, *words)
+        except NoScriptError:
+            return client.eval(self.text, *words)
 
+    async def run_on(self, commands: AsyncCommands, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+        """Do the same on an event loop. Raises what `commands` raises."""
+        words = self._words(keys, arguments)
+        try:
+            return await commands.command("EVALSHA", self.sha, *words)
+        except NoScriptError:
+            return await commands.command("EVAL", self.text, *words)
 
-def run(client: redis.Redis, script: LuaScript, keys: Sequence[str | bytes], *arguments: Any) -> Any:
-    """Run `script` in one command, and once more with its text when Redis does not know it; return its reply.
-
-    Raises:
-        OutOfMemoryError, ReadOnlyError: as for a plain command; Redis 6 wraps them in an error of the script.
-
-    """
-    try:
-        return _evaluated(client, script, keys, arguments)
-    except ResponseError as error:
-        text = str(error)
-        wrapped = next((kind for word, kind in _WRAPPED.items() if f"-{word} " in text), None)
-        if wrapped:
-            raise wrapped(text) from error
-        raise
-
-
-def _evaluated(
-    client: redis.Redis, script: LuaScript, keys: Sequence[str | bytes], arguments: Sequence[Any]
-) -> Any:
-    try:
-        return client.evalsha(script.sha, len(keys), *keys, *arguments)
-    except NoScriptError:
-        return client.eval(script.text, len(keys), *keys, *arguments)
+    def _words(self, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> list[Any]:
+        counts = [len(keys)] if self.declares_keys else [0, len(keys)]
+        return [*counts, *keys, *arguments]

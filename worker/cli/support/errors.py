@@ -14,18 +14,16 @@ class CliError(Exception):
 
 
 @contextmanager
-def redis_errors_refused(url: str) -> Iterator[None]:
+def redis_errors_refused(client: Any) -> Iterator[None]:
     """Turn a Redis that does not answer into a sentence."""
-    from redis.exceptions import RedisError  # noqa: PLC0415 - heavy, and only needed once a command needs Redis
+    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy, and only needed once a command needs Redis
+    from worker.adapters.redis.errors import unavailable  # noqa: PLC0415
 
     try:
-        yield
-    except (RedisError, OSError) as error:
-        shown = url.rpartition("@")[2]
-        raise CliError(
-            f"Redis at {shown} did not answer ({type(error).__name__}); "
-            "start it, or correct SLOTGEN_REDIS_URL"
-        ) from None
+        with unavailable(client):
+            yield
+    except StoreUnavailable as error:
+        raise CliError(str(error)) from None
 
 
 def print_json(value: Any) -> None:

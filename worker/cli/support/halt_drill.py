@@ -121,7 +121,7 @@ class HaltDrill:
                 try:
                     return self._put_back(before)
                 except StoreUnavailable as error:
-                    why = f"Redis did not answer ({error})"
+                    why = str(error)
                     time.sleep(1)
         return restored_check(restored=False, why=f"{why}; {_STAYS}")
 

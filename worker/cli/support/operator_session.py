@@ -40,14 +40,11 @@ def console() -> Iterator[OperatorSession]:
 @contextmanager
 def open_console(settings: Settings) -> Iterator[OperatorSession]:
     """Open the console of `settings`; what goes wrong inside becomes a Refusal."""
-    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.operations.changes.dials import AuditRefused, DialsMoved  # noqa: PLC0415
+    from tasks.operations.changes.dials import AuditRefused, DialsMoved  # noqa: PLC0415 - heavy imports wait for the command
 
-    with redis_errors_refused(settings.redis_url), open_redis(settings) as client:
+    with open_redis(settings) as client, redis_errors_refused(client):
         try:
             yield _console(settings, client)
-        except StoreUnavailable as error:
-            raise CliError(_unreachable(settings.redis_url, str(error))) from None
         except DialsMoved:
             raise CliError(
                 "somebody changed a dial since it was read; nothing was changed. "
@@ -73,8 +70,3 @@ def _console(settings: Settings, client: redis.Redis) -> OperatorSession:
         RedisFleet(client, namespace),
         RedisHistory(client, namespace),
     )
-
-
-def _unreachable(url: str, error: str) -> str:
-    shown = url.rpartition("@")[2]
-    return f"Redis at {shown} did not answer ({error}); start it, or correct SLOTGEN_REDIS_URL"

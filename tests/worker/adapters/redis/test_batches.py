@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.errors import Cause, RedisUnavailable
 from worker.adapters.redis.scripts import LuaScript
 
 AT_ONCE = 450
@@ -17,7 +16,7 @@ AT_ONCE = 450
 
 def run(url, scenario):
     async def composed():
-        async with open_async(url, timeout_seconds=2, max_connections=1) as client:
+        async with open_async(url, timeout_seconds=2) as client:
             return await scenario(RedisBatches(client))
 
     return asyncio.run(composed())
@@ -60,7 +59,8 @@ def test_a_refused_command_is_its_callers_alone(redis_server, namespace):
 
     stored, refused, read = run(redis_server.url, scenario)
 
-    assert isinstance(refused, ResponseError)
+    assert isinstance(refused, RedisUnavailable)
+    assert refused.cause is Cause.WRONG_TYPE
     assert (stored, read) == (b"OK", b"text")
 
 
@@ -84,7 +84,7 @@ def test_a_redis_that_is_away_is_everybodys_error_and_the_next_command_tries_aga
 
     found = run("redis://127.0.0.1:1/0", scenario)
 
-    assert [type(each) for each in found] == [RedisConnectionError] * 4
+    assert [(type(each), each.cause) for each in found] == [(RedisUnavailable, Cause.AWAY)] * 4
 
 
 def test_a_script_that_redis_has_forgotten_is_told_again(redis_server, redis_client, namespace):

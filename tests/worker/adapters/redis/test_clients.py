@@ -28,7 +28,7 @@ def ask_on_a_connection_of_its_own(url):
 
 def ask_on_a_loop(url):
     async def ping():
-        async with open_async(url, timeout_seconds=TIMEOUT_SECONDS, max_connections=1) as client:
+        async with open_async(url, timeout_seconds=TIMEOUT_SECONDS) as client:
             await client.ping()
 
     asyncio.run(ping())

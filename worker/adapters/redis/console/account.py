@@ -24,7 +24,7 @@ class RedisAccount:
 
     def read(self) -> Account:
         """Return the account of the window that runs now. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             now = self.client.time()[0]
             began = now - now % self.window_seconds
             raw = cast("dict[bytes, bytes]", self.client.hgetall(f"{self.namespace}:budget:{began}"))

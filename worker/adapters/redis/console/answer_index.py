@@ -21,12 +21,12 @@ class RedisAnswerIndex:
 
     def count(self) -> int:
         """Return how many answers are kept."""
-        with unavailable():
+        with unavailable(self.client):
             return self.client.zcard(answers_key(self.namespace))
 
     def oldest_seconds(self) -> int | None:
         """Return for how long the oldest answer has been kept, None when there is none."""
-        with unavailable():
+        with unavailable(self.client):
             oldest = cast("list[Any]", self.client.zrange(answers_key(self.namespace), 0, 0, withscores=True))
             return self.client.time()[0] - int(oldest[0][1]) if oldest else None
 
@@ -34,7 +34,7 @@ class RedisAnswerIndex:
         """Forget the answers of these jobs; return how many there were."""
         if not job_keys:
             return 0
-        with unavailable():
+        with unavailable(self.client):
             pipe = self.client.pipeline()
             pipe.delete(*(answer_key(self.namespace, each) for each in job_keys))
             pipe.zrem(answers_key(self.namespace), *job_keys)
@@ -43,7 +43,7 @@ class RedisAnswerIndex:
     def drop_all(self) -> int:
         """Forget every answer; return how many there were."""
         dropped = 0
-        with unavailable():
+        with unavailable(self.client):
             while keys := cast(
                 "list[bytes]", self.client.zrange(answers_key(self.namespace), 0, _AT_ONCE - 1)
             ):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.ports import DeadLetter
+from worker.adapters.redis.scripts import LuaScript
 
 if TYPE_CHECKING:
     import redis
 
 # Entry and queue change together or not at all: a replay cut in half would lose or double the message.
-_REPLAY = """
+_REPLAY = LuaScript("""
 local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
 local fields = {}
@@ -20,7 +21,7 @@ for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
 redis.call('LPUSH', fields['queue'], fields['message'])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class RedisDeadLetters:
 
     def replay(self, dead_id: str) -> bool:
         """Put the message back on its queue as it was; False when there is no such dead letter."""
-        return bool(self.client.eval(_REPLAY, 1, self._key, dead_id))
+        return bool(_REPLAY.run(self.client, [self._key], dead_id))
 
     def drop(self, dead_id: str) -> bool:
         """Forget the message; False when there is no such dead letter."""

@@ -27,7 +27,7 @@ from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import budget_cap_key, dial_keys
-from worker.adapters.redis.scripts import undeclared
+from worker.adapters.redis.scripts import LuaScript
 
 _KEPT = 10_000
 # KEYS: the five dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.
@@ -70,13 +70,17 @@ local function version()
   return last and last[1] or '0-0'
 end
 """
-_READ = f"""{_LOOK}
+_READ = LuaScript(
+    f"""{_LOOK}
 local live = redis.call('HMGET', KEYS[8], unpack(NAMES))
 return {{version(), now[1], now[2], now[3], now[4], now[5], live[1], live[2], live[3], live[4], live[5]}}
-"""
+""",
+    declares_keys=False,
+)
 # Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made. HLEN fails
 # where `live` could not be kept afterwards, with the change made and refused at once.
-_CHANGE = f"""{_LOOK}
+_CHANGE = LuaScript(
+    f"""{_LOOK}
 if version() ~= ARGV[1] then return false end
 redis.call('HLEN', KEYS[8])
 local n = tonumber(ARGV[2])
@@ -87,7 +91,9 @@ if after then redis.call('SET', KEYS[n], after) else redis.call('DEL', KEYS[n]) 
 now[n] = after
 keep_live()
 return id
-"""
+""",
+    declares_keys=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class RedisDials:
 
         Where nothing can be recorded (Redis out of memory), it still reads.
         """
-        with unavailable():
+        with unavailable(self.client):
             try:
                 version, *values = self._eval(_READ)
             except ResponseError:
@@ -130,7 +136,7 @@ class RedisDials:
         number = list(Dial).index(change.dial) + 1
         widened = ",".join(change.widened)
         words = (change.actor, change.command, change.reason, widened, change.override)
-        with unavailable():
+        with unavailable(self.client):
             try:
                 audit_id = self._eval(_CHANGE, version, number, *given, *words)
             except ResponseError as error:
@@ -146,13 +152,13 @@ class RedisDials:
 
     def audit(self, limit: int) -> list[RecordedChange]:
         """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             entries = cast("list[Any]", self.client.xrevrange(self._audit, count=limit))
         return [_recorded(each) for each in entries]
 
-    def _eval(self, script: str, *arguments: Any) -> Any:
+    def _eval(self, script: LuaScript, *arguments: Any) -> Any:
         keys = [*self._dials, self._audit, f"{self._audit}:seen", f"{self._audit}:live"]
-        return self.client.eval(undeclared(script, len(keys)), 0, *keys, *arguments)
+        return script.run(self.client, keys, *arguments)
 
     def _plain(self) -> list[bytes | None]:
         return cast("list[bytes | None]", self.client.mget(self._dials))

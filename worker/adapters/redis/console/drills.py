@@ -24,12 +24,12 @@ class RedisDrills:
     def add(self, record: DrillRecord) -> None:
         """Keep the record. Raises StoreUnavailable."""
         entry: dict[Any, Any] = {"d": json.dumps(dataclasses.asdict(record))}
-        with unavailable():
+        with unavailable(self.client):
             self.client.xadd(self._key, entry, maxlen=_KEPT, approximate=True)
 
     def last(self) -> DrillRecord | None:
         """Return the newest record, or None. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             entries = cast("list[Any]", self.client.xrevrange(self._key, count=1))
         if not entries:
             return None

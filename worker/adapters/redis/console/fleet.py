@@ -28,7 +28,7 @@ class RedisFleet:
 
     def workers(self) -> list[WorkerInfo]:
         """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             known = cast("list[bytes]", self.client.zrange(workers_key(self.namespace), 0, -1))
             keys = [worker_info_key(self.namespace, each.decode()) for each in known]
             infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
@@ -37,19 +37,19 @@ class RedisFleet:
 
     def queue_depth(self) -> int:
         """Return how many messages wait. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             return self.client.llen(self.namespace)
 
     def queue_oldest_seconds(self) -> float | None:
         """Return the age of the oldest waiting message. Raises StoreUnavailable."""
         from worker.adapters.redis.console.queue_age import RedisQueueAge  # noqa: PLC0415 - one command in ten asks
 
-        with unavailable():
+        with unavailable(self.client):
             return RedisQueueAge(self.client, self.namespace).oldest_seconds()
 
     def listen(self) -> HaltListener:
         """Return a listener that hears every halt from now on; close it. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             channel: redis.client.PubSub = self.client.pubsub()  # type: ignore[no-untyped-call]  # theirs
             channel.subscribe(halts_channel(self.namespace))
             # The answer to SUBSCRIBE: from here on nothing is missed.
@@ -68,7 +68,7 @@ class HaltListener:
     def wait_for(self, worker_ids: set[str], timeout_seconds: float) -> dict[str, Confirmation]:
         """Return the confirmations once all of `worker_ids` have given theirs, or the time is up."""
         deadline_mono = self.mono() + timeout_seconds
-        with unavailable():
+        with unavailable(self.channel):
             while worker_ids - self.confirmed.keys():
                 left_seconds = deadline_mono - self.mono()
                 if left_seconds <= 0:

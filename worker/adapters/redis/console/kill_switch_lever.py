@@ -1,21 +1,22 @@
 """Pulls the brake by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
 
 import redis
-from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from tasks.operations.changes.halting import Engaged
-from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.errors import REDIS_ERRORS, Cause, cause_of, unavailable
 from worker.adapters.redis.keys import dial_keys
+from worker.adapters.redis.scripts import LuaScript
 
 # The brake comes first: whatever goes wrong with the record, the fleet is halted.
-_ENGAGE = """
+_ENGAGE = LuaScript("""
 local before = redis.call('MGET', KEYS[1])[1]
 redis.call('SET', KEYS[1], ARGV[4])
 local fields = {'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
 redis.call('XADD', KEYS[2], '*', unpack(fields))
 redis.call('HSET', KEYS[3], 'kill', ARGV[4])
-"""
+""")
 
 
 def pull(
@@ -31,9 +32,9 @@ def pull(
     """
     kill = dial_keys(namespace)[0]
     keys = [kill, f"{namespace}:audit", f"{namespace}:audit:seen"]
-    with unavailable():
+    with unavailable(client):
         try:
-            client.eval(_ENGAGE, len(keys), *keys, actor, command, reason, value)
+            _ENGAGE.run(client, keys, actor, command, reason, value)
         except ResponseError:
             entry = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
             return _plainly(client, keys, value, entry)
@@ -44,7 +45,9 @@ def _plainly(client: redis.Redis, keys: list[str], value: bytes, entry: dict[str
     kill, audit, seen = keys
     try:
         client.set(kill, value)
-    except (OutOfMemoryError, NoPermissionError):
+    except ResponseError as refusal:
+        if cause_of(refusal) not in {Cause.FULL, Cause.FORBIDDEN}:
+            raise
         # An absent key halts as well. DEL works when nothing else does, and is all that some roles have.
         client.delete(kill)
         return Engaged(by="DEL", recorded=_noted(client, audit, seen, entry))
@@ -55,6 +58,6 @@ def _noted(client: redis.Redis, audit: str, seen: str, entry: dict[str, str]) ->
     try:
         client.xadd(audit, entry)  # type: ignore[arg-type]  # redis-py's mapping type is invariant
         client.hdel(seen, "kill")
-    except RedisError:
+    except REDIS_ERRORS:
         return False
     return True

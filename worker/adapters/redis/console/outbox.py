@@ -21,12 +21,12 @@ class RedisOutbox:
 
     def push(self, messages: Sequence[str]) -> int:
         """Put all of `messages` on the queue, or none; return how many wait there now."""
-        with unavailable():
+        with unavailable(self.client):
             return self.client.lpush(self.queue, *messages)
 
     def waiting(self) -> int:
         """Return how many messages wait on the queue."""
-        with unavailable():
+        with unavailable(self.client):
             return self.client.llen(self.queue)
 
     def take_back(self, message: str) -> bool:
@@ -34,14 +34,14 @@ class RedisOutbox:
 
         Redis compares it with each message that waits.
         """
-        with unavailable():
+        with unavailable(self.client):
             # Every copy: a push whose reply was lost may have been repeated.
             return bool(self.client.lrem(self.queue, 0, message))
 
     def stored(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """Return what Celery's result backend has stored for each task, in their order."""
         found: list[bytes | None] = []
-        with unavailable():
+        with unavailable(self.client):
             for begin in range(0, len(task_ids), _BATCH):
                 keys = [f"celery-task-meta-{each}" for each in task_ids[begin : begin + _BATCH]]
                 found += cast("list[bytes | None]", self.client.mget(keys))

@@ -24,7 +24,7 @@ class RedisProbe:
     def send(self, spec: dict[str, Any]) -> str:
         """Put `spec` at the head of the queue; return its task id. Raises StoreUnavailable."""
         task_id = str(uuid.uuid4())
-        with unavailable():
+        with unavailable(self.client):
             # Producers LPUSH, at the tail: behind a long backlog no probe would be answered in time.
             self.client.rpush(self.namespace, raw_message(spec, task_id, self.namespace))
         return task_id
@@ -33,7 +33,7 @@ class RedisProbe:
         """Return the task's results, or None when none have come in time. Raises StoreUnavailable."""
         deadline_mono = time.monotonic() + timeout_seconds
         key = f"celery-task-meta-{task_id}"
-        with unavailable():
+        with unavailable(self.client):
             while (kept := self.client.get(key)) is None:
                 if time.monotonic() > deadline_mono:
                     return None

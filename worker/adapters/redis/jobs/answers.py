@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.errors import StoreUnavailable
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import answer_key, answers_key
 from worker.adapters.redis.scripts import LuaScript
 
@@ -37,7 +37,7 @@ class RedisAnswers:
         try:
             stored = await self.redis.command("GET", self._key(key))
             return None if stored is None else json.loads(stored)
-        except (RedisError, OSError, ValueError):
+        except (StoreUnavailable, ValueError):
             return None
 
     async def put(self, key: str, value: Any) -> bool:
@@ -48,7 +48,7 @@ class RedisAnswers:
         arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
         try:
             await self.redis.run_patiently(_PUT, [self._key(key), answers_key(self.namespace)], *arguments)
-        except RedisError:
+        except StoreUnavailable:
             return False
         return True
 

@@ -8,14 +8,12 @@ Redis's own, so that workers with different clocks share one window.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tasks.errors import StoreUnavailable
 from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import budget_cap_key
-from worker.adapters.redis.scripts import LuaScript, undeclared
+from worker.adapters.redis.scripts import LuaScript
 
 _EXPIRED_AT_ONCE = 100
 # KEYS: the budget's prefix, its holds, their expiry, the dial of the cap.
@@ -53,13 +51,9 @@ local function total(start)
 end
 """
 
-
-def _script(text: str) -> LuaScript:
-    return LuaScript(undeclared(text, 4))
-
-
 # The cap is -1 for none. A dial that is no number of dollars denies: an unknown cap is not a wide one.
-_RESERVE = _script(f"""{LEDGER}
+_RESERVE = LuaScript(
+    f"""{LEDGER}
 local id, amount, model, cap, window, hold_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
 local start = string.format('%.0f', clock[1] - clock[1] % window)
@@ -70,13 +64,18 @@ redis.call('HSET', KEYS[2], id, start .. ' ' .. amount .. ' ' .. model)
 redis.call('ZADD', KEYS[3], now_ms + tonumber(hold_ms), id)
 redis.call('EXPIRE', account(start), 2 * tonumber(window) + 86400)
 return 1
-""")
-_SETTLE = _script(f"""{LEDGER}
+""",
+    declares_keys=False,
+)
+_SETTLE = LuaScript(
+    f"""{LEDGER}
 local start, _, model = take(ARGV[1])
 if not start then return 0 end
 if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
 return 1
-""")
+""",
+    declares_keys=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,9 @@ class RedisBudget:
             reservation.model,
             cap,
             self.window_seconds,
+            int(reservation.seconds * 1000),
         ]
-        granted = bool(await self._run(_RESERVE, [*arguments, int(reservation.seconds * 1000)]))
+        granted = bool(await self.redis.run(_RESERVE, self._keys, *arguments))
         if not granted:
             self.count_denied()
         return granted
@@ -107,18 +107,13 @@ class RedisBudget:
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Replace the hold by what was spent. When Redis cannot be asked, it runs out: that is spent, too."""
         try:
-            await self._run(_SETTLE, [reservation_id, spent_nano_usd, "spent" if known else "written_off"])
+            what = "spent" if known else "written_off"
+            await self.redis.run(_SETTLE, self._keys, reservation_id, spent_nano_usd, what)
         except StoreUnavailable:
             return
 
-    async def _run(self, script: LuaScript, arguments: list[Any]) -> Any:
-        try:
-            return await self.redis.run(script, [], *_keys(self.namespace), *arguments)
-        except (RedisError, OSError):
-            raise StoreUnavailable from None
-
-
-def _keys(namespace: str) -> list[str]:
-    """Return the KEYS of every script that begins with `LEDGER`."""
-    prefix = f"{namespace}:budget"
-    return [prefix, f"{prefix}:holds", f"{prefix}:expiry", budget_cap_key(namespace)]
+    @property
+    def _keys(self) -> list[str]:
+        """Return the KEYS of every script that begins with `LEDGER`."""
+        prefix = f"{self.namespace}:budget"
+        return [prefix, f"{prefix}:holds", f"{prefix}:expiry", budget_cap_key(self.namespace)]

@@ -1,10 +1,10 @@
 """Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
 
+import contextlib
 from dataclasses import dataclass
 
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import workers_key
 from worker.adapters.redis.scripts import LuaScript
 
@@ -55,35 +55,25 @@ class RedisClaims:
         """Claim the job for `seconds`; False while a living worker holds it. Raises StoreUnavailable."""
         keys = [self._claim(key), workers_key(self.namespace)]
         arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
-        try:
-            return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
-        except (RedisError, OSError):
-            raise StoreUnavailable from None
+        return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
         """Give the claim back, and the attempts of a `concluded` job with it.
 
         When Redis cannot be asked, the claim runs out by itself.
         """
-        try:
+        with contextlib.suppress(StoreUnavailable):
             keys = [self._claim(key), self._ledger(key)]
             await self.redis.run(_RELEASE, keys, self._held_by(token), int(concluded))
-        except (RedisError, OSError):
-            return
 
     async def end_attempt(self, key: str) -> None:
         """Take one attempt back; when Redis cannot be asked, it counts on."""
-        try:
+        with contextlib.suppress(StoreUnavailable):
             await self.redis.run(_END_ATTEMPT, [self._ledger(key)])
-        except (RedisError, OSError):
-            return
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
-        try:
-            return int(await self.redis.run(_BEGIN_ATTEMPT, [self._ledger(key)], _LEDGER_SECONDS))
-        except (RedisError, OSError):
-            raise StoreUnavailable from None
+        return int(await self.redis.run(_BEGIN_ATTEMPT, [self._ledger(key)], _LEDGER_SECONDS))
 
     def _held_by(self, token: str) -> str:
         return f"{self.worker_id}:{token}"

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from gates import Ceilings, Controls, RawControls
-from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.keys import dial_keys
 
 # 200 reads of a small policy take about 2 ms. Those of a policy of a megabyte take 5 ms each: a round trip
@@ -46,7 +46,7 @@ class RedisControls:
         found: list[Controls] = []
         try:
             self._read(number, found)
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             seconds = self.mono() - began_mono
             trouble = Controls.unreadable(f"Redis did not answer ({type(error).__name__})")
             while len(found) < number:

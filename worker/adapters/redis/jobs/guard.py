@@ -6,20 +6,17 @@ and the brake is on before the script ends. `<namespace>:guard` has the latest o
 
 from dataclasses import dataclass
 
-from tasks.errors import StoreUnavailable
 from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, GuardVerdict, JobResult
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.keys import dial_keys
-from worker.adapters.redis.scripts import LuaScript, undeclared
+from worker.adapters.redis.scripts import LuaScript
 
 ACTOR = "guard"
 # KEYS: the kill dial, the latest outcomes, the spend of a minute, audit, its account of values.
 # Outcomes count while the brake is off only, and a breach forgets them all: after the release the fleet is
 # judged by what it does from then on.
 _OBSERVE = LuaScript(
-    undeclared(
-        """
+    """
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local kill = redis.call('MGET', KEYS[1])[1]
@@ -79,8 +76,7 @@ end
 redis.call('XADD', KEYS[4], '*', unpack(entry))
 return {'breach', why, 1}
 """,
-        5,
-    )
+    declares_keys=False,
 )
 
 
@@ -97,10 +93,7 @@ class RedisGuard:
         if self.rules.mode is GuardMode.OFF:
             return GuardFinding(GuardVerdict.NO_DATA)
         arguments = ["".join(sorted(marked)), cost_nano_usd, *self._arguments, cause]
-        try:
-            verdict, reason, tripped = await self.redis.run(_OBSERVE, [], *self._keys, *arguments)
-        except (RedisError, OSError):
-            raise StoreUnavailable from None
+        verdict, reason, tripped = await self.redis.run(_OBSERVE, self._keys, *arguments)
         return GuardFinding(GuardVerdict(verdict.decode()), reason.decode(), bool(tripped))
 
     @property

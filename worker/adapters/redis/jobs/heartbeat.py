@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import redis
 
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.console.queue_age import RedisQueueAge
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.keys import worker_info_key, workers_key
 
 _RETRY_SECONDS = 0.25
@@ -43,14 +43,14 @@ class Heartbeat:
         self._stopped.set()
         if self._thread:
             self._thread.join()
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*REDIS_ERRORS):
             self.client.delete(worker_info_key(self.namespace, self.worker_id))
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
                 self.beat()
-            except (RedisError, OSError):
+            except REDIS_ERRORS:
                 # Silence is what the others would see, and what they are there for; but once Redis is back,
                 # they must hear from the living soon.
                 self._stopped.wait(_RETRY_SECONDS)

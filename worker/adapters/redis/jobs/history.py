@@ -13,8 +13,8 @@ import redis
 
 from gates import Subject
 from tasks.operations.history import PastOutcome
-from worker.adapters.redis.clients import RedisError
-from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.errors import REDIS_ERRORS, unavailable
+from worker.adapters.redis.scripts import LuaScript
 
 _FLUSH_SECONDS = 0.2
 _BATCH = 500
@@ -31,11 +31,11 @@ _FIELDS = tuple(
 
 # A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
 # written, so that none counts twice. An hour outlives any copy that is still under way.
-_WRITE = """
+_WRITE = LuaScript("""
 if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[2]) or '0') then return end
 for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', 3600)
-"""
+""")
 
 
 def history_key(namespace: str) -> str:
@@ -90,7 +90,7 @@ class HistoryWriter:
                 self._batch_number += 1
             try:
                 self._write()
-            except (RedisError, OSError):
+            except REDIS_ERRORS:
                 return
             self._batch = []
 
@@ -98,7 +98,7 @@ class HistoryWriter:
         key = history_key(self.namespace)
         keys = (key, f"{key}:{self._writer_id}")
         entries = [_entry(*each) for each in self._batch]
-        self.client.eval(_WRITE, len(keys), *keys, self._batch_number, self.kept, *entries)
+        _WRITE.run(self.client, keys, self._batch_number, self.kept, *entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class RedisHistory:
 
     def since(self, wall_ms: int, limit: int) -> list[PastOutcome]:
         """Return the newest `limit` outcomes at or after `wall_ms`, oldest first. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             entries = cast("list[Any]", self.client.xrevrange(self._key, "+", str(wall_ms), count=limit))
         return _outcomes(reversed(entries))
 
@@ -123,20 +123,20 @@ class RedisHistory:
             StoreUnavailable: Redis did not answer.
 
         """
-        with unavailable():
+        with unavailable(self.client):
             read = self.client.xread({self._key: after_id}, count=_BATCH, block=int(block_seconds * 1000))
         streams = cast("list[Any]", read)
         return _outcomes(streams[0][1]) if streams else []
 
     def now_ms(self) -> int:
         """Return the time by Redis's clock. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             seconds, micros = self.client.time()
         return seconds * 1000 + micros // 1000
 
     def oldest_ms(self) -> int | None:
         """Return when the oldest outcome ended, None for an empty history. Raises StoreUnavailable."""
-        with unavailable():
+        with unavailable(self.client):
             entries = cast("list[Any]", self.client.xrange(self._key, count=1))
         return _wall_ms(entries[0][0]) if entries else None
 

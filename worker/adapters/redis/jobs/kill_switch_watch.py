@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from redis.connection import Connection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from gates import BrakeState, Ceilings, Controls, RawControls
 from tasks.errors import ErrorCode
 from telemetry import emit, error_location
 from worker.adapters.redis.clients import open_connection
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.keys import budget_cap_key, dial_keys
 
 _log = logging.getLogger("slotgen.brake")
@@ -84,7 +85,7 @@ class KillSwitchWatch:
             try:
                 connection, tracked = self._open()
                 self._follow(connection, self.poll_seconds if tracked else _POLL_UNTRACKED_SECONDS)
-            except (RedisError, OSError):
+            except REDIS_ERRORS:
                 self._stopped.wait(_RECONNECT_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it was, the brake must go on being watched
                 emit(_log, logging.ERROR, "brake_watch_broke", **error_location(error))

@@ -1,12 +1,10 @@
 """Keeps in Redis what the servers have told any worker: wait until then, or do not come back."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from tasks.errors import ErrorCode, StoreUnavailable
+from tasks.errors import ErrorCode
 from tasks.ports import RateLimitState
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import RedisError
 from worker.adapters.redis.scripts import LuaScript
 
 # KEYS: the model's cooldown, the breaker, the lease of its probe. A cooldown's key lives as long as it holds.
@@ -43,26 +41,20 @@ class RedisRateLimits:
     async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now. Raises StoreUnavailable."""
         keys = [self._cooldown(model), *self._breaker]
-        wait_ms, code, probe = await self._run(_PERMIT, keys, self._probe_ms)
+        wait_ms, code, probe = await self.redis.run(_PERMIT, keys, self._probe_ms)
         return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`. Raises StoreUnavailable."""
-        await self._run(_COOL_DOWN, [self._cooldown(model)], max(1, int(seconds * 1000)))
+        await self.redis.run(_COOL_DOWN, [self._cooldown(model)], max(1, int(seconds * 1000)))
 
     async def open_breaker(self, code: ErrorCode) -> None:
         """Let no request leave but a probe now and then. Raises StoreUnavailable."""
-        await self._run(_OPEN, self._breaker, code.value, _BREAKER_SECONDS, self._probe_ms)
+        await self.redis.run(_OPEN, self._breaker, code.value, _BREAKER_SECONDS, self._probe_ms)
 
     async def close_breaker(self) -> None:
         """Let requests leave again. Raises StoreUnavailable."""
-        await self._run(_CLOSE, self._breaker)
-
-    async def _run(self, script: LuaScript, keys: list[str], *arguments: str | int) -> Any:
-        try:
-            return await self.redis.run(script, keys, *arguments)
-        except (RedisError, OSError):
-            raise StoreUnavailable from None
+        await self.redis.run(_CLOSE, self._breaker)
 
     def _cooldown(self, model: str) -> str:
         return f"{self.namespace}:cooldown:{model}"

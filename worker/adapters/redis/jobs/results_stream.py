@@ -1,36 +1,20 @@
 """Hands results to consumers that wait on no task id: one entry for each job in a bounded Redis stream."""
 
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import redis
-from tenacity import RetryCallState
 
 from tasks.delivery import Delivery
-from telemetry import emit
-from worker.adapters.redis.batches import RedisBatches, any_refusal
-from worker.adapters.redis.clients import RedisError
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.scripts import LuaScript
-
-_log = logging.getLogger("slotgen.results")
 
 
 def results_key(namespace: str) -> str:
     """Return the stream of the latest deliveries."""
     return f"{namespace}:results"
-
-
-def _say(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    emit(
-        _log,
-        logging.WARNING,
-        "results_stream_refused",
-        error=type(error).__name__,
-        attempt=state.attempt_number,
-    )
 
 
 # KEYS: the stream. ARGV: how many entries it keeps, then the entries, all of them or none.
@@ -43,7 +27,7 @@ def is_usable(client: redis.Redis, namespace: str) -> bool:
     """Whether the key is a stream, or free; True while Redis cannot be asked."""
     try:
         return client.type(results_key(namespace)) in {b"stream", b"none"}
-    except (RedisError, OSError):
+    except REDIS_ERRORS:
         return True
 
 
@@ -69,6 +53,5 @@ class ResultsStream:
             [results_key(self.namespace)],
             self.kept,
             *documents,
-            worth_waiting=any_refusal,
-            before_waiting=_say,
+            refused_event="results_stream_refused",
         )

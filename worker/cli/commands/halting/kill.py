@@ -136,10 +136,9 @@ def _how(by: str, key: str) -> str:
 
 
 def _unreachable(settings: Settings, error: str) -> str:
-    shown = settings.redis_url.rpartition("@")[2]
     return (
-        f"NOT HALTED BY THIS COMMAND: Redis at {shown} did not answer ({error}).\n"
+        f"NOT HALTED BY THIS COMMAND: {error}.\n"
         f"A worker that cannot reach it either halts by itself within {settings.brake_grace_seconds:g} s. "
-        "For those that can: correct SLOTGEN_REDIS_URL and try again, run "
+        "For those that can: try again, run "
         f"`redis-cli SET {settings.namespace}:kill true` on the Redis machine, or stop the workers (SIGTERM)."
     )

@@ -94,7 +94,7 @@ def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: boo
         ) as producer,
         # Outside: a second Ctrl-C must not end what the first one has begun.
         termination_held() as interruptible,
-        _ended_well(checkpoint, path, screen, settings.redis_url),
+        _ended_well(checkpoint, path, screen),
         screen.shown(),
     ):
         reader.start()
@@ -102,7 +102,7 @@ def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: boo
 
 
 @contextmanager
-def _ended_well(checkpoint: Checkpoint, path: Path, screen: Screen, url: str) -> Iterator[None]:
+def _ended_well(checkpoint: Checkpoint, path: Path, screen: Screen) -> Iterator[None]:
     """Leave the checkpoint at `path` when the run ends before its work, and say how to go on."""
     try:
         yield
@@ -114,7 +114,7 @@ def _ended_well(checkpoint: Checkpoint, path: Path, screen: Screen, url: str) ->
             # The interpreter would try once more to write what is left, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         screen.finish(str(path) if begun else None)
-        why = _why(error, url)
+        why = _why(error)
         if why is None:
             raise
         raise CliError(
@@ -124,7 +124,7 @@ def _ended_well(checkpoint: Checkpoint, path: Path, screen: Screen, url: str) ->
     screen.finish(None)
 
 
-def _why(error: BaseException, url: str) -> str | None:
+def _why(error: BaseException) -> str | None:
     """Return in words what ended the run; None for what nobody expected."""
     from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
     from worker.client.bulk_sender import RefusedSpec  # noqa: PLC0415
@@ -139,9 +139,7 @@ def _why(error: BaseException, url: str) -> str | None:
             return "nobody reads the answers any more" if gone else f"cannot write ({error.strerror})"
         case RefusedSpec():
             return f"{error}\nstopped there (--strict); mend it"
-        case StoreUnavailable():
-            return f"Redis at {url.rpartition('@')[2]} did not answer ({error})"
-        case BadSource() | BadCheckpoint():
+        case BadSource() | BadCheckpoint() | StoreUnavailable():
             return str(error)
     return None
 

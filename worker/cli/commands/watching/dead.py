@@ -89,7 +89,7 @@ def _dead_letters() -> Iterator[RedisDeadLetters]:
     from worker.adapters.redis.console.dead_letters import RedisDeadLetters  # noqa: PLC0415 - heavy, waits for the command
 
     settings = load_settings()
-    with redis_errors_refused(settings.redis_url), open_redis(settings) as client:
+    with open_redis(settings) as client, redis_errors_refused(client):
         yield RedisDeadLetters(client, settings.namespace)
 
 

@@ -22,7 +22,7 @@ def reservation(reservation_id="h", amount=1, model="gpt", seconds=MINUTE):
 
 def run(redis_server, namespace, scenario, *, cap=CAP):
     async def composed():
-        async with open_async(redis_server.url, timeout_seconds=5, max_connections=20) as client:
+        async with open_async(redis_server.url, timeout_seconds=5) as client:
             denied = []
             budget = RedisBudget(RedisBatches(client), namespace, cap, 86_400, lambda: denied.append(1))
             result = await scenario(budget, client)
@@ -172,7 +172,7 @@ def test_a_cap_of_nothing_denies_everything(redis_server, namespace):
 
 def test_a_redis_that_cannot_be_asked_is_unknown_not_exceeded(namespace):
     async def scenario():
-        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2, max_connections=2) as client:
+        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
             denied = []
             budget = RedisBudget(RedisBatches(client), namespace, CAP, 86_400, lambda: denied.append(1))
             with pytest.raises(StoreUnavailable):

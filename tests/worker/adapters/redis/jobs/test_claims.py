@@ -17,7 +17,7 @@ WEEK_SECONDS = 604_800
 
 def run(redis_server, namespace, scenario):
     async def composed():
-        async with open_async(redis_server.url, timeout_seconds=30, max_connections=2) as client:
+        async with open_async(redis_server.url, timeout_seconds=30) as client:
             batches = RedisBatches(client)
             workers = [RedisClaims(batches, namespace, name, LOST_SECONDS) for name in ("w1", "w2")]
             return await scenario(client, *workers)
@@ -107,7 +107,7 @@ def test_the_last_attempt_that_is_taken_back_takes_the_count_with_it(redis_serve
 
 def test_giving_back_to_a_redis_that_is_away_is_no_error():
     async def scenario():
-        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=1, max_connections=2) as client:
+        async with open_async("redis://127.0.0.1:1/0", timeout_seconds=1) as client:
             claims = RedisClaims(RedisBatches(client), "ns", "w1", LOST_SECONDS)
             await claims.end_attempt("job")
             await claims.release("job", "a", concluded=True)

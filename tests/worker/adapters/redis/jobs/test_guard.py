@@ -29,7 +29,7 @@ def play(redis_server, namespace, *steps, rules=RULES, cost=0, workers=1):
     outcomes = [each if isinstance(each, tuple) else (each, "") for each in steps]
 
     async def scenario():
-        async with open_async(redis_server.url, timeout_seconds=5, max_connections=8) as client:
+        async with open_async(redis_server.url, timeout_seconds=5) as client:
             guards = [RedisGuard(RedisBatches(client), namespace, rules) for _ in range(workers)]
             return [
                 await guards[n % workers].observe(marked, cost, cause)

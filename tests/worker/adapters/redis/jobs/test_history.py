@@ -6,7 +6,7 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from tasks.errors import StoreUnavailable
 from tests.tasks.operations.past import an_outcome
@@ -46,10 +46,18 @@ class Attempts:
         self.begun = queue.Queue()
         self.failed = queue.Queue()
 
-    def eval(self, *arguments):
+    def evalsha(self, *arguments):
         self.begun.put(arguments)
+        return self._noted(self.client.evalsha, *arguments)
+
+    def eval(self, *arguments):
+        return self._noted(self.client.eval, *arguments)
+
+    def _noted(self, attempt, *arguments):
         try:
-            return self.client.eval(*arguments)
+            return attempt(*arguments)
+        except NoScriptError:
+            raise  # that attempt goes on
         except (RedisError, OSError) as error:
             self.failed.put(error)
             raise

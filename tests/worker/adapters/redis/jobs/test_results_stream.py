@@ -27,7 +27,7 @@ def entries(client, namespace):
 
 def run(url, namespace, kept, scenario):
     async def composed():
-        async with open_async(url, timeout_seconds=2, max_connections=1) as client:
+        async with open_async(url, timeout_seconds=2) as client:
             return await scenario(ResultsStream(RedisBatches(client), namespace, kept))
 
     return asyncio.run(composed())
