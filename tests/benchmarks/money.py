@@ -29,7 +29,7 @@ def run() -> list[Row]:
 async def measured(url: str) -> list[float]:
     """Return the milliseconds of each pair."""
     taken = []
-    async with open_async(url, timeout_seconds=5, max_connections=4) as client:
+    async with open_async(url, timeout_seconds=5) as client:
         budget = RedisBudget(RedisBatches(client), "slotgen", 10**15, 86_400, lambda: None)
         for number in range(PAIRS):
             began = time.perf_counter()

@@ -35,7 +35,7 @@ async def _one(budget: RedisBudget, chance: random.Random, reservation_id: str) 
 
 async def _spend(url: str, name: str) -> int:
     chance, settled = random.Random(name), 0
-    async with open_async(url, timeout_seconds=5, max_connections=8) as client:
+    async with open_async(url, timeout_seconds=5) as client:
         budget = RedisBudget(RedisBatches(client), "slotgen", CAP, WINDOW_SECONDS, lambda: None)
         for start in range(0, 400, 20):
             together = (_one(budget, chance, f"{name}-{start + each}") for each in range(20))

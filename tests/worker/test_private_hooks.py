@@ -25,7 +25,6 @@ import telemetry
 import worker
 from worker.adapters.openai.model import open_client
 from worker.adapters.redis.clients import open_async, open_sync
-from worker.adapters.redis.sentinel import _BlockingSentinelPool
 
 OURS = (gates, schemas, tasks, telemetry, worker)
 THEIRS = {"aiohttp", "billiard", "celery", "kombu", "httpx2", "openai", "redis"}
@@ -164,13 +163,13 @@ REACHED = [
         "(self, command, check_health=True)",
         BATCHES,
     ),
-    ("redis.asyncio.connection:BlockingConnectionPool.ensure_connection", "(self, connection)", BATCHES),
+    ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", BATCHES),
     (
-        "redis.asyncio.connection:BlockingConnectionPool.get_connection",
+        "redis.asyncio.connection:ConnectionPool.get_connection",
         "(self, command_name=None, *keys, **options)",
         BATCHES,
     ),
-    ("redis.asyncio.connection:BlockingConnectionPool.release", "(self, connection)", BATCHES),
+    ("redis.asyncio.connection:ConnectionPool.release", "(self, connection)", BATCHES),
     ("openai:AsyncOpenAI.post", POST, MODEL),
     ("openai:DefaultAioHttpClient.__init__", "(self, **kwargs)", MODEL),
     ("aiohttp:BaseConnector.close", "(self, *, abort_ssl=False)", MODEL),
@@ -312,14 +311,9 @@ def test_a_client_of_one_connection_has_it_and_its_pool_by_name(redis_server):
 
 
 def test_a_client_for_a_loop_has_its_pool_by_name():
-    client = open_async("redis://127.0.0.1:1/0", timeout_seconds=1, max_connections=1)
+    client = open_async("redis://127.0.0.1:1/0", timeout_seconds=1)
 
-    assert isinstance(client.connection_pool, redis.asyncio.BlockingConnectionPool)
-
-
-def test_a_pool_behind_sentinel_takes_its_connections_as_one_that_waits():
-    for name in ("get_connection", "release"):
-        assert getattr(_BlockingSentinelPool, name) is getattr(redis.asyncio.BlockingConnectionPool, name)
+    assert isinstance(client.connection_pool, redis.asyncio.ConnectionPool)
 
 
 def test_the_transport_of_the_sdk_keeps_its_session_under_the_names_by_which_a_halt_finds_it():

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tasks.delivery import Delivery
 
-_REDIS_TIMEOUT_SECONDS = 5.0
 # Long before now by any clock: the worker that takes such a message revokes it.
 _EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
 # A look costs Redis some microseconds. An answer is late by less than a fifth of the time it took.
@@ -64,9 +63,7 @@ class Producer:
 
         Connects with its first command. `with Producer.open(…) as producer` closes it.
         """
-        # A connection for each thread that is at it at the same time, however many those are.
-        client = open_sync(redis_url, timeout_seconds=_REDIS_TIMEOUT_SECONDS, max_connections=10_000)
-        return cls(client, namespace, MessageLimits(max_message_bytes=max_message_bytes))
+        return cls(open_sync(redis_url), namespace, MessageLimits(max_message_bytes=max_message_bytes))
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +147,7 @@ class Producer:
             try:
                 found = self.results(left)
             except StoreUnavailable as error:
-                found, problem = [], f"; Redis did not answer ({error})"
+                found, problem = [], f"; {error}"
             yield from found
             ended = {each.task_id for each in found}
             left = [each for each in left if each not in ended]

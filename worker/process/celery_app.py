@@ -13,6 +13,7 @@ from worker.adapters.celery.message import DEFERRED_SINCE
 from worker.adapters.celery.pool import completed
 from worker.adapters.celery.results import ResultWriter
 from worker.adapters.celery.transport import MessageValidator
+from worker.adapters.redis.clients import CONSUMER_OPTIONS
 from worker.settings.redis_url import SCHEME, SentinelUrl
 from worker.settings.settings import Settings
 
@@ -92,12 +93,8 @@ def _configuration(settings: Settings, validator: MessageValidator, worker_id: s
             "unacked_mutex_key": f"{namespace}:unacked_mutex",
             # One key for each queue: roles, autoscalers and plain LPUSH see the same list.
             "priority_steps": [0],
-            # A half-open connection is noticed in seconds; the defaults took over 95 s.
-            "socket_timeout": 10,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 5,
         }
+        | CONSUMER_OPTIONS
         | sentinel,
         "result_backend_transport_options": {"socket_timeout": 10, "socket_connect_timeout": 5} | sentinel,
         "redis_socket_timeout": 10,

@@ -71,11 +71,6 @@ if TYPE_CHECKING:
     from worker.adapters.openai.model import OpenAIModel
     from worker.settings.settings import Settings
 
-# Everything but the dials may take this long in Redis: answers, budget, dead letters.
-_STORE_TIMEOUT_SECONDS = 5.0
-# One at a time, and one connection for it.
-_BATCHES = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Composition:
@@ -143,11 +138,9 @@ def compose(settings: Settings) -> Composition:
         ready=health.ready,
     )
     loop.start()
-    client = open_sync(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS)
+    client = open_sync(settings.redis_url)
     dials = RedisDials(client, settings.namespace)
-    stores = RedisBatches(
-        open_async(settings.redis_url, timeout_seconds=_STORE_TIMEOUT_SECONDS, max_connections=_BATCHES)
-    )
+    stores = RedisBatches(open_async(settings.redis_url))
     model = LazyModel(loop.loop, partial(_open_model, settings, observe))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)

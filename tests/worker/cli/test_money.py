@@ -23,7 +23,7 @@ from worker.adapters.redis.jobs.budget import RedisBudget
 
 def in_loop(redis_server, scenario):
     async def opened():
-        async with open_async(redis_server.url, timeout_seconds=5, max_connections=4) as client:
+        async with open_async(redis_server.url, timeout_seconds=5) as client:
             return await scenario(client)
 
     return asyncio.run(opened())

@@ -34,7 +34,7 @@ def listener(redis_client, namespace):
 @asynccontextmanager
 async def wired(url, namespace, on_dials_changed=lambda: None, *, on_halt=lambda _calls, _seconds: None):
     brake = Brake(60, on_halt)
-    stores = RedisBatches(open_async(url, timeout_seconds=2, max_connections=1))
+    stores = RedisBatches(open_async(url, timeout_seconds=2))
     loop = asyncio.get_running_loop()
     yield BrakeBridge(loop, brake, stores, namespace, "w1", on_dials_changed)
     await stores.client.aclose()

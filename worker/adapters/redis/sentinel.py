@@ -10,12 +10,6 @@ from worker.settings.redis_url import SentinelUrl
 _SENTINEL_OPTIONS = ("retry", "socket_timeout", "socket_connect_timeout", "socket_keepalive")
 
 
-class _BlockingSentinelPool(
-    redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool
-):
-    """redis-py's own pool for Sentinel, which waits for a free connection instead of refusing one."""
-
-
 def sync_pool(url: SentinelUrl, options: dict[str, Any]) -> redis.ConnectionPool:
     """Return the pool for threads; `options` are those of its connections."""
     sentinels = redis.sentinel.Sentinel(url.hosts, sentinel_kwargs=_for_sentinels(url, options))
@@ -25,7 +19,7 @@ def sync_pool(url: SentinelUrl, options: dict[str, Any]) -> redis.ConnectionPool
 def async_pool(url: SentinelUrl, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
     """Return the pool for one event loop; `options` are those of its connections."""
     sentinels = redis.asyncio.sentinel.Sentinel(url.hosts, sentinel_kwargs=_for_sentinels(url, options))
-    return _BlockingSentinelPool(url.service, sentinels, **_for_redis(url, options))
+    return redis.asyncio.sentinel.SentinelConnectionPool(url.service, sentinels, **_for_redis(url, options))
 
 
 def _for_redis(url: SentinelUrl, options: dict[str, Any]) -> dict[str, Any]:

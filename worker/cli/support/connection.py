@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from worker.settings.settings import Settings
 
-_TIMEOUT_SECONDS = 5.0
-
 
 def load_settings(**overrides: Any) -> Settings:
     """Return the settings of the environment under `overrides`, or refuse with one line for each bad one."""
@@ -28,4 +26,4 @@ def open_redis(settings: Settings) -> redis.Redis:
     """Return a client for the settings' Redis; connects with its first command."""
     from worker.adapters.redis.clients import open_sync  # noqa: PLC0415 - heavy imports wait for the command
 
-    return open_sync(settings.redis_url, timeout_seconds=_TIMEOUT_SECONDS)
+    return open_sync(settings.redis_url)

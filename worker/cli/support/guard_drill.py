@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from tasks.operations.drill import Check, DrillRecord
     from worker.cli.support.operator_session import OperatorSession
 
-_TIMEOUT_SECONDS = 5.0
-_COMMAND_ROOM = 4
-
 
 @dataclass(frozen=True, slots=True)
 class GuardDrill:
@@ -101,9 +98,7 @@ class GuardDrill:
 
         async def observe() -> list[GuardFinding]:
             url = self.console.settings.redis_url
-            async with open_async(
-                url, timeout_seconds=_TIMEOUT_SECONDS, max_connections=_COMMAND_ROOM
-            ) as client:
+            async with open_async(url) as client:
                 guard = RedisGuard(RedisBatches(client), namespace, rules)
                 return [
                     await guard.observe(each, 0, "OUTPUT_SCHEMA_INVALID" if each else "") for each in outcomes

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from tests.worker.adapters.redis.test_clients import connections
-from worker.cli.support import connection
+from worker.adapters.redis.clients import TIMEOUT_SECONDS, open_sync
 from worker.dev.redis_server.server import EmbeddedRedis
 
 
@@ -35,8 +35,7 @@ def test_without_a_worker_there_is_nothing_to_drill(slotgen):
 
 @pytest.mark.parametrize("command", [["preflight"], ["drill", "--yes"]])
 def test_a_redis_that_hangs_is_said_within_seconds(slotgen, monkeypatch, command):
-    timeout_seconds = connection._TIMEOUT_SECONDS
-    monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setitem(open_sync.__kwdefaults__, "timeout_seconds", 0.1)
     with EmbeddedRedis() as server:
         monkeypatch.setenv("SLOTGEN_REDIS_URL", server.url)
         before = connections(server)
@@ -49,7 +48,7 @@ def test_a_redis_that_hangs_is_said_within_seconds(slotgen, monkeypatch, command
         server.thaw()
         # The last connection is the one that counts them.
         attempts = connections(server) - before - 1
-        assert 0 < attempts * timeout_seconds < 15
+        assert 0 < attempts * TIMEOUT_SECONDS < 15
 
 
 def test_only_the_brake_can_be_rehearsed(slotgen):
