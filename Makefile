@@ -73,6 +73,7 @@ check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make 
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict -k 1.33 $(filter-out %kustomization.yaml %scaledobject.yaml %servicemonitor.yaml,$(wildcard deploy/kubernetes/*.yaml))
 	$(BIN)/python deploy/grafana/generate.py --check
+	$(BIN)/python deploy/redis/generate.py --check
 	$(BIN)/python docs/asyncapi.py --check
 	$(BIN)/python tests/check_coverage.py
 	$(BIN)/python tests/check_wheel.py

@@ -8,7 +8,7 @@ import uuid
 from tests.benchmarks.messages import id_of, message
 from tests.benchmarks.rig import DEADLINE_SECONDS
 from tests.builders import a_job, a_spec
-from worker.adapters.redis.keys import taken_key
+from worker.adapters.redis.keys import TAKEN
 from worker.dev.stack import Stack
 
 
@@ -51,4 +51,4 @@ def await_calm(system: Stack) -> None:
 
 
 def taken(system: Stack) -> int:
-    return int(system.client.get(taken_key("slotgen")) or 0)
+    return int(system.client.get(TAKEN("slotgen")) or 0)

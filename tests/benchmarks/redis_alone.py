@@ -13,9 +13,9 @@ import uuid
 import redis
 
 from tests.benchmarks.messages import push, stubs
-from worker.adapters.celery.delivery import _ACK, _APPEND, processing_key
+from worker.adapters.celery.delivery import _ACK, _APPEND
 from worker.adapters.celery.results import _STORE
-from worker.adapters.redis.keys import dial_keys, taken_key
+from worker.adapters.redis.keys import PROCESSING, TAKEN, dial_keys
 
 IN_A_PIPELINE = 200
 WORKER, QUEUE = "w" * 32, "slotgen"
@@ -51,13 +51,13 @@ def commands(messages: list[bytes]) -> list[tuple[object, ...]]:
 
 def commands_of(raw: bytes) -> list[tuple[object, ...]]:
     task_id, tag = uuid.uuid4().hex, f"{WORKER}:{uuid.uuid4().hex}"
-    taking = processing_key(QUEUE, WORKER)
+    taking = PROCESSING(QUEUE, WORKER)
     unacked = (f"{QUEUE}:unacked_index", f"{QUEUE}:unacked")
     result = {"version": "v1", "jobId": "job", "status": "STUB", "generatedAt": "", "output": None}
     document = json.dumps({"status": "SUCCESS", "result": [result], "task_id": task_id, "children": []})
     return [
         ("BLMOVE", QUEUE, taking, "RIGHT", "LEFT", 1),
-        ("EVALSHA", _APPEND.sha, 4, *unacked, taking, taken_key(QUEUE), time.time(), tag, raw, raw),
+        ("EVALSHA", _APPEND.sha, 4, *unacked, taking, TAKEN(QUEUE), time.time(), tag, raw, raw),
         ("MGET", *dial_keys(QUEUE)),
         ("EVALSHA", _STORE.sha, 1, f"celery-task-meta-{task_id}", 86_400, document),
         ("EVALSHA", _ACK.sha, 2, *unacked, tag),

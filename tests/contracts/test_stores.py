@@ -14,7 +14,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.answers import RedisAnswers
 from worker.adapters.redis.jobs.claims import RedisClaims
-from worker.adapters.redis.keys import workers_key
+from worker.adapters.redis.keys import WORKERS
 from worker.dev.redis_server.server import EmbeddedRedis
 
 WORKER = "worker-1"
@@ -31,7 +31,7 @@ async def redis_client(server, namespace):
     async with open_async(server.url, timeout_seconds=5) as client:
         # The worker of these tests lives.
         now, _ = await client.time()
-        await client.zadd(workers_key(namespace), {WORKER: now})
+        await client.zadd(WORKERS(namespace), {WORKER: now})
         yield client
 
 
@@ -126,7 +126,7 @@ def test_a_claim_whose_holder_gives_no_sign_of_life_is_free(server):
             dead = RedisClaims(RedisBatches(client), "silent", "dead-worker", 15)
             living = RedisClaims(RedisBatches(client), "silent", WORKER, 15)
             now, _ = await client.time()
-            await client.zadd(workers_key("silent"), {"dead-worker": now - 16})
+            await client.zadd(WORKERS("silent"), {"dead-worker": now - 16})
             held = await dead.acquire("job", "a", 600)
             return held, await living.acquire("job", "b", 600), await dead.acquire("job", "a", 600)
 
@@ -208,7 +208,7 @@ def test_a_claim_of_the_one_who_asks_is_held_however_old_its_sign_of_life(server
             claims = RedisClaims(RedisBatches(client), "back", WORKER, 15)
             assert await claims.acquire("job", "a", 60)
             # Redis was away for long, and is back: the first copy of the job is still in flight.
-            await client.zadd(workers_key("back"), {WORKER: 1})
+            await client.zadd(WORKERS("back"), {WORKER: 1})
             return await claims.acquire("job", "b", 60)
 
     assert asyncio.run(scenario()) is False

@@ -20,6 +20,7 @@ from tests.deploy.redis7 import ROLES, redis_server, users_of
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.keys import ALL, LENGTH, PRIORITY_QUEUE, READ, TABLE
 from worker.client import Producer
 from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.stack import WorkerProcess, worker_environment
@@ -126,6 +127,26 @@ def test_a_forbidden_act_is_refused(clients, role, command):
     assert isinstance(refusal.value, NoPermissionError) or "The user executing the script can't" in str(
         refusal.value
     )
+
+
+# What a role must be allowed, for it to have a command of its kind.
+PROBES = {"get": {ALL, READ}, "append": {ALL}, "del": {ALL}, "type": {ALL, READ, LENGTH}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_do_with_each_key_what_the_table_says(clients, role):
+    keys = [key for key in TABLE if key.type not in {"channel", "namespace"}]
+    everything = {each.pattern for each in keys} - {PRIORITY_QUEUE.pattern}
+
+    for key in keys:
+        may = set(key.may.get(role, "").split())
+        if role == "operator" and key.pattern in everything:
+            may = {ALL}
+        name = key.glob("slotgen").replace("*", "x")
+        for command, kinds in PROBES.items():
+            words = [command, name, "x"] if command == "append" else [command, name]
+            said = clients["admin"].execute_command("ACL", "DRYRUN", role, *words)
+            assert (said == b"OK") == bool(may & {*kinds, command}), (role, words, said)
 
 
 def test_nobody_comes_in_without_a_role(port):

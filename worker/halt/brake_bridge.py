@@ -10,7 +10,7 @@ from tasks.limits.brake import Brake
 from tasks.operations.changes.halting import Confirmation
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.console.fleet import confirmation
-from worker.adapters.redis.keys import halts_channel
+from worker.adapters.redis.keys import HALTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +57,4 @@ class BrakeBridge:
         said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
         # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
         with contextlib.suppress(StoreUnavailable):
-            await self.stores.command("PUBLISH", halts_channel(self.namespace), confirmation(said))
+            await self.stores.command("PUBLISH", HALTS(self.namespace), confirmation(said))

@@ -14,6 +14,7 @@ from worker.adapters.celery.pool import completed
 from worker.adapters.celery.results import ResultWriter
 from worker.adapters.celery.transport import MessageValidator
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
+from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.settings.redis_url import SCHEME, SentinelUrl
 from worker.settings.settings import Settings
 
@@ -88,9 +89,9 @@ def _configuration(settings: Settings, validator: MessageValidator, worker_id: s
             "unacked_restore_interval": settings.worker_lost_seconds / 3,
             "unacked_restore_throttle": 1,
             "max_deaths": MAX_DEATHS,
-            "unacked_key": f"{namespace}:unacked",
-            "unacked_index_key": f"{namespace}:unacked_index",
-            "unacked_mutex_key": f"{namespace}:unacked_mutex",
+            "unacked_key": UNACKED(namespace),
+            "unacked_index_key": UNACKED_INDEX(namespace),
+            "unacked_mutex_key": UNACKED_MUTEX(namespace),
             # One key for each queue: roles, autoscalers and plain LPUSH see the same list.
             "priority_steps": [0],
         }

@@ -43,7 +43,8 @@ from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
-from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable, results_key
+from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable
+from worker.adapters.redis.keys import RESULTS
 from worker.halt.brake_bridge import BrakeBridge
 from worker.halt.dial_changes import DialChangeListener
 from worker.metrics.budget import BudgetGauges
@@ -337,7 +338,7 @@ def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatche
         return None
     if not is_usable(client, settings.namespace):
         raise BadSetting(
-            f"SLOTGEN_STREAM_RESULTS is {settings.stream_results}, and {results_key(settings.namespace)} is "
+            f"SLOTGEN_STREAM_RESULTS is {settings.stream_results}, and {RESULTS(settings.namespace)} is "
             "not a stream; delete that key, or set 0"
         )
     return ResultsStream(stores, settings.namespace, settings.stream_results)

@@ -10,7 +10,7 @@ import pytest
 from tasks.operations.fleet import WorkerInfo
 from tests.builders import a_rule, an_allowlist
 from worker.adapters.redis.console.fleet import info
-from worker.adapters.redis.keys import worker_info_key, workers_key
+from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
 
 def a_worker(slotgen, worker_id="w1", **changes):
@@ -28,8 +28,8 @@ def a_worker(slotgen, worker_id="w1", **changes):
         "started_wall_ms": now_ms,
         "seen_wall_ms": now_ms,
     }
-    slotgen.client.zadd(workers_key(slotgen.namespace), {worker_id: now_ms / 1000})
-    slotgen.client.set(worker_info_key(slotgen.namespace, worker_id), info(WorkerInfo(**(values | changes))))
+    slotgen.client.zadd(WORKERS(slotgen.namespace), {worker_id: now_ms / 1000})
+    slotgen.client.set(WORKER_INFO(slotgen.namespace, worker_id), info(WorkerInfo(**(values | changes))))
 
 
 class TestStatus:

@@ -18,7 +18,7 @@ from tests.fakes import clock
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.console.fleet import RedisFleet
-from worker.adapters.redis.keys import halts_channel
+from worker.adapters.redis.keys import HALTS
 from worker.halt.brake_bridge import BrakeBridge
 
 WAIT_SECONDS = 10
@@ -63,7 +63,7 @@ async def landed(switch, flights):
 
 async def confirmed(switch, listener):
     """Return every confirmation so far: commands reach Redis in their order, and this one is the last."""
-    await switch.stores.command("PUBLISH", halts_channel(switch.namespace), '"that is all"')
+    await switch.stores.command("PUBLISH", HALTS(switch.namespace), '"that is all"')
 
     def hear():
         while (

@@ -12,7 +12,7 @@ from kombu.transport.virtual import QoS as VirtualQoS
 
 from telemetry import emit
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import taken_key, workers_key
+from worker.adapters.redis.keys import PROCESSING, TAKEN, WORKERS
 from worker.adapters.redis.scripts import LuaScript
 
 TAG_SEPARATOR = ":"
@@ -36,14 +36,9 @@ _DEATHS = "slotgen_deaths"
 _log = logging.getLogger("slotgen.delivery")
 
 
-def processing_key(queue: str, worker_id: str) -> str:
-    """Return the list that holds the message which `worker_id` is about to take note of."""
-    return f"{queue}:processing:{worker_id}"
-
-
 def _return_taken(queue: str, worker_id: str, client: Any) -> int:
     returned = 0
-    while client.lmove(processing_key(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
+    while client.lmove(PROCESSING(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
         returned += 1
     return returned
 
@@ -68,7 +63,7 @@ class ConsumerQoS(kombu_redis.QoS):
         """
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
-                client.zadd(workers_key(queue), {self.channel.worker_id: int(client.time()[0])})
+                client.zadd(WORKERS(queue), {self.channel.worker_id: int(client.time()[0])})
                 _return_taken(queue, self.channel.worker_id, client)
                 for tag in self._held_by(self.channel.worker_id, client):
                     self._give_back(queue, tag, client)
@@ -95,10 +90,10 @@ class ConsumerQoS(kombu_redis.QoS):
         info = message.delivery_info
         queue = info["routing_key"]
         kept = json.dumps([message._raw, info["exchange"], queue])  # noqa: SLF001 - as kombu does
-        keys = [self.unacked_index_key, self.unacked_key, processing_key(queue, self.channel.worker_id)]
+        keys = [self.unacked_index_key, self.unacked_key, PROCESSING(queue, self.channel.worker_id)]
         with self.channel.conn_or_acquire() as client:
             arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
-            _APPEND.run(client, [*keys, taken_key(queue)], *arguments)
+            _APPEND.run(client, [*keys, TAKEN(queue)], *arguments)
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
@@ -133,7 +128,7 @@ class ConsumerQoS(kombu_redis.QoS):
         finds the old request first. What we do take leaves the list within milliseconds, so that what lies
         there at two looks, seconds apart, was never seen here.
         """
-        taking = processing_key(queue, self.channel.worker_id)
+        taking = PROCESSING(queue, self.channel.worker_id)
         lying = set(client.lrange(taking, 0, -1))
         forgotten, self._lying = lying & self._lying, lying
         for raw in forgotten:
@@ -143,12 +138,12 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
         silent_since = int(client.time()[0]) - self._option("worker_lost_seconds")
-        own = client.zscore(workers_key(queue), self.channel.worker_id)
+        own = client.zscore(WORKERS(queue), self.channel.worker_id)
         # Right after a Redis that was frozen or away everybody looks silent, this worker to itself as well:
         # the others get the time in which it gives its own sign.
         if own is None or own < silent_since:
             return
-        for worker_id in client.zrangebyscore(workers_key(queue), "-inf", f"({silent_since}"):
+        for worker_id in client.zrangebyscore(WORKERS(queue), "-inf", f"({silent_since}"):
             self._bring_back(queue, worker_id.decode(), client)
 
     def _bring_back(self, queue: str, worker_id: str, client: Any) -> None:
@@ -156,7 +151,7 @@ class ConsumerQoS(kombu_redis.QoS):
         returned = _return_taken(queue, worker_id, client)
         for tag in self._held_by(worker_id, client):
             returned += self._return(queue, tag, client)
-        client.zrem(workers_key(queue), worker_id)
+        client.zrem(WORKERS(queue), worker_id)
         # A worker that left in order holds nothing, and is only forgotten.
         level, event = (
             (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "worker_forgotten")

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from kombu.transport import redis as kombu_redis
 
 from tasks.generate.intake import Rejected
-from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS, processing_key
-from worker.adapters.redis.keys import taken_key
+from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS
+from worker.adapters.redis.keys import PROCESSING, TAKEN
 
 
 class MessageValidator(Protocol):
@@ -70,7 +70,7 @@ class Channel(kombu_redis.Channel):
             return
         (queue,) = queues  # this app consumes one
         self.qos.register(queue)
-        taking = processing_key(queue, self.worker_id)
+        taking = PROCESSING(queue, self.worker_id)
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
         # From the end that BRPOP would take, so that the order is the same.
@@ -117,8 +117,8 @@ class Channel(kombu_redis.Channel):
             # When it cannot be kept (Redis full, or gone), this raises, and it stays in the processing list.
             validator.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
-                client.lrem(processing_key(queue, self.worker_id), 1, raw)
-                client.incr(taken_key(queue))
+                client.lrem(PROCESSING(queue, self.worker_id), 1, raw)
+                client.incr(TAKEN(queue))
             return None
 
 

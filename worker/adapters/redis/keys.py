@@ -1,41 +1,107 @@
-"""The names of our Redis keys that more than one adapter speaks of; importing this costs nothing."""
+"""Every key of Redis that slotgen or its Celery uses; no other place builds one, or says who may touch it.
+
+docs/redis-keys.md and the rights in deploy/redis/users.acl are made from this table by
+deploy/redis/generate.py. Importing it costs nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# What a role may do with a key: all, read, length (of what it holds), or the commands that are named.
+ALL, READ, LENGTH = "all", "read", "length"
+WORKER = {"worker": ALL}
+_PLACE = re.compile(r"\{\w+\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key or channel, or a family of them; called with what its braces ask for, it returns the name.
+
+    `may` has what each shipped role but the operator may do with it: the operator may do everything with
+    every key below the namespace, and with Celery's.
+    """
+
+    pattern: str
+    type: str
+    owner: str
+    holds: str
+    bound: str
+    lifetime: str
+    may: Mapping[str, str]
+    _template: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_template", _PLACE.sub("%s", self.pattern))
+
+    def __call__(self, *parts: str | int) -> str:
+        """Return the key of these parts, in the order of the braces."""
+        return self._template % parts
+
+    def glob(self, namespace: str) -> str:
+        """Return the pattern by which Redis knows it: `*` for what may be anything, `?` for a control byte."""
+        pattern = _PLACE.sub("*", self.pattern.replace("{ns}", namespace))
+        return re.sub(r"[\x00-\x1f]", "?", pattern)
+
+
+# One row is one line, as in docs/redis-keys.md.
+# fmt: off
+
+# The dials.
+# The guard and the webhook may halt, by DEL, and never release.
+KILL = Key("{ns}:kill", "string", "operator", "the kill switch: only `false` lets requests leave", "one word", "until it is set or deleted", {"worker": f"{READ} del", "guard": "del"})
+FEATURE = Key("{ns}:feature", "string", "operator", "the feature flag: only `true` is on", "one word", "until it is set or deleted", {"worker": READ})
+ROLLOUT_PERCENT = Key("{ns}:rollout_percent", "string", "operator", "the share of jobs that may pass, 0-100", "one number", "until it is set or deleted", {"worker": READ})
+ALLOWLIST = Key("{ns}:allowlist", "string", "operator", "the policy: allowlist v1, JSON", "16 MiB are read", "until it is set or deleted", {"worker": READ})
+BUDGET_CAP = Key("{ns}:budget_usd", "string", "operator", "the spend cap of a window in US dollars; absent, only the environment's holds", "one number", "until it is set or deleted", {"worker": READ})
+AUDIT = Key("{ns}:audit", "stream", "operator", "who changed which dial, when and why", "about 10,000 changes", "until newer ones push it out", WORKER | {"guard": "xadd"})
+AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "five fields of 64 KiB", "as long as the dials", WORKER | {"guard": "hdel"})
+AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "five fields", "as long as the dials", WORKER)
+DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drills", "about 1,000 for each target", "until newer ones push it out", {})
+REHEARSAL = Key("{ns}:rehearsal:{drill}", "namespace", "operator", "the namespace of one drill of the guard, with a kill switch of its own", "one drill", "until the drill ends", {})
+HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halted; PUBLISH works even when Redis is out of memory", "nothing is kept", "none", WORKER)
+
+# The queue, and who works on it.
+QUEUE = Key("{ns}", "list", "Celery", "the messages that wait", "none: producers see its length", "until a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
+PRIORITY_QUEUE = Key("{ns}\x06\x16{priority}", "list", "Celery", "messages sent with a priority of 1-9 by Celery's default steps; no worker takes them", "none", "until somebody deletes it", {"producer": "lpush llen lrem"})
+UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"monitor": LENGTH} | WORKER)
+UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", WORKER)
+UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", WORKER)
+PROCESSING = Key("{ns}:processing:{worker}", "list", "worker", "the message between the queue and unacked", "one", "milliseconds, or until the worker is found lost", WORKER)
+WORKERS = Key("{ns}:workers", "zset", "worker", "each worker's last heartbeat, by Redis's clock; it outlives the worker's connections", "one member for each worker", "until a lost worker's messages are back on the queue", WORKER)
+WORKER_INFO = Key("{ns}:worker:{worker}", "string", "worker", "what a worker says of itself, JSON", "1 KiB", "SLOTGEN_WORKER_LOST_SECONDS after its last heartbeat", WORKER)
+TAKEN = Key("{ns}:taken", "string", "worker", "how many messages were ever taken off the queue", "one number", "as long as the queue", WORKER)
+ARRIVED = Key("{ns}:arrived", "zset", "worker", "when so many messages had ever arrived, for the age of the oldest", "10,000 moments", "until the messages are taken", WORKER)
+DEAD = Key("{ns}:dead", "stream", "worker", "the messages that no worker could take, byte for byte", "none: slotgen_dead_letters counts them", "until an operator replays or drops it", WORKER)
+TASK_META = Key("celery-task-meta-{task}", "string", "Celery", "a task's state and results", "one for each task", "1 day", {"producer": "get mget exists"} | WORKER)
+TASK_META_CHANNEL = Key("celery-task-meta-{task}", "channel", "Celery", "the same, for producers that wait", "nothing is kept", "none", {"producer": ALL} | WORKER)
+BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an exchange sends to", "one member", "for ever", {"producer": "sadd smembers"} | WORKER)
+
+# The life of a job.
+CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in flight", "the job's deadline at the longest", WORKER)
+LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", WORKER)
+ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", WORKER)
+ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", WORKER)
+BUDGET = Key("{ns}:budget:{start}", "hash", "worker", "the account of the window that began then: spent, held, written off, and each by model", "three fields, and three for each model", "two windows and a day", WORKER)
+BUDGET_HOLDS = Key("{ns}:budget:holds", "hash", "worker", "the open reservations", "the requests in flight", "until it is settled, or runs out", WORKER)
+BUDGET_EXPIRY = Key("{ns}:budget:expiry", "zset", "worker", "when each reservation runs out", "as the holds", "as the holds", WORKER)
+COOLDOWN = Key("{ns}:cooldown:{model}", "string", "worker", "that no request to this model leaves", "one for each model", "as long as the server asked", WORKER)
+BREAKER = Key("{ns}:breaker", "string", "worker", "the refusal for which no request leaves", "one word", "1 day, or until a probe succeeds", WORKER)
+BREAKER_PROBE = Key("{ns}:breaker:probe", "string", "worker", "that a probe is under way", "one", "probeSeconds of the executor config", WORKER)
+GUARD = Key("{ns}:guard", "list", "worker", "the fleet's latest outcomes, which the guard judges", "guard.sample of the executor config", "guard.windowSeconds after the last outcome", WORKER)
+GUARD_SPENT = Key("{ns}:guard:spent:{minute}", "string", "worker", "what was spent in a minute, nano-dollars", "one for each minute", "3 minutes", WORKER)
+HISTORY = Key("{ns}:history", "stream", "worker", "the latest outcomes, without content", "about SLOTGEN_HISTORY_OUTCOMES", "until newer ones push it out", WORKER)
+HISTORY_WRITTEN = Key("{ns}:history:{writer}", "string", "worker", "the number of a writer's last batch, so that none counts twice", "one for each worker", "1 hour", WORKER)
+RESULTS = Key("{ns}:results", "stream", "worker", "deliveries for consumers that wait on no task id", "about SLOTGEN_STREAM_RESULTS", "until newer ones push it out", {"consumer": "xgroup|create xgroup|createconsumer xreadgroup xack xautoclaim xpending xlen xinfo|groups"} | WORKER)
+# fmt: on
+
+# What is said above once is not said again: the table is every Key of this module.
+TABLE = tuple(each for each in dict(globals()).values() if isinstance(each, Key))
+# The dials that the gates read, and all that an operator sets, in the order of their scripts and of `Dial`.
+GATE_DIALS = (KILL, FEATURE, ROLLOUT_PERCENT, ALLOWLIST)
+DIALS = (*GATE_DIALS, BUDGET_CAP)
 
 
 def dial_keys(namespace: str) -> list[str]:
-    """Return the four dials' keys, in the order in which they are read."""
-    return [f"{namespace}:{dial}" for dial in ("kill", "feature", "rollout_percent", "allowlist")]
-
-
-def budget_cap_key(namespace: str) -> str:
-    """Return the dial of the spend cap: US dollars as decimal text; absent, only the environment's holds."""
-    return f"{namespace}:budget_usd"
-
-
-def answer_key(namespace: str, job_key: str) -> str:
-    """Return where the answer of a job is kept."""
-    return f"{namespace}:answer:{job_key}"
-
-
-def answers_key(namespace: str) -> str:
-    """Return the sorted set of the jobs whose answers are kept, by the time of storing (seconds)."""
-    return f"{namespace}:answers"
-
-
-def workers_key(queue: str) -> str:
-    """Return the sorted set of each worker process's last sign of life; it outlives its connections."""
-    return f"{queue}:workers"
-
-
-def taken_key(queue: str) -> str:
-    """Return the counter of the messages that workers have taken from `queue`."""
-    return f"{queue}:taken"
-
-
-def worker_info_key(namespace: str, worker_id: str) -> str:
-    """Return the key of one worker's card."""
-    return f"{namespace}:worker:{worker_id}"
-
-
-def halts_channel(namespace: str) -> str:
-    """Return the channel on which workers confirm a halt; PUBLISH works even when Redis is out of memory."""
-    return f"{namespace}:halts"
+    """Return the keys of the dials that the gates read."""
+    return [dial(namespace) for dial in GATE_DIALS]

@@ -49,13 +49,15 @@ def apply(
 ) -> None:
     """Make the change, or say why not. `extra` adds lines about it. Raises Refusal."""
     from tasks.operations.changes import changing  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.dials import Dial  # noqa: PLC0415
+    from worker.adapters.redis.keys import DIALS  # noqa: PLC0415
 
     with console() as opened:
         window_seconds = opened.settings.observation_seconds
         situation = changing.situation_now(opened.dials, opened.history, window_seconds)
         before = situation.dials.value(wish.dial)
         after = wish.after(before)
-        key = f"{opened.settings.namespace}:{wish.dial}"
+        key = DIALS[list(Dial).index(wish.dial)](opened.settings.namespace)
         if after == before:
             _unchanged(key, wish.shown(before), as_json=as_json)
             return

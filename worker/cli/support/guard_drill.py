@@ -32,8 +32,9 @@ class GuardDrill:
         """
         from tasks.operations.drill import DrillRecord  # noqa: PLC0415 - heavy imports wait for the command
         from worker.adapters.redis.console.drills import RedisDrills  # noqa: PLC0415
+        from worker.adapters.redis.keys import REHEARSAL  # noqa: PLC0415
 
-        namespace = f"{self.console.settings.namespace}:rehearsal:{uuid.uuid4().hex}"
+        namespace = REHEARSAL(self.console.settings.namespace, uuid.uuid4().hex)
         try:
             checks = self._checks(namespace, self._rules())
         finally:
@@ -61,8 +62,9 @@ class GuardDrill:
     def _checks(self, namespace: str, rules: GuardRules) -> tuple[Check, ...]:
         from tasks.limits.guard import GuardMode, JobResult  # noqa: PLC0415 - heavy imports wait for the command
         from tasks.operations.drill import Check  # noqa: PLC0415
+        from worker.adapters.redis.keys import KILL  # noqa: PLC0415
 
-        client, kill = self.console.client, f"{namespace}:kill"
+        client, kill = self.console.client, KILL(namespace)
         client.set(kill, "false", ex=60)
         good = self._observed(namespace, rules, [frozenset()] * rules.sample)
         after_good = client.get(kill)

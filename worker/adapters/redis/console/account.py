@@ -8,7 +8,7 @@ import redis
 from tasks.operations.changes.spend_cap import nano_usd
 from tasks.operations.money import Account
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import budget_cap_key
+from worker.adapters.redis.keys import BUDGET, BUDGET_CAP
 
 _KINDS = ("spent", "held", "written_off")
 
@@ -27,9 +27,9 @@ class RedisAccount:
         with unavailable(self.client):
             now = self.client.time()[0]
             began = now - now % self.window_seconds
-            raw = cast("dict[bytes, bytes]", self.client.hgetall(f"{self.namespace}:budget:{began}"))
-            (dial,) = cast("list[bytes | None]", self.client.mget([budget_cap_key(self.namespace)]))
-            set_at_all = bool(self.client.exists(budget_cap_key(self.namespace)))
+            raw = cast("dict[bytes, bytes]", self.client.hgetall(BUDGET(self.namespace, began)))
+            (dial,) = cast("list[bytes | None]", self.client.mget([BUDGET_CAP(self.namespace)]))
+            set_at_all = bool(self.client.exists(BUDGET_CAP(self.namespace)))
         amounts = {name.decode(): int(value) for name, value in raw.items()}
         models = sorted({name.partition(":")[2] for name in amounts if ":" in name})
         return Account(

@@ -7,7 +7,7 @@ from typing import Any, cast
 import redis
 
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import answer_key, answers_key
+from worker.adapters.redis.keys import ANSWER, ANSWERS
 
 _AT_ONCE = 1_000
 
@@ -22,12 +22,12 @@ class RedisAnswerIndex:
     def count(self) -> int:
         """Return how many answers are kept."""
         with unavailable(self.client):
-            return self.client.zcard(answers_key(self.namespace))
+            return self.client.zcard(ANSWERS(self.namespace))
 
     def oldest_seconds(self) -> int | None:
         """Return for how long the oldest answer has been kept, None when there is none."""
         with unavailable(self.client):
-            oldest = cast("list[Any]", self.client.zrange(answers_key(self.namespace), 0, 0, withscores=True))
+            oldest = cast("list[Any]", self.client.zrange(ANSWERS(self.namespace), 0, 0, withscores=True))
             return self.client.time()[0] - int(oldest[0][1]) if oldest else None
 
     def drop(self, job_keys: Sequence[str]) -> int:
@@ -36,16 +36,14 @@ class RedisAnswerIndex:
             return 0
         with unavailable(self.client):
             pipe = self.client.pipeline()
-            pipe.delete(*(answer_key(self.namespace, each) for each in job_keys))
-            pipe.zrem(answers_key(self.namespace), *job_keys)
+            pipe.delete(*(ANSWER(self.namespace, each) for each in job_keys))
+            pipe.zrem(ANSWERS(self.namespace), *job_keys)
             return int(pipe.execute()[0])
 
     def drop_all(self) -> int:
         """Forget every answer; return how many there were."""
         dropped = 0
         with unavailable(self.client):
-            while keys := cast(
-                "list[bytes]", self.client.zrange(answers_key(self.namespace), 0, _AT_ONCE - 1)
-            ):
+            while keys := cast("list[bytes]", self.client.zrange(ANSWERS(self.namespace), 0, _AT_ONCE - 1)):
                 dropped += self.drop([each.decode() for each in keys])
         return dropped

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from tasks.ports import DeadLetter
+from worker.adapters.redis.keys import DEAD
 from worker.adapters.redis.scripts import LuaScript
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class RedisDeadLetters:
     def add(self, queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> str:
         """Keep the message, byte for byte; return its id, within a transaction "". Raises RedisError."""
         fields = _fields(queue, reason, problem, task_id, message)
-        added = self.client.xadd(self._key, fields)
+        added = self.client.xadd(DEAD(self.namespace), fields)
         return added.decode() if isinstance(added, bytes) else ""
 
     def within(self, pipe: Any) -> RedisDeadLetters:
@@ -43,29 +44,25 @@ class RedisDeadLetters:
 
     def count(self) -> int:
         """Return how many dead letters there are."""
-        return self.client.xlen(self._key)
+        return self.client.xlen(DEAD(self.namespace))
 
     def list(self, limit: int) -> list[DeadLetter]:
         """Return the newest `limit` dead letters, newest first."""
-        entries = cast("list[Any]", self.client.xrevrange(self._key, count=limit))
+        entries = cast("list[Any]", self.client.xrevrange(DEAD(self.namespace), count=limit))
         return [_dead_letter(entry) for entry in entries]
 
     def show(self, dead_id: str) -> DeadLetter | None:
         """Return one dead letter, or None."""
-        entries = cast("list[Any]", self.client.xrange(self._key, dead_id, dead_id))
+        entries = cast("list[Any]", self.client.xrange(DEAD(self.namespace), dead_id, dead_id))
         return _dead_letter(entries[0]) if entries else None
 
     def replay(self, dead_id: str) -> bool:
         """Put the message back on its queue as it was; False when there is no such dead letter."""
-        return bool(_REPLAY.run(self.client, [self._key], dead_id))
+        return bool(_REPLAY.run(self.client, [DEAD(self.namespace)], dead_id))
 
     def drop(self, dead_id: str) -> bool:
         """Forget the message; False when there is no such dead letter."""
-        return bool(self.client.xdel(self._key, dead_id))
-
-    @property
-    def _key(self) -> str:
-        return f"{self.namespace}:dead"
+        return bool(self.client.xdel(DEAD(self.namespace), dead_id))
 
 
 def _fields(queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> dict[Any, Any]:

@@ -26,7 +26,7 @@ from tasks.operations.changes.dials import (
 from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import budget_cap_key, dial_keys
+from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, DIALS
 from worker.adapters.redis.scripts import LuaScript
 
 _KEPT = 10_000
@@ -157,7 +157,7 @@ class RedisDials:
         return [_recorded(each) for each in entries]
 
     def _eval(self, script: LuaScript, *arguments: Any) -> Any:
-        keys = [*self._dials, self._audit, f"{self._audit}:seen", f"{self._audit}:live"]
+        keys = [*self._dials, self._audit, AUDIT_SEEN(self.namespace), AUDIT_LIVE(self.namespace)]
         return script.run(self.client, keys, *arguments)
 
     def _plain(self) -> list[bytes | None]:
@@ -169,11 +169,11 @@ class RedisDials:
 
     @property
     def _dials(self) -> list[str]:
-        return [*dial_keys(self.namespace), budget_cap_key(self.namespace)]
+        return [dial(self.namespace) for dial in DIALS]
 
     @property
     def _audit(self) -> str:
-        return f"{self.namespace}:audit"
+        return AUDIT(self.namespace)
 
 
 def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:

@@ -9,13 +9,14 @@ import redis
 
 from tasks.operations.drill import Check, DrillRecord
 from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.keys import DRILLS
 
 _KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class RedisDrills:
-    """The stream `<namespace>:drills:<target>`, the newest 1,000; the target is `brake` or `guard`."""
+    """The newest 1,000 records of a target, `brake` or `guard`."""
 
     client: redis.Redis
     namespace: str
@@ -38,4 +39,4 @@ class RedisDrills:
 
     @property
     def _key(self) -> str:
-        return f"{self.namespace}:drills:{self.target}"
+        return DRILLS(self.namespace, self.target)

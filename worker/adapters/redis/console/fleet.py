@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tasks.operations.changes.halting import Confirmation
 from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import halts_channel, worker_info_key, workers_key
+from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
 
 if TYPE_CHECKING:
     import redis
@@ -29,8 +29,8 @@ class RedisFleet:
     def workers(self) -> list[WorkerInfo]:
         """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
         with unavailable(self.client):
-            known = cast("list[bytes]", self.client.zrange(workers_key(self.namespace), 0, -1))
-            keys = [worker_info_key(self.namespace, each.decode()) for each in known]
+            known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
+            keys = [WORKER_INFO(self.namespace, each.decode()) for each in known]
             infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
         found = [info for raw in infos if raw and (info := _info(raw))]
         return sorted(found, key=lambda each: each.started_wall_ms)
@@ -51,7 +51,7 @@ class RedisFleet:
         """Return a listener that hears every halt from now on; close it. Raises StoreUnavailable."""
         with unavailable(self.client):
             channel: redis.client.PubSub = self.client.pubsub()  # type: ignore[no-untyped-call]  # theirs
-            channel.subscribe(halts_channel(self.namespace))
+            channel.subscribe(HALTS(self.namespace))
             # The answer to SUBSCRIBE: from here on nothing is missed.
             channel.get_message(timeout=1)
         return HaltListener(channel)
@@ -93,12 +93,12 @@ def _together(before: Confirmation, after: Confirmation) -> Confirmation:
 
 
 def confirmation(said: Confirmation) -> str:
-    """Return what a worker publishes on `halts_channel`."""
+    """Return what a worker publishes on `HALTS`."""
     return json.dumps(dataclasses.asdict(said))
 
 
 def info(of: WorkerInfo) -> str:
-    """Return what a worker keeps under `worker_info_key`."""
+    """Return what a worker keeps under `WORKER_INFO`."""
     return json.dumps(dataclasses.asdict(of))
 
 

@@ -5,7 +5,7 @@ from redis.exceptions import ResponseError
 
 from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.errors import REDIS_ERRORS, Cause, cause_of, unavailable
-from worker.adapters.redis.keys import dial_keys
+from worker.adapters.redis.keys import AUDIT, AUDIT_SEEN, KILL
 from worker.adapters.redis.scripts import LuaScript
 
 # The brake comes first: whatever goes wrong with the record, the fleet is halted.
@@ -30,8 +30,7 @@ def pull(
         StoreUnavailable: Redis did not answer at all.
 
     """
-    kill = dial_keys(namespace)[0]
-    keys = [kill, f"{namespace}:audit", f"{namespace}:audit:seen"]
+    keys = [KILL(namespace), AUDIT(namespace), AUDIT_SEEN(namespace)]
     with unavailable(client):
         try:
             _ENGAGE.run(client, keys, actor, command, reason, value)

@@ -7,6 +7,7 @@ from typing import cast
 import redis
 
 from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.keys import TASK_META
 
 # One command of this many keys keeps other clients waiting for under a millisecond.
 _BATCH = 500
@@ -43,6 +44,6 @@ class RedisOutbox:
         found: list[bytes | None] = []
         with unavailable(self.client):
             for begin in range(0, len(task_ids), _BATCH):
-                keys = [f"celery-task-meta-{each}" for each in task_ids[begin : begin + _BATCH]]
+                keys = [TASK_META(each) for each in task_ids[begin : begin + _BATCH]]
                 found += cast("list[bytes | None]", self.client.mget(keys))
         return found

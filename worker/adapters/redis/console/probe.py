@@ -10,6 +10,7 @@ import redis
 
 from worker.adapters.celery.message import raw_message
 from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.keys import TASK_META
 
 _POLL_SECONDS = 0.05
 
@@ -32,7 +33,7 @@ class RedisProbe:
     def results(self, task_id: str, timeout_seconds: float) -> list[dict[str, Any]] | None:
         """Return the task's results, or None when none have come in time. Raises StoreUnavailable."""
         deadline_mono = time.monotonic() + timeout_seconds
-        key = f"celery-task-meta-{task_id}"
+        key = TASK_META(task_id)
         with unavailable(self.client):
             while (kept := self.client.get(key)) is None:
                 if time.monotonic() > deadline_mono:

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from worker.adapters.redis.keys import taken_key
+from worker.adapters.redis.keys import ARRIVED, TAKEN
 
 # A note every five seconds for 14 hours.
 _NOTES_KEPT = 10_000
@@ -58,4 +58,4 @@ class RedisQueueAge:
 
     @property
     def _keys(self) -> tuple[str, str, str]:
-        return self.queue, taken_key(self.queue), f"{self.queue}:arrived"
+        return self.queue, TAKEN(self.queue), ARRIVED(self.queue)

@@ -6,10 +6,11 @@ from typing import Any
 
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.keys import answer_key, answers_key
+from worker.adapters.redis.keys import ANSWER, ANSWERS
 from worker.adapters.redis.scripts import LuaScript
 
-# KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are.
+# KEYS: the answer, the index of all. Beyond the bound the oldest go, some at a time, however many there are;
+# only the index knows which, so that their keys are built here, of the prefix in ARGV[5].
 _PUT = LuaScript("""
 local now = redis.call('TIME')[1]
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
@@ -35,7 +36,7 @@ class RedisAnswers:
     async def get(self, key: str) -> Any | None:
         """Return the stored value, or None when there is none or it cannot be read."""
         try:
-            stored = await self.redis.command("GET", self._key(key))
+            stored = await self.redis.command("GET", ANSWER(self.namespace, key))
             return None if stored is None else json.loads(stored)
         except (StoreUnavailable, ValueError):
             return None
@@ -45,12 +46,10 @@ class RedisAnswers:
 
         Returns False when Redis refuses it for good.
         """
-        arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, answer_key(self.namespace, "")]
+        keys = [ANSWER(self.namespace, key), ANSWERS(self.namespace)]
+        arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, ANSWER(self.namespace, "")]
         try:
-            await self.redis.run_patiently(_PUT, [self._key(key), answers_key(self.namespace)], *arguments)
+            await self.redis.run_patiently(_PUT, keys, *arguments)
         except StoreUnavailable:
             return False
         return True
-
-    def _key(self, key: str) -> str:
-        return answer_key(self.namespace, key)

@@ -1,9 +1,8 @@
 """Keeps the fleet's spend under its cap: reserve before a call, settle after it, one Lua script each.
 
-`<namespace>:budget:<start>` is the account of the window that began at `start` (seconds): `spent`, `held` and
-`written_off` nano-dollars, and the same for each model. `…:budget:holds` has the open reservations,
-`…:budget:expiry` when each runs out: one that is not settled is written off, which counts as spent. Time is
-Redis's own, so that workers with different clocks share one window.
+The account of a window has `spent`, `held` and `written_off` nano-dollars, and the same for each model. A
+reservation that is not settled before it runs out is written off, which counts as spent. Time is Redis's own,
+so that workers with different clocks share one window.
 """
 
 from collections.abc import Callable
@@ -12,15 +11,15 @@ from dataclasses import dataclass
 from tasks.errors import StoreUnavailable
 from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.keys import budget_cap_key
+from worker.adapters.redis.keys import BUDGET, BUDGET_CAP, BUDGET_EXPIRY, BUDGET_HOLDS
 from worker.adapters.redis.scripts import LuaScript
 
 _EXPIRED_AT_ONCE = 100
-# KEYS: the budget's prefix, its holds, their expiry, the dial of the cap.
+# KEYS: the account without its start (of Redis's clock), its holds, their expiry, the dial of the cap.
 LEDGER = f"""
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function account(start) return KEYS[1] .. ':' .. start end
+local function account(start) return KEYS[1] .. start end
 local function add(start, what, model, amount)
   redis.call('HINCRBY', account(start), what, amount)
   redis.call('HINCRBY', account(start), what .. ':' .. model, amount)
@@ -115,5 +114,5 @@ class RedisBudget:
     @property
     def _keys(self) -> list[str]:
         """Return the KEYS of every script that begins with `LEDGER`."""
-        prefix = f"{self.namespace}:budget"
-        return [prefix, f"{prefix}:holds", f"{prefix}:expiry", budget_cap_key(self.namespace)]
+        ns = self.namespace
+        return [BUDGET(ns, ""), BUDGET_HOLDS(ns), BUDGET_EXPIRY(ns), BUDGET_CAP(ns)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.keys import workers_key
+from worker.adapters.redis.keys import CLAIM, LEDGER, WORKERS
 from worker.adapters.redis.scripts import LuaScript
 
 # A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
@@ -41,10 +41,7 @@ _END_ATTEMPT = LuaScript("if redis.call('DECR', KEYS[1]) <= 0 then redis.call('D
 
 @dataclass(frozen=True, slots=True)
 class RedisClaims:
-    """Claims are keys `<namespace>:claim:<job>`; its attempts without an outcome `<namespace>:ledger:<job>`.
-
-    `worker_id` is the one under which this process sends its heartbeats to `<namespace>:workers`.
-    """
+    """The claims of one namespace; `worker_id` is the one under which this process sends its heartbeats."""
 
     redis: RedisBatches
     namespace: str
@@ -53,7 +50,7 @@ class RedisClaims:
 
     async def acquire(self, key: str, token: str, seconds: float) -> bool:
         """Claim the job for `seconds`; False while a living worker holds it. Raises StoreUnavailable."""
-        keys = [self._claim(key), workers_key(self.namespace)]
+        keys = [CLAIM(self.namespace, key), WORKERS(self.namespace)]
         arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
         return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
 
@@ -63,23 +60,17 @@ class RedisClaims:
         When Redis cannot be asked, the claim runs out by itself.
         """
         with contextlib.suppress(StoreUnavailable):
-            keys = [self._claim(key), self._ledger(key)]
+            keys = [CLAIM(self.namespace, key), LEDGER(self.namespace, key)]
             await self.redis.run(_RELEASE, keys, self._held_by(token), int(concluded))
 
     async def end_attempt(self, key: str) -> None:
         """Take one attempt back; when Redis cannot be asked, it counts on."""
         with contextlib.suppress(StoreUnavailable):
-            await self.redis.run(_END_ATTEMPT, [self._ledger(key)])
+            await self.redis.run(_END_ATTEMPT, [LEDGER(self.namespace, key)])
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
-        return int(await self.redis.run(_BEGIN_ATTEMPT, [self._ledger(key)], _LEDGER_SECONDS))
+        return int(await self.redis.run(_BEGIN_ATTEMPT, [LEDGER(self.namespace, key)], _LEDGER_SECONDS))
 
     def _held_by(self, token: str) -> str:
         return f"{self.worker_id}:{token}"
-
-    def _claim(self, key: str) -> str:
-        return f"{self.namespace}:claim:{key}"
-
-    def _ledger(self, key: str) -> str:
-        return f"{self.namespace}:ledger:{key}"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, GuardVerdict, JobResult
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.keys import dial_keys
+from worker.adapters.redis.keys import AUDIT, AUDIT_SEEN, GUARD, GUARD_SPENT, KILL
 from worker.adapters.redis.scripts import LuaScript
 
 ACTOR = "guard"
-# KEYS: the kill dial, the latest outcomes, the spend of a minute, audit, its account of values.
+# KEYS: the kill dial, the latest outcomes, the spend of a minute without its number (of Redis's clock), the
+# audit, its account of values.
 # Outcomes count while the brake is off only, and a breach forgets them all: after the release the fleet is
 # judged by what it does from then on.
 _OBSERVE = LuaScript(
@@ -23,7 +24,7 @@ local kill = redis.call('MGET', KEYS[1])[1]
 if not kill or string.lower(string.match(kill, '^%s*(.-)%s*$')) ~= 'false' then return {'no data', '', 0} end
 local mark, cost, mode, cause = ARGV[1], ARGV[2], ARGV[3], ARGV[13]
 local window_ms, sample, minimum = tonumber(ARGV[4]) * 1000, tonumber(ARGV[5]), tonumber(ARGV[6])
-local minute = KEYS[3] .. ':' .. string.format('%.0f', math.floor(clock[1] / 60))
+local minute = KEYS[3] .. string.format('%.0f', math.floor(clock[1] / 60))
 local spent = redis.call('INCRBY', minute, cost)
 redis.call('EXPIRE', minute, 180)
 redis.call('LPUSH', KEYS[2], now_ms .. ' ' .. mark .. ' ' .. cause)
@@ -98,9 +99,8 @@ class RedisGuard:
 
     @property
     def _keys(self) -> list[str]:
-        audit = f"{self.namespace}:audit"
-        guard = f"{self.namespace}:guard"
-        return [dial_keys(self.namespace)[0], guard, f"{guard}:spent", audit, f"{audit}:seen"]
+        ns = self.namespace
+        return [KILL(ns), GUARD(ns), GUARD_SPENT(ns, ""), AUDIT(ns), AUDIT_SEEN(ns)]
 
     @property
     def _arguments(self) -> list[str | int | float]:

@@ -13,7 +13,7 @@ import redis
 
 from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import worker_info_key, workers_key
+from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
 _RETRY_SECONDS = 0.25
 
@@ -44,7 +44,7 @@ class Heartbeat:
         if self._thread:
             self._thread.join()
         with contextlib.suppress(*REDIS_ERRORS):
-            self.client.delete(worker_info_key(self.namespace, self.worker_id))
+            self.client.delete(WORKER_INFO(self.namespace, self.worker_id))
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -61,7 +61,7 @@ class Heartbeat:
         """Give one now, from any thread. Raises RedisError."""
         seconds, micros = self.client.time()
         # First, and by itself: nothing that follows may make this worker look lost.
-        self.client.zadd(workers_key(self.namespace), {self.worker_id: seconds})
+        self.client.zadd(WORKERS(self.namespace), {self.worker_id: seconds})
         info = self.info(seconds * 1000 + micros // 1000)
-        self.client.set(worker_info_key(self.namespace, self.worker_id), info, ex=self.lost_seconds)
+        self.client.set(WORKER_INFO(self.namespace, self.worker_id), info, ex=self.lost_seconds)
         RedisQueueAge(self.client, self.namespace).note()

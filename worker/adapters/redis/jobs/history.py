@@ -14,6 +14,7 @@ import redis
 from gates import Subject
 from tasks.operations.history import PastOutcome
 from worker.adapters.redis.errors import REDIS_ERRORS, unavailable
+from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
 from worker.adapters.redis.scripts import LuaScript
 
 _FLUSH_SECONDS = 0.2
@@ -36,11 +37,6 @@ if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[2]) or '0') then return 
 for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', 3600)
 """)
-
-
-def history_key(namespace: str) -> str:
-    """Return the stream of the latest outcomes."""
-    return f"{namespace}:history"
 
 
 @dataclass(slots=True)
@@ -95,8 +91,7 @@ class HistoryWriter:
             self._batch = []
 
     def _write(self) -> None:
-        key = history_key(self.namespace)
-        keys = (key, f"{key}:{self._writer_id}")
+        keys = (HISTORY(self.namespace), HISTORY_WRITTEN(self.namespace, self._writer_id))
         entries = [_entry(*each) for each in self._batch]
         _WRITE.run(self.client, keys, self._batch_number, self.kept, *entries)
 
@@ -142,7 +137,7 @@ class RedisHistory:
 
     @property
     def _key(self) -> str:
-        return history_key(self.namespace)
+        return HISTORY(self.namespace)
 
 
 def _entry(subject: Subject, outcome: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from tasks.errors import ErrorCode
 from telemetry import emit, error_location
 from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import budget_cap_key, dial_keys
+from worker.adapters.redis.keys import DIALS, KILL
 
 _log = logging.getLogger("slotgen.brake")
 _POLL_SECONDS = 0.25
@@ -107,8 +107,7 @@ class KillSwitchWatch:
         return connection, self._track(connection)
 
     def _track(self, connection: Connection) -> bool:
-        keys = [*dial_keys(self.namespace), budget_cap_key(self.namespace)]
-        prefixes = [word for key in keys for word in ("PREFIX", key)]
+        prefixes = [word for dial in DIALS for word in ("PREFIX", dial(self.namespace))]
         try:
             connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
             connection.read_response()
@@ -143,14 +142,10 @@ class KillSwitchWatch:
 
     def _ask(self, connection: Connection) -> tuple[bytes | None, bool]:
         # MGET, not GET: a key of another type reads as absent, like everywhere else.
-        connection.send_command("MGET", self._key)
+        connection.send_command("MGET", KILL(self.namespace))
         reported = False
         # A change that is reported just before the answer reads as None. Without `push_request` redis-py
         # would skip it, and nobody would confirm the halt.
         while (answer := connection.read_response(push_request=True)) is None:
             reported = True
         return answer[0], reported
-
-    @property
-    def _key(self) -> str:
-        return f"{self.namespace}:kill"

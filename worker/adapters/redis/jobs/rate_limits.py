@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tasks.errors import ErrorCode
 from tasks.ports import RateLimitState
 from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.keys import BREAKER, BREAKER_PROBE, COOLDOWN
 from worker.adapters.redis.scripts import LuaScript
 
 # KEYS: the model's cooldown, the breaker, the lease of its probe. A cooldown's key lives as long as it holds.
@@ -29,10 +30,7 @@ _BREAKER_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class RedisRateLimits:
-    """Cooldowns are `<namespace>:cooldown:<model>`, the breaker is `<namespace>:breaker`.
-
-    One probe leaves in `probe_seconds` while the breaker is open.
-    """
+    """The limits of one namespace; one probe leaves in `probe_seconds` while the breaker is open."""
 
     redis: RedisBatches
     namespace: str
@@ -40,13 +38,13 @@ class RedisRateLimits:
 
     async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now. Raises StoreUnavailable."""
-        keys = [self._cooldown(model), *self._breaker]
+        keys = [COOLDOWN(self.namespace, model), *self._breaker]
         wait_ms, code, probe = await self.redis.run(_PERMIT, keys, self._probe_ms)
         return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`. Raises StoreUnavailable."""
-        await self.redis.run(_COOL_DOWN, [self._cooldown(model)], max(1, int(seconds * 1000)))
+        await self.redis.run(_COOL_DOWN, [COOLDOWN(self.namespace, model)], max(1, int(seconds * 1000)))
 
     async def open_breaker(self, code: ErrorCode) -> None:
         """Let no request leave but a probe now and then. Raises StoreUnavailable."""
@@ -56,13 +54,10 @@ class RedisRateLimits:
         """Let requests leave again. Raises StoreUnavailable."""
         await self.redis.run(_CLOSE, self._breaker)
 
-    def _cooldown(self, model: str) -> str:
-        return f"{self.namespace}:cooldown:{model}"
-
     @property
     def _breaker(self) -> list[str]:
         """Return the keys of the breaker and of the lease of its probe."""
-        return [f"{self.namespace}:breaker", f"{self.namespace}:breaker:probe"]
+        return [BREAKER(self.namespace), BREAKER_PROBE(self.namespace)]
 
     @property
     def _probe_ms(self) -> int:

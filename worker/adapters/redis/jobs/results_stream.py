@@ -9,13 +9,8 @@ import redis
 from tasks.delivery import Delivery
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
+from worker.adapters.redis.keys import RESULTS
 from worker.adapters.redis.scripts import LuaScript
-
-
-def results_key(namespace: str) -> str:
-    """Return the stream of the latest deliveries."""
-    return f"{namespace}:results"
-
 
 # KEYS: the stream. ARGV: how many entries it keeps, then the entries, all of them or none.
 _ADD = LuaScript("""
@@ -26,7 +21,7 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'de
 def is_usable(client: redis.Redis, namespace: str) -> bool:
     """Whether the key is a stream, or free; True while Redis cannot be asked."""
     try:
-        return client.type(results_key(namespace)) in {b"stream", b"none"}
+        return client.type(RESULTS(namespace)) in {b"stream", b"none"}
     except REDIS_ERRORS:
         return True
 
@@ -50,7 +45,7 @@ class ResultsStream:
         documents = [json.dumps(each.as_document(), ensure_ascii=False) for each in deliveries]
         await self.redis.run_patiently(
             _ADD,
-            [results_key(self.namespace)],
+            [RESULTS(self.namespace)],
             self.kept,
             *documents,
             refused_event="results_stream_refused",

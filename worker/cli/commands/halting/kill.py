@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worker.adapters.redis.keys import KILL
 from worker.cli.support.actor import Actor, named
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import CliError, print_json
@@ -88,7 +89,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "halted": True,
-        "key": f"{settings.namespace}:kill",
+        "key": KILL(settings.namespace),
         "by": engaged.by,
         "recorded": engaged.recorded,
         "workers": len(workers),
@@ -139,6 +140,6 @@ def _unreachable(settings: Settings, error: str) -> str:
     return (
         f"NOT HALTED BY THIS COMMAND: {error}.\n"
         f"A worker that cannot reach it either halts by itself within {settings.brake_grace_seconds:g} s. "
-        "For those that can: try again, run "
-        f"`redis-cli SET {settings.namespace}:kill true` on the Redis machine, or stop the workers (SIGTERM)."
+        f"For those that can: try again, run `redis-cli SET {KILL(settings.namespace)} true` on the Redis "
+        "machine, or stop the workers (SIGTERM)."
     )

@@ -12,7 +12,7 @@ from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.fleet import RedisFleet, confirmation, info
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
-from worker.adapters.redis.keys import halts_channel, worker_info_key, workers_key
+from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
 from worker.dev.redis_server.server import EmbeddedRedis
 
 
@@ -37,7 +37,7 @@ class TestCards:
     def test_are_those_of_the_living_oldest_first(self, fleet, redis_client, namespace):
         beat(redis_client, namespace, "second", 2)
         beat(redis_client, namespace, "first", 1)
-        redis_client.zadd(workers_key(namespace), {"silent": 1})
+        redis_client.zadd(WORKERS(namespace), {"silent": 1})
 
         assert [each.worker_id for each in fleet.workers()] == ["first", "second"]
 
@@ -51,7 +51,7 @@ class TestCards:
     def test_end_by_themselves_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
         beat(redis_client, namespace, "killed", 1, lost_seconds=15)
         beat(redis_client, namespace, "alive", 1)
-        killed = worker_info_key(namespace, "killed")
+        killed = WORKER_INFO(namespace, "killed")
         assert 0 < redis_client.pttl(killed) <= 15_000
 
         # Its time is up.
@@ -69,8 +69,8 @@ class TestCards:
         beat(redis_client, namespace, "ours", 1)
         others = {"less": '{"worker_id": "less"}', "more": '{"a": 1}', "list": "[1]", "broken": "{"}
         for worker_id, said in others.items():
-            redis_client.zadd(workers_key(namespace), {worker_id: 1})
-            redis_client.set(worker_info_key(namespace, worker_id), said)
+            redis_client.zadd(WORKERS(namespace), {worker_id: 1})
+            redis_client.set(WORKER_INFO(namespace, worker_id), said)
 
         assert [each.worker_id for each in fleet.workers()] == ["ours"]
 
@@ -84,7 +84,7 @@ class TestHalts:
     def test_are_heard_from_every_worker_that_was_asked_for(self, fleet, redis_client, namespace):
         listener = fleet.listen()
         for worker_id in ("a", "b"):
-            redis_client.publish(halts_channel(namespace), confirmation(Confirmation(worker_id, 3, 1.5)))
+            redis_client.publish(HALTS(namespace), confirmation(Confirmation(worker_id, 3, 1.5)))
 
         heard = listener.wait_for({"a", "b"}, 30)
         listener.close()
@@ -93,7 +93,7 @@ class TestHalts:
 
     def test_that_do_not_come_are_not_waited_for_for_ever(self, fleet, redis_client, namespace):
         listener = fleet.listen()
-        redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
+        redis_client.publish(HALTS(namespace), confirmation(Confirmation("a", 0, 1)))
 
         # When the first has been heard, 0.1 s is left; then that has passed, too.
         later = iter([29.9, 30])
@@ -111,7 +111,7 @@ class TestHalts:
             # The first look is for the deadline, the second one for the wait that begins.
             if next(looks) == 2:
                 said = confirmation(Confirmation("a", 2, 1))
-                redis_client.publish(halts_channel(namespace), said)
+                redis_client.publish(HALTS(namespace), said)
             return 0
 
         listener.mono = stopped_clock
@@ -123,7 +123,7 @@ class TestHalts:
     def test_that_a_worker_speaks_of_twice_are_added_up(self, fleet, redis_client, namespace):
         listener = fleet.listen()
         for said in (Confirmation("a", 5, 80), Confirmation("a", 0, 1), Confirmation("b", 1, 2)):
-            redis_client.publish(halts_channel(namespace), confirmation(said))
+            redis_client.publish(HALTS(namespace), confirmation(said))
 
         heard = listener.wait_for({"a", "b"}, 30)
         listener.close()
@@ -133,8 +133,8 @@ class TestHalts:
     @pytest.mark.parametrize("said", ["{", "[1]", "7", '{"worker_id": "b"}', b"\xff"])
     def test_in_words_of_another_version_are_not_heard(self, fleet, redis_client, namespace, said):
         listener = fleet.listen()
-        redis_client.publish(halts_channel(namespace), said)
-        redis_client.publish(halts_channel(namespace), confirmation(Confirmation("a", 0, 1)))
+        redis_client.publish(HALTS(namespace), said)
+        redis_client.publish(HALTS(namespace), confirmation(Confirmation("a", 0, 1)))
 
         heard = listener.wait_for({"a"}, 30)
         listener.close()

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.queue_age import RedisQueueAge
-from worker.adapters.redis.keys import taken_key
+from worker.adapters.redis.keys import TAKEN
 
 # Seconds since 1970 in a script's floats, printed and read again.
 ROUNDING = 0.001
@@ -24,7 +24,7 @@ def send(age, number):
 
 def take(age, number):
     age.client.rpop(age.queue, number)
-    age.client.incrby(taken_key(age.queue), number)
+    age.client.incrby(TAKEN(age.queue), number)
 
 
 def noted(age, seconds_ago_by_arrived):
@@ -141,7 +141,7 @@ def test_a_redis_that_was_emptied_counts_anew(age):
     send(age, 50)
     take(age, 30)
     age.note()
-    age.client.delete(age.queue, taken_key(age.queue), f"{age.queue}:arrived")
+    age.client.delete(age.queue, TAKEN(age.queue), f"{age.queue}:arrived")
 
     assert age.oldest_seconds() == 0
     send(age, 3)
@@ -150,7 +150,7 @@ def test_a_redis_that_was_emptied_counts_anew(age):
 
 
 def test_millions_of_messages_are_counted_exactly(age):
-    age.client.set(taken_key(age.queue), 123_456_789_012)
+    age.client.set(TAKEN(age.queue), 123_456_789_012)
     send(age, 1)
 
     age.note()
@@ -161,7 +161,7 @@ def test_millions_of_messages_are_counted_exactly(age):
 
 def test_the_notes_are_bounded_and_the_oldest_go_first(age):
     age.client.zadd(f"{age.queue}:arrived", {str(number): number for number in range(1, 10_101)})
-    age.client.set(taken_key(age.queue), 10_100)
+    age.client.set(TAKEN(age.queue), 10_100)
     send(age, 1)
 
     age.note()

@@ -9,7 +9,7 @@ import pytest
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.claims import RedisClaims
-from worker.adapters.redis.keys import workers_key
+from worker.adapters.redis.keys import WORKERS
 
 LOST_SECONDS = 600
 WEEK_SECONDS = 604_800
@@ -27,7 +27,7 @@ def run(redis_server, namespace, scenario):
 
 async def give_sign_of_life(client, namespace, worker, *, seconds_ago=0):
     now, _ = await client.time()
-    await client.zadd(workers_key(namespace), {worker: now - seconds_ago})
+    await client.zadd(WORKERS(namespace), {worker: now - seconds_ago})
 
 
 def test_a_claim_names_its_holder_and_ends_by_itself(redis_server, namespace):

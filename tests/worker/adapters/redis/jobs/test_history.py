@@ -12,7 +12,8 @@ from tasks.errors import StoreUnavailable
 from tests.tasks.operations.past import an_outcome
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.adapters.redis.jobs.history import HistoryWriter, RedisHistory, history_key
+from worker.adapters.redis.jobs.history import HistoryWriter, RedisHistory
+from worker.adapters.redis.keys import HISTORY
 from worker.dev.redis_server.server import EmbeddedRedis
 
 
@@ -69,7 +70,7 @@ def await_some(events, number=1):
 
 
 def await_length(client, namespace, number):
-    eventually(lambda: client.xlen(history_key(namespace)) >= number, saying=f"no {number} were written")
+    eventually(lambda: client.xlen(HISTORY(namespace)) >= number, saying=f"no {number} were written")
 
 
 @pytest.fixture
@@ -104,14 +105,14 @@ def test_it_is_bounded(history, redis_client, namespace):
     write(redis_client, namespace, *(an_outcome() for _ in range(3000)), kept=1000)
 
     # Redis trims whole nodes of a hundred.
-    assert 1000 <= redis_client.xlen(history_key(namespace)) < 1200
+    assert 1000 <= redis_client.xlen(HISTORY(namespace)) < 1200
 
 
 def test_since_is_from_that_moment_on(history, redis_client, namespace):
     for wall_ms in (1000, 2000, 3000):
         write(redis_client, f"{namespace}-{wall_ms}", an_outcome(task_id=f"at {wall_ms}"))
-        ((_, entry),) = redis_client.xrange(history_key(f"{namespace}-{wall_ms}"))
-        redis_client.xadd(history_key(namespace), entry, id=f"{wall_ms}-0")
+        ((_, entry),) = redis_client.xrange(HISTORY(f"{namespace}-{wall_ms}"))
+        redis_client.xadd(HISTORY(namespace), entry, id=f"{wall_ms}-0")
 
     assert [each.wall_ms for each in history.since(2000, 10)] == [2000, 3000]
     assert history.since(3001, 10) == []
@@ -156,7 +157,7 @@ def test_following_waits_for_what_comes(history, following, redis_client, namesp
 
 def test_what_another_version_wrote_is_left_out(history, redis_client, namespace):
     for entry in ({"o": "[1, 2]"}, {"o": "{"}, {"x": "1"}):
-        redis_client.xadd(history_key(namespace), entry)
+        redis_client.xadd(HISTORY(namespace), entry)
     write(redis_client, namespace, an_outcome())
 
     assert len(history.since(0, 10)) == 1
@@ -214,7 +215,7 @@ def test_a_full_redis_gets_all_of_it_once_there_is_room(namespace):
         writer.start()
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(600)))
         await_some(attempts.failed, 2)
-        assert client.xlen(history_key(namespace)) == 0
+        assert client.xlen(HISTORY(namespace)) == 0
         client.config_set("maxmemory", "0")
 
         await_length(client, namespace, 600)
@@ -237,7 +238,7 @@ def test_two_workers_write_side_by_side(redis_client, namespace, history):
 def test_nothing_of_a_writer_stays_but_the_stream(redis_client, namespace, history):
     write(redis_client, namespace, an_outcome())
 
-    (mark,) = set(redis_client.keys(f"{namespace}:*")) - {history_key(namespace).encode()}
+    (mark,) = set(redis_client.keys(f"{namespace}:*")) - {HISTORY(namespace).encode()}
     assert 0 < redis_client.ttl(mark) <= 3600
 
 
@@ -275,7 +276,7 @@ def test_nothing_is_lost_uncounted_while_redis_does_not_answer(namespace):
         await_length(client, namespace, 21_500 - sum(dropped))
         writer.stop()
 
-        assert client.xlen(history_key(namespace)) + sum(dropped) == 21_500
+        assert client.xlen(HISTORY(namespace)) + sum(dropped) == 21_500
         assert sum(dropped) == 1000
 
 
