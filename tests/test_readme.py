@@ -76,7 +76,9 @@ def test_the_commands_table_is_the_command_line():
     from worker.cli import build
 
     known = []
-    for name, command in get_command(build()).commands.items():
+    group = get_command(build())
+    for name in group.list_commands(None):
+        _, command, _ = group.resolve_command(None, [name])
         subcommands = list(getattr(command, "commands", []))
         known += [f"{name} {each}" for each in subcommands]
         known += [name] if not subcommands or command.invoke_without_command else []

@@ -98,7 +98,7 @@ def test_an_alert_says_what_to_run_and_where_to_read(name):
     )
     assert slotgen == "slotgen"
     group = typer.main.get_command(build())
-    found = group.commands[command]
+    _, found, _ = group.resolve_command(None, [command])
     found.make_context(command, arguments)
 
 

@@ -1,118 +1,108 @@
-"""The command `slotgen`: one file a command, imported when it is named; heavy imports inside the commands."""
+"""The command `slotgen`: one file is one command, and its folder is its panel in `--help`."""
 
-from __future__ import annotations
-
+import ast
+import math
 import sys
 import traceback
+from functools import cache
 from importlib import import_module
-from types import ModuleType
+from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from worker.cli.support.errors import CliError
+from worker.process.freeze_imports import freeze_imports
 
-_HALT, _WATCH, _OPEN, _RUN = (
-    "Halt and release",
-    "See what happens",
-    "Change exposure, one step at a time",
-    "Run",
-)
-# In the order in which `slotgen --help` shows them. Each is the module, and the function in it.
-_COMMANDS = (
-    (_HALT, "kill"),
-    (_HALT, "resume"),
-    (_HALT, "drill"),
-    (_WATCH, "status"),
-    (_WATCH, "explain"),
-    (_WATCH, "tail"),
-    (_WATCH, "report"),
-    (_WATCH, "audit"),
-    (_OPEN, "preflight"),
-    (_OPEN, "enable"),
-    (_OPEN, "feature"),
-    (_OPEN, "rollout"),
-    (_RUN, "enqueue"),
-    (_RUN, "worker"),
-    (_RUN, "webhook"),
-    (_RUN, "validate"),
-    (_RUN, "dev"),
-    (_RUN, "demo"),
-)
-# Each is the module, and has an `app`.
-_GROUPS = (
-    (_OPEN, "allowlist"),
-    (_OPEN, "budget"),
-    (_WATCH, "cache"),
-    (_WATCH, "dead"),
-)
-
-_FOLDERS = {
-    "kill": "halting",
-    "resume": "halting",
-    "drill": "halting",
-    "status": "watching",
-    "explain": "watching",
-    "tail": "watching",
-    "report": "watching",
-    "audit": "watching",
-    "cache": "watching",
-    "dead": "watching",
-    "preflight": "exposure",
-    "enable": "exposure",
-    "feature": "exposure",
-    "rollout": "exposure",
-    "allowlist": "exposure",
-    "budget": "exposure",
-    "enqueue": "running",
-    "worker": "running",
-    "webhook": "running",
-    "validate": "running",
-    "dev": "running",
-    "demo": "running",
-}
+_FOLDER = Path(__file__).parent / "commands"
 
 
-def build(only: str | None = None) -> typer.Typer:
-    """Return the command-line application; with `only`, the one command of that name in it.
+class _Commands(TyperGroup):
+    """Shows the commands as their sources describe them, and imports only the one that is called.
 
-    To import them all takes 50 ms, which the start of a worker and the halt of a fleet can do without.
+    To import them all would take half a second, which neither `--help` nor the halt of a fleet has to spare.
     """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+
+        def place(file: Path) -> tuple[float, float, str]:
+            return _described(file.with_name("__init__.py"))[0], _described(file)[0], file.stem
+
+        return [file.stem for file in sorted(_files().values(), key=place)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        file = _files().get(cmd_name)
+        if file is None:
+            return None
+        panel = _described(file.with_name("__init__.py"))[1].removesuffix(".")
+        return TyperCommand(cmd_name, help=_described(file)[1], rich_help_panel=panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in _files():
+            return args[0], _imported(args[0]), args[1:]
+        # What it suggests is made of these.
+        self.commands = {name: self.get_command(ctx, name) for name in _files()}
+        return super().resolve_command(ctx, args)
+
+
+@cache
+def _files() -> dict[str, Path]:
+    return {file.stem: file for file in _FOLDER.glob("*/[!_]*.py")}
+
+
+@cache
+def _described(file: Path) -> tuple[float, str]:
+    """Return the ORDER in the source of a command or panel (without one: last) and its help."""
+    tree = ast.parse(file.read_text("utf-8"))
+    order: Any = math.inf
+    text: Any = ast.get_docstring(tree)
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=file.stem):
+                text = ast.get_docstring(node)
+            case ast.Assign(
+                [ast.Name("app")], ast.Call(keywords=[ast.keyword("help", ast.Constant(value)), *_])
+            ):
+                text = value
+            case ast.Assign([ast.Name("ORDER")], ast.Constant(value)):
+                order = value
+    return order, text
+
+
+def _imported(name: str) -> Any:
+    with freeze_imports():
+        module = import_module(f"worker.cli.commands.{_files()[name].parent.name}.{name}")
+    alone = typer.Typer()
+    if group := getattr(module, "app", None):
+        alone.add_typer(group, name=name)
+    else:
+        alone.command(name)(getattr(module, name))
+    return get_group(alone).commands[name]
+
+
+def build() -> typer.Typer:
+    """Return the command-line application."""
     app = typer.Typer(
         name="slotgen",
+        cls=_Commands,
         help="Fill content slots with OpenAI, and be able to stop it: one Redis key halts the whole fleet.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    # With a callback typer keeps the command's name even where it is the only one.
-    app.callback()(_nothing)
-    for panel, name in _COMMANDS:
-        if only in (None, name):
-            app.command(rich_help_panel=panel)(getattr(_module(name), name))
-    for panel, name in _GROUPS:
-        if only in (None, name):
-            app.add_typer(_module(name).app, name=name, rich_help_panel=panel)
+    # typer wants a command or a callback.
+    app.callback()(lambda: None)
     return app
-
-
-def _module(name: str) -> ModuleType:
-    return import_module(f"worker.cli.commands.{_FOLDERS[name]}.{name}")
-
-
-def _nothing() -> None:
-    pass
-
-
-def _named(words: list[str]) -> str | None:
-    """Return the command that comes first in `words`, or None where it takes all of them to answer."""
-    first = words[0] if words else None
-    return first if first in {name for _, name in (*_COMMANDS, *_GROUPS)} else None
 
 
 def main() -> None:
     """Run `slotgen`; exit 0 done, 1 refused or failed, 2 usage. No traceback reaches a person."""
     try:
-        build(_named(sys.argv[1:]))()
+        build()()
     except CliError as refusal:
         _fail(str(refusal))
     except Exception as error:  # noqa: BLE001 - the last place where an error can become a sentence

@@ -1,1 +1,3 @@
 """Change exposure, one step at a time."""
+
+ORDER = 3

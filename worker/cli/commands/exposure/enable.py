@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tasks.operations.changes.opening import Step
     from worker.cli.support.operator_session import OperatorSession
 
+ORDER = 2
+
 
 def enable(
     *,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tasks.operations.preflight import PreflightCheck
     from worker.cli.support.operator_session import OperatorSession
 
+ORDER = 1
+
 _PROBES = 3
 _ANSWER_SECONDS = 6.0
 _COLOURS = {"pass": "green", "fail": "red", "to confirm": "yellow"}

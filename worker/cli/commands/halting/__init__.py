@@ -1,1 +1,3 @@
 """Halt and release."""
+
+ORDER = 1

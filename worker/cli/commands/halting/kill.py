@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
     from worker.settings.settings import Settings
 
+ORDER = 1
+
 _CONFIRM_SECONDS = 3.0
 
 

@@ -13,6 +13,8 @@ from worker.cli.support.errors import CliError
 if TYPE_CHECKING:
     from tasks.operations.changes.changing import Proposal, Situation
 
+ORDER = 2
+
 
 def resume(
     *,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from worker.client.checkpoint import Checkpoint
     from worker.settings.settings import Settings
 
+ORDER = 1
+
 
 def enqueue(
     inputs: Annotated[

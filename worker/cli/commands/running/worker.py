@@ -9,6 +9,8 @@ import typer
 from worker.cli.support.errors import CliError
 from worker.process.freeze_imports import freeze_imports
 
+ORDER = 2
+
 
 def worker(
     concurrency: Annotated[

@@ -1,1 +1,3 @@
 """See what happens."""
+
+ORDER = 2

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tasks.operations.explanation import CostModel, Explanation
     from worker.settings.settings import Settings
 
+ORDER = 2
+
 _DIALS = ("kill", "feature", "rollout_percent", "allowlist")
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tasks.operations.history import PastOutcome
     from tasks.operations.stability import Report
 
+ORDER = 4
+
 _OUTCOMES = 1_000_000
 _COLOURS = {"pass": "green", "fail": "red", "unknown": "yellow"}
 

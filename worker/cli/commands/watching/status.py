@@ -17,6 +17,8 @@ from worker.cli.support.timefmt import duration, seconds
 if TYPE_CHECKING:
     from tasks.operations.overview import Overview
 
+ORDER = 1
+
 _OUTCOMES = 50_000
 _AUDIT = 1_000
 

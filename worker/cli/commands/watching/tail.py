@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tasks.operations.history import PastOutcome
     from worker.cli.support.operator_session import OperatorSession
 
+ORDER = 3
+
 _BLOCK_SECONDS = 2.0
 _KEPT = 10_000
 _COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
