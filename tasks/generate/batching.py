@@ -13,8 +13,8 @@ Reply = TypeVar("Reply")
 class Batcher(Generic[Request, Reply]):
     """One batch of at most `most()` is under way at a time, so that the next one grows with the load.
 
-    `answer(requests)` returns a reply or an exception for each, in their order; what it raises goes to all. Requests
-    are handed on in the order in which they came.
+    `answer(requests)` returns a reply or an exception for each, in their order; what it raises goes to all.
+    Requests are handed on in the order in which they came.
     """
 
     answer: Callable[[list[Request]], Awaitable[Sequence[Reply | Exception]]]
@@ -54,7 +54,9 @@ class Batcher(Generic[Request, Reply]):
                 reply.cancel()
 
 
-def _hand_out(asked: list[tuple[Request, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]) -> None:
+def _hand_out(
+    asked: list[tuple[Request, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]
+) -> None:
     """Give each asker that still waits its reply."""
     for (_, reply), said in zip(asked, replies, strict=True):
         if reply.done():
