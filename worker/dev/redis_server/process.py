@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from worker.adapters.redis.clients import RedisError, open_sync
+from redis.exceptions import RedisError
+
+from worker.adapters.redis.clients import open_sync
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 
