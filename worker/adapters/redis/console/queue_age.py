@@ -1,7 +1,11 @@
 """Says how long the oldest message has been waiting, though no message says when it was sent.
 
-Every few seconds a worker notes how many messages had ever arrived (taken so far, and still waiting). The
-oldest one waiting is number `taken + 1`: it had arrived by the first note that counts so many.
+With their heartbeats the workers note how many messages had ever arrived: taken so far, and still waiting.
+The oldest one that waits is number `taken + 1`, and had arrived by the first note that counts so many. A
+message's own time would need its producer to write it, and Redis does not know when it was pushed.
+
+It has waited for at least what is said, and for no more than the time between two heartbeats (2 s at the
+least) beyond that. Of a backlog of more than 10,000 notes (5 hours or more) the oldest are forgotten.
 """
 
 from dataclasses import dataclass
@@ -10,50 +14,54 @@ from typing import Any
 import redis
 
 from worker.adapters.redis.keys import ARRIVED, TAKEN
+from worker.adapters.redis.scripts import LuaScript
 
-# A note every five seconds for 14 hours.
 _NOTES_KEPT = 10_000
-# Notes are members "arrived" scored by time in seconds. A queue that was emptied by hand counts anew.
-_NOTE = f"""
-local now = redis.call('TIME')
-local arrived = tonumber(redis.call('GET', KEYS[2]) or '0') + redis.call('LLEN', KEYS[1])
-local last = redis.call('ZREVRANGE', KEYS[3], 0, 0)[1]
-if last and arrived < tonumber(last) then redis.call('DEL', KEYS[3]) end
-redis.call('ZADD', KEYS[3], 'NX', now[1] + now[2] / 1000000, string.format('%.0f', arrived))
+# However many workers there are, and sooner than each one's next heartbeat.
+_SECONDS_APART = 2
+# KEYS: the queue, how many were taken, the notes: times in seconds, scored by what had arrived by then.
+# A note goes with the last message that it counts. A queue that was emptied by hand counts anew.
+_NOTE = LuaScript(f"""
+local taken = tonumber(redis.call('GET', KEYS[2]) or '0')
+local arrived = taken + redis.call('LLEN', KEYS[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', taken)
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local last = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+if last[1] then
+  if arrived < tonumber(last[2]) then redis.call('DEL', KEYS[3])
+  elseif arrived == tonumber(last[2]) or now - tonumber(last[1]) < {_SECONDS_APART} then return end
+end
+if arrived > taken then redis.call('ZADD', KEYS[3], arrived, string.format('%.6f', now)) end
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -{_NOTES_KEPT + 1})
-"""
-_OLDEST = """
+""")
+_OLDEST = LuaScript("""
 if redis.call('LLEN', KEYS[1]) == 0 then return '0' end
 local number = tonumber(redis.call('GET', KEYS[2]) or '0') + 1
-local notes = redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')
-local low, high = 1, #notes / 2
-while low < high do
-  local middle = math.floor((low + high) / 2)
-  if tonumber(notes[2 * middle - 1]) >= number then high = middle else low = middle + 1 end
-end
-if #notes == 0 or tonumber(notes[2 * low - 1]) < number then return false end
-local now = redis.call('TIME')
-return tostring(now[1] + now[2] / 1000000 - tonumber(notes[2 * low]))
-"""
+local note = redis.call('ZRANGEBYSCORE', KEYS[3], number, '+inf', 'LIMIT', 0, 1)[1]
+if not note then return false end
+local clock = redis.call('TIME')
+return tostring(clock[1] + clock[2] / 1000000 - tonumber(note))
+""")
 
 
 @dataclass(frozen=True, slots=True)
 class RedisQueueAge:
-    """The notes of one queue: `<queue>:arrived`, beside the count of what was taken, `<queue>:taken`."""
+    """The notes of one queue."""
 
     client: redis.Redis
     queue: str
 
     def note(self) -> None:
         """Note how many messages have arrived so far. Raises RedisError."""
-        self.client.eval(_NOTE, 3, *self._keys)
+        _NOTE.run(self.client, self._keys)
 
     def oldest_seconds(self) -> float | None:
         """Return for how long the oldest message has waited at the least; 0 for an empty queue.
 
         None while it has arrived after the last note. Raises RedisError.
         """
-        found: Any = self.client.eval(_OLDEST, 3, *self._keys)
+        found: Any = _OLDEST.run(self.client, self._keys)
         return None if found is None else float(found)
 
     @property

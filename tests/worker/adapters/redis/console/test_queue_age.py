@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.queue_age import RedisQueueAge
-from worker.adapters.redis.keys import TAKEN
+from worker.adapters.redis.keys import ARRIVED, TAKEN
 
 # Seconds since 1970 in a script's floats, printed and read again.
 ROUNDING = 0.001
@@ -31,7 +31,7 @@ def noted(age, seconds_ago_by_arrived):
     """Leave notes of the past; return when each number had arrived, by Redis's clock."""
     now = clock(age)
     moments = {arrived: now - seconds_ago for arrived, seconds_ago in seconds_ago_by_arrived.items()}
-    age.client.zadd(f"{age.queue}:arrived", moments)
+    age.client.zadd(ARRIVED(age.queue), {str(moment): arrived for arrived, moment in moments.items()})
     return moments
 
 
@@ -41,7 +41,8 @@ def clock(age):
 
 
 def moment(age, arrived):
-    return age.client.zscore(f"{age.queue}:arrived", arrived)
+    (found,) = age.client.zrangebyscore(ARRIVED(age.queue), arrived, arrived)
+    return float(found)
 
 
 def assert_waits_since(age, moment):
@@ -54,7 +55,15 @@ def assert_waits_since(age, moment):
 
 
 def notes(age):
-    return age.client.zrange(f"{age.queue}:arrived", 0, -1)
+    """Return what had arrived by each note."""
+    return [int(arrived) for _, arrived in age.client.zrange(ARRIVED(age.queue), 0, -1, withscores=True)]
+
+
+def let_pass(age, seconds):
+    """Make every note older by so much."""
+    kept = age.client.zrange(ARRIVED(age.queue), 0, -1, withscores=True)
+    age.client.delete(ARRIVED(age.queue))
+    age.client.zadd(ARRIVED(age.queue), {f"{float(at) - seconds:.6f}": arrived for at, arrived in kept})
 
 
 def test_an_empty_queue_waits_for_nothing(age):
@@ -85,8 +94,7 @@ def test_nobody_can_say_while_the_oldest_came_after_the_last_note(age):
 def test_a_later_note_of_the_same_number_does_not_make_it_younger(age):
     send(age, 1)
     age.note()
-    # A minute passes.
-    age.client.zincrby(f"{age.queue}:arrived", -60, "1")
+    let_pass(age, 60)
     noted_then = moment(age, 1)
     age.note()
 
@@ -122,7 +130,7 @@ def test_notes_only_what_is_new(age):
     take(age, 1)
     age.note()
 
-    assert notes(age) == [b"2"]
+    assert notes(age) == [2]
 
 
 def test_a_queue_that_was_emptied_by_hand_counts_anew(age):
@@ -133,7 +141,7 @@ def test_a_queue_that_was_emptied_by_hand_counts_anew(age):
 
     age.note()
 
-    assert notes(age) == [b"1"]
+    assert notes(age) == [1]
     assert_waits_since(age, moment(age, 1))
 
 
@@ -141,7 +149,7 @@ def test_a_redis_that_was_emptied_counts_anew(age):
     send(age, 50)
     take(age, 30)
     age.note()
-    age.client.delete(age.queue, TAKEN(age.queue), f"{age.queue}:arrived")
+    age.client.delete(age.queue, TAKEN(age.queue), ARRIVED(age.queue))
 
     assert age.oldest_seconds() == 0
     send(age, 3)
@@ -155,18 +163,43 @@ def test_millions_of_messages_are_counted_exactly(age):
 
     age.note()
 
-    assert notes(age) == [b"123456789013"]
+    assert notes(age) == [123456789013]
     assert_waits_since(age, moment(age, 123_456_789_013))
 
 
-def test_the_notes_are_bounded_and_the_oldest_go_first(age):
-    age.client.zadd(f"{age.queue}:arrived", {str(number): number for number in range(1, 10_101)})
-    age.client.set(TAKEN(age.queue), 10_100)
+def test_many_workers_note_no_more_than_one_and_each_of_them_soon_enough(age):
     send(age, 1)
+    age.note()
+    send(age, 1)
+    for _ in range(20):
+        age.note()
+    assert notes(age) == [1]
+
+    let_pass(age, 2)
+    age.note()
+
+    assert notes(age) == [1, 2]
+
+
+def test_a_note_goes_with_the_last_message_that_it_counts(age):
+    noted(age, {100: 60, 200: 30, 300: 10})
+    send(age, 300)
+    take(age, 200)
+
+    age.note()
+    assert notes(age) == [300]
+    take(age, 100)
+    age.note()
+    assert notes(age) == []
+
+
+def test_the_notes_are_bounded_and_the_oldest_go_first(age):
+    age.client.zadd(ARRIVED(age.queue), {str(number): number for number in range(1, 10_101)})
+    send(age, 10_101)
 
     age.note()
 
-    assert (len(notes(age)), notes(age)[0], notes(age)[-1]) == (10_000, b"102", b"10101")
+    assert (len(notes(age)), notes(age)[0], notes(age)[-1]) == (10_000, 102, 10101)
 
 
 def test_a_redis_that_is_away_is_an_error_for_the_caller():
