@@ -41,8 +41,7 @@ SENTINEL = "worker/adapters/redis/sentinel.py"
 WATCH = "worker/adapters/redis/jobs/kill_switch_watch.py"
 MODEL = "worker/adapters/openai/model.py"
 STAND_IN = "worker/dev/fake_openai/http.py"
-APP = "worker/process/celery_app.py"
-LIFECYCLE = "worker/process/lifecycle.py"
+CONSUMER = "worker/adapters/celery/consumer.py"
 
 # Theirs, and replaced by a method or an attribute of ours; a test finds what is missing here.
 OVERRIDDEN = [
@@ -99,7 +98,7 @@ REACHED = [
     ("celery.backends.redis:RedisBackend.encode", "(self, data)", RESULTS),
     ("celery.backends.redis:RedisBackend.encode_result", "(self, result, state)", RESULTS),
     ("celery.backends.redis:RedisBackend.get_key_for_task", "(self, task_id, key='')", RESULTS),
-    ("celery.worker:WorkController.exitcode", "None", LIFECYCLE),
+    ("celery.worker:WorkController.exitcode", "None", CONSUMER),
     ("kombu.transport.redis:QoS._remove_from_indices", "(self, delivery_tag, pipe=None)", DELIVERY),
     ("kombu.transport.redis:QoS.unacked_index_key", "cached_property", DELIVERY),
     ("kombu.transport.redis:QoS.unacked_key", "cached_property", DELIVERY),
@@ -203,10 +202,10 @@ CALLERS = [
     ),
     ("kombu.transport.redis:MultiChannelPoller._register_BRPOP", "(self, channel)", TRANSPORT),
     # The app's `Worker`.
-    ("celery.worker:WorkController.__init__", "(self, app=None, hostname=None, **kwargs)", LIFECYCLE),
+    ("celery.worker:WorkController.__init__", "(self, app=None, hostname=None, **kwargs)", CONSUMER),
     # By these, `module:Class+url` and `module:Class` in the configuration become classes.
-    ("celery.app.backends:by_url", "(backend=None, loader=None)", APP),
-    ("kombu.transport:resolve_transport", "(transport=None)", APP),
+    ("celery.app.backends:by_url", "(backend=None, loader=None)", RESULTS),
+    ("kombu.transport:resolve_transport", "(transport=None)", TRANSPORT),
 ]
 
 

@@ -11,8 +11,8 @@ from tasks.delivery import Answer
 from tasks.errors import Deferred
 from worker.adapters.celery.message import DEFERRED_SINCE
 from worker.adapters.celery.pool import completed
-from worker.adapters.celery.results import ResultWriter
-from worker.adapters.celery.transport import MessageValidator
+from worker.adapters.celery.results import ResultWriter, backend_url
+from worker.adapters.celery.transport import MessageValidator, transport_name
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.settings.redis_url import SCHEME, SentinelUrl
@@ -26,7 +26,7 @@ TASK_NAME = "slotgen.generate"
 def build_app(settings: Settings, validator: MessageValidator, worker_id: str) -> Celery:
     """Return an app that is nobody's default; `worker_id` is the name of its heartbeats."""
     url = celery_url(settings.redis_url)
-    app = Celery("slotgen", broker=url, backend=_results(url), set_as_current=False)
+    app = Celery("slotgen", broker=url, backend=backend_url(url), set_as_current=False)
     app.conf.update(_configuration(settings, validator, worker_id))
     return app
 
@@ -38,12 +38,6 @@ def celery_url(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+socket://", 1)
 
 
-def _results(url: str) -> str:
-    """Return `url` with our backend in front, in the place where Celery lets one name a class."""
-    kind = "PatientSentinelBackend" if url.startswith(SCHEME) else "PatientBackend"
-    return f"worker.adapters.celery.results:{kind}+{url.removeprefix('redis+')}"
-
-
 def _sentinel_options(settings: Settings) -> dict[str, Any]:
     """Return what kombu and Celery want to know of the Sentinels beside their addresses."""
     if not settings.redis_url.startswith(SCHEME):
@@ -51,11 +45,6 @@ def _sentinel_options(settings: Settings) -> dict[str, Any]:
     url = SentinelUrl.parse(settings.redis_url)
     timeouts = {"socket_timeout": 5, "socket_connect_timeout": 5}
     return {"master_name": url.service, "sentinel_kwargs": timeouts | url.sentinel_credentials}
-
-
-def _transport(settings: Settings) -> str:
-    kind = "SentinelTransport" if settings.redis_url.startswith(SCHEME) else "Transport"
-    return f"worker.adapters.celery.transport:{kind}"
 
 
 def _configuration(settings: Settings, validator: MessageValidator, worker_id: str) -> dict[str, Any]:
@@ -79,7 +68,7 @@ def _configuration(settings: Settings, validator: MessageValidator, worker_id: s
         # Remote control would let anyone who can write to Redis shut workers down behind the operator's back.
         "worker_enable_remote_control": False,
         "broker_connection_retry_on_startup": True,
-        "broker_transport": _transport(settings),
+        "broker_transport": transport_name(settings.redis_url),
         "broker_transport_options": {
             "gatekeeper": validator,
             "worker_id": worker_id,

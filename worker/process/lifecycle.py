@@ -3,7 +3,6 @@
 import importlib
 import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 from celery import signals
 
 from telemetry import configure, emit, error_location
+from worker.adapters.celery.consumer import consume
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.safety import hazards
 from worker.adapters.redis.errors import REDIS_ERRORS, unavailable_by
@@ -101,17 +101,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
     unreachable = _in_a_thread(_FIRST_ANSWERS_SECONDS, _say_if_unreachable, settings)
     signals.worker_ready.connect(announce, weak=False)
     signals.worker_shutting_down.connect(close_door, weak=False)
-    worker = composition.app.Worker(
-        hostname=f"slotgen-{os.getpid()}@{socket.gethostname()}",
-        pool=composition.pool,
-        concurrency=settings.concurrency,
-        quiet=True,
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-    )
-    worker.start()
-    return int(worker.exitcode or 0)
+    return consume(composition.app, composition.pool, settings.concurrency)
 
 
 def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any) -> threading.Timer:

@@ -10,6 +10,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS, cause_of
 from worker.adapters.redis.scripts import LuaScript
+from worker.settings.redis_url import SCHEME
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
 # have read. The value is also published, for those who wait on the channel.
@@ -25,7 +26,7 @@ redis.call('PUBLISH', KEYS[1], ARGV[2])
 
 
 class PatientBackend(RedisBackend):
-    """Celery's setting: `worker.adapters.celery.results:PatientBackend+redis://…`.
+    """Celery's backend; `backend_url` names it.
 
     Beside Celery's own properties a finished task's document has `reasons` (reasons v1), which the task left
     in its request as `slotgen_reasons`; readers that do not know it pass it over.
@@ -74,6 +75,12 @@ class PatientBackend(RedisBackend):
 
 class PatientSentinelBackend(PatientBackend, SentinelBackend):
     """The same behind Sentinel."""
+
+
+def backend_url(url: str) -> str:
+    """Return Celery's `url` with our backend in front, in the place where Celery lets one name a class."""
+    kind = PatientSentinelBackend if url.startswith(SCHEME) else PatientBackend
+    return f"{__name__}:{kind.__name__}+{url.removeprefix('redis+')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from kombu.transport import redis as kombu_redis
 from tasks.generate.intake import Rejected
 from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS
 from worker.adapters.redis.keys import PROCESSING, TAKEN
+from worker.settings.redis_url import SCHEME
 
 
 class MessageValidator(Protocol):
@@ -135,7 +136,7 @@ def _readdressed(message: dict[str, Any], queue: str, worker_id: str) -> dict[st
 
 
 class Transport(kombu_redis.Transport):
-    """Celery's broker setting: `broker_transport = "worker.adapters.celery.transport:Transport"`."""
+    """Celery's `broker_transport`; `transport_name` names it."""
 
     Channel = Channel
 
@@ -148,3 +149,9 @@ class SentinelTransport(kombu_redis.SentinelTransport):
     """The same behind Sentinel."""
 
     Channel = SentinelChannel
+
+
+def transport_name(redis_url: str) -> str:
+    """Return the transport for `redis_url`, as Celery wants it named."""
+    kind = SentinelTransport if redis_url.startswith(SCHEME) else Transport
+    return f"{__name__}:{kind.__name__}"

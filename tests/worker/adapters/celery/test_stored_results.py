@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 from celery import Celery
+from redis.exceptions import ResponseError
 
 from tests.fakes.batches import NotedBatches
 from worker.adapters.celery.results import ResultWriter
@@ -87,3 +88,21 @@ def test_a_writer_stores_a_failure_as_celery_reads_it(backend, redis_server):
     meta = backend.get_task_meta(task_id)
     assert (meta["status"], meta["traceback"]) == ("FAILURE", None)
     assert isinstance(meta["result"], ValueError)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "passes"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", True),
+        ("MISCONF Redis is configured to save RDB snapshots", True),
+        ("NOPERM this user has no permissions", False),
+        ("ERR unknown command", False),
+    ],
+)
+def test_what_passes_is_waited_for(backend, redis_client, refusal, passes):
+    with pytest.raises(ResponseError) as refused:
+        redis_client.eval("return redis.error_reply(ARGV[1])", 0, refusal)
+
+    assert backend.exception_safe_to_retry(refused.value) is passes
+    assert backend.exception_safe_to_retry(ConnectionResetError())
+    assert not backend.exception_safe_to_retry(ValueError())
