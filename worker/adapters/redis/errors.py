@@ -9,21 +9,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-from redis.exceptions import (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    AuthorizationError,
-    BusyLoadingError,
-    MasterDownError,
-    MaxConnectionsError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.clients import address_of
@@ -35,63 +21,38 @@ REDIS_ERRORS = (RedisError, OSError)
 class Cause(Enum):
     """Why Redis did not do as it was asked, what to do about it, and whether it `passes`: ends by itself, or
     once somebody has seen to Redis. What must not be lost waits for that; the same command is taken then.
+
+    The last column has the names of the error's classes, and what its text says where a class is not enough.
+    redis-py cuts the first word off the errors that it has a class for, and leaves it on the others. Redis 6
+    has that word inside a sentence when the command was a script's.
     """
 
-    AWAY = ("did not answer", "start it, or correct SLOTGEN_REDIS_URL", True)
-    SLOW = ("did not answer", "see what holds it up (its SLOWLOG, its machine, the network)", True)
-    NO_PRIMARY = ("has no primary", "see to its Sentinels, or correct the service in SLOTGEN_REDIS_URL", True)
-    CROWDED = ("takes no more connections", "raise its maxclients, or close some", True)
-    LOADING = ("is loading its data", "wait until it has", True)
-    LOCKED = ("refused the password", "correct the user and the password of SLOTGEN_REDIS_URL", True)
-    FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True)
-    READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True)
-    NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True)
-    UNSAVED = ("could not save its data", "see its log, and make room on its disk", True)
-    BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True)
-    FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", False)
-    WRONG_TYPE = (
-        "has another type of key",
-        "compare TYPE with docs/redis-keys.md, and delete the key",
-        False,
-    )
-    REFUSED = ("refused the command", "see that it is Redis 6.2 or newer; its log may say more", False)
+    # fmt: off
+    AWAY = ("did not answer", "start it, or correct SLOTGEN_REDIS_URL", True, "ConnectionError|OSError")
+    SLOW = ("did not answer", "see what holds it up (its SLOWLOG, its machine, the network)", True, "TimeoutError")
+    NO_PRIMARY = ("has no primary", "see to its Sentinels, or correct the service in SLOTGEN_REDIS_URL", True, "MasterNotFoundError|No master found")
+    CROWDED = ("takes no more connections", "raise its maxclients, or close some", True, "MaxConnectionsError|max number of clients reached")
+    LOADING = ("is loading its data", "wait until it has", True, "BusyLoadingError")
+    LOCKED = ("refused the password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
+    FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True, "OutOfMemoryError|OOM")
+    READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY")
+    NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
+    UNSAVED = ("could not save its data", "see its log, and make room on its disk", True, "MISCONF")
+    BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
+    FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", False, "NoPermissionError|NOPERM|The user executing the script")
+    WRONG_TYPE = ("has another type of key", "compare TYPE with docs/redis-keys.md, and delete the key", False, "WRONGTYPE")
+    REFUSED = ("refused the command", "see that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
+    # fmt: on
 
-    def __init__(self, what: str, remedy: str, passes: bool) -> None:  # noqa: FBT001 - one row of the table
+    def __init__(self, what: str, remedy: str, passes: bool, signs: str) -> None:  # noqa: FBT001 - one row
         self.what = what
         self.remedy = remedy
         self.passes = passes
+        self.signs = signs.split("|")
 
 
-# The first that fits: the later ones are base classes of some before them.
-_KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
-    (AuthenticationError, Cause.LOCKED),
-    (AuthenticationWrongNumberOfArgsError, Cause.LOCKED),
-    (AuthorizationError, Cause.LOCKED),
-    (BusyLoadingError, Cause.LOADING),
-    (MaxConnectionsError, Cause.CROWDED),
-    (OutOfMemoryError, Cause.FULL),
-    (ReadOnlyError, Cause.READ_ONLY),
-    (MasterDownError, Cause.READ_ONLY),
-    (NoPermissionError, Cause.FORBIDDEN),
-    (RedisTimeoutError, Cause.SLOW),
-    (TimeoutError, Cause.SLOW),
-)
-# redis-py cuts the first word off the errors that it has a class for, and leaves it on the others. Redis 6
-# has it inside a sentence when the command was a script's; a missing right is then a sentence of its own.
-_WORDS = {
-    "OOM": Cause.FULL,
-    "READONLY": Cause.READ_ONLY,
-    "NOREPLICAS": Cause.NO_REPLICAS,
-    "MISCONF": Cause.UNSAVED,
-    "BUSY": Cause.BUSY,
-    "WRONGTYPE": Cause.WRONG_TYPE,
-    "NOPERM": Cause.FORBIDDEN,
-    "The user executing the script": Cause.FORBIDDEN,
-    "DENIED": Cause.LOCKED,
-    "max number of clients reached": Cause.CROWDED,
-    "No master found": Cause.NO_PRIMARY,
-}
-_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_SIGNS = {sign: cause for cause in Cause for sign in cause.signs}
+_SAID = re.compile(rf"\b(?:{'|'.join(sign for sign in _SIGNS if not sign.endswith('Error'))})\b")
 
 
 class RedisUnavailable(StoreUnavailable):
@@ -109,13 +70,11 @@ class RedisUnavailable(StoreUnavailable):
 
 def cause_of(error: BaseException) -> Cause:
     """Return why Redis did not do as it was asked. An error in kombu's clothes is judged by what it wraps."""
-    while not isinstance(error, REDIS_ERRORS) and (inner := error.__cause__ or error.__context__):
-        error = inner
-    if isinstance(error, (ResponseError, RedisConnectionError)) and (word := _WORD.search(str(error))):
-        return _WORDS[word[0]]
-    kinds = (cause for kind, cause in _KINDS if isinstance(error, kind))
-    away = isinstance(error, (RedisConnectionError, OSError))
-    return next(kinds, Cause.AWAY if away else Cause.REFUSED)
+    while not isinstance(error, REDIS_ERRORS) and error.__cause__:
+        error = error.__cause__
+    said = _SAID.search(str(error)) if isinstance(error, RedisError) else None
+    classes = (_SIGNS[each.__name__] for each in type(error).__mro__ if each.__name__ in _SIGNS)
+    return _SIGNS[said[0]] if said else next(classes, Cause.REFUSED)
 
 
 def unavailable_by(error: BaseException, client: Any) -> RedisUnavailable:

@@ -1,4 +1,4 @@
-"""One room overrides Celery, kombu and billiard; its page says of each override what, why, and what holds it."""
+"""One room overrides Celery, kombu and billiard; its page says of each override why, and what holds it."""
 
 from __future__ import annotations
 
