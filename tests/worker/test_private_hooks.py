@@ -37,7 +37,6 @@ TRANSPORT = "worker/adapters/celery/transport.py"
 BATCHES = "worker/adapters/redis/batches.py"
 CLIENTS = "worker/adapters/redis/clients.py"
 CONTROLS = "worker/adapters/redis/jobs/controls.py"
-SENTINEL = "worker/adapters/redis/sentinel.py"
 WATCH = "worker/adapters/redis/jobs/kill_switch_watch.py"
 MODEL = "worker/adapters/openai/model.py"
 STAND_IN = "worker/dev/fake_openai/http.py"
@@ -139,12 +138,12 @@ REACHED = [
     (
         "redis.sentinel:SentinelConnectionPool.__init__",
         "(self, service_name, sentinel_manager, **kwargs)",
-        SENTINEL,
+        CLIENTS,
     ),
     (
         "redis.asyncio.sentinel:SentinelConnectionPool.__init__",
         "(self, service_name, sentinel_manager, **kwargs)",
-        SENTINEL,
+        CLIENTS,
     ),
     (
         "redis.asyncio.connection:Connection.disconnect",

@@ -36,17 +36,9 @@ _DEATHS = "slotgen_deaths"
 _log = logging.getLogger("slotgen.delivery")
 
 
-def _return_taken(queue: str, worker_id: str, client: Any) -> int:
-    returned = 0
-    while client.lmove(PROCESSING(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
-        returned += 1
-    return returned
-
-
 class ConsumerQoS(kombu_redis.QoS):
     """kombu's unacked messages, with the workers that hold them.
 
-    The sorted set `<queue>:workers` has each worker's last sign of life, by Redis's clock (seconds).
     Transport options: `worker_id`, this process's name there; `worker_lost_seconds`, after which a silent
     worker counts as dead; `max_deaths`, after how many of them a message is dead, too.
     """
@@ -64,26 +56,8 @@ class ConsumerQoS(kombu_redis.QoS):
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
                 client.zadd(WORKERS(queue), {self.channel.worker_id: int(client.time()[0])})
-                _return_taken(queue, self.channel.worker_id, client)
-                for tag in self._held_by(self.channel.worker_id, client):
-                    self._give_back(queue, tag, client)
+                self._bring_back(queue, self.channel.worker_id, client, died=False)
             self._queue = queue
-
-    def _held_by(self, worker_id: str, client: Any) -> list[bytes]:
-        prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
-        return [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
-
-    def _give_back(self, queue: str, tag: bytes, client: Any) -> None:
-        """Put one message of our own back on the queue; nobody has died with it."""
-
-        def transaction(pipe: Any) -> None:
-            kept = pipe.hget(self.unacked_key, tag)
-            pipe.multi()
-            self._remove_from_indices(tag, pipe)
-            if kept:
-                pipe.rpush(queue, json.dumps(json.loads(kept)[0]))
-
-        client.transaction(transaction, self.unacked_key)
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Write the message to `unacked` and take it off the processing list, both or neither."""
@@ -143,22 +117,30 @@ class ConsumerQoS(kombu_redis.QoS):
         # the others get the time in which it gives its own sign.
         if own is None or own < silent_since:
             return
-        for worker_id in client.zrangebyscore(WORKERS(queue), "-inf", f"({silent_since}"):
-            self._bring_back(queue, worker_id.decode(), client)
+        for each in client.zrangebyscore(WORKERS(queue), "-inf", f"({silent_since}"):
+            worker_id = each.decode()
+            returned = self._bring_back(queue, worker_id, client, died=True)
+            client.zrem(WORKERS(queue), worker_id)
+            # A worker that left in order holds nothing, and is only forgotten.
+            level, event = (
+                (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "worker_forgotten")
+            )
+            emit(_log, level, event, worker_id=worker_id, messages_returned=returned)
 
-    def _bring_back(self, queue: str, worker_id: str, client: Any) -> None:
-        """Return what `worker_id` held. Two workers may do this at once: each step happens once."""
-        returned = _return_taken(queue, worker_id, client)
-        for tag in self._held_by(worker_id, client):
-            returned += self._return(queue, tag, client)
-        client.zrem(WORKERS(queue), worker_id)
-        # A worker that left in order holds nothing, and is only forgotten.
-        level, event = (
-            (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "worker_forgotten")
-        )
-        emit(_log, level, event, worker_id=worker_id, messages_returned=returned)
+    def _bring_back(self, queue: str, worker_id: str, client: Any, *, died: bool) -> int:
+        """Return what `worker_id` held, and how many messages. Two workers may do this at once: each step
+        happens once.
+        """
+        returned = 0
+        while client.lmove(PROCESSING(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
+            returned += 1
+        prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
+        tags = [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
+        for tag in tags:
+            self._return(queue, tag, client, died=died)
+        return returned + len(tags)
 
-    def _return(self, queue: str, tag: bytes, client: Any) -> int:
+    def _return(self, queue: str, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or bury it when too many workers have died with it."""
         validator = self.channel.connection.client.transport_options["gatekeeper"]
         dead_lettered: list[str] = []
@@ -170,27 +152,27 @@ class ConsumerQoS(kombu_redis.QoS):
             dead_lettered.clear()
             if not kept:
                 return
-            raw, task_id, deaths = _after_a_death(json.loads(kept)[0])
+            message = json.loads(kept)[0]
+            deaths = _count_death(message["headers"]) if died else 0
             if deaths < self._option("max_deaths"):
-                pipe.rpush(queue, raw)
+                pipe.rpush(queue, json.dumps(message))
             else:
-                validator.dead_letter(queue, raw, task_id, deaths, pipe)
+                task_id = message["headers"]["id"]
+                validator.dead_letter(queue, json.dumps(message).encode(), task_id, deaths, pipe)
                 dead_lettered.append(task_id)
 
         client.transaction(transaction, self.unacked_key)
         for task_id in dead_lettered:
             validator.report_dead_lettered(task_id)
-        return 1
 
     def _option(self, name: str) -> int:
         return int(self.channel.connection.client.transport_options[name])
 
 
-def _after_a_death(message: dict[str, Any]) -> tuple[bytes, str, int]:
-    """Return the message with one more death on its account, its task id, and the account."""
-    headers = message["headers"]
+def _count_death(headers: dict[str, Any]) -> int:
+    """Put one more death on a message's account; return the account."""
     known = headers.get(_DEATHS)
     # The message schema has it as a count; what is in `unacked` may be from an older version.
     deaths = (known if isinstance(known, int) and known > 0 else 0) + 1
     headers |= {_DEATHS: deaths, "redelivered": True}
-    return json.dumps(message).encode(), headers["id"], deaths
+    return deaths

@@ -15,6 +15,8 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import Connection
@@ -31,6 +33,9 @@ CONSUMER_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 5,
 }
+# Without it redis-py would turn one read of a hung server into 6.9 s.
+_ONCE = Retry(NoBackoff(), 0)
+_SENTINEL_OPTIONS = ("retry", "socket_timeout", "socket_connect_timeout", "socket_keepalive")
 # A connection for each thread that is at it at the same time, however many those are.
 _MANY = 10_000
 
@@ -38,24 +43,21 @@ _MANY = 10_000
 def open_sync(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
     """Return a client whose every socket operation ends within `timeout_seconds`. Opens nothing yet."""
     # RESP2 needs no HELLO: one round trip less before the first command of a new connection.
-    return redis.Redis.from_pool(_pool(url, timeout_seconds, max_connections=_MANY, protocol=2))
+    options = {"retry": _ONCE, "max_connections": _MANY, "protocol": 2}
+    return redis.Redis.from_pool(_pool(redis, url, timeout_seconds, options))
 
 
 def open_async(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.asyncio.Redis:
     """Return the same for an event loop."""
-    options = _options(url, timeout_seconds) | {"retry": AsyncRetry(NoBackoff(), 0), "protocol": 2}
+    options = {"retry": AsyncRetry(NoBackoff(), 0), "protocol": 2}
     # From the pool, so that closing the client closes its connections.
-    if not url.startswith(SCHEME):
-        return redis.asyncio.Redis.from_pool(redis.asyncio.ConnectionPool.from_url(url, **options))
-    from worker.adapters.redis.sentinel import async_pool  # noqa: PLC0415 - 20 ms that only Sentinel needs
-
-    return redis.asyncio.Redis.from_pool(async_pool(SentinelUrl.parse(url), options))
+    return redis.asyncio.Redis.from_pool(_pool(redis.asyncio, url, timeout_seconds, options))
 
 
 def open_connection(url: str, timeout_seconds: float, *, protocol: int) -> Connection:
     """Return one connection of the same temper, outside any pool; `connect` opens it."""
-    pool = _pool(url, timeout_seconds, protocol=protocol)
-    connection: Connection = pool.make_connection()  # type: ignore[assignment]  # a pool by URL makes these
+    pool = _pool(redis, url, timeout_seconds, {"retry": _ONCE, "protocol": protocol})
+    connection: Connection = pool.make_connection()
     # One behind Sentinel knows its pool by a weak reference only.
     connection.owner = pool  # type: ignore[attr-defined]  # kept for its life, read by nobody
     return connection
@@ -76,19 +78,16 @@ def address_of(client: Any) -> str:
     return f"{'rediss' if tls else 'redis'}://{options.get('host')}:{options.get('port', 6379)}/{db}"
 
 
-def _pool(url: str, timeout_seconds: float, **options: Any) -> redis.ConnectionPool:
-    # Without the explicit Retry redis-py would turn one read of a hung server into 6.9 s.
-    options |= _options(url, timeout_seconds) | {"retry": Retry(NoBackoff(), 0)}
+def _pool(library: Any, url: str, timeout_seconds: float, options: dict[str, Any]) -> Any:
+    """Return the pool of `redis` or `redis.asyncio`; behind Sentinel, to whichever Redis is the primary."""
+    options |= {"socket_timeout": timeout_seconds}
+    if not url.startswith("unix://"):
+        # A Unix socket has neither a connection to wait for nor a peer to keep alive.
+        options |= {"socket_connect_timeout": timeout_seconds, "socket_keepalive": True}
     if not url.startswith(SCHEME):
-        return redis.ConnectionPool.from_url(url, **options)
-    from worker.adapters.redis.sentinel import sync_pool  # noqa: PLC0415 - 20 ms that only Sentinel needs
-
-    return sync_pool(SentinelUrl.parse(url), options)
-
-
-def _options(url: str, timeout_seconds: float) -> dict[str, Any]:
-    """Return the options by which every socket operation of `url` ends within `timeout_seconds`."""
-    options: dict[str, Any] = {"socket_timeout": timeout_seconds}
-    # A Unix socket has neither a connection to wait for nor a peer to keep alive.
-    tcp = {"socket_connect_timeout": timeout_seconds, "socket_keepalive": True}
-    return options if url.startswith("unix://") else options | tcp
+        return library.ConnectionPool.from_url(url, **options)
+    parsed = SentinelUrl.parse(url)
+    theirs = {name: options[name] for name in _SENTINEL_OPTIONS} | parsed.sentinel_credentials
+    sentinels = library.sentinel.Sentinel(parsed.hosts, sentinel_kwargs=theirs)
+    ours = options | parsed.credentials | {"db": parsed.db}
+    return library.sentinel.SentinelConnectionPool(parsed.service, sentinels, **ours)

@@ -1,17 +1,14 @@
 """Keeps rejected messages in a Redis stream, from where an operator lists, replays or drops them."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Self, cast
+
+import redis
 
 from tasks.ports import DeadLetter
 from worker.adapters.redis.keys import DEAD
 from worker.adapters.redis.scripts import LuaScript
-
-if TYPE_CHECKING:
-    import redis
 
 # Entry and queue change together or not at all: a replay cut in half would lose or double the message.
 _REPLAY = LuaScript("""
@@ -27,18 +24,24 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class RedisDeadLetters:
-    """The dead-letter stream `<namespace>:dead`. Nothing is ever trimmed from it."""
+    """The dead letters of one namespace. Nothing is ever trimmed from them."""
 
     client: redis.Redis
     namespace: str
 
     def add(self, queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> str:
         """Keep the message, byte for byte; return its id, within a transaction "". Raises RedisError."""
-        fields = _fields(queue, reason, problem, task_id, message)
+        fields: dict[Any, Any] = {
+            "queue": queue,
+            "reason": reason,
+            "problem": problem,
+            "task_id": task_id or "",
+            "message": message,
+        }
         added = self.client.xadd(DEAD(self.namespace), fields)
         return added.decode() if isinstance(added, bytes) else ""
 
-    def within(self, pipe: Any) -> RedisDeadLetters:
+    def within(self, pipe: Any) -> Self:
         """Return the store whose adds are steps of the transaction `pipe`."""
         return dataclasses.replace(self, client=pipe)
 
@@ -63,16 +66,6 @@ class RedisDeadLetters:
     def drop(self, dead_id: str) -> bool:
         """Forget the message; False when there is no such dead letter."""
         return bool(self.client.xdel(DEAD(self.namespace), dead_id))
-
-
-def _fields(queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> dict[Any, Any]:
-    return {
-        "queue": queue,
-        "reason": reason,
-        "problem": problem,
-        "task_id": task_id or "",
-        "message": message,
-    }
 
 
 def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:

@@ -1,60 +1,21 @@
 """Shows the living workers in Redis, and carries their word that they have halted."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeVar, cast
+
+import redis
+import redis.client
 
 from tasks.operations.changes.halting import Confirmation
 from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
 
-if TYPE_CHECKING:
-    import redis
-    import redis.client
-
-
-@dataclass(frozen=True, slots=True)
-class RedisFleet:
-    """Cards are `<namespace>:worker:<id>`, and end by themselves when their worker falls silent."""
-
-    client: redis.Redis
-    namespace: str
-
-    def workers(self) -> list[WorkerInfo]:
-        """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
-        with unavailable(self.client):
-            known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
-            keys = [WORKER_INFO(self.namespace, each.decode()) for each in known]
-            infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
-        found = [info for raw in infos if raw and (info := _info(raw))]
-        return sorted(found, key=lambda each: each.started_wall_ms)
-
-    def queue_depth(self) -> int:
-        """Return how many messages wait. Raises StoreUnavailable."""
-        with unavailable(self.client):
-            return self.client.llen(self.namespace)
-
-    def queue_oldest_seconds(self) -> float | None:
-        """Return the age of the oldest waiting message. Raises StoreUnavailable."""
-        from worker.adapters.redis.console.queue_age import RedisQueueAge  # noqa: PLC0415 - one command in ten asks
-
-        with unavailable(self.client):
-            return RedisQueueAge(self.client, self.namespace).oldest_seconds()
-
-    def listen(self) -> HaltListener:
-        """Return a listener that hears every halt from now on; close it. Raises StoreUnavailable."""
-        with unavailable(self.client):
-            channel: redis.client.PubSub = self.client.pubsub()  # type: ignore[no-untyped-call]  # theirs
-            channel.subscribe(HALTS(self.namespace))
-            # The answer to SUBSCRIBE: from here on nothing is missed.
-            channel.get_message(timeout=1)
-        return HaltListener(channel)
+Said = TypeVar("Said", WorkerInfo, Confirmation)
 
 
 @dataclass(slots=True)
@@ -81,9 +42,49 @@ class HaltListener:
         self.channel.close()
 
     def _hear(self, message: dict[str, Any] | None) -> None:
-        if message is not None and message["type"] == "message" and (said := _said(message["data"])):
+        if message is None or message["type"] != "message":
+            return
+        if said := _read(Confirmation, message["data"]):
             before = self.confirmed.get(said.worker_id)
             self.confirmed[said.worker_id] = _together(before, said) if before else said
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFleet:
+    """The workers of one namespace; what one says of itself ends with its heartbeats."""
+
+    client: redis.Redis
+    namespace: str
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
+        with unavailable(self.client):
+            known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
+            keys = [WORKER_INFO(self.namespace, each.decode()) for each in known]
+            infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
+        found = [info for raw in infos if raw and (info := _read(WorkerInfo, raw))]
+        return sorted(found, key=lambda each: each.started_wall_ms)
+
+    def queue_depth(self) -> int:
+        """Return how many messages wait. Raises StoreUnavailable."""
+        with unavailable(self.client):
+            return self.client.llen(self.namespace)
+
+    def queue_oldest_seconds(self) -> float | None:
+        """Return the age of the oldest waiting message. Raises StoreUnavailable."""
+        from worker.adapters.redis.console.queue_age import RedisQueueAge  # noqa: PLC0415 - one command in ten asks
+
+        with unavailable(self.client):
+            return RedisQueueAge(self.client, self.namespace).oldest_seconds()
+
+    def listen(self) -> HaltListener:
+        """Return a listener that hears every halt from now on; close it. Raises StoreUnavailable."""
+        with unavailable(self.client):
+            channel: redis.client.PubSub = self.client.pubsub()  # type: ignore[no-untyped-call]  # theirs
+            channel.subscribe(HALTS(self.namespace))
+            # The answer to SUBSCRIBE: from here on nothing is missed.
+            channel.get_message(timeout=1)
+        return HaltListener(channel)
 
 
 def _together(before: Confirmation, after: Confirmation) -> Confirmation:
@@ -102,16 +103,9 @@ def info(of: WorkerInfo) -> str:
     return json.dumps(dataclasses.asdict(of))
 
 
-# A worker of another version says other things, of itself and of its halts; they are left out.
-def _info(raw: bytes) -> WorkerInfo | None:
+def _read(kind: type[Said], raw: bytes) -> Said | None:
+    """Return what a worker said; None for one of another version, which says other things."""
     try:
-        return WorkerInfo(**json.loads(raw))
-    except (TypeError, ValueError):
-        return None
-
-
-def _said(raw: bytes) -> Confirmation | None:
-    try:
-        return Confirmation(**json.loads(raw))
+        return kind(**json.loads(raw))
     except (TypeError, ValueError):
         return None
