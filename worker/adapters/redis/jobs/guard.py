@@ -93,19 +93,12 @@ class RedisGuard:
         """Count one outcome, judge, and pull the brake on a breach. Raises StoreUnavailable."""
         if self.rules.mode is GuardMode.OFF:
             return GuardFinding(GuardVerdict.NO_DATA)
-        arguments = ["".join(sorted(marked)), cost_nano_usd, *self._arguments, cause]
-        verdict, reason, tripped = await self.redis.run(_OBSERVE, self._keys, *arguments)
-        return GuardFinding(GuardVerdict(verdict.decode()), reason.decode(), bool(tripped))
-
-    @property
-    def _keys(self) -> list[str]:
-        ns = self.namespace
-        return [KILL(ns), GUARD(ns), GUARD_SPENT(ns, ""), AUDIT(ns), AUDIT_SEEN(ns)]
-
-    @property
-    def _arguments(self) -> list[str | int | float]:
-        rules = self.rules
-        return [
+        ns, rules = self.namespace, self.rules
+        verdict, reason, tripped = await self.redis.run(
+            _OBSERVE,
+            [KILL(ns), GUARD(ns), GUARD_SPENT(ns, ""), AUDIT(ns), AUDIT_SEEN(ns)],
+            "".join(sorted(marked)),
+            cost_nano_usd,
             rules.mode.value,
             rules.window_seconds,
             rules.sample,
@@ -116,4 +109,6 @@ class RedisGuard:
             rules.max_invalid_events,
             f"{rules.max_latency_p95_seconds:g}",
             ACTOR,
-        ]
+            cause,
+        )
+        return GuardFinding(GuardVerdict(verdict.decode()), reason.decode(), bool(tripped))
