@@ -19,7 +19,7 @@ COVERED := .coverage-measured
 unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONDEVMODE
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTEST_DISABLE_PLUGIN_AUTOLOAD
 
-.PHONY: help demo dev test test-thorough test-all check format faults monitoring-test mutants soak plain-text tools sbom dist bench lock clean
+.PHONY: help demo dev test test-thorough test-all check format generate faults monitoring-test mutants soak plain-text tools sbom dist bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -72,6 +72,7 @@ check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make 
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict -k 1.33 $(filter-out %kustomization.yaml %scaledobject.yaml %servicemonitor.yaml,$(wildcard deploy/kubernetes/*.yaml))
+	$(BIN)/python docs/vocabulary.py --check
 	$(BIN)/python deploy/grafana/generate.py --check
 	$(BIN)/python deploy/redis/generate.py --check
 	$(BIN)/python docs/asyncapi.py --check
@@ -81,6 +82,12 @@ check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make 
 format: $(DEV) ## Put the code into the house's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+generate: $(DEV) ## Write what derives from the code: the words of telemetry v1, tables, ACL, interface, dashboards
+	$(BIN)/python docs/vocabulary.py
+	$(BIN)/python docs/asyncapi.py
+	$(BIN)/python deploy/redis/generate.py
+	$(BIN)/python deploy/grafana/generate.py
 
 faults: $(DEV) ## Run the fault suite at full length
 	SLOTGEN_FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 600

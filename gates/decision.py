@@ -2,44 +2,40 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-
-class Gate(StrEnum):
-    """The five gates; the order is `pipeline.GATES`."""
-
-    KILL = "kill"
-    FEATURE = "feature"
-    OPT_IN = "opt_in"
-    ALLOWLIST = "allowlist"
-    ROLLOUT = "rollout"
+from typing import Self
 
 
 class Reason(StrEnum):
-    """Why a gate said no; its words are the metric label, the telemetry errorCode and the CLI's word."""
+    """Why a gate said no: each gate has its own, and its words are the metric label and the errorCode.
 
-    KILL_SWITCH = "KILL_SWITCH"
-    KILL_UNVERIFIED = "KILL_UNVERIFIED"
-    FEATURE_DISABLED = "FEATURE_DISABLED"
-    NOT_OPTED_IN = "NOT_OPTED_IN"
-    NOT_ALLOWLISTED = "NOT_ALLOWLISTED"
-    ROLLOUT_EXCLUDED = "ROLLOUT_EXCLUDED"
+    `when` and `remedy` are its cells in the tables of the docs.
+    """
+
+    when: str
+    remedy: str
+
+    def __new__(cls, word: str, when: str, remedy: str) -> Self:
+        """Return the member that is `word`."""
+        reason = str.__new__(cls, word)
+        reason._value_, reason.when, reason.remedy = word, when, remedy
+        return reason
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One gate's answer; `reason` is None exactly when it is a yes. `detail` is a short sentence."""
+    """The answer of the gate of that name; `reason` is None exactly when it is a yes, `detail` a sentence."""
 
     allowed: bool
-    gate: Gate
+    gate: str
     reason: Reason | None
     detail: str
 
 
-def admit(gate: Gate, detail: str) -> Decision:
+def admit(gate: str, detail: str) -> Decision:
     """Return a yes."""
     return Decision(allowed=True, gate=gate, reason=None, detail=detail)
 
 
-def deny(gate: Gate, reason: Reason, detail: str) -> Decision:
+def deny(gate: str, reason: Reason, detail: str) -> Decision:
     """Return a no."""
     return Decision(allowed=False, gate=gate, reason=reason, detail=detail)

@@ -1,16 +1,44 @@
-"""Gate 2: the feature flag."""
+"""The feature flag."""
 
-from gates.controls import Controls
-from gates.decision import Decision, Gate, Reason, admit, deny
+from gates.decision import Decision, Reason, admit, deny
+from gates.gate import Dial, Gate, Reading
 from gates.subject import Subject
 
-_ON = admit(Gate.FEATURE, "the feature is on")
+
+class FeatureReason(Reason):
+    """The feature is off."""
+
+    FEATURE_DISABLED = (
+        "FEATURE_DISABLED",
+        "the feature flag is not exactly `true`",
+        "`SET slotgen:feature true`",
+    )
 
 
-def check(subject: Subject, controls: Controls) -> Decision:
+NAME = "feature"
+_ON = admit(NAME, "the feature is on")
+
+
+def check(subject: Subject, dial: Reading[bool]) -> Decision:
     """Let through only when the feature is on."""
     del subject  # the flag asks nothing of a job
-    if controls.feature_enabled:
+    if dial.value:
         return _ON
-    state = controls.trouble("feature") or "is false"
-    return deny(Gate.FEATURE, Reason.FEATURE_DISABLED, f"the feature dial {state}")
+    return deny(NAME, FeatureReason.FEATURE_DISABLED, f"the feature dial {dial.trouble or 'is false'}")
+
+
+DIAL = Dial(
+    name="feature",
+    parse={b"true": True, b"false": False}.get,
+    shut=False,
+    malformed=False,
+    openness=float,
+    shown=lambda enabled: "on" if enabled else "off",
+    opens_when="exactly `true`",
+    otherwise="off",
+    remedy="set true or false",
+    command="slotgen feature on",
+    open_value=b"true",
+    variable="FEATURE_SLOTGEN_AI",
+)
+GATE = Gate(NAME, "the feature is on", FeatureReason, check, DIAL)

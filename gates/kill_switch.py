@@ -1,21 +1,77 @@
-"""Gate 1: the emergency brake, which dominates everything."""
+"""The kill switch: it dominates every other gate."""
 
-from gates.controls import BrakeState, Controls
-from gates.decision import Decision, Gate, Reason, admit, deny
+from enum import StrEnum
+
+from gates.decision import Decision, Reason, admit, deny
+from gates.gate import Dial, Gate, Reading
 from gates.subject import Subject
 
+
+class BrakeState(StrEnum):
+    """The emergency brake: only RELEASED lets anything through."""
+
+    RELEASED = "released"
+    ENGAGED = "engaged"
+    UNVERIFIED = "unverified"
+
+
+class KillReason(Reason):
+    """The brake is on, or nobody knows."""
+
+    KILL_SWITCH = (
+        "KILL_SWITCH",
+        "the brake is on, or came on while the call was in flight",
+        "release it when it is safe",
+    )
+    KILL_UNVERIFIED = (
+        "KILL_UNVERIFIED",
+        "the brake could not be read: key absent, Redis down, slow, or the wrong type",
+        "set the key; look at Redis",
+    )
+
+
+NAME = "kill"
 # Looking a member up in its enum takes as long as the rest of this gate.
 _RELEASED = BrakeState.RELEASED
-_OFF = admit(Gate.KILL, "the brake is off")
+_OFF = admit(NAME, "the brake is off")
+_WORDS = {b"false": BrakeState.RELEASED, b"true": BrakeState.ENGAGED, b"1": BrakeState.ENGAGED}
 
 
-def check(subject: Subject, controls: Controls) -> Decision:
+def parse(raw: bytes) -> BrakeState | None:
+    """Return what the words of the dial mean, ASCII blanks and case ignored; None for any other."""
+    return _WORDS.get(raw.strip().lower())
+
+
+def check(subject: Subject, dial: Reading[BrakeState]) -> Decision:
     """Let through only when the brake is known to be off."""
     del subject  # the brake asks nothing of a job
-    if controls.brake is _RELEASED:
+    if dial.value is _RELEASED:
         return _OFF
-    if controls.brake is BrakeState.ENGAGED:
-        trouble = controls.trouble("kill")
-        detail = f"the brake is on: the kill dial {trouble}" if trouble else "the brake is on"
-        return deny(Gate.KILL, Reason.KILL_SWITCH, detail)
-    return deny(Gate.KILL, Reason.KILL_UNVERIFIED, controls.note or "the kill dial is absent")
+    if dial.value is BrakeState.ENGAGED:
+        because = f": the kill dial {dial.trouble}" if dial.trouble else ""
+        return deny(NAME, KillReason.KILL_SWITCH, f"the brake is on{because}")
+    return deny(NAME, KillReason.KILL_UNVERIFIED, dial.note or "the kill dial is absent")
+
+
+def _strictest(dial: BrakeState, variable: BrakeState) -> BrakeState:
+    # A variable that says `false` restricts nothing, and does not stand in for an absent key either.
+    return BrakeState.ENGAGED if variable is BrakeState.ENGAGED else dial
+
+
+DIAL = Dial(
+    name="kill",
+    parse=parse,
+    shut=BrakeState.UNVERIFIED,
+    # No typing error in an emergency may leave the brake off.
+    malformed=BrakeState.ENGAGED,
+    openness=lambda state: state is _RELEASED,
+    shown=lambda state: "released" if state is _RELEASED else "halted",
+    opens_when="exactly `false` (case and blanks ignored)",
+    otherwise="halted",
+    remedy="set true, 1 or false",
+    command='slotgen resume --reason "…"',
+    open_value=b"false",
+    variable="SLOTGEN_AI_KILL",
+    strictest=_strictest,
+)
+GATE = Gate(NAME, "the brake is known to be off", KillReason, check, DIAL)

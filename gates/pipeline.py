@@ -1,22 +1,17 @@
-"""The order of the gates, once."""
+"""The gates in their order, once: all that speaks of gates, reasons or dials derives from this list."""
+
+from typing import Any
 
 from gates import allowlist, feature_flag, kill_switch, opt_in, rollout
-from gates.controls import Controls
-from gates.decision import Decision
-from gates.subject import Subject
+from gates.decision import Reason
+from gates.gate import Dial, Gate
 
-GATES = (kill_switch.check, feature_flag.check, opt_in.check, allowlist.check, rollout.check)
-
-
-def evaluate(subject: Subject, controls: Controls) -> Decision:
-    """Return the first no, or the last gate's yes."""
-    for check in GATES:
-        decision = check(subject, controls)
-        if not decision.allowed:
-            break
-    return decision
-
-
-def explain(subject: Subject, controls: Controls) -> tuple[Decision, ...]:
-    """Return every gate's answer, in order."""
-    return tuple(check(subject, controls) for check in GATES)
+GATES: tuple[Gate[Any], ...] = (
+    kill_switch.GATE,
+    feature_flag.GATE,
+    opt_in.GATE,
+    allowlist.GATE,
+    rollout.GATE,
+)
+DIALS: tuple[Dial[Any], ...] = tuple(gate.dial for gate in GATES if gate.dial)
+REASONS: tuple[Reason, ...] = tuple(reason for gate in GATES for reason in gate.reasons)

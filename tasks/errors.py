@@ -12,6 +12,9 @@ Exception
 
 from enum import StrEnum
 
+from gates import REASONS
+from gates.kill_switch import KillReason
+
 
 class Status(StrEnum):
     """How a job ended; the words of the result and telemetry contracts."""
@@ -22,17 +25,12 @@ class Status(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why a job is not COMPLETED: telemetry v1's `errorCode`, closed.
+    """Why a job is not COMPLETED: telemetry v1's `errorCode`, closed: the gates' reasons and what follows."""
 
-    The first six are the words of `gates.Reason`.
-    """
-
-    KILL_SWITCH = "KILL_SWITCH"
-    KILL_UNVERIFIED = "KILL_UNVERIFIED"
-    FEATURE_DISABLED = "FEATURE_DISABLED"
-    NOT_OPTED_IN = "NOT_OPTED_IN"
-    NOT_ALLOWLISTED = "NOT_ALLOWLISTED"
-    ROLLOUT_EXCLUDED = "ROLLOUT_EXCLUDED"
+    # The two that are asked for by name; type checkers see no others of the gates'.
+    KILL_SWITCH = KillReason.KILL_SWITCH
+    KILL_UNVERIFIED = KillReason.KILL_UNVERIFIED
+    vars().update({reason.name: reason for reason in REASONS if not isinstance(reason, KillReason)})
     VERBATIM_MODE = "VERBATIM_MODE"
     RUN_LIMIT = "RUN_LIMIT"
     BUDGET_EXCEEDED = "BUDGET_EXCEEDED"

@@ -1,7 +1,7 @@
 """Decides which values each label may hold, so that no input can grow the number of series."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from schemas import load
 
@@ -12,11 +12,11 @@ MAX_OPEN_VALUES = 16
 Bound = Callable[[object], str]
 
 _FIXED = {
-    "gate": {"kill", "feature", "opt_in", "allowlist", "rollout"},
-    "control": {"kill", "feature", "rollout_percent", "allowlist"},
     "result": {"hit", "miss", "store_failed"},
     "gen_ai_token_type": {"input", "output"},
 }
+# Labels of which the composition hands in the words, since telemetry may not import what decides them.
+_ELSEWHERE = ("gate", "control", "rule")
 # Why a message went to the dead letters.
 REJECTIONS = {
     "too_large",
@@ -31,10 +31,11 @@ REJECTIONS = {
 class LabelValues:
     """The bounds of all labels; the words of outcomes are read from the locked schema of telemetry v1.
 
-    `rules` are the rules of plain text, which are decided elsewhere.
+    `words` has those of labels whose words are decided elsewhere: `gate`, `control`, and the `rule`s of plain
+    text. Without them such a label takes none.
     """
 
-    def __init__(self, rules: Collection[str] = ()) -> None:
+    def __init__(self, words: Mapping[str, Collection[str]] | None = None) -> None:
         event = load("telemetry.v1")["properties"]
         codes = {code for code in event["errorCode"]["enum"] if code is not None}
         self._closed = _FIXED | {
@@ -44,7 +45,8 @@ class LabelValues:
             "error_type": codes | {"", "cancelled"},
             "outcome": codes | {"ok", "cancelled"},
             "reason": codes | {"admitted"} | REJECTIONS,
-            "rule": set(rules),
+            **dict.fromkeys(_ELSEWHERE, ()),
+            **(words or {}),
         }
 
     def bounds(self, labels: tuple[str, ...]) -> tuple[Bound, ...]:

@@ -1,6 +1,6 @@
 """Every metric of a worker, in one table; the README's is printed from it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +46,7 @@ METRICS = (
     Metric("slotgen_control_invalid", "gauge", ("control",), "1 while the dial holds a malformed value"),
     Metric("slotgen_brake_unverified", "gauge", (), "1 while this worker cannot confirm what the brake is: key absent, Redis away"),
     Metric("slotgen_policy_fingerprint", "gauge", (), "a number made of the allowlist's hash, 0 without one: workers that differ see different policies"),
-    Metric("slotgen_control_read_seconds", "histogram", (), "reading the four dials", _FAST),
+    Metric("slotgen_control_read_seconds", "histogram", (), "reading the dials", _FAST),
     Metric("slotgen_inflight_requests", "gauge", (), "model requests in flight"),
     Metric("slotgen_concurrency", "gauge", (), "model requests that may be in flight at once"),
     Metric("slotgen_halted_requests_total", "counter", (), "calls in flight that the brake cancelled"),
@@ -78,7 +78,7 @@ METRICS = (
 class Metrics:
     """The metrics of one process, one for each row of the table; safe in any thread.
 
-    The exporter serves `registry`, a new one unless it is given; `rules` names the rules of plain text. Label values are bounded: what a label may
+    The exporter serves `registry`, a new one unless it is given; `words` are those of labels that are decided elsewhere, as `LabelValues` takes them. Label values are bounded: what a label may
     not hold is counted as `other`. Creating one switches prometheus_client's `_created` series off, which
     it knows for the whole process only.
     """
@@ -88,12 +88,12 @@ class Metrics:
         *,
         version: str,
         executor_version: str,
-        rules: Collection[str] = (),
+        words: Mapping[str, Collection[str]] | None = None,
         registry: CollectorRegistry | None = None,
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = registry or CollectorRegistry()
-        self._values = LabelValues(rules)
+        self._values = LabelValues(words)
         self._made = {row.name: self._make(row) for row in METRICS}
         # CPU, memory and open files of the process, by the names that every Prometheus client gives them.
         ProcessCollector(registry=self.registry)

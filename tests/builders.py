@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import Any
 
-from gates import Ceilings, Controls, RawControls
+from gates import DIALS, Ceilings, Controls
 
 
 def a_job(job_id: str = "job-1", **changes: Any) -> dict[str, Any]:
@@ -58,19 +58,20 @@ def an_allowlist(*rules: dict[str, Any], **changes: Any) -> str:
     )
 
 
+# As open as each gets.
+OPEN = {dial.name: dial.open_value for dial in DIALS if dial.open_value}
+
+
 def open_dials(**dials: str) -> dict[str, str]:
     """The keys that let every job of the builders through, but for `dials`, for one MSET."""
-    values = {"feature": "true", "rollout_percent": "100", "allowlist": an_allowlist(), "kill": "false"}
+    values = {dial: value.decode() for dial, value in OPEN.items()} | {"allowlist": an_allowlist()}
     return {f"slotgen:{dial}": value for dial, value in (values | dials).items()}
-
-
-OPEN = {"kill": b"false", "feature": b"true", "rollout_percent": b"100"}
 
 
 def controls(**dials: Any) -> Controls:
     """Return dials that let every matching job through, but for `dials` (None is an absent key)."""
     values = OPEN | {"allowlist": an_allowlist().encode()} | dials
-    return Controls.parse(RawControls(**values), Ceilings())
+    return Controls.parse(values, Ceilings())
 
 
 def a_message(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import schemas
+from gates import DIALS
 from tasks.errors import ErrorCode, Status
 from telemetry import markdown_table
 from tests import node
@@ -54,13 +55,14 @@ def test_the_error_code_table_is_the_closed_vocabulary_with_its_statuses():
 def test_the_settings_table_is_the_settings():
     names = [row[0].strip("`") for row in table_after("<!-- settings")]
 
-    assert names == [str(field.validation_alias) for field in Settings.model_fields.values()]
+    variables = [dial.variable for dial in DIALS if dial.variable]
+    assert names == [*(str(field.validation_alias) for field in Settings.model_fields.values()), *variables]
 
 
 def test_the_settings_table_has_the_real_defaults():
     defaults = {str(field.validation_alias): field.default for field in Settings.model_fields.values()}
     for name, default, _ in table_after("<!-- settings"):
-        actual = defaults[name.strip("`")]
+        actual = defaults.get(name.strip("`"))
         if re.fullmatch(r"`?[\w.]+`?", default) and default not in {"none", "unset", "shipped"}:
             shown = f"{actual:g}" if isinstance(actual, float) else str(actual)
             assert shown == default.strip("`"), name

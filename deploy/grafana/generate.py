@@ -193,7 +193,7 @@ FLEET = {
               {"{{instance}}": f"sum by (instance) (rate(slotgen_jobs_total{{{ONE}}}{RATE}))"}),
         Panel("In flight by worker", "Model requests in flight.", "short",
               {"{{instance}}": f"slotgen_inflight_requests{{{ONE}}}"}),
-        Panel("Reading the dials", "p99 of reading the four dials; at 0.25 s a job is a STUB.", "s",
+        Panel("Reading the dials", "p99 of reading the dials; at 0.25 s a job is a STUB.", "s",
               {"{{instance}}": f"histogram_quantile(0.99, sum by (instance, le) (rate(slotgen_control_read_seconds_bucket{{{ONE}}}{RATE})))"},
               steps=((0, GREEN), (0.05, YELLOW), (0.25, RED))),
         Panel("Telemetry lost", "Events that broke their schema, and outcomes that the history dropped; both are bugs or a full Redis.", "short",

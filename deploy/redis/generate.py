@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from worker.adapters.redis.keys import ALL, LENGTH, READ, TABLE, Key
+from worker.adapters.redis.dial_keys import TABLE
+from worker.adapters.redis.keys import ALL, LENGTH, READ, Key
 
 ACL = Path(__file__).parent / "users.acl"
 DOC = Path(__file__).parents[2] / "docs" / "redis-keys.md"

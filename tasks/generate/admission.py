@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gates import Controls, Decision, evaluate, matching_rule
 from gates import bucket as rollout_bucket
+from gates.allowlist import AllowlistReason
 from schemas import OutputType, output_type
 from tasks.errors import ErrorCode, Failed, Stubbed
 from tasks.generate.job_context import JobContext
@@ -44,7 +45,7 @@ class Admission:
     def _pass_gates(self, job: Job, context: JobContext, controls: Controls) -> None:
         decision = evaluate(job.subject, controls)
         self.count_decision(decision)
-        context.gate, context.detail = decision.gate.value, decision.detail
+        context.gate, context.detail = decision.gate, decision.detail
         context.policy_hash = controls.policy_hash
         context.bucket = rollout_bucket(job.job_id)
         if decision.reason is not None:
@@ -53,7 +54,7 @@ class Admission:
     def _pass_run_limit(self, job: Job, context: JobContext, controls: Controls) -> None:
         rule = matching_rule(job.subject, controls)
         if rule is None:  # the allowlist gate has just admitted by a rule
-            raise Stubbed(ErrorCode.NOT_ALLOWLISTED, "no enabled rule matches")
+            raise Stubbed(ErrorCode(AllowlistReason.NOT_ALLOWLISTED), "no enabled rule matches")
         context.rule_id = rule.id
         self._admitted_by_rule[rule.id] += 1
         if self._admitted_by_rule[rule.id] > rule.max_jobs_per_run:

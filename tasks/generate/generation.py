@@ -282,7 +282,7 @@ class Generation:
     async def _confirm_brake_off(self, job: Job) -> None:
         """Read the dial once more: no request starts after a read that saw the brake."""
         read = await self.dial_reader.read_shared()
-        decision = kill_switch.check(job.subject, read.controls)
+        decision = kill_switch.check(job.subject, read.controls.of(kill_switch.GATE))
         if decision.reason is None:
             self.brake.check_before_request(read.asked_mono)
             return

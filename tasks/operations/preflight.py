@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gates import BrakeState, Controls
+from gates import BrakeState, Controls, Trouble
+from gates import allowlist as allowlist_gate
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.history import PastOutcome
 
@@ -45,7 +46,7 @@ def ci_is_green() -> PreflightCheck:
 def allowlist(controls: Controls) -> PreflightCheck:
     """Whether the policy denies by default: every valid one does, and so does none at all."""
     policy = controls.allowlist
-    trouble = controls.trouble("allowlist")
+    trouble = controls.of(allowlist_gate.GATE).trouble
     evidence = f"the dial {trouble}, which denies every job"
     if policy is not None:
         state = "enabled" if policy.enabled else "disabled"
@@ -53,7 +54,7 @@ def allowlist(controls: Controls) -> PreflightCheck:
         evidence = f"valid, deny_by_default, {state}, {rules}"
     return found(
         "allowlist is schema-valid and deny-by-default",
-        passed=policy is not None or trouble == "is absent",
+        passed=policy is not None or trouble is Trouble.ABSENT,
         evidence=evidence,
         remedy="slotgen allowlist push FILE",
     )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import quantiles
 
-from gates import Reason
+from gates import REASONS
 from tasks.operations.drill import DrillRecord
 from tasks.operations.history import PastOutcome
 from tasks.operations.timefmt import ago
 
-_GATES = {each.value for each in Reason}
+_GATES = {reason.value for reason in REASONS}
 _SCHEMA_CODES = {
     "OUTPUT_NOT_JSON",
     "OUTPUT_SCHEMA_INVALID",

@@ -15,7 +15,8 @@ import redis
 from tests.benchmarks.messages import push, stubs
 from worker.adapters.celery.delivery import _ACK, _APPEND
 from worker.adapters.celery.results import _STORE
-from worker.adapters.redis.keys import PROCESSING, TAKEN, dial_keys
+from worker.adapters.redis.dial_keys import dial_keys
+from worker.adapters.redis.keys import PROCESSING, TAKEN
 
 IN_A_PIPELINE = 200
 WORKER, QUEUE = "w" * 32, "slotgen"

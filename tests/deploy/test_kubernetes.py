@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from gates import DIALS
 from worker.settings.settings import Settings
 
 pytestmark = pytest.mark.thorough
@@ -25,7 +26,9 @@ OBJECTS = {
 }
 POD = OBJECTS["Deployment"]["spec"]["template"]["spec"]
 (WORKER,) = POD["containers"]
-SETTINGS = {str(field.validation_alias) for field in Settings.model_fields.values()}
+SETTINGS = {str(field.validation_alias) for field in Settings.model_fields.values()} | {
+    dial.variable for dial in DIALS if dial.variable
+}
 
 
 def job_deadline_seconds():

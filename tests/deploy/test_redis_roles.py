@@ -20,7 +20,8 @@ from tests.deploy.redis7 import ROLES, redis_server, users_of
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
-from worker.adapters.redis.keys import ALL, LENGTH, PRIORITY_QUEUE, READ, TABLE
+from worker.adapters.redis.dial_keys import TABLE
+from worker.adapters.redis.keys import ALL, LENGTH, PRIORITY_QUEUE, READ
 from worker.client import Producer
 from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.stack import WorkerProcess, worker_environment

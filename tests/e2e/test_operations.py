@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from gates import dials as parsing
+from gates.allowlist import policy_hash
 from tasks.operations.changes.dials import RAW_COMMAND
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from tests.e2e.conftest import WAIT_SECONDS
@@ -65,8 +65,8 @@ class TestCard:
 
         system.set_dials(allowlist=policy)
 
-        policy_hash = parsing.policy_hash(policy.encode())
-        eventually(lambda: fleet.workers()[0].policy_hash == policy_hash)
+        name = policy_hash(policy.encode())
+        eventually(lambda: fleet.workers()[0].policy_hash == name)
         system.set_dials(allowlist=None)
         eventually(lambda: fleet.workers()[0].policy_hash is None)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import a_job, a_spec
 from tests.e2e.conftest import WAIT_SECONDS
 from worker.adapters.redis.console.dials import RedisDials
-from worker.adapters.redis.keys import TABLE
+from worker.adapters.redis.dial_keys import TABLE
 from worker.client import Producer
 
 

@@ -11,7 +11,8 @@ import uuid
 
 import pytest
 
-from tasks.operations.changes.dials import Change, Dial
+from gates import rollout
+from tasks.operations.changes.dials import Change
 from tests.builders import a_job, a_spec
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.faults.promise import within
@@ -104,7 +105,7 @@ class TestDrill:
     def test_leaves_the_brake_on_for_whoever_changes_another_dial_behind_it(self, system):
         drill = begun(system)
         bobs = operators_dials(system)
-        bobs.change(Change(Dial.ROLLOUT_PERCENT, b"5", "bob", "slotgen rollout 5"), bobs.read().version)
+        bobs.change(Change(rollout.DIAL, b"5", "bob", "slotgen rollout 5"), bobs.read().version)
 
         told = json.loads(drill.communicate(timeout=WAIT_SECONDS)[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gates import Ceilings, Controls, RawControls, Subject
+from gates import DIALS, Ceilings, Controls, Subject
 
 # In the first bucket (0) and in the last (99,999): inside and outside of any percentage between.
 FIRST_BUCKET, LAST_BUCKET = "job-13329", "job-248785"
@@ -46,14 +46,17 @@ def a_policy(*rules: dict[str, Any], **changes: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-OPEN: dict[str, bytes | None] = {
-    "kill": b"false",
-    "feature": b"true",
-    "rollout_percent": b"100",
-    "allowlist": a_policy(a_rule()),
+# As open as each gets.
+OPEN: dict[str, bytes | None] = {dial.name: dial.open_value for dial in DIALS} | {
+    "allowlist": a_policy(a_rule())
 }
+
+
+def restricted(**texts: str) -> Ceilings:
+    """Return the ceilings of an environment that says `texts`, each named as the dial that it restricts."""
+    return Ceilings.parse({dial.variable: texts[dial.name] for dial in DIALS if dial.name in texts})
 
 
 def dials(*, ceilings: Ceilings | None = None, **changes: bytes | None) -> Controls:
     """Return dials that let `a_subject()` through, but for `changes` (None is an absent key)."""
-    return Controls.parse(RawControls(**(OPEN | changes)), ceilings or Ceilings())
+    return Controls.parse(OPEN | changes, ceilings or Ceilings())

@@ -1,8 +1,12 @@
 import pytest
 
-from gates import Controls, Gate, Reason, matching_rule
-from gates.allowlist import check
+from gates import Controls, matching_rule
+from gates.allowlist import GATE, AllowlistReason
 from tests.gates.given import a_policy, a_rule, a_subject, dials
+
+
+def check(subject, controls):
+    return GATE.check(subject, controls.of(GATE))
 
 
 def test_lets_a_job_through_that_a_rule_names_and_says_which():
@@ -10,7 +14,7 @@ def test_lets_a_job_through_that_a_rule_names_and_says_which():
 
     assert (decision.allowed, decision.gate, decision.detail) == (
         True,
-        Gate.ALLOWLIST,
+        "allowlist",
         "rule pilot matches",
     )
 
@@ -31,8 +35,8 @@ def test_stops_a_job_and_says_what_is_missing(raw, detail):
 
     assert (decision.allowed, decision.gate, decision.reason) == (
         False,
-        Gate.ALLOWLIST,
-        Reason.NOT_ALLOWLISTED,
+        "allowlist",
+        AllowlistReason.NOT_ALLOWLISTED,
     )
     assert decision.detail == detail
 

@@ -3,11 +3,17 @@ from itertools import combinations
 
 import pytest
 
-from gates import BrakeState, Ceilings, Controls, RawControls
-from gates.dials import MAX_POLICY_BYTES
-from tests.gates.given import OPEN, a_policy, a_rule, dials
+from gates import GATES, BrakeState, Ceilings, Controls, Trouble
+from gates.allowlist import MAX_POLICY_BYTES
+from tests.gates.given import OPEN, a_policy, a_rule, dials, restricted
 
+# The four that the contract fixes.
+DIALS = ("kill", "feature", "rollout_percent", "allowlist")
 MALFORMED = {"kill": b"maybe", "feature": b"maybe", "rollout_percent": b"maybe", "allowlist": b"maybe"}
+
+
+def with_trouble(controls, trouble):
+    return {gate.dial.name for gate in GATES if gate.dial and controls.of(gate).trouble is trouble}
 
 
 def test_open_dials_are_open():
@@ -17,59 +23,58 @@ def test_open_dials_are_open():
     assert controls.feature_enabled
     assert controls.rollout_thousandths == 100_000
     assert controls.allowlist is not None
-    assert (controls.malformed, controls.absent, controls.restricted) == (frozenset(),) * 3
+    assert with_trouble(controls, Trouble.NONE) == set(OPEN)
     assert controls.note == ""
-    assert [controls.trouble(dial) for dial in OPEN] == [""] * 4
 
 
 def test_no_keys_at_all_is_everything_shut():
-    controls = Controls.parse(RawControls(None, None, None, None), Ceilings())
+    controls = Controls.parse({}, Ceilings())
 
     assert controls.brake is BrakeState.UNVERIFIED
     assert not controls.feature_enabled
     assert (controls.rollout_thousandths, controls.allowlist, controls.policy_hash) == (0, None, None)
-    assert (controls.malformed, controls.absent) == (frozenset(), frozenset(OPEN))
+    assert with_trouble(controls, Trouble.ABSENT) == set(OPEN)
 
 
 @pytest.mark.parametrize("names", [each for size in range(5) for each in combinations(MALFORMED, size)])
 def test_names_exactly_the_dials_that_are_malformed(names):
     controls = dials(**{name: MALFORMED[name] for name in names})
 
-    assert controls.malformed == frozenset(names)
-    assert [dial for dial in OPEN if controls.trouble(dial) == "is malformed"] == list(names)
+    assert with_trouble(controls, Trouble.MALFORMED) == set(names)
+    assert with_trouble(controls, Trouble.NONE) == set(OPEN) - set(names)
 
 
-@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("name", DIALS)
 def test_an_absent_dial_is_absent_and_not_malformed(name):
     controls = dials(**{name: None})
 
-    assert (controls.malformed, controls.absent) == (frozenset(), frozenset({name}))
-    assert controls.trouble(name) == "is absent"
+    assert with_trouble(controls, Trouble.ABSENT) == {name}
+    assert with_trouble(controls, Trouble.MALFORMED) == set()
 
 
 def test_names_the_dials_that_the_environment_overrules():
-    ceilings = Ceilings(kill=True, feature_off=True, rollout_thousandths=99_999)
+    ceilings = restricted(kill="true", feature="false", rollout_percent="99.999")
 
     controls = dials(ceilings=ceilings)
 
-    assert controls.restricted == {"kill", "feature", "rollout_percent"}
+    assert with_trouble(controls, Trouble.OVERRULED) == {"kill", "feature", "rollout_percent"}
     assert controls.brake is BrakeState.ENGAGED
     assert not controls.feature_enabled
     assert controls.rollout_thousandths == 99_999
 
 
 def test_does_not_blame_an_environment_that_is_as_strict_as_the_dials():
-    ceilings = Ceilings(kill=True, feature_off=True, rollout_thousandths=10_000)
+    ceilings = restricted(kill="true", feature="false", rollout_percent="10")
 
     controls = dials(kill=b"true", feature=b"false", rollout_percent=b"10", ceilings=ceilings)
 
-    assert controls.restricted == frozenset()
+    assert with_trouble(controls, Trouble.OVERRULED) == set()
     assert controls.rollout_thousandths == 10_000
 
 
 def test_the_environments_kill_wins_where_the_key_is_absent_or_malformed():
     for raw in (None, b"maybe"):
-        assert dials(kill=raw, ceilings=Ceilings(kill=True)).brake is BrakeState.ENGAGED
+        assert dials(kill=raw, ceilings=restricted(kill="true")).brake is BrakeState.ENGAGED
 
 
 def test_an_unreadable_store_is_everything_shut_with_the_reason():
@@ -78,9 +83,8 @@ def test_an_unreadable_store_is_everything_shut_with_the_reason():
     assert controls.brake is BrakeState.UNVERIFIED
     assert not controls.feature_enabled
     assert (controls.rollout_thousandths, controls.allowlist, controls.policy_hash) == (0, None, None)
-    assert controls.malformed == frozenset()
     assert controls.note == "Redis did not answer"
-    assert {controls.trouble(dial) for dial in OPEN} == {"could not be read"}
+    assert with_trouble(controls, Trouble.UNREADABLE) == set(OPEN)
 
 
 def test_an_unreadable_store_is_known_as_such_even_without_a_reason():
@@ -128,7 +132,8 @@ def a_policy_with_run_limit(text: bytes) -> bytes:
 def test_a_policy_that_is_bad_in_an_uncommon_way_is_malformed_and_raises_nothing(raw):
     controls = dials(allowlist=raw)
 
-    assert (controls.allowlist, controls.malformed) == (None, {"allowlist"})
+    assert controls.allowlist is None
+    assert with_trouble(controls, Trouble.MALFORMED) == {"allowlist"}
 
 
 @pytest.mark.parametrize(("padding", "accepted"), [(0, True), (1, False)])
@@ -143,7 +148,8 @@ def test_a_policy_may_have_16_mebibytes_and_not_a_byte_more(padding, accepted):
 
 def test_a_percentage_that_is_not_there_is_not_overruled_by_the_environment():
     for percent in (None, b"ten"):
-        assert dials(rollout_percent=percent, ceilings=Ceilings(rollout_thousandths=0)).restricted == set()
+        controls = dials(rollout_percent=percent, ceilings=restricted(rollout_percent="0"))
+        assert with_trouble(controls, Trouble.OVERRULED) == set()
 
 
 def test_the_dials_of_an_unreadable_store_are_all_shut():
@@ -152,7 +158,7 @@ def test_the_dials_of_an_unreadable_store_are_all_shut():
     assert controls.brake is BrakeState.UNVERIFIED
     assert controls.feature_enabled is False
     assert (controls.rollout_thousandths, controls.allowlist, controls.policy_hash) == (0, None, None)
-    assert (controls.malformed, controls.absent, controls.restricted) == (set(), set(), set())
+    assert with_trouble(controls, Trouble.UNREADABLE) == set(OPEN)
 
 
 def test_the_brake_is_off_for_the_word_alone_whatever_else_stands_beside_it():
@@ -169,4 +175,4 @@ def test_the_words_for_the_brake():
 def test_a_policy_with_two_rules_of_one_name_is_malformed():
     twice = a_policy(a_rule("pilot"), a_rule("pilot", kinds=["revision"]))
 
-    assert dials(allowlist=twice).malformed == {"allowlist"}
+    assert with_trouble(dials(allowlist=twice), Trouble.MALFORMED) == {"allowlist"}

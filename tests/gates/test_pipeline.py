@@ -2,18 +2,22 @@ from itertools import product
 
 import pytest
 
-from gates import Controls, Decision, Gate, Reason, evaluate, explain
-from gates.pipeline import GATES
+from gates import GATES, Controls, Decision, evaluate, explain
+from gates.allowlist import AllowlistReason
+from gates.feature_flag import FeatureReason
+from gates.kill_switch import KillReason
+from gates.opt_in import OptInReason
+from gates.rollout import RolloutReason
 from tests.gates.given import LAST_BUCKET, a_subject, dials
 
 ALL_32 = list(product([True, False], repeat=5))
-ORDER = [Gate.KILL, Gate.FEATURE, Gate.OPT_IN, Gate.ALLOWLIST, Gate.ROLLOUT]
+ORDER = ["kill", "feature", "opt_in", "allowlist", "rollout"]
 REASONS = [
-    Reason.KILL_SWITCH,
-    Reason.FEATURE_DISABLED,
-    Reason.NOT_OPTED_IN,
-    Reason.NOT_ALLOWLISTED,
-    Reason.ROLLOUT_EXCLUDED,
+    KillReason.KILL_SWITCH,
+    FeatureReason.FEATURE_DISABLED,
+    OptInReason.NOT_OPTED_IN,
+    AllowlistReason.NOT_ALLOWLISTED,
+    RolloutReason.ROLLOUT_EXCLUDED,
 ]
 
 
@@ -37,7 +41,7 @@ def test_the_first_no_of_all_combinations_decides(answers):
     decision = evaluate(subject, controls)
 
     if all(answers):
-        assert (decision.allowed, decision.gate, decision.reason) == (True, Gate.ROLLOUT, None)
+        assert (decision.allowed, decision.gate, decision.reason) == (True, GATES[-1].name, None)
     else:
         first = answers.index(False)
         assert (decision.allowed, decision.gate, decision.reason) == (False, ORDER[first], REASONS[first])
@@ -45,8 +49,10 @@ def test_the_first_no_of_all_combinations_decides(answers):
 
 @pytest.mark.parametrize("answers", ALL_32)
 def test_explain_asks_every_gate_in_order(answers):
-    decisions = explain(*combination(answers))
+    everyone = explain(*combination(answers))
 
+    assert [each.gate for each in everyone] == [gate.name for gate in GATES]
+    decisions = [each for each in everyone if each.gate in ORDER]
     assert [each.gate for each in decisions] == ORDER
     assert tuple(each.allowed for each in decisions) == answers
     assert [each.reason for each in decisions] == [
@@ -65,23 +71,24 @@ def test_evaluate_says_what_explain_says_first(answers):
     )
 
 
-def test_evaluate_does_not_ask_the_gates_behind_the_first_no(monkeypatch):
+def test_evaluate_does_not_ask_the_gates_behind_the_first_no():
     asked = []
+    subject, controls = combination((True, False, True, True, True))
 
     def noting(check):
-        return lambda subject, controls: asked.append(check) or check(subject, controls)
+        return lambda subject, reading: asked.append(check) or check(subject, reading)
 
-    monkeypatch.setattr("gates.pipeline.GATES", tuple(noting(check) for check in GATES))
+    evaluate(subject, Controls(tuple((noting(check), reading) for check, reading in controls.asked)))
 
-    evaluate(*combination((True, False, True, True, True)))
-
-    assert asked == list(GATES[:2])
+    assert asked == [gate.check for gate in GATES[:2]]
 
 
 def test_an_unreadable_store_shuts_every_gate_that_has_a_dial():
     decisions = explain(a_subject(), Controls.unreadable("Redis did not answer"))
 
-    assert [each.allowed for each in decisions] == [False, False, True, False, False]
+    assert [each.gate for each in decisions if each.allowed] == [
+        gate.name for gate in GATES if gate.dial is None
+    ]
     assert decisions[0] == Decision(
-        allowed=False, gate=Gate.KILL, reason=Reason.KILL_UNVERIFIED, detail="Redis did not answer"
+        allowed=False, gate="kill", reason=KillReason.KILL_UNVERIFIED, detail="Redis did not answer"
     )

@@ -7,8 +7,13 @@ from decimal import Decimal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gates import BrakeState, Ceilings, Controls, RawControls, Reason, evaluate, explain
-from tests.gates.given import FIRST_BUCKET, a_policy, a_rule, a_subject, dials
+from gates import BrakeState, Ceilings, Controls, evaluate, explain
+from gates.allowlist import AllowlistReason
+from gates.feature_flag import FeatureReason
+from gates.kill_switch import KillReason
+from gates.opt_in import OptInReason
+from gates.rollout import RolloutReason
+from tests.gates.given import FIRST_BUCKET, a_policy, a_rule, a_subject, dials, restricted
 from tests.gates.murmur3 import murmur3_x86_32
 
 garbage = (
@@ -39,17 +44,17 @@ BAD_POLICIES = [
     GOOD_POLICY[:-1],
 ]
 raw_controls = st.builds(
-    RawControls,
+    dict,
     kill=mostly(b"false", words, st.just(b"true"), garbage),
     feature=mostly(b"true", words, st.just(b"false"), garbage),
     rollout_percent=mostly(b"100", percentages, garbage) | percentages,
     allowlist=mostly(GOOD_POLICY, st.sampled_from(BAD_POLICIES), garbage),
 )
 ceilings = st.builds(
-    Ceilings,
-    kill=mostly(False, st.just(True)),
-    feature_off=mostly(False, st.just(True)),
-    rollout_thousandths=mostly(100_000, st.integers(0, 100_000)),
+    dict,
+    kill=mostly("false", st.just("true")),
+    feature=mostly("true", st.just("false")),
+    rollout_percent=mostly("100", st.integers(0, 100_000).map(lambda each: str(Decimal(each) / 1000))),
 )
 subjects = st.builds(
     lambda job_id, opted_in: a_subject(job_id=job_id, opted_in=opted_in),
@@ -70,17 +75,17 @@ def percent_of(raw: bytes | None) -> Decimal:
 
 def first_no(subject, raw, limits):
     """Return the reason that the contract gives for this job, or None for a yes."""
-    kill_word = (raw.kill or b"").decode("latin-1").strip(" \t\n\r\x0b\x0c")
-    thousandths = min(percent_of(raw.rollout_percent) * 1000, limits.rollout_thousandths)
+    kill_word = (raw["kill"] or b"").decode("latin-1").strip(" \t\n\r\x0b\x0c")
+    thousandths = min(percent_of(raw["rollout_percent"]) * 1000, Decimal(limits["rollout_percent"]) * 1000)
     bucket = murmur3_x86_32(f"slotgen:{subject.job_id}".encode()) * 100_000 // 2**32
     noes = [
-        (limits.kill, Reason.KILL_SWITCH),
-        (raw.kill is None, Reason.KILL_UNVERIFIED),
-        (kill_word not in spellings("false"), Reason.KILL_SWITCH),
-        (raw.feature != b"true" or limits.feature_off, Reason.FEATURE_DISABLED),
-        (not subject.opted_in, Reason.NOT_OPTED_IN),
-        (raw.allowlist != GOOD_POLICY, Reason.NOT_ALLOWLISTED),
-        (bucket >= thousandths, Reason.ROLLOUT_EXCLUDED),
+        (limits["kill"] == "true", KillReason.KILL_SWITCH),
+        (raw["kill"] is None, KillReason.KILL_UNVERIFIED),
+        (kill_word not in spellings("false"), KillReason.KILL_SWITCH),
+        (raw["feature"] != b"true" or limits["feature"] == "false", FeatureReason.FEATURE_DISABLED),
+        (not subject.opted_in, OptInReason.NOT_OPTED_IN),
+        (raw["allowlist"] != GOOD_POLICY, AllowlistReason.NOT_ALLOWLISTED),
+        (bucket >= thousandths, RolloutReason.ROLLOUT_EXCLUDED),
     ]
     return next((reason for is_no, reason in noes if is_no), None)
 
@@ -95,7 +100,7 @@ def spellings(word):
 @settings(max_examples=500)
 @given(subjects, raw_controls, ceilings)
 def test_denies_unless_all_five_conditions_hold(subject, raw, limits):
-    decision = evaluate(subject, Controls.parse(raw, limits))
+    decision = evaluate(subject, Controls.parse(raw, restricted(**limits)))
 
     assert decision.reason == first_no(subject, raw, limits)
     assert decision.allowed is (decision.reason is None)
@@ -110,16 +115,14 @@ def test_only_the_word_false_frees_an_open_fleet(subject, kill, percent):
 
     assert (controls.brake is BrakeState.RELEASED) is is_false
     if not is_false:
-        assert evaluate(subject, controls).reason is Reason.KILL_SWITCH
+        assert evaluate(subject, controls).reason is KillReason.KILL_SWITCH
 
 
 @given(subjects, raw_controls, ceilings, st.sampled_from([b"true", b"1", b"x", None]))
 def test_kill_dominates_whatever_the_other_dials_say(subject, raw, limits, kill):
-    halted = RawControls(kill, raw.feature, raw.rollout_percent, raw.allowlist)
+    decision = evaluate(subject, Controls.parse(raw | {"kill": kill}, restricted(**limits)))
 
-    decision = evaluate(subject, Controls.parse(halted, limits))
-
-    assert decision.reason in {Reason.KILL_SWITCH, Reason.KILL_UNVERIFIED}
+    assert decision.reason in {KillReason.KILL_SWITCH, KillReason.KILL_UNVERIFIED}
 
 
 @given(subjects, st.integers(0, 100_000), st.integers(0, 100_000))
@@ -134,23 +137,23 @@ def test_raising_the_percentage_never_removes_a_job(subject, one, other):
 
 @given(subjects, raw_controls, ceilings)
 def test_the_environment_never_opens_what_the_dials_shut(subject, raw, limits):
-    restricted = evaluate(subject, Controls.parse(raw, limits))
+    decision = evaluate(subject, Controls.parse(raw, restricted(**limits)))
 
-    assert not restricted.allowed or evaluate(subject, Controls.parse(raw, Ceilings())).allowed
+    assert not decision.allowed or evaluate(subject, Controls.parse(raw, Ceilings())).allowed
 
 
 @given(st.integers(0, 100_000), st.integers(0, 100_000))
 def test_the_strictest_percentage_wins(dial, ceiling):
     raw = f"{dial // 1000}.{dial % 1000:03}".encode()
 
-    controls = dials(rollout_percent=raw, ceilings=Ceilings(rollout_thousandths=ceiling))
+    controls = dials(rollout_percent=raw, ceilings=restricted(rollout_percent=str(Decimal(ceiling) / 1000)))
 
     assert controls.rollout_thousandths == min(dial, ceiling)
 
 
 @given(subjects, raw_controls, ceilings)
 def test_the_same_job_and_dials_get_the_same_answer(subject, raw, limits):
-    answers = [explain(subject, Controls.parse(raw, limits)) for _ in range(2)]
+    answers = [explain(subject, Controls.parse(raw, restricted(**limits))) for _ in range(2)]
 
     assert answers[0] == answers[1]
 
@@ -160,7 +163,9 @@ def test_the_same_job_and_dials_get_the_same_answer(subject, raw, limits):
 def test_no_bytes_and_no_text_make_a_gate_raise(text, kill, feature, percent, allowlist):
     subject = a_subject(job_id=text, slot_id=text, subject=text, level=text, board=text, spec_version=text)
 
-    decisions = explain(subject, Controls.parse(RawControls(kill, feature, percent, allowlist), Ceilings()))
+    decisions = explain(
+        subject, dials(kill=kill, feature=feature, rollout_percent=percent, allowlist=allowlist)
+    )
 
     assert not decisions[3].allowed
 

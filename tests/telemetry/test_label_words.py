@@ -2,12 +2,11 @@
 
 import pytest
 
-from gates.decision import Gate
+from gates import DIALS, GATES
 from tasks.errors import ErrorCode, Status
 from tasks.generate.intake import RejectReason
 from telemetry.label_values import OTHER, LabelValues
-
-DIALS = ("kill", "feature", "rollout_percent", "allowlist")
+from worker.metrics.zero_series import label_words
 
 
 @pytest.mark.parametrize(
@@ -18,15 +17,15 @@ DIALS = ("kill", "feature", "rollout_percent", "allowlist")
         ("error_code", ["none", *[each.value for each in ErrorCode]]),
         ("error_type", ["", "cancelled", *[each.value for each in ErrorCode]]),
         ("outcome", ["ok", "cancelled", *[each.value for each in ErrorCode]]),
-        ("gate", [each.value for each in Gate]),
+        ("gate", [gate.name for gate in GATES]),
         ("reason", ["admitted", *[each.value for each in ErrorCode], *[each.value for each in RejectReason]]),
-        ("control", DIALS),
+        ("control", [dial.name for dial in DIALS]),
         ("result", ["hit", "miss", "store_failed"]),
         ("gen_ai_token_type", ["input", "output"]),
     ],
 )
 def test_every_word_in_use_is_a_value_of_its_label(label, words):
-    (bound,) = LabelValues().bounds((label,))
+    (bound,) = LabelValues(label_words([])).bounds((label,))
 
     assert [bound(word) for word in words] == list(words)
     assert bound("bio-cells-01") == OTHER

@@ -187,7 +187,7 @@ def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
 
 
 def test_counts_a_repair_by_how_the_job_ended_and_a_broken_rule_by_its_name(log):
-    metrics = Metrics(version="1", executor_version="1", rules=["heading"])
+    metrics = Metrics(version="1", executor_version="1", words={"rule": ["heading"]})
     recorder = Recorder(metrics, log.logger)
     failed = an_event(status="FAILED", error_code="OUTPUT_POLICY_VIOLATION")
 

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 
-from gates import BrakeState, Controls, Decision
+from gates import GATES, Controls, Decision, Trouble, kill_switch
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.spec import Job
 from tasks.limits.guard import GuardFinding
@@ -12,7 +12,6 @@ from telemetry import Metrics, emit
 from telemetry.logs import error_location
 
 _NANO = 1_000_000_000
-_DIALS = ("kill", "feature", "rollout_percent", "allowlist")
 _log = logging.getLogger("slotgen.worker")
 
 
@@ -41,21 +40,20 @@ class WorkerMetrics:
         if not controls.note:
             self.last_seen.policy_hash = controls.policy_hash
             self.metrics.gauge("slotgen_policy_fingerprint").set(_fingerprint(controls.policy_hash))
-        policy = controls.allowlist
-        states = {
-            "kill": controls.brake is not BrakeState.RELEASED,
-            "feature": controls.feature_enabled,
-            "rollout_percent": controls.rollout_thousandths / 1000,
-            "allowlist": policy is not None and policy.enabled,
-        }
-        for dial in _DIALS:
-            self.metrics.gauge("slotgen_control_state").labels(dial).set(states[dial])
-            self.metrics.gauge("slotgen_control_invalid").labels(dial).set(dial in controls.malformed)
+        for gate in GATES:
+            if gate.dial:
+                reading, name = controls.of(gate), gate.dial.name
+                openness = gate.dial.openness(reading.value)
+                # This one is 1 while it halts.
+                state = openness if gate.dial is not kill_switch.DIAL else not openness
+                self.metrics.gauge("slotgen_control_state").labels(name).set(state)
+                malformed = reading.trouble is Trouble.MALFORMED
+                self.metrics.gauge("slotgen_control_invalid").labels(name).set(malformed)
 
     def decided(self, decision: Decision) -> None:
         """Note which gate spoke."""
         reason = decision.reason.value if decision.reason else "admitted"
-        self.metrics.counter("slotgen_gate_decisions_total").labels(decision.gate.value, reason).inc()
+        self.metrics.counter("slotgen_gate_decisions_total").labels(decision.gate, reason).inc()
 
     def cache_asked(self, result: str) -> None:
         """Note what the answer store said."""

@@ -1,21 +1,22 @@
 """Starts every counter of a closed vocabulary at zero: Prometheus sees no increase of a new series."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import product
 
-from gates import Gate, Reason
+from gates import DIALS, GATES
 from schemas import load, violations
 from tasks.errors import ErrorCode, Status
 from telemetry import Metrics
 from telemetry.label_values import REJECTIONS
 
-_GATES = {
-    Gate.KILL: (Reason.KILL_SWITCH, Reason.KILL_UNVERIFIED),
-    Gate.FEATURE: (Reason.FEATURE_DISABLED,),
-    Gate.OPT_IN: (Reason.NOT_OPTED_IN,),
-    Gate.ALLOWLIST: (Reason.NOT_ALLOWLISTED,),
-    Gate.ROLLOUT: (Reason.ROLLOUT_EXCLUDED, None),
-}
+
+def label_words(rules: Collection[str]) -> dict[str, Collection[str]]:
+    """Return the words of the labels that telemetry cannot know by itself, for `Metrics`."""
+    return {
+        "gate": {gate.name for gate in GATES},
+        "control": {dial.name for dial in DIALS},
+        "rule": rules,
+    }
 
 
 def create_zero_series(metrics: Metrics, model: str, rules: Iterable[str]) -> None:
@@ -25,9 +26,12 @@ def create_zero_series(metrics: Metrics, model: str, rules: Iterable[str]) -> No
     """
     for status, code, path in _outcomes():
         metrics.counter("slotgen_jobs_total").labels(status, code or "none", path)
-    for gate, reasons in _GATES.items():
-        for reason in reasons:
-            metrics.counter("slotgen_gate_decisions_total").labels(gate.value, reason or "admitted")
+    decisions = metrics.counter("slotgen_gate_decisions_total")
+    for gate in GATES:
+        for reason in gate.reasons:
+            decisions.labels(gate.name, reason.value)
+    # A yes is the last gate's.
+    decisions.labels(GATES[-1].name, "admitted")
     for outcome in ("ok", "cancelled", *(code for code in ErrorCode if code.startswith("OPENAI_"))):
         metrics.counter("slotgen_openai_requests_total").labels(str(outcome))
     for result in ("hit", "miss", "store_failed"):

@@ -51,7 +51,7 @@ from worker.metrics.budget import BudgetGauges
 from worker.metrics.queue import QueueGauges
 from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
-from worker.metrics.zero_series import create_zero_series
+from worker.metrics.zero_series import create_zero_series, label_words
 from worker.process.celery_app import ProgressReport, build_app, register_generate
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
@@ -123,7 +123,7 @@ def compose(settings: Settings) -> Composition:
     _refuse_short_visibility(settings, config)
     prompts = Prompts.load(config.prompts)
     rules = [rule.name for rule in plain_text.RULES]
-    metrics = Metrics(version=version("slotgen"), executor_version=config.version, rules=rules)
+    metrics = Metrics(version=version("slotgen"), executor_version=config.version, words=label_words(rules))
     create_zero_series(metrics, config.model, rules)
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
     observe = WorkerMetrics(metrics, config)

@@ -1,8 +1,9 @@
 """The only reader of the environment: every setting, validated at start, with the remedy beside it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gates import Ceilings
+from tasks.operations.changes import spend_cap
 from worker.settings import redis_url, secret_files
 
 _URL_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
@@ -52,6 +54,12 @@ def _api_key(value: SecretStr) -> SecretStr:
     if not key.isascii() or (key and not key.isprintable()):
         raise ValueError("a key has printable ASCII characters only")
     return SecretStr(key)
+
+
+def _usd(value: str) -> str:
+    if spend_cap.parse(value.encode("ascii", "replace")) is None:
+        raise ValueError("no number of dollars")
+    return value
 
 
 def _http_url(value: str) -> str:
@@ -136,12 +144,8 @@ class Settings(BaseSettings):
         "SLOTGEN_MAX_MESSAGE_BYTES", "set 1024-16777216 bytes", 262_144, ge=1024, le=16_777_216
     )
     executor_config: Path | None = _name("SLOTGEN_EXECUTOR_CONFIG", "name a readable JSON file", None)
-    budget_usd: float | None = _name(
-        "SLOTGEN_BUDGET_USD",
-        "set dollars, 0 or more, or unset it for no cap",
-        None,
-        ge=0,
-        allow_inf_nan=False,
+    budget_usd: Annotated[str, AfterValidator(_usd)] | None = _name(
+        "SLOTGEN_BUDGET_USD", f"{spend_cap.DIAL.remedy}, or unset it for no cap", None
     )
     budget_window_seconds: int = _name(
         "SLOTGEN_BUDGET_WINDOW_SECONDS", "set 60-2678400 seconds", 86_400, ge=60, le=2_678_400
@@ -177,13 +181,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _name(
         "SLOTGEN_LOG_LEVEL", "set DEBUG, INFO, WARNING or ERROR", "INFO"
     )
-    kill: str | None = _name("SLOTGEN_AI_KILL", "set true or false, or unset it", None)
-    feature: str | None = _name("FEATURE_SLOTGEN_AI", "set true or false, or unset it", None)
-    rollout_percent: str | None = _name(
-        "SLOTGEN_AI_ROLLOUT_PERCENT",
-        "set a number from 0 to 100 with at most three decimals, or unset it",
-        None,
-    )
+
+    @cached_property
+    def ceilings(self) -> Ceilings:
+        """What the environment restricts the dials to; each dial names its variable. Raises ValueError."""
+        return Ceilings.parse(os.environ)
 
     @property
     def has_api_key(self) -> bool:
@@ -193,12 +195,7 @@ class Settings(BaseSettings):
     @property
     def budget_nano_usd(self) -> int | None:
         """The spend cap in nano-dollars, None for none."""
-        return None if self.budget_usd is None else int(Decimal(str(self.budget_usd)) * 10**9)
-
-    @property
-    def ceilings(self) -> Ceilings:
-        """What the environment restricts the dials to."""
-        return Ceilings.parse(kill=self.kill, feature=self.feature, rollout_percent=self.rollout_percent)
+        return None if self.budget_usd is None else spend_cap.parse(self.budget_usd.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +280,10 @@ def _refuse_early_loss(settings: Settings) -> None:
 
 
 def _refuse_bad_ceilings(settings: Settings) -> None:
-    for field in ("kill", "feature", "rollout_percent"):
-        try:
-            Ceilings.parse(
-                **{"kill": None, "feature": None, "rollout_percent": None, field: getattr(settings, field)}
-            )
-        except ValueError:
-            named = _named(field)
-            raise BadSetting(f"{named.env} is {getattr(settings, field)!r}; {named.remedy}") from None
+    try:
+        _ = settings.ceilings
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
 
 
 def _line(error: Any) -> str:

@@ -2,21 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from gates import BrakeState, Ceilings, Controls, RawControls
-from tasks.operations.changes.dials import (
-    NEVER_LIVE,
-    RAW_COMMAND,
-    Change,
-    Dial,
-    DialStore,
-    DialValues,
-    RecordedChange,
-)
+from gates import BrakeState, Ceilings, Controls, Dial, RawControls, kill_switch
+from tasks.operations.changes.dials import RAW_COMMAND, Change, DialStore, DialValues, RecordedChange
 from tasks.operations.changes.estimate import Effect, estimate
-from tasks.operations.changes.exposure import Dimension, opens, widened
+from tasks.operations.changes.exposure import opens, widened
 from tasks.operations.changes.one_dimension import Permission, judge
-from tasks.operations.changes.spend_cap import is_wider
 from tasks.operations.history import History, PastOutcome
 
 FIRST_OPENING = "first_opening"
@@ -45,7 +37,7 @@ class Situation:
 class Proposal:
     """A change before it is made. `at_once` is false while the brake is on: then nothing widens yet."""
 
-    dial: Dial
+    dial: Dial[Any]
     before: bytes | None
     after: bytes | None
     at_once: bool
@@ -63,21 +55,23 @@ def situation_now(store: DialStore, history: History, window_seconds: int) -> Si
     return Situation(dials, recent, outcomes, wall_ms, window_seconds)
 
 
-def propose(situation: Situation, dial: Dial, after: bytes | None) -> Proposal:
+def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Proposal:
     """Return what setting `dial` to `after` (None: no key) would do."""
     dials = situation.dials
     raw_after = dials.with_value(dial, after)
-    live = _parsed(dials.raw).brake is BrakeState.RELEASED
-    at_once = live or _parsed(raw_after).brake is BrakeState.RELEASED
-    budget_after = after if dial is Dial.BUDGET_USD else dials.budget_usd
-    dimensions, first = _widened(dials, raw_after, budget_after) if at_once else ((), False)
+    before, will_be = _parsed(dials.raw), _parsed(raw_after)
+    at_once = BrakeState.RELEASED in (before.brake, will_be.brake)
+    dimensions, first = _widened(dials, raw_after) if at_once else ((), False)
+    if dial is kill_switch.DIAL and before.brake is not BrakeState.RELEASED:
+        # The effect of a release is measured from nothing.
+        before = Controls.unreadable("the brake is on")
     return Proposal(
         dial=dial,
         before=dials.value(dial),
         after=after,
         at_once=at_once,
-        widens=(FIRST_OPENING,) if first else tuple(each.value for each in dimensions),
-        effect=estimate(situation.outcomes, _before(dials, dial), _parsed(raw_after)),
+        widens=(FIRST_OPENING,) if first else dimensions,
+        effect=estimate(situation.outcomes, before, will_be),
         verdict=_judged(situation, dimensions),
     )
 
@@ -110,46 +104,26 @@ def make(
 
 def _with_widening(recorded: RecordedChange) -> RecordedChange:
     """Return a raw change with what it has widened, which nobody worked out when it was made."""
-    if recorded.command != RAW_COMMAND or recorded.dial == Dial.KILL:
+    if recorded.command != RAW_COMMAND:
         return recorded
-    if recorded.dial == Dial.BUDGET_USD:
-        wider = is_wider(recorded.before, recorded.after)
-        return dataclasses.replace(recorded, widened=(Dimension.BUDGET.value,) if wider else ())
-    before, after = (
-        _parsed(DialValues(NEVER_LIVE, "").with_value(Dial(recorded.dial), value))
-        for value in (recorded.before, recorded.after)
-    )
-    return dataclasses.replace(recorded, widened=tuple(each.value for each in widened(before, after)))
+    before, after = ({recorded.dial: value} for value in (recorded.before, recorded.after))
+    return dataclasses.replace(recorded, widened=widened(before, after))
 
 
 def judge_release(situation: Situation, after: RawControls) -> Permission:
     """Return whether the dials may become `after`, all at once, with the brake off."""
-    return _judged(situation, _widened(situation.dials, after, situation.dials.budget_usd)[0])
+    return _judged(situation, _widened(situation.dials, after)[0])
 
 
-def _widened(
-    dials: DialValues, after: RawControls, budget_after: bytes | None
-) -> tuple[tuple[Dimension, ...], bool]:
+def _widened(dials: DialValues, after: RawControls) -> tuple[tuple[str, ...], bool]:
     """Return what is wider than what was live last, and whether nothing ever was.
 
     While the brake is on, any number of dials may be set; its release is judged by their sum.
     """
-    before = _parsed(dials.live)
-    if not opens(before):
-        return (), opens(_parsed(after))
-    money = (Dimension.BUDGET,) if is_wider(dials.live_budget_usd, budget_after) else ()
-    return (*widened(before, _parsed(after)), *money), False
+    return (widened(dials.live, after), False) if opens(dials.live) else ((), opens(after))
 
 
-def _before(dials: DialValues, dial: Dial) -> Controls:
-    """Return what the effect is measured from; a release is measured from nothing."""
-    before = _parsed(dials.raw)
-    if dial is Dial.KILL and before.brake is not BrakeState.RELEASED:
-        return Controls.unreadable("the brake is on")
-    return before
-
-
-def _judged(situation: Situation, dimensions: tuple[Dimension, ...]) -> Permission:
+def _judged(situation: Situation, dimensions: tuple[str, ...]) -> Permission:
     last = situation.outcomes[-1].wall_ms if situation.outcomes else None
     return judge(dimensions, situation.recent, last, situation.wall_ms, situation.window_seconds)
 

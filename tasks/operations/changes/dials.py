@@ -1,66 +1,45 @@
 """The dials as an operator handles them: raw values with a version, changes, and the record of changes."""
 
-from dataclasses import dataclass, fields
-from enum import StrEnum
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from gates import RawControls
+from gates import DIALS, Dial, RawControls
+from tasks.operations.changes import spend_cap
 from tasks.operations.changes.halting import Engaged
 
-
-class Dial(StrEnum):
-    """The dials; the words are the last part of their Redis keys, the first four the fields of `RawControls`.
-
-    The gates read those four; the spend cap is read where money is reserved.
-    """
-
-    KILL = "kill"
-    FEATURE = "feature"
-    ROLLOUT_PERCENT = "rollout_percent"
-    ALLOWLIST = "allowlist"
-    BUDGET_USD = "budget_usd"
-
-
-NEVER_LIVE = RawControls(kill=None, feature=None, rollout_percent=None, allowlist=None)
+# What an operator sets: the gates' dials, and the one that is read where money is reserved.
+OPERATED: tuple[Dial[Any], ...] = (*DIALS, spend_cap.DIAL)
 
 
 @dataclass(frozen=True, slots=True)
 class DialValues:
-    """The raw dials at one moment. `version` names the last recorded change; a change must name it.
+    """The raw dials at one moment, by name. `version` names the last recorded change; a change must name it.
 
-    `live` and `live_budget_usd` have the dials as they were when the brake was last off; None when never.
+    `live` has the dials as they were when the brake was last off, none when it never was.
     """
 
     raw: RawControls
     version: str
-    live: RawControls = NEVER_LIVE
-    budget_usd: bytes | None = None
-    live_budget_usd: bytes | None = None
+    live: RawControls = field(default_factory=dict)
 
-    def value(self, dial: Dial) -> bytes | None:
+    def value(self, dial: Dial[Any]) -> bytes | None:
         """Return the raw value of one dial; None when its key is absent."""
-        if dial is Dial.BUDGET_USD:
-            return self.budget_usd
-        value: bytes | None = getattr(self.raw, dial.value)
-        return value
+        return self.raw.get(dial.name)
 
-    def with_value(self, dial: Dial, value: bytes | None) -> RawControls:
-        """Return the gates' raw dials as they would be after one change; the spend cap is none of theirs."""
-        if dial is Dial.BUDGET_USD:
-            return self.raw
-        values = {each.name: getattr(self.raw, each.name) for each in fields(self.raw)}
-        return RawControls(**(values | {dial.value: value}))
+    def with_value(self, dial: Dial[Any], value: bytes | None) -> RawControls:
+        """Return the raw dials as they would be after one change."""
+        return {**self.raw, dial.name: value}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of one dial, as it is recorded. None is an absent key.
 
-    `widened` names the dimensions that it widens, in words of `exposure.Dimension`. `override` is the
+    `widened` names the dimensions that it widens, in words of `exposure.DIMENSIONS`. `override` is the
     reason for which the one-dimension rule was set aside, or "".
     """
 
-    dial: Dial
+    dial: Dial[Any]
     after: bytes | None
     actor: str
     command: str

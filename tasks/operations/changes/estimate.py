@@ -1,10 +1,9 @@
 """What a change of the dials would have meant for the jobs that came lately."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gates import BrakeState, Controls, Subject, evaluate
+from gates import Controls, Subject, explain, kill_switch
 from tasks.operations.history import PastOutcome
 
 _EXAMPLES = 3
@@ -40,5 +39,8 @@ def estimate(outcomes: Sequence[PastOutcome], before: Controls, after: Controls)
 
 
 def _admitted(subjects: Sequence[Subject], controls: Controls) -> set[str]:
-    released = dataclasses.replace(controls, brake=BrakeState.RELEASED)
-    return {subject.job_id for subject in subjects if evaluate(subject, released).allowed}
+    return {
+        subject.job_id
+        for subject in subjects
+        if all(each.allowed or each.gate == kill_switch.NAME for each in explain(subject, controls))
+    }

@@ -1,34 +1,31 @@
 """The dimensions along which generation is opened, and which of them a change widens."""
 
-from enum import StrEnum
+from typing import Any
 
-from gates import Allowlist, Controls
+from gates import GATES, Dial, RawControls, allowlist, kill_switch
+from tasks.operations.changes import spend_cap
 from tasks.operations.policy_diff.comparison import is_broader
 
-
-class Dimension(StrEnum):
-    """What the runbook lets an operator widen one at a time."""
-
-    FEATURE = "feature"
-    ALLOWLIST = "allowlist"
-    ROLLOUT = "rollout"
-    BUDGET = "budget"
+_BY_GATES = {
+    gate.name: gate.dial for gate in GATES if gate.dial is not None and gate.dial is not kill_switch.DIAL
+}
+# What the runbook lets an operator widen one at a time.
+DIMENSIONS: dict[str, Dial[Any]] = _BY_GATES | {"budget": spend_cap.DIAL}
 
 
-def widened(before: Controls, after: Controls) -> tuple[Dimension, ...]:
+def widened(before: RawControls, after: RawControls) -> tuple[str, ...]:
     """Return the dimensions that are wider in `after`, each by itself, whatever the others let pass."""
-    wider = {
-        Dimension.FEATURE: after.feature_enabled and not before.feature_enabled,
-        Dimension.ALLOWLIST: is_broader(before.allowlist, after.allowlist),
-        Dimension.ROLLOUT: after.rollout_thousandths > before.rollout_thousandths,
-    }
-    return tuple(dimension for dimension, is_so in wider.items() if is_so)
+    return tuple(name for name, dial in DIMENSIONS.items() if _is_wider(dial, before, after))
 
 
-def opens(controls: Controls) -> bool:
+def opens(raw: RawControls) -> bool:
     """Whether anything could be admitted, were the brake off."""
-    return controls.feature_enabled and controls.rollout_thousandths > 0 and _admits(controls.allowlist)
+    return all(_is_wider(dial, {}, raw) for dial in _BY_GATES.values())
 
 
-def _admits(policy: Allowlist | None) -> bool:
-    return is_broader(None, policy)
+def _is_wider(dial: Dial[Any], before: RawControls, after: RawControls) -> bool:
+    # Without ceilings: those of the operator's shell say nothing about the workers'.
+    was, will_be = (dial.read(raw.get(dial.name)).value for raw in (before, after))
+    if dial is allowlist.DIAL:
+        return is_broader(was, will_be)
+    return dial.openness(will_be) > dial.openness(was)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.operations.changes.dials import RecordedChange
-from tasks.operations.changes.exposure import Dimension
+from tasks.operations.changes.exposure import DIMENSIONS
 from tasks.operations.timefmt import ago, span
 
 _OTHERWISE = 'or pass --override "reason"'
@@ -24,7 +24,7 @@ _YES = Permission(allowed=True)
 
 
 def judge(
-    widens: Sequence[Dimension],
+    widens: Sequence[str],
     recent: Sequence[RecordedChange],
     last_outcome_wall_ms: int | None,
     now_wall_ms: int,
@@ -45,10 +45,10 @@ def judge(
 
 
 def _other_widened(
-    dimension: Dimension, widenings: Sequence[RecordedChange], now_wall_ms: int, window_seconds: int
+    dimension: str, widenings: Sequence[RecordedChange], now_wall_ms: int, window_seconds: int
 ) -> Permission | None:
     since_ms = now_wall_ms - window_seconds * 1000
-    others = {each.value for each in Dimension} - {dimension.value}
+    others = DIMENSIONS.keys() - {dimension}
     found = next((each for each in widenings if each.wall_ms > since_ms and others & set(each.widened)), None)
     if found is None:
         return None

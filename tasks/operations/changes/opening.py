@@ -2,9 +2,25 @@
 
 from dataclasses import dataclass
 from itertools import count, islice
+from typing import Any
 
-from gates import AllowRule, BrakeState, Ceilings, Controls, Decision, RawControls, Subject, bucket, explain
-from tasks.operations.changes.dials import Dial, DialValues
+from gates import (
+    DIALS,
+    AllowRule,
+    BrakeState,
+    Ceilings,
+    Controls,
+    Decision,
+    Dial,
+    RawControls,
+    Subject,
+    allowlist,
+    bucket,
+    explain,
+    kill_switch,
+    rollout,
+)
+from tasks.operations.changes.dials import DialValues
 
 # At the smallest percentage, 0.001, one job in 100,000 is inside.
 _SAMPLES_TRIED = 2_000_000
@@ -15,33 +31,35 @@ class Step:
     """One step: `dial` becomes `after`; `title` is what the runbook says of it."""
 
     title: str
-    dial: Dial
+    dial: Dial[Any]
     after: bytes
 
     def done(self, dials: DialValues) -> bool:
         """Whether the dial holds it already; a brake that is on in other words is on."""
-        if self.dial is Dial.KILL and self.after == b"true":
-            return _parsed(dials.raw).brake is BrakeState.ENGAGED
-        return dials.value(self.dial) == self.after
+        value = dials.value(self.dial)
+        if self.dial is kill_switch.DIAL and self.after == b"true":
+            return kill_switch.DIAL.read(value).value is BrakeState.ENGAGED
+        return value == self.after
 
 
 def steps(policy: bytes, percent: bytes) -> tuple[Step, ...]:
-    """Return the steps in the runbook's order. Until the last one nothing can be generated."""
+    """Return the steps in the runbook's order, the gates'. Until the last one nothing can be generated."""
+    given = {allowlist.DIAL: ("set the policy", policy), rollout.DIAL: ("set the percentage", percent)}
+    opened = []
+    for dial in DIALS:
+        title, value = given.get(dial, (f"switch the {dial} on", dial.open_value))
+        if value is not None and dial is not kill_switch.DIAL:
+            opened.append(Step(title, dial, value))
     return (
-        Step("keep the brake on", Dial.KILL, b"true"),
-        Step("switch the feature on", Dial.FEATURE, b"true"),
-        Step("set the policy", Dial.ALLOWLIST, policy),
-        Step("set the percentage", Dial.ROLLOUT_PERCENT, percent),
-        Step("release the brake", Dial.KILL, b"false"),
+        Step("keep the brake on", kill_switch.DIAL, b"true"),
+        *opened,
+        Step("release the brake", kill_switch.DIAL, b"false"),
     )
 
 
 def dials_after(sequence: tuple[Step, ...], dials: DialValues) -> RawControls:
     """Return the raw dials as they would be after all of `sequence`."""
-    raw = dials.raw
-    for step in sequence:
-        raw = DialValues(raw, dials.version).with_value(step.dial, step.after)
-    return raw
+    return {**dials.raw, **{step.dial.name: step.after for step in sequence}}
 
 
 def sample(raw: RawControls) -> Subject | None:

@@ -1,31 +1,41 @@
-"""The dial of the spend cap: US dollars as decimal text, for each window of the budget."""
+"""The dial of the spend cap: US dollars as decimal text, for each window of the budget.
+
+No gate asks it: the account's scripts read it where money is reserved, by the same rules.
+"""
 
 import re
 from decimal import Decimal
 
-# As the scripts of the account read it: a value that needs guessing denies every call.
+from gates import Dial
+
 _USD = re.compile(rb"[0-9]+\.?[0-9]*")
 _MOST_BYTES = 15
 _NANO = 10**9
 
 
-def nano_usd(raw: bytes | None) -> int | None:
-    """Return the cap in nano-dollars; None for no cap, 0 for a malformed one, which denies every call."""
-    if raw is None:
+def parse(raw: bytes) -> int | None:
+    """Return the cap in nano-dollars; None when `raw` is no number of dollars."""
+    if len(raw) > _MOST_BYTES or not _USD.fullmatch(raw):
         return None
-    if not valid(raw):
-        return 0
     return int(Decimal(raw.decode()) * _NANO)
 
 
-def valid(raw: bytes) -> bool:
-    """Whether the scripts of the account read `raw` as a cap."""
-    return len(raw) <= _MOST_BYTES and _USD.fullmatch(raw) is not None
+def strictest(cap: int | None, other: int | None) -> int | None:
+    """Return the smaller of two caps; None is no cap."""
+    return min((each for each in (cap, other) if each is not None), default=None)
 
 
-def is_wider(before: bytes | None, after: bytes | None) -> bool:
-    """Whether `after` lets more be spent than `before`."""
-    was, will_be = nano_usd(before), nano_usd(after)
-    if was is None:
-        return False
-    return will_be is None or will_be > was
+DIAL: Dial[int | None] = Dial(
+    name="budget_usd",
+    parse=parse,
+    # Without a key there is no cap but the deployment's; one that needs guessing covers no call.
+    shut=None,
+    malformed=0,
+    openness=lambda nano: float("inf") if nano is None else nano,
+    shown=lambda nano: "no cap" if nano is None else f"${nano / _NANO:g} a window",
+    opens_when="US dollars for a window, such as 12.50",
+    otherwise="no cap; malformed: 0",
+    remedy="set US dollars such as 5 or 12.50",
+    command="slotgen budget set USD",
+    strictest=strictest,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -27,7 +28,7 @@ class SlowControls:
         self.trips.append(number)
         self.began.set()
         assert self.go_on.wait(10)
-        return [controls() for _ in range(number)]
+        return [replace(controls()) for _ in range(number)]
 
 
 def asked_during_a_read(kind, number):

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from gates import BrakeState, Ceilings, RawControls
+from gates import BrakeState, Ceilings
 from tasks.operations.changes.dials import DialValues
 from tasks.operations.fleet import WorkerInfo
-from tasks.operations.overview import OverviewSources, overview
+from tasks.operations.overview import Overview
 from tests.builders import OPEN, an_allowlist
 from tests.tasks.operations.past import NOW_MS, a_change, an_outcome
 
 
 def look(*, ceilings=None, workers=(), **dials):
-    raw = RawControls(**(OPEN | {"allowlist": an_allowlist().encode()} | dials))
-    return overview(
-        OverviewSources(
-            dials=DialValues(raw, "1-0"),
-            ceilings=ceilings or Ceilings(),
-            audit=[a_change(), a_change(minutes_ago=9, actor="bob")],
-            workers=workers,
-            outcomes=[an_outcome(), an_outcome(), an_outcome(status="STUB", error_code="RUN_LIMIT")],
-            queue_depth=0,
-            oldest_seconds=0,
-            dead_letters=0,
-            now_wall_ms=NOW_MS,
-            since_seconds=300,
-        )
+    return Overview(
+        values=DialValues(OPEN | {"allowlist": an_allowlist().encode()} | dials, "1-0"),
+        ceilings=ceilings or Ceilings(),
+        audit=[a_change(), a_change(minutes_ago=9, actor="bob")],
+        workers=workers,
+        past=[an_outcome(), an_outcome(), an_outcome(status="STUB", error_code="RUN_LIMIT")],
+        queue_depth=0,
+        oldest_seconds=0,
+        dead_letters=0,
+        now_wall_ms=NOW_MS,
+        since_seconds=300,
     )
 
 
 def test_only_a_brake_that_is_off_leads_to_a_job():
     info = WorkerInfo("w", "box", 1, "0.1.0", "c", 0, None, None, True, NOW_MS, NOW_MS)
 
-    assert look(workers=[info]).blockers == ()
-    assert look(workers=[info]).brake is BrakeState.RELEASED
+    assert look(workers=[info]).blockers == []
+    assert look(workers=[info]).controls.brake is BrakeState.RELEASED
     assert [each.command for each in look(workers=[info], kill=b"true").blockers] == [
         'slotgen resume --reason "…"'
     ]
@@ -45,17 +42,19 @@ def test_a_disabled_policy_is_enabled_and_not_pushed_again():
 
 
 def test_each_dial_names_who_set_it_last():
-    lines = {each.dial.value: each for each in look().dials}
+    lines = {each.dial.name: each for each in look().dials}
 
     assert lines["rollout_percent"].last.actor == "ann"
     assert lines["kill"].last is None
 
 
 def test_outcomes_are_counted_most_frequent_first():
-    assert look().outcomes == ((("COMPLETED", ""), 2), (("STUB", "RUN_LIMIT"), 1))
+    assert look().outcomes == [(("COMPLETED", ""), 2), (("STUB", "RUN_LIMIT"), 1)]
 
 
 def test_the_ceilings_show():
-    line = next(each for each in look(ceilings=Ceilings(rollout_thousandths=5000)).dials if each.restricted)
+    ceilings = Ceilings.parse({"SLOTGEN_AI_ROLLOUT_PERCENT": "5"})
 
-    assert (line.dial, line.effective) == ("rollout_percent", "5 %")
+    (line,) = [each for each in look(ceilings=ceilings).dials if each.restricted]
+
+    assert (line.dial.name, line.effective) == ("rollout_percent", "5 %")

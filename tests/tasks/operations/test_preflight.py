@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from gates import BrakeState, Ceilings, Controls, RawControls
+from gates import BrakeState, Ceilings, Controls
 from tasks.operations import preflight
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.preflight import CheckResult
@@ -17,8 +17,7 @@ HELD = an_outcome(status="STUB", error_code="KILL_SWITCH", path="stub")
 
 
 def controls(allowlist):
-    raw = RawControls(kill=b"true", feature=None, rollout_percent=None, allowlist=allowlist)
-    return Controls.parse(raw, Ceilings())
+    return Controls.parse({"kill": b"true", "allowlist": allowlist}, Ceilings())
 
 
 def a_card(**changes):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gates import Reason
+from gates import REASONS
 from tasks.errors import ErrorCode
 from telemetry import Metrics
 from tests.telemetry.samples import some_metrics
-from worker.metrics.zero_series import create_zero_series
+from worker.metrics.zero_series import create_zero_series, label_words
 
 RULES = ["heading", "bullet_list"]
 
@@ -33,12 +33,12 @@ def test_every_error_code_starts_at_zero_with_the_one_status_it_may_have():
 
 
 def test_every_gates_answers_and_no_strange_word_start_at_zero():
-    metrics = Metrics(version="1", executor_version="1", rules=RULES)
+    metrics = Metrics(version="1", executor_version="1", words=label_words(RULES))
 
     create_zero_series(metrics, "gpt-6-luna", RULES)
 
     decisions = labels(metrics, "slotgen_gate_decisions_total")
-    assert {each["reason"] for each in decisions} == {*Reason, "admitted"}
+    assert {each["reason"] for each in decisions} == {*REASONS, "admitted"}
     everything = [sample for family in metrics.registry.collect() for sample in family.samples]
     rules = labels(metrics, "slotgen_policy_violations_total")
     assert [each["rule"] for each in rules] == RULES

@@ -1,6 +1,6 @@
 """Every key of Redis that slotgen or its Celery uses; no other place builds one, or says who may touch it.
 
-docs/redis-keys.md and the rights in deploy/redis/users.acl are made from this table by
+docs/redis-keys.md and the rights in deploy/redis/users.acl are made from this table, with the gates' dials, by
 deploy/redis/generate.py. Importing it costs nothing.
 """
 
@@ -47,16 +47,13 @@ class Key:
 # One row is one line, as in docs/redis-keys.md.
 # fmt: off
 
-# The dials.
+# The dials that have rights or readers of their own; dial_keys.py adds those of the other gates.
 # The guard and the webhook may halt, by DEL, and never release.
 KILL = Key("{ns}:kill", "string", "operator", "the kill switch: only `false` lets requests leave", "one word", "until it is set or deleted", {"worker": f"{READ} del", "guard": "del"})
-FEATURE = Key("{ns}:feature", "string", "operator", "the feature flag: only `true` is on", "one word", "until it is set or deleted", {"worker": READ})
-ROLLOUT_PERCENT = Key("{ns}:rollout_percent", "string", "operator", "the share of jobs that may pass, 0-100", "one number", "until it is set or deleted", {"worker": READ})
-ALLOWLIST = Key("{ns}:allowlist", "string", "operator", "the policy: allowlist v1, JSON", "16 MiB are read", "until it is set or deleted", {"worker": READ})
 BUDGET_CAP = Key("{ns}:budget_usd", "string", "operator", "the spend cap of a window in US dollars; absent, only the environment's holds", "one number", "until it is set or deleted", {"worker": READ})
 AUDIT = Key("{ns}:audit", "stream", "operator", "who changed which dial, when and why", "about 10,000 changes", "until newer ones push it out", WORKER | {"guard": "xadd"})
-AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "five fields of 64 KiB", "as long as the dials", WORKER | {"guard": "hdel"})
-AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "five fields", "as long as the dials", WORKER)
+AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "a field of 64 KiB for each dial", "as long as the dials", WORKER | {"guard": "hdel"})
+AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "a field for each dial", "as long as the dials", WORKER)
 DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drills", "about 1,000 for each target", "until newer ones push it out", {})
 REHEARSAL = Key("{ns}:rehearsal:{drill}", "namespace", "operator", "the namespace of one drill of the guard, with a kill switch of its own", "one drill", "until the drill ends", {})
 HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halted; PUBLISH works even when Redis is out of memory", "nothing is kept", "none", WORKER)
@@ -97,11 +94,3 @@ RESULTS = Key("{ns}:results", "stream", "worker", "deliveries for consumers that
 
 # What is said above once is not said again: the table is every Key of this module.
 TABLE = tuple(each for each in dict(globals()).values() if isinstance(each, Key))
-# The dials that the gates read, and all that an operator sets, in the order of their scripts and of `Dial`.
-GATE_DIALS = (KILL, FEATURE, ROLLOUT_PERCENT, ALLOWLIST)
-DIALS = (*GATE_DIALS, BUDGET_CAP)
-
-
-def dial_keys(namespace: str) -> list[str]:
-    """Return the keys of the dials that the gates read."""
-    return [dial(namespace) for dial in GATE_DIALS]

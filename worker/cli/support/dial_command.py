@@ -14,8 +14,9 @@ from worker.cli.support.operator_session import console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gates import Dial
     from tasks.operations.changes.changing import Proposal, Situation
-    from tasks.operations.changes.dials import Dial, RecordedChange
+    from tasks.operations.changes.dials import RecordedChange
 
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Override = Annotated[
@@ -34,7 +35,7 @@ class DialCommand:
     `undo` gives the command that brings the old value back; `shown` the words for a value.
     """
 
-    dial: Dial
+    dial: Dial[Any]
     after: Callable[[bytes | None], bytes | None]
     undo: Callable[[RecordedChange], str]
     shown: Callable[[bytes | None], str]
@@ -49,15 +50,14 @@ def apply(
 ) -> None:
     """Make the change, or say why not. `extra` adds lines about it. Raises Refusal."""
     from tasks.operations.changes import changing  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415
-    from worker.adapters.redis.keys import DIALS  # noqa: PLC0415
+    from worker.adapters.redis.dial_keys import DIAL_KEYS  # noqa: PLC0415
 
     with console() as opened:
         window_seconds = opened.settings.observation_seconds
         situation = changing.situation_now(opened.dials, opened.history, window_seconds)
         before = situation.dials.value(wish.dial)
         after = wish.after(before)
-        key = DIALS[list(Dial).index(wish.dial)](opened.settings.namespace)
+        key = DIAL_KEYS[wish.dial](opened.settings.namespace)
         if after == before:
             _unchanged(key, wish.shown(before), as_json=as_json)
             return

@@ -126,7 +126,8 @@ class HaltDrill:
         return restored_check(restored=False, why=f"{why}; {_STAYS}")
 
     def _put_back(self, before: DialValues) -> Check:
-        from tasks.operations.changes.dials import AuditRefused, Change, Dial, DialsMoved  # noqa: PLC0415 - heavy imports wait for the command
+        from gates.kill_switch import DIAL  # noqa: PLC0415 - heavy imports wait for the command
+        from tasks.operations.changes.dials import AuditRefused, Change, DialsMoved  # noqa: PLC0415
         from tasks.operations.drill import foreign_change, later, restored_check  # noqa: PLC0415
 
         now = self.console.dials.read()
@@ -135,7 +136,7 @@ class HaltDrill:
         if foreign := foreign_change(since, self.actor, _COMMAND):
             why = f"{foreign.actor} changed {foreign.dial} meanwhile ({foreign.command}); {_STAYS}"
             return restored_check(restored=False, why=why)
-        change = Change(Dial.KILL, before.value(Dial.KILL), self.actor, _COMMAND, "the rehearsal is over")
+        change = Change(DIAL, before.value(DIAL), self.actor, _COMMAND, "the rehearsal is over")
         try:
             self.console.dials.change(change, now.version)
         except DialsMoved:

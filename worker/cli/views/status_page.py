@@ -9,8 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gates import BrakeState
-from tasks.operations.changes.dials import RAW_COMMAND, Dial
+from gates import BrakeState, allowlist
+from tasks.operations.changes.dials import RAW_COMMAND
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.overview import DialLine, Overview
 from tasks.operations.timefmt import ago, span
@@ -43,19 +43,19 @@ def unreadable(problem: str) -> RenderableType:
 
 
 def _brake(of: Overview) -> RenderableType:
-    word, style = _BRAKE[of.brake]
+    word, style = _BRAKE[of.controls.brake]
     return Panel(Text.assemble((f" {word} ", style), f"  {escape_control(of.why)}"), padding=(0, 1))
 
 
 def _dials(of: Overview) -> RenderableType:
     table = Table("dial", "value", "in effect", "set", box=None, padding=(0, 2, 0, 1), header_style="dim")
     for line in of.dials:
-        table.add_row(line.dial.value, _value(line), line.effective, _set(line, of.now_wall_ms))
+        table.add_row(line.dial.name, _value(line), line.effective, _set(line, of.now_wall_ms))
     return table
 
 
 def _value(line: DialLine) -> Text:
-    policy = line.dial is Dial.ALLOWLIST
+    policy = line.dial is allowlist.DIAL
     # What it enables stands in the next column.
     shown = described(line.value).split(",")[0].replace(" (", ", ") if policy else shown_text(line.value)
     if line.malformed:
@@ -112,8 +112,8 @@ def document(of: Overview) -> dict[str, Any]:
     """Return the document of `--json`."""
     return {
         "time": moment(of.now_wall_ms),
-        "brake": {"state": of.brake.value, "why": of.why},
-        "dials": {line.dial.value: _dial_document(line) for line in of.dials},
+        "brake": {"state": of.controls.brake.value, "why": of.why},
+        "dials": {line.dial.name: _dial_document(line) for line in of.dials},
         "workers": [
             {
                 "workerId": each.worker_id,
@@ -129,7 +129,7 @@ def document(of: Overview) -> dict[str, Any]:
             }
             for each in of.workers
         ],
-        "disagreements": list(of.disagreements),
+        "disagreements": of.disagreements,
         "queue": {
             "depth": of.queue_depth,
             "oldestSeconds": of.oldest_seconds,
@@ -147,10 +147,10 @@ def document(of: Overview) -> dict[str, Any]:
 
 
 def _dial_document(line: DialLine) -> dict[str, Any]:
-    shown = described(line.value) if line.dial is Dial.ALLOWLIST else None
+    shown = described(line.value) if line.dial is allowlist.DIAL else None
     raw = None if line.value is None else line.value.decode(errors="backslashreplace")
     return {
-        "value": shown if line.dial is Dial.ALLOWLIST else raw,
+        "value": shown if line.dial is allowlist.DIAL else raw,
         "effective": line.effective,
         "malformed": line.malformed,
         "restrictedByEnvironment": line.restricted,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tasks.operations.changes.exposure import opens, widened
-from tests.builders import a_rule, an_allowlist, controls
+from tests.builders import OPEN, a_rule, an_allowlist
 
+ALL_OPEN = OPEN | {"allowlist": an_allowlist().encode()}
 NARROW = an_allowlist(a_rule(kinds=["revision"])).encode()
 
 
@@ -27,10 +28,18 @@ NARROW = an_allowlist(a_rule(kinds=["revision"])).encode()
             ("feature", "allowlist", "rollout"),
         ),
         ({"kill": b"true", "feature": None}, {"kill": b"true"}, ("feature",)),
+        ({"budget_usd": b"5"}, {"budget_usd": b"6"}, ("budget",)),
+        ({"budget_usd": b"5"}, {"budget_usd": b"5.00"}, ()),
+        ({"budget_usd": b"5"}, {"budget_usd": b"4"}, ()),
+        ({"budget_usd": b"5"}, {}, ("budget",)),
+        ({"budget_usd": b"0"}, {}, ("budget",)),
+        ({}, {"budget_usd": b"5"}, ()),
+        ({"budget_usd": b"5"}, {"budget_usd": b"lots"}, ()),
+        ({"budget_usd": b"lots"}, {"budget_usd": b"0.01"}, ("budget",)),
     ],
 )
 def test_a_dimension_is_judged_by_its_own_dial(before, after, expected):
-    assert widened(controls(**before), controls(**after)) == expected
+    assert widened(ALL_OPEN | before, ALL_OPEN | after) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,4 +55,4 @@ def test_a_dimension_is_judged_by_its_own_dial(before, after, expected):
     ],
 )
 def test_it_opens_only_when_all_three_let_something_through(dials, expected):
-    assert opens(controls(**dials)) is expected
+    assert opens(ALL_OPEN | dials) is expected

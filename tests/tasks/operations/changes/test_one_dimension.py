@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.operations.changes.exposure import Dimension
 from tasks.operations.changes.one_dimension import judge
 from tests.tasks.operations.past import NOW_MS, a_change
 
@@ -17,18 +16,18 @@ def test_what_widens_nothing_is_always_allowed():
 
 
 def test_the_first_widening_is_allowed():
-    assert judge([Dimension.ROLLOUT], [], None, NOW_MS, WINDOW).allowed
+    assert judge(["rollout"], [], None, NOW_MS, WINDOW).allowed
 
 
 def test_two_at_once_are_refused():
-    verdict = judge([Dimension.FEATURE, Dimension.ROLLOUT], [], SEEN, NOW_MS, WINDOW)
+    verdict = judge(["feature", "rollout"], [], SEEN, NOW_MS, WINDOW)
 
     assert not verdict.allowed
     assert verdict.sentence.startswith("this widens feature and rollout at once; change only one of them")
 
 
 def test_another_dimension_within_the_window_is_refused_until_it_has_passed():
-    verdict = judge([Dimension.ALLOWLIST], [a_change(minutes_ago=3)], SEEN, NOW_MS, WINDOW)
+    verdict = judge(["allowlist"], [a_change(minutes_ago=3)], SEEN, NOW_MS, WINDOW)
 
     assert not verdict.allowed
     assert verdict.wait_seconds == 12 * 60
@@ -36,25 +35,25 @@ def test_another_dimension_within_the_window_is_refused_until_it_has_passed():
         "rollout was widened 3 min ago by ann, and only one dimension may be widened within 15 min; "
         'observe, and wait 12 min, or pass --override "reason"'
     )
-    assert judge([Dimension.ALLOWLIST], [a_change(minutes_ago=15.1)], SEEN, NOW_MS, WINDOW).allowed
+    assert judge(["allowlist"], [a_change(minutes_ago=15.1)], SEEN, NOW_MS, WINDOW).allowed
 
 
 @pytest.mark.parametrize(
     ("minutes_ago", "wait"), [(3.01, "12 min"), (13.99, "2 min"), (14, "1 min"), (14.5, "30 s")]
 )
 def test_the_wait_that_is_named_is_long_enough(minutes_ago, wait):
-    verdict = judge([Dimension.ALLOWLIST], [a_change(minutes_ago=minutes_ago)], SEEN, NOW_MS, WINDOW)
+    verdict = judge(["allowlist"], [a_change(minutes_ago=minutes_ago)], SEEN, NOW_MS, WINDOW)
 
     assert f"observe, and wait {wait}, or" in verdict.sentence
 
 
 def test_the_same_dimension_may_be_widened_again_once_it_was_observed():
-    assert judge([Dimension.ROLLOUT], [a_change(minutes_ago=3)], SEEN, NOW_MS, WINDOW).allowed
+    assert judge(["rollout"], [a_change(minutes_ago=3)], SEEN, NOW_MS, WINDOW).allowed
 
 
 @pytest.mark.parametrize("last_outcome", [None, NOW_MS - 3 * 60_000 - 1])
 def test_nothing_is_widened_before_an_outcome_has_come_since_the_last_time(last_outcome):
-    verdict = judge([Dimension.ROLLOUT], [a_change(minutes_ago=3)], last_outcome, NOW_MS, WINDOW)
+    verdict = judge(["rollout"], [a_change(minutes_ago=3)], last_outcome, NOW_MS, WINDOW)
 
     assert not verdict.allowed
     assert "no job has ended since the last widening 3 min ago" in verdict.sentence
@@ -63,21 +62,21 @@ def test_nothing_is_widened_before_an_outcome_has_come_since_the_last_time(last_
 def test_narrowing_and_unrelated_changes_in_between_do_not_count():
     recent = [a_change(minutes_ago=1, widened=()), a_change(minutes_ago=20, widened=("feature",))]
 
-    assert judge([Dimension.ROLLOUT], recent, SEEN, NOW_MS, WINDOW).allowed
+    assert judge(["rollout"], recent, SEEN, NOW_MS, WINDOW).allowed
 
 
 def test_what_was_widened_against_the_rule_counts_like_any_other():
     recent = [a_change(minutes_ago=1, widened=("allowlist",), override="told to")]
 
-    assert not judge([Dimension.ROLLOUT], recent, SEEN, NOW_MS, WINDOW).allowed
+    assert not judge(["rollout"], recent, SEEN, NOW_MS, WINDOW).allowed
 
 
 def test_a_first_opening_is_no_other_dimension_but_has_to_be_observed():
     recent = [a_change(minutes_ago=1, dial="kill", widened=("first_opening",))]
 
-    assert judge([Dimension.ROLLOUT], recent, SEEN, NOW_MS, WINDOW).allowed
-    assert not judge([Dimension.ROLLOUT], recent, None, NOW_MS, WINDOW).allowed
+    assert judge(["rollout"], recent, SEEN, NOW_MS, WINDOW).allowed
+    assert not judge(["rollout"], recent, None, NOW_MS, WINDOW).allowed
 
 
 def test_a_window_of_nothing_leaves_only_the_observation():
-    assert judge([Dimension.ALLOWLIST], [a_change(minutes_ago=0.1)], SEEN, NOW_MS, 0).allowed
+    assert judge(["allowlist"], [a_change(minutes_ago=0.1)], SEEN, NOW_MS, 0).allowed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.operations.changes.spend_cap import is_wider, nano_usd, valid
+from gates import Reading, Trouble
+from tasks.operations.changes.spend_cap import DIAL, strictest
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from tasks.operations.changes.spend_cap import is_wider, nano_usd, valid
     ],
 )
 def test_a_cap_is_dollars_as_decimal_text_and_no_key_is_no_cap(raw, nano):
-    assert nano_usd(raw) == nano
+    assert DIAL.read(raw).value == nano
 
 
 @pytest.mark.parametrize(
@@ -28,28 +29,16 @@ def test_a_cap_is_dollars_as_decimal_text_and_no_key_is_no_cap(raw, nano):
     [b"", b"ten", b"-1", b"+1", b"1e3", b" 5", b"5 ", b"5\n", b".5", b"5.5.5", b"\xd9\xa5", b"nan", b"5,5"],
 )
 def test_a_cap_that_needs_guessing_covers_nothing(raw):
-    assert not valid(raw)
-    assert nano_usd(raw) == 0
+    assert DIAL.read(raw) == Reading(0, Trouble.MALFORMED)
 
 
 def test_a_cap_has_at_most_15_characters():
-    assert valid(b"1" * 15)
-    assert not valid(b"1" * 16)
+    assert DIAL.parse(b"1" * 15) is not None
+    assert DIAL.parse(b"1" * 16) is None
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "wider"),
-    [
-        (b"5", b"6", True),
-        (b"5", b"5.00", False),
-        (b"5", b"4", False),
-        (b"5", None, True),
-        (b"0", None, True),
-        (None, b"5", False),
-        (None, None, False),
-        (b"5", b"lots", False),
-        (b"lots", b"0.01", True),
-    ],
+    ("cap", "other", "smaller"), [(None, None, None), (5, None, 5), (None, 5, 5), (5, 4, 4), (0, 4, 0)]
 )
-def test_a_cap_is_wider_when_more_may_be_spent(before, after, wider):
-    assert is_wider(before, after) is wider
+def test_the_strictest_of_two_caps_holds(cap, other, smaller):
+    assert strictest(cap, other) == smaller

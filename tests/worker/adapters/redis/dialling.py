@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tasks.operations.changes.dials import Change, Dial
+from gates import rollout
+from tasks.operations.changes.dials import Change
 from worker.adapters.redis.console.dials import RedisDials
 
 
 def to(percent: bytes | None, **changes: Any) -> Change:
-    return Change(Dial.ROLLOUT_PERCENT, percent, "ann", "slotgen rollout", **changes)
+    return Change(rollout.DIAL, percent, "ann", "slotgen rollout", **changes)
 
 
 def key(dials: RedisDials, dial: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import schemas
-from gates import Ceilings, Controls, RawControls, matching_rule
+from gates import Ceilings, Controls, matching_rule
 from tasks.generate.spec import Spec, refuse_invalid
+from tests.builders import OPEN
 from worker.dev.demo.specs import load_allowlist, load_specs
 
 SPECS = load_specs()
@@ -26,7 +27,7 @@ def test_they_cover_every_kind_mode_type_and_many_subjects_and_boards():
 
 
 def test_one_spec_exceeds_its_rules_run_limit():
-    dials = Controls.parse(RawControls(b"false", b"true", b"100", load_allowlist().encode()), Ceilings())
+    dials = Controls.parse(OPEN | {"allowlist": load_allowlist().encode()}, Ceilings())
     found = [(matching_rule(job.subject, dials), spec) for spec in SPECS for job in Spec.of(spec).jobs]
 
     assert any(rule and len(spec["jobs"]) > rule.max_jobs_per_run for rule, spec in found)

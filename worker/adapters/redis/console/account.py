@@ -5,7 +5,7 @@ from typing import cast
 
 import redis
 
-from tasks.operations.changes.spend_cap import nano_usd
+from tasks.operations.changes import spend_cap
 from tasks.operations.money import Account
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import BUDGET, BUDGET_CAP
@@ -28,12 +28,14 @@ class RedisAccount:
             now = self.client.time()[0]
             began = now - now % self.window_seconds
             raw = cast("dict[bytes, bytes]", self.client.hgetall(BUDGET(self.namespace, began)))
-            (dial,) = cast("list[bytes | None]", self.client.mget([BUDGET_CAP(self.namespace)]))
-            set_at_all = bool(self.client.exists(BUDGET_CAP(self.namespace)))
+            key = BUDGET_CAP(self.namespace)
+            (dial,) = cast("list[bytes | None]", self.client.mget([key]))
+            if dial is None and self.client.exists(key):
+                dial = b"not a string"  # which covers no call, as every cap that needs guessing
         amounts = {name.decode(): int(value) for name, value in raw.items()}
         models = sorted({name.partition(":")[2] for name in amounts if ":" in name})
         return Account(
-            cap=self._cap(dial, set_at_all=set_at_all),
+            cap=spend_cap.DIAL.read(dial, self.cap_nano_usd).value,
             spent=amounts.get("spent", 0),
             held=amounts.get("held", 0),
             written_off=amounts.get("written_off", 0),
@@ -41,12 +43,6 @@ class RedisAccount:
             began=began,
             ends=began + self.window_seconds,
         )
-
-    def _cap(self, dial: bytes | None, *, set_at_all: bool) -> int | None:
-        """Return the strictest cap; a dial of another type reads as nothing, and denies."""
-        dialled = nano_usd(dial if dial is not None else b"?") if set_at_all else None
-        caps = [cap for cap in (self.cap_nano_usd, dialled) if cap is not None]
-        return min(caps, default=None)
 
 
 def _of(model: str, amounts: dict[str, int]) -> tuple[int, int, int]:

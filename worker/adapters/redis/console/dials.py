@@ -11,29 +11,29 @@ from typing import Any, cast
 import redis
 from redis.exceptions import ResponseError
 
-from gates import RawControls
 from tasks.operations.changes.dials import (
-    NEVER_LIVE,
+    OPERATED,
     RAW_ACTOR,
     RAW_COMMAND,
     AuditRefused,
     Change,
-    Dial,
     DialsMoved,
     DialValues,
     RecordedChange,
 )
 from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.console.kill_switch_lever import pull
+from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, DIALS
+from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN
 from worker.adapters.redis.scripts import LuaScript
 
 _KEPT = 10_000
-# KEYS: the five dials, then audit, seen, live. MGET reads a key of another type as absent, as the gates do.
+_NAMES = [dial.name for dial in OPERATED]
+# KEYS: audit, seen, live, then the dials. MGET reads a key of another type as absent, as the gates do.
 # A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
 _LOOK = f"""
-local NAMES = {{'kill', 'feature', 'rollout_percent', 'allowlist', 'budget_usd'}}
+local NAMES = {{{", ".join(f"'{name}'" for name in _NAMES)}}}
 local function brief(value)
   if #value <= 65536 then return value end
   return 'sha1 ' .. redis.sha1hex(value) .. ', ' .. #value .. ' bytes'
@@ -43,13 +43,13 @@ local function note(dial, before, after, actor, command, reason, widened, overri
                   'widened', widened, 'override', override}}
   if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
   if after then fields[#fields + 1] = 'after'; fields[#fields + 1] = brief(after) end
-  local id = redis.call('XADD', KEYS[6], 'MAXLEN', '~', {_KEPT}, '*', unpack(fields))
-  if after then redis.call('HSET', KEYS[7], dial, brief(after)) else redis.call('HDEL', KEYS[7], dial) end
+  local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', {_KEPT}, '*', unpack(fields))
+  if after then redis.call('HSET', KEYS[2], dial, brief(after)) else redis.call('HDEL', KEYS[2], dial) end
   return id
 end
-local now = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+local now = redis.call('MGET', unpack(KEYS, 4))
 for i, dial in ipairs(NAMES) do
-  local seen = redis.call('HGET', KEYS[7], dial)
+  local seen = redis.call('HGET', KEYS[2], dial)
   if (now[i] and brief(now[i])) ~= seen then
     note(dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
   end
@@ -57,23 +57,23 @@ end
 local function released() return now[1] and string.lower(string.match(now[1], '^%s*(.-)%s*$')) == 'false' end
 local function keep_live()
   if not released() then return end
-  for i = 2, 5 do
-    local kept = redis.call('HGET', KEYS[8], NAMES[i])
-    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[8], NAMES[i], now[i]) end
-    if kept and not now[i] then redis.call('HDEL', KEYS[8], NAMES[i]) end
+  for i = 2, #NAMES do
+    local kept = redis.call('HGET', KEYS[3], NAMES[i])
+    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[3], NAMES[i], now[i]) end
+    if kept and not now[i] then redis.call('HDEL', KEYS[3], NAMES[i]) end
   end
-  redis.call('HSETNX', KEYS[8], 'kill', 'false')
+  redis.call('HSETNX', KEYS[3], 'kill', 'false')
 end
 keep_live()
 local function version()
-  local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
+  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
   return last and last[1] or '0-0'
 end
 """
 _READ = LuaScript(
     f"""{_LOOK}
-local live = redis.call('HMGET', KEYS[8], unpack(NAMES))
-return {{version(), now[1], now[2], now[3], now[4], now[5], live[1], live[2], live[3], live[4], live[5]}}
+local live = redis.call('HMGET', KEYS[3], unpack(NAMES))
+return {{version(), now, live}}
 """,
     declares_keys=False,
 )
@@ -82,12 +82,12 @@ return {{version(), now[1], now[2], now[3], now[4], now[5], live[1], live[2], li
 _CHANGE = LuaScript(
     f"""{_LOOK}
 if version() ~= ARGV[1] then return false end
-redis.call('HLEN', KEYS[8])
+redis.call('HLEN', KEYS[3])
 local n = tonumber(ARGV[2])
 local after = ARGV[3] == '1' and ARGV[4] or false
 local before = now[n] and brief(now[n]) or false
 local id = note(NAMES[n], before, after, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
-if after then redis.call('SET', KEYS[n], after) else redis.call('DEL', KEYS[n]) end
+if after then redis.call('SET', KEYS[n + 3], after) else redis.call('DEL', KEYS[n + 3]) end
 now[n] = after
 keep_live()
 return id
@@ -110,18 +110,10 @@ class RedisDials:
         """
         with unavailable(self.client):
             try:
-                version, *values = self._eval(_READ)
+                version, now, live = self._eval(_READ)
             except ResponseError:
-                *four, budget = self._plain()
-                return DialValues(RawControls(*four), self._version(), budget_usd=budget)
-        live = RawControls(*values[5:9])
-        return DialValues(
-            RawControls(*values[:4]),
-            version.decode(),
-            live if live.kill else NEVER_LIVE,
-            budget_usd=values[4],
-            live_budget_usd=values[9],
-        )
+                return DialValues(_named(self.client.mget(self._dials)), self._version())
+        return DialValues(_named(now), version.decode(), _named(live))
 
     def change(self, change: Change, version: str) -> RecordedChange:
         """Set one dial and record it, both or neither, if nothing has changed since `version`.
@@ -133,7 +125,7 @@ class RedisDials:
 
         """
         given = (b"0", b"") if change.after is None else (b"1", change.after)
-        number = list(Dial).index(change.dial) + 1
+        number = OPERATED.index(change.dial) + 1
         widened = ",".join(change.widened)
         words = (change.actor, change.command, change.reason, widened, change.override)
         with unavailable(self.client):
@@ -157,11 +149,8 @@ class RedisDials:
         return [_recorded(each) for each in entries]
 
     def _eval(self, script: LuaScript, *arguments: Any) -> Any:
-        keys = [*self._dials, self._audit, AUDIT_SEEN(self.namespace), AUDIT_LIVE(self.namespace)]
+        keys = [self._audit, AUDIT_SEEN(self.namespace), AUDIT_LIVE(self.namespace), *self._dials]
         return script.run(self.client, keys, *arguments)
-
-    def _plain(self) -> list[bytes | None]:
-        return cast("list[bytes | None]", self.client.mget(self._dials))
 
     def _version(self) -> str:
         entries = cast("list[Any]", self.client.xrevrange(self._audit, count=1))
@@ -169,11 +158,15 @@ class RedisDials:
 
     @property
     def _dials(self) -> list[str]:
-        return [dial(self.namespace) for dial in DIALS]
+        return [key(self.namespace) for key in DIAL_KEYS.values()]
 
     @property
     def _audit(self) -> str:
         return AUDIT(self.namespace)
+
+
+def _named(values: Any) -> dict[str, bytes | None]:
+    return dict(zip(_NAMES, values, strict=True))
 
 
 def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:

@@ -1,4 +1,4 @@
-"""Reads the four dials from Redis, fresh, in one MGET for each read, which has a deadline."""
+"""Reads the gates' dials from Redis, fresh, in one MGET for each read, which has a deadline."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,16 @@ from typing import Any
 
 import redis
 
-from gates import Ceilings, Controls, RawControls
+from gates import DIALS, Ceilings, Controls
+from worker.adapters.redis.dial_keys import dial_keys
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import dial_keys
 
 # 200 reads of a small policy take about 2 ms. Those of a policy of a megabyte take 5 ms each: a round trip
 # has as many as fit into a quarter of one read's deadline, by what the last one took.
 _MOST_AT_ONCE = 200
 _FIRST_AT_ONCE = 16
 _SHARE_OF_DEADLINE = 0.25
+_NAMES = [dial.name for dial in DIALS]
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class RedisControls:
         if seconds > self.deadline_seconds:
             trouble = Controls.unreadable(f"Redis took {seconds * 1000:.0f} ms to answer")
             return self._observed(trouble, seconds)
-        return self._observed(Controls.parse(RawControls(*values), self.ceilings), seconds)
+        return self._observed(Controls.parse(dict(zip(_NAMES, values, strict=True)), self.ceilings), seconds)
 
     def _observed(self, controls: Controls, seconds: float) -> Controls:
         self.observe(controls, seconds)

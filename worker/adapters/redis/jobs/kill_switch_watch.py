@@ -13,12 +13,13 @@ from typing import Protocol
 from redis.connection import Connection
 from redis.exceptions import ResponseError
 
-from gates import BrakeState, Ceilings, Controls, RawControls
+from gates import BrakeState, Ceilings, kill_switch
 from tasks.errors import ErrorCode
 from telemetry import emit, error_location
 from worker.adapters.redis.clients import open_connection
+from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import DIALS, KILL
+from worker.adapters.redis.keys import KILL
 
 _log = logging.getLogger("slotgen.brake")
 _POLL_SECONDS = 0.25
@@ -42,7 +43,7 @@ class KillSwitchListener(Protocol):
         ...
 
     def dials_changed(self) -> None:
-        """Take note that Redis has reported a change of one of the four dials."""
+        """Take note that Redis has reported a change of a dial."""
         ...
 
 
@@ -107,7 +108,7 @@ class KillSwitchWatch:
         return connection, self._track(connection)
 
     def _track(self, connection: Connection) -> bool:
-        prefixes = [word for dial in DIALS for word in ("PREFIX", dial(self.namespace))]
+        prefixes = [word for key in DIAL_KEYS.values() for word in ("PREFIX", key(self.namespace))]
         try:
             connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
             connection.read_response()
@@ -130,8 +131,7 @@ class KillSwitchWatch:
         asked_mono = time.monotonic()
         kill, reported_meanwhile = self._ask(connection)
         reported = reported or reported_meanwhile
-        raw = RawControls(kill=kill, feature=None, rollout_percent=None, allowlist=None)
-        state = Controls.parse(raw, self.ceilings).brake
+        state = kill_switch.DIAL.read(kill, self.ceilings.of(kill_switch.GATE)).value
         if state is BrakeState.RELEASED:
             self.switch.released(asked_mono)
         elif state is BrakeState.ENGAGED:

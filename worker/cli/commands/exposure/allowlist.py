@@ -79,10 +79,10 @@ def disable(*, reason: Reason = "", actor: Actor = None, as_json: AsJson = False
 @app.command("show")
 def show(*, as_json: AsJson = False) -> None:
     """Show the policy in force."""
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.allowlist import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
     with console() as opened:
-        raw = opened.dials.read().value(Dial.ALLOWLIST)
+        raw = opened.dials.read().value(DIAL)
     if as_json:
         policy = _parsed(raw)
         document = None if raw is None or policy is None else json.loads(raw)
@@ -102,9 +102,9 @@ def validate(file: _File, *, as_json: AsJson = False) -> None:
 
 
 def _set(after: Any, command: str, reason: str, actor: str | None, override: str, *, as_json: bool) -> None:
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.allowlist import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
-    wish = DialCommand(Dial.ALLOWLIST, after, _undo, described, command, reason, actor, override)
+    wish = DialCommand(DIAL, after, _undo, described, command, reason, actor, override)
     apply(wish, as_json=as_json, extra=_differences)
 
 
@@ -162,7 +162,7 @@ def _switched(raw: bytes | None, *, enabled: bool) -> bytes | None:
 
 def described(raw: bytes | None) -> str:
     """Return a policy in few words: its hash, and how many of its rules are enabled."""
-    from gates.dials import policy_hash  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.allowlist import policy_hash  # noqa: PLC0415 - heavy imports wait for the command
 
     if raw is None:
         return "absent"
@@ -175,6 +175,6 @@ def described(raw: bytes | None) -> str:
 
 
 def _parsed(raw: bytes | None) -> Allowlist | None:
-    from gates.dials import policy  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.allowlist import parse  # noqa: PLC0415 - heavy imports wait for the command
 
-    return None if raw is None else policy(raw)
+    return None if raw is None else parse(raw)

@@ -39,10 +39,10 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _cap(text: str) -> str:
-    from tasks.operations.changes.spend_cap import valid  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.spend_cap import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
-    if text != _NONE and not valid(text.encode("ascii", "replace")):
-        raise typer.BadParameter(f"is {text!r}; set US dollars such as 5 or 12.50, or none")
+    if text != _NONE and DIAL.parse(text.encode("ascii", "replace")) is None:
+        raise typer.BadParameter(f"is {text!r}; {DIAL.remedy}, or none")
     return text
 
 
@@ -58,10 +58,10 @@ def set_cap(
     as_json: AsJson = False,
 ) -> None:
     """Set the cap. Lower is always allowed; higher widens exposure. A deployment's own may be stricter."""
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.spend_cap import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
     wish = DialCommand(
-        dial=Dial.BUDGET_USD,
+        dial=DIAL,
         after=lambda _: None if usd == _NONE else usd.encode(),
         undo=_undo,
         shown=_shown,
@@ -74,13 +74,13 @@ def set_cap(
 
 
 def _undo(recorded: RecordedChange) -> str:
-    from tasks.operations.changes.spend_cap import valid  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.spend_cap import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
     before = recorded.before
     if before is None:
         return f"slotgen budget set {_NONE}"
     # A malformed cap denies every call, and so does 0.
-    return f"slotgen budget set {before.decode() if valid(before) else '0'}"
+    return f"slotgen budget set {before.decode() if DIAL.parse(before) is not None else '0'}"
 
 
 def _shown(value: bytes | None) -> str:

@@ -94,11 +94,11 @@ class _Walk:
         self._tell(step, dials, done=done)
 
     def _change(self, step: Step, dials: DialValues) -> None:
-        from tasks.operations.changes import changing  # noqa: PLC0415 - heavy imports wait for the command
-        from tasks.operations.changes.dials import Dial  # noqa: PLC0415
+        from gates import kill_switch  # noqa: PLC0415 - heavy imports wait for the command
+        from tasks.operations.changes import changing  # noqa: PLC0415
 
         command = "slotgen enable"
-        if step.dial is Dial.KILL and step.after == b"true":
+        if step.dial is kill_switch.DIAL and step.after == b"true":
             self.console.dials.engage(self.actor, command, self.reason)
             return
         situation = changing.situation_now(
@@ -148,17 +148,17 @@ class _Walk:
 def _document(
     number: int, step: Step, dials: DialValues, gates: tuple[Decision, ...], *, done: bool
 ) -> dict[str, Any]:
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from gates import allowlist  # noqa: PLC0415 - heavy imports wait for the command
 
-    shown = policies.described if step.dial is Dial.ALLOWLIST else shown_text
+    shown = policies.described if step.dial is allowlist.DIAL else shown_text
     return {
         "step": number,
         "title": step.title,
-        "dial": step.dial.value,
+        "dial": step.dial.name,
         "before": shown(dials.value(step.dial)),
         "after": shown(step.after),
         "alreadySo": done,
-        "sampleJob": {each.gate.value: each.reason.value if each.reason else "yes" for each in gates},
+        "sampleJob": {each.gate: each.reason.value if each.reason else "yes" for each in gates},
     }
 
 

@@ -27,10 +27,10 @@ def feature(
     as_json: AsJson = False,
 ) -> None:
     """Switch generation on or off. Off is always allowed; on widens exposure."""
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.feature_flag import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
     wish = DialCommand(
-        dial=Dial.FEATURE,
+        dial=DIAL,
         after=lambda _: b"true" if state is OnOff.ON else b"false",
         undo=lambda recorded: f"slotgen feature {'on' if recorded.before == b'true' else 'off'}",
         shown=shown_text,

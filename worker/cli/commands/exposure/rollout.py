@@ -12,10 +12,10 @@ from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reaso
 
 def percentage(text: str) -> str:
     """Let a percentage pass that the dial would take. Raises typer.BadParameter."""
-    from gates.dials import thousandths  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.rollout import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
-    if thousandths(text.encode("ascii", "replace")) is None:
-        raise typer.BadParameter(f"is {text!r}; set a number from 0 to 100 with at most three decimals")
+    if DIAL.parse(text.encode("ascii", "replace")) is None:
+        raise typer.BadParameter(f"is {text!r}; {DIAL.remedy}")
     return text
 
 
@@ -30,17 +30,16 @@ def rollout(
     as_json: AsJson = False,
 ) -> None:
     """Set the percentage of jobs that may be generated. Lower is always allowed; higher widens exposure."""
-    from tasks.operations.changes.dials import Dial, RecordedChange  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.rollout import DIAL  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.dials import RecordedChange  # noqa: PLC0415
 
     def undo(recorded: RecordedChange) -> str:
-        from gates.dials import thousandths  # noqa: PLC0415 - heavy imports wait for the command
-
         before = recorded.before or b"0"
         # A malformed percentage admits nobody, and so does 0.
-        return f"slotgen rollout {before.decode() if thousandths(before) is not None else '0'}"
+        return f"slotgen rollout {before.decode() if DIAL.parse(before) is not None else '0'}"
 
     wish = DialCommand(
-        dial=Dial.ROLLOUT_PERCENT,
+        dial=DIAL,
         after=lambda _: percent.encode(),
         undo=undo,
         shown=shown_text,

@@ -27,12 +27,12 @@ def resume(
 
     What was widened while the brake was on is judged here, as one change.
     """
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from gates.kill_switch import DIAL  # noqa: PLC0415 - heavy imports wait for the command
 
     if not reason.strip():
         raise CliError('a release needs a reason; say why it is safe now: slotgen resume --reason "…"')
     wish = DialCommand(
-        dial=Dial.KILL,
+        dial=DIAL,
         after=lambda _: b"false",
         undo=lambda _: "slotgen kill",
         shown=shown_text,

@@ -22,16 +22,15 @@ _KEPT = 10_000
 def audit(
     *,
     limit: Annotated[int, typer.Option(min=1, max=_KEPT, help="How many, newest first.")] = 50,
-    dial: Annotated[
-        str | None, typer.Option(help="Only this one: kill, feature, rollout_percent, allowlist, budget_usd.")
-    ] = None,
+    dial: Annotated[str | None, typer.Option(help="Only this one, such as rollout_percent.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who changed which dial, when, from what to what, why, and by which command."""
-    from tasks.operations.changes.dials import Dial  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.changes.dials import OPERATED  # noqa: PLC0415 - heavy imports wait for the command
 
-    if dial is not None and dial not in list(Dial):
-        raise typer.BadParameter(f"there is no dial {dial!r}; name one of {', '.join(Dial)}")
+    names = [each.name for each in OPERATED]
+    if dial is not None and dial not in names:
+        raise typer.BadParameter(f"there is no dial {dial!r}; name one of {', '.join(names)}")
     with console() as opened:
         opened.dials.read()  # records what raw commands have changed up to now
         found = opened.dials.audit(_KEPT if dial else limit)

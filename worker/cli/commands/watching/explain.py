@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 ORDER = 2
 
-_DIALS = ("kill", "feature", "rollout_percent", "allowlist")
-
 
 def explain(
     file: Annotated[str, typer.Argument(help="A job spec, or with --as a text; - is stdin.", metavar="FILE")],
@@ -105,16 +103,17 @@ def _live(settings: Settings) -> Controls:
 
 
 def _offline(file: str) -> Controls:
-    from gates import Ceilings, Controls, RawControls  # noqa: PLC0415 - heavy imports wait for the command
+    from gates import DIALS, Ceilings, Controls  # noqa: PLC0415 - heavy imports wait for the command
     from schemas import UnacceptableJson, parse_json  # noqa: PLC0415
 
     try:
         document = parse_json(validation.read(file), max_bytes=validation.MAX_FILE_BYTES)
     except UnacceptableJson as refusal:
         raise CliError(f"{file}: {refusal}") from None
-    if not isinstance(document, dict) or set(document) - set(_DIALS):
-        raise CliError(f"{file}: is no set of dials; give a JSON object with some of {', '.join(_DIALS)}")
-    return Controls.parse(RawControls(*(_raw(document.get(dial)) for dial in _DIALS)), Ceilings())
+    names = [dial.name for dial in DIALS]
+    if not isinstance(document, dict) or document.keys() - names:
+        raise CliError(f"{file}: is no set of dials; give a JSON object with some of {', '.join(names)}")
+    return Controls.parse({name: _raw(value) for name, value in document.items()}, Ceilings())
 
 
 def _raw(value: Any) -> bytes | None:
@@ -156,7 +155,7 @@ def _headline(each: Explanation) -> str:
 
 def _gate(gate: Decision) -> str:
     word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
-    return f"  {gate.gate.value:<9} {word} {escape_control(gate.detail)}"
+    return f"  {gate.gate:<9} {word} {escape_control(gate.detail)}"
 
 
 def _nearest(each: Explanation) -> list[str]:
@@ -181,7 +180,7 @@ def _document(each: Explanation) -> dict[str, Any]:
         "detail": each.detail,
         "gates": [
             {
-                "gate": gate.gate.value,
+                "gate": gate.gate,
                 "allowed": gate.allowed,
                 "reason": gate.reason.value if gate.reason else None,
                 "detail": gate.detail,

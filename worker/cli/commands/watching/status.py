@@ -75,23 +75,21 @@ def _watch(since: str, every_seconds: float, *, as_json: bool) -> None:
 
 
 def _look(since: str) -> Overview:
-    from tasks.operations.overview import OverviewSources, overview  # noqa: PLC0415 - heavy imports wait for the command
+    from tasks.operations.overview import Overview  # noqa: PLC0415 - heavy imports wait for the command
     from worker.adapters.redis.console.dead_letters import RedisDeadLetters  # noqa: PLC0415
 
     since_seconds = seconds(since)
     with console() as opened:
         now_wall_ms = opened.history.now_ms()
-        return overview(
-            OverviewSources(
-                dials=opened.dials.read(),
-                ceilings=opened.settings.ceilings,
-                audit=opened.dials.audit(_AUDIT),
-                workers=opened.fleet.workers(),
-                outcomes=opened.history.since(now_wall_ms - since_seconds * 1000, _OUTCOMES),
-                queue_depth=opened.fleet.queue_depth(),
-                oldest_seconds=opened.fleet.queue_oldest_seconds(),
-                dead_letters=RedisDeadLetters(opened.client, opened.settings.namespace).count(),
-                now_wall_ms=now_wall_ms,
-                since_seconds=since_seconds,
-            )
+        return Overview(
+            values=opened.dials.read(),
+            ceilings=opened.settings.ceilings,
+            audit=opened.dials.audit(_AUDIT),
+            workers=opened.fleet.workers(),
+            past=opened.history.since(now_wall_ms - since_seconds * 1000, _OUTCOMES),
+            queue_depth=opened.fleet.queue_depth(),
+            oldest_seconds=opened.fleet.queue_oldest_seconds(),
+            dead_letters=RedisDeadLetters(opened.client, opened.settings.namespace).count(),
+            now_wall_ms=now_wall_ms,
+            since_seconds=since_seconds,
         )

@@ -8,8 +8,9 @@ import hashlib
 import pytest
 from redis.exceptions import ResponseError
 
+from gates import allowlist, kill_switch
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.dials import AuditRefused, Change, Dial, DialsMoved
+from tasks.operations.changes.dials import OPERATED, AuditRefused, Change, DialsMoved
 from tests.builders import an_allowlist
 from tests.worker.adapters.redis.dialling import all_at_once, key, to
 from worker.adapters.redis.clients import open_sync
@@ -88,17 +89,17 @@ class TestChange:
 
         assert dials.client.get(key(dials, "rollout_percent")) is None
 
-    @pytest.mark.parametrize("dial", Dial)
+    @pytest.mark.parametrize("dial", OPERATED, ids=str)
     def test_of_any_dial_leaves_the_others_alone(self, dials, dial):
-        now = {each: f"{each} before".encode() for each in Dial}
+        now = {each: f"{each} before".encode() for each in OPERATED}
         dials.client.mset({key(dials, each): value for each, value in now.items()})
 
         dials.change(Change(dial, b"after", "ann", "x"), dials.read().version)
 
         found = dials.read()
-        assert {each: found.value(each) for each in Dial} == now | {dial: b"after"}
+        assert {each: found.value(each) for each in OPERATED} == now | {dial: b"after"}
         newest = dials.audit(1)[0]
-        assert (newest.dial, newest.before, newest.after) == (dial, f"{dial} before".encode(), b"after")
+        assert (newest.dial, newest.before, newest.after) == (dial.name, f"{dial} before".encode(), b"after")
 
     def test_to_what_is_there_already_is_recorded_too(self, dials):
         for _ in range(2):
@@ -123,19 +124,19 @@ class TestChange:
         dials.client.set(key(dials, part), "a string, where a part of the record belongs")
 
         with pytest.raises((AuditRefused, DialsMoved)):
-            dials.change(Change(Dial.KILL, b"false", "ann", "slotgen resume"), version)
+            dials.change(Change(kill_switch.DIAL, b"false", "ann", "slotgen resume"), version)
 
         assert dials.client.get(key(dials, "kill")) == b"true"
 
     def test_to_a_policy_of_megabytes_is_made_whole_and_recorded_by_its_digest(self, dials):
         policy = b"x" * 100_000
 
-        made = dials.change(Change(Dial.ALLOWLIST, policy, "ann", "x"), dials.read().version)
+        made = dials.change(Change(allowlist.DIAL, policy, "ann", "x"), dials.read().version)
 
         digest = f"sha1 {hashlib.sha1(policy, usedforsecurity=False).hexdigest()}, 100000 bytes".encode()
         assert made.after == digest
-        assert dials.read().value(Dial.ALLOWLIST) == policy
-        again = dials.change(Change(Dial.ALLOWLIST, b"{}", "ann", "x"), dials.read().version)
+        assert dials.read().value(allowlist.DIAL) == policy
+        again = dials.change(Change(allowlist.DIAL, b"{}", "ann", "x"), dials.read().version)
         assert (again.before, len(dials.audit(10))) == (digest, 2)
 
 
@@ -217,7 +218,7 @@ class TestTroubledRedis:
 
             # A raw change that nobody has recorded yet: even then the dials can be read.
             now = dials.read()
-            assert now.value(Dial.KILL) == b"false"
+            assert now.value(kill_switch.DIAL) == b"false"
             with pytest.raises(AuditRefused):
                 dials.change(to(b"50"), now.version)
             assert client.get(key(dials, "rollout_percent")) is None

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from gates import BrakeState, Ceilings
-from tests.builders import an_allowlist
+from tests.builders import OPEN, an_allowlist
 from tests.ports import free_port
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.controls import RedisControls
-from worker.adapters.redis.keys import dial_keys
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.process import composition
 from worker.settings.settings import load
@@ -37,8 +36,13 @@ def commands_processed(client):
     return client.info("stats")["total_commands_processed"]
 
 
-def test_reads_all_four_dials_in_one_command(redis_client, namespace):
-    redis_client.mset(dict(zip(dial_keys(namespace), ["false", "true", "12.5", an_allowlist()], strict=True)))
+def set_open(client, namespace, **changes):
+    values = OPEN | {"allowlist": an_allowlist()} | changes
+    client.mset({f"{namespace}:{dial}": value for dial, value in values.items()})
+
+
+def test_reads_all_dials_in_one_command(redis_client, namespace):
+    set_open(redis_client, namespace, rollout_percent="12.5")
     controls, seen = source(redis_client, namespace)
     before = commands_processed(redis_client)
 
@@ -150,8 +154,10 @@ def test_reads_afresh_every_time(redis_client, namespace):
 
 
 def test_the_environment_can_only_restrict(redis_client, namespace):
-    redis_client.mset(dict(zip(dial_keys(namespace), ["false", "true", "50", an_allowlist()], strict=True)))
-    ceilings = Ceilings.parse(kill="true", feature="false", rollout_percent="10")
+    set_open(redis_client, namespace, rollout_percent="50")
+    ceilings = Ceilings.parse(
+        {"SLOTGEN_AI_KILL": "true", "FEATURE_SLOTGEN_AI": "false", "SLOTGEN_AI_ROLLOUT_PERCENT": "10"}
+    )
 
     read = source(redis_client, namespace, ceilings=ceilings)[0].read()
 
