@@ -76,6 +76,7 @@ check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make 
 	$(BIN)/python deploy/grafana/generate.py --check
 	$(BIN)/python deploy/redis/generate.py --check
 	$(BIN)/python docs/asyncapi.py --check
+	$(BIN)/python docs/architecture/draw.py --check
 	$(BIN)/python tests/check_coverage.py
 	$(BIN)/python tests/check_wheel.py
 

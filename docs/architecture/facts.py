@@ -1,0 +1,313 @@
+"""What the pictures show, each with the place that makes it true; a test compares it with a real worker.
+
+A place is `FILE:NAME`. Rooms and their arrows are not here: `draw.py` takes them from the import contracts.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One kind of connection of a worker process.
+
+    `sends` is what it sends all the while, as Redis's MONITOR shows it, where no step of a job needs it.
+    """
+
+    name: str
+    text: str
+    place: str
+    sends: str = ""
+    redis: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A long-lived thread of a worker process, or a pool of them, by the name that Python shows; `loop` is what it runs."""
+
+    name: str
+    text: str
+    place: str
+    uses: tuple[str, ...] = ()
+    loop: str = ""
+    wakes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a job that is generated. `sends` is its exchange with Redis, as MONITOR shows it, with … for what follows.
+
+    `otherwise` is how the job ends when the answer is no; `cancellable` whether the brake can end it there.
+    """
+
+    title: str
+    text: str
+    place: str
+    client: str = ""
+    sends: str = ""
+    otherwise: str = ""
+    cancellable: bool = False
+
+
+CLIENTS = (
+    Client(
+        "consumer",
+        "kombu's two connections: one waits for messages, one notes and acknowledges them",
+        "worker/adapters/celery/transport.py:Channel",
+    ),
+    Client(
+        "result backend",
+        "for what Celery itself stores: a message that was rejected or revoked",
+        "worker/adapters/celery/results.py:PatientBackend",
+    ),
+    Client(
+        "job path",
+        "one asyncio connection; what jobs want at the same moment leaves as one batch",
+        "worker/adapters/redis/batches.py:RedisBatches",
+    ),
+    Client(
+        "OpenAI",
+        "HTTPS through the SDK; a halt closes every connection",
+        "worker/adapters/openai/model.py:OpenAIModel",
+        redis=False,
+    ),
+    Client(
+        "dials",
+        "one connection, 250 ms for each read, no retries",
+        "worker/adapters/redis/jobs/controls.py:RedisControls",
+    ),
+    Client(
+        "kill switch",
+        "RESP3: Redis reports each change of a dial; asked every 250 ms as well",
+        "worker/adapters/redis/jobs/kill_switch_watch.py:KillSwitchWatch",
+        "MGET slotgen:kill",
+    ),
+    Client(
+        "background",
+        "a pool for records, which no job waits for; 5 s for each command",
+        "worker/adapters/redis/clients.py:open_sync",
+    ),
+    Client(
+        "HTTP pages",
+        "/metrics, /healthz and /readyz; a scrape does no I/O",
+        "telemetry/pages.py:application",
+        redis=False,
+    ),
+)
+
+THREADS = (
+    Thread(
+        "MainThread",
+        "takes messages, refuses malformed ones",
+        "worker/process/lifecycle.py:run",
+        ("consumer", "result backend"),
+        loop="kombu's hub",
+        wakes="job-loop",
+    ),
+    Thread(
+        "job-loop",
+        "every job, as a task",
+        "worker/adapters/celery/job_loop.py:JobLoop",
+        ("job path", "OpenAI"),
+        loop="asyncio",
+    ),
+    Thread(
+        "job-loop-blocking",
+        "opens the OpenAI SDK",
+        "worker/process/lazy_model.py:LazyModel",
+    ),
+    Thread(
+        "dial-reader",
+        "reads the four dials for each job",
+        "tasks/generate/dial_reader.py:DialReader",
+        ("dials",),
+    ),
+    Thread(
+        "brake-watch",
+        "follows the kill switch",
+        "worker/adapters/redis/jobs/kill_switch_watch.py:KillSwitchWatch",
+        ("kill switch",),
+        wakes="job-loop",
+    ),
+    Thread(
+        "dial-notices",
+        "records each change of a dial",
+        "worker/halt/dial_changes.py:DialChangeListener",
+        ("dials", "background"),
+    ),
+    Thread(
+        "signs-of-life",
+        "shows that this worker is alive",
+        "worker/adapters/redis/jobs/heartbeat.py:Heartbeat",
+        ("background",),
+    ),
+    Thread(
+        "history",
+        "writes outcomes, in batches",
+        "worker/adapters/redis/jobs/history.py:HistoryWriter",
+        ("background",),
+    ),
+    Thread(
+        "exporter",
+        "serves metrics and health",
+        "telemetry/exporter.py:Exporter",
+        ("HTTP pages",),
+        loop="HTTP server",
+    ),
+)
+
+STEPS = (
+    Step(
+        "Take the message",
+        "Redis moves it to a list of this worker's own: it is never in memory alone.",
+        "worker/adapters/celery/transport.py:Channel",
+        "consumer",
+        "BLMOVE slotgen slotgen:processing:…",
+    ),
+    Step(
+        "Check the message",
+        "Size, form, job.v1. A bad one is kept, and its producer gets the reason.",
+        "worker/process/message_validation.py:MessageValidation",
+        otherwise="dead letter",
+    ),
+    Step(
+        "Note who has it",
+        "In one script: noted under this worker's name, and off its list.",
+        "worker/adapters/celery/delivery.py:ConsumerQoS.append",
+        "consumer",
+        "HSET slotgen:unacked …",
+    ),
+    Step(
+        "Read the dials",
+        "All four, afresh, for this job alone. No answer in 250 ms is a no.",
+        "tasks/generate/dial_reader.py:DialReader.read_exclusive",
+        "dials",
+        "MGET slotgen:kill slotgen:feature …",
+    ),
+    Step(
+        "Pass the gates",
+        "kill, feature, opt-in, allowlist, rollout; then mode, run limit, output type.",
+        "tasks/generate/admission.py:Admission.admit",
+        otherwise="STUB",
+    ),
+    Step(
+        "Look for the paid answer",
+        "The same job is generated once, and served from here ever after.",
+        "tasks/generate/generation.py:Generation.content",
+        "job path",
+        "GET slotgen:answer:…",
+        otherwise="COMPLETED",
+    ),
+    Step(
+        "Claim the job",
+        "A message that was delivered twice is generated once; the other waits.",
+        "worker/adapters/redis/jobs/claims.py:RedisClaims",
+        "job path",
+        "SET slotgen:claim:…",
+        cancellable=True,
+    ),
+    Step(
+        "Wait for room",
+        "The fleet pauses together after a 429, and stops together without quota.",
+        "tasks/limits/rate_limiter.py:RateLimiter",
+        "job path",
+        "GET slotgen:breaker",
+        otherwise="FAILED or requeued",
+        cancellable=True,
+    ),
+    Step(
+        "Reserve the worst case",
+        "Every byte a token, every output token used: the cap holds for the fleet.",
+        "worker/adapters/redis/jobs/budget.py:RedisBudget",
+        "job path",
+        "HSET slotgen:budget:holds …",
+        otherwise="STUB",
+        cancellable=True,
+    ),
+    Step(
+        "Note the attempt",
+        "So that a worker that dies now has spent it.",
+        "worker/adapters/redis/jobs/claims.py:RedisClaims",
+        "job path",
+        "INCR slotgen:ledger:…",
+        cancellable=True,
+    ),
+    Step(
+        "Read the dials again",
+        "No request starts after a read that saw the kill switch.",
+        "tasks/generate/dial_reader.py:DialReader.read_shared",
+        "dials",
+        "MGET slotgen:kill slotgen:feature …",
+        otherwise="STUB",
+        cancellable=True,
+    ),
+    Step(
+        "Ask the model",
+        "In reach of the brake and of the job's deadline. One layer retries: this one.",
+        "worker/adapters/openai/model.py:OpenAIModel",
+        "OpenAI",
+        otherwise="STUB or FAILED",
+        cancellable=True,
+    ),
+    Step(
+        "Settle the cost",
+        "What it did cost, or the worst case where that cannot be known.",
+        "worker/adapters/redis/jobs/budget.py:RedisBudget",
+        "job path",
+        "HDEL slotgen:budget:holds …",
+        cancellable=True,
+    ),
+    Step(
+        "Accept the answer",
+        "Full schema and plain text; else it is asked for once more.",
+        "tasks/generate/acceptance.py:accept",
+        otherwise="FAILED",
+        cancellable=True,
+    ),
+    Step(
+        "Keep the answer",
+        "Whatever happens from now on, it is not paid for again.",
+        "worker/adapters/redis/jobs/answers.py:RedisAnswers",
+        "job path",
+        "SET slotgen:answer:…",
+    ),
+    Step(
+        "Release the claim",
+        "With the attempts of a job that has an outcome.",
+        "worker/adapters/redis/jobs/claims.py:RedisClaims",
+        "job path",
+        "DEL slotgen:claim:…",
+    ),
+    Step(
+        "Record the outcome",
+        "Once: event, metrics and history.",
+        "tasks/generate/recording.py:OutcomeRecording",
+    ),
+    Step(
+        "Let the guard judge",
+        "The fleet's latest outcomes; too many bad ones pull the kill switch.",
+        "worker/adapters/redis/jobs/guard.py:RedisGuard",
+        "job path",
+        "LPUSH slotgen:guard …",
+    ),
+    Step(
+        "Store the result",
+        "And publish it. Waits for a Redis that does not take it.",
+        "worker/adapters/celery/results.py:ResultWriter.store",
+        "job path",
+        "SETEX celery-task-meta-…",
+    ),
+    Step(
+        "Acknowledge",
+        "Only now is the message forgotten.",
+        "worker/adapters/celery/delivery.py:ConsumerQoS.ack",
+        "consumer",
+        "HDEL slotgen:unacked …",
+    ),
+    Step(
+        "Write the history",
+        "In the background, within a second.",
+        "worker/adapters/redis/jobs/history.py:HistoryWriter",
+        "background",
+        "XADD slotgen:history …",
+    ),
+)
