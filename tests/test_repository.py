@@ -37,6 +37,13 @@ def test_a_hook_is_part_of_make_check(hook):
     assert (hook["language"], hook["pass_filenames"]) == ("system", False)
 
 
+def test_whatever_is_generated_has_a_hook():
+    compared = [line for line in recipe_of_check() if line[0].endswith("/python") and line[-1] == "--check"]
+
+    assert compared
+    assert [line for line in compared if line not in [shlex.split(hook["entry"]) for hook in HOOKS]] == []
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
 def test_a_hook_runs_here(hook):
