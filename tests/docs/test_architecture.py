@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import queue
 import re
 import signal
@@ -61,6 +62,35 @@ def test_the_page_shows_each_with_a_title_for_those_who_cannot_see_it(picture):
     title = ET.parse(picture).find("{http://www.w3.org/2000/svg}title")
 
     assert f"![{title.text}](architecture/{picture.name})" in PAGE
+
+
+def extent(line: ET.Element) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of a line of text in DejaVu, the widest of the usual fonts."""
+    words, style, size = "".join(line.itertext()), line.get("class", ""), float(line.get("font-size"))
+    width = len(words) * size * (0.61 if "mono" in style else 0.6 if "bold" in style else 0.52)
+    left = (
+        float(line.get("x")) - width * {"start": 0, "middle": 0.5, "end": 1}[line.get("text-anchor", "start")]
+    )
+    bottom = float(line.get("y"))
+    return left, bottom - size * 0.8, left + width, bottom
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_no_text_leaves_the_picture_or_lies_over_another(picture):
+    root = ET.parse(picture).getroot()
+    lines = [each for each in root.iter("{http://www.w3.org/2000/svg}text") if each.get("x")]
+    extents = sorted((extent(each), "".join(each.itertext())) for each in lines)
+
+    assert [
+        words for (left, _, right, _), words in extents if left < 0 or right > float(root.get("width"))
+    ] == []
+    assert [
+        (words, others)
+        for ((left, top, right, bottom), words), ((x, y, end, low), others) in itertools.combinations(
+            extents, 2
+        )
+        if left < end and x < right and top < low and y < bottom
+    ] == []
 
 
 def test_the_page_has_at_most_ten_decisions():
