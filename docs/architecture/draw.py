@@ -48,7 +48,7 @@ text { fill: #e6edf3 }
 """
 # Each kind of client has its own, on light and on dark.
 _COLOURS = ("#0969da", "#6e7781", "#1a7f37", "#8250df", "#bc4c00", "#cf222e", "#9a6700", "#0f7b83")
-_COLOUR = {client.name: colour for client, colour in zip(CLIENTS, _COLOURS, strict=True)}
+_COLOUR = {client.name: colour for client, colour in zip(CLIENTS, _COLOURS, strict=False)}
 
 
 # Shapes: each returns a line of SVG.
