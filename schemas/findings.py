@@ -1,23 +1,20 @@
 """Turns one error of the validation engine into our words: never its message, which quotes the content."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema_rs import ValidationError
 
-from schemas.expectation import expectation
-from schemas.keywords import MEMBER_OF, UNIQUE_BY
+from schemas import keywords
 from schemas.paths import Path, nameable
-from schemas.wording import mistyped, problem, suggestion
+from schemas.wording import expectation, mistyped, problem, suggestion
 
-# An object can have thousands of unknown properties; nobody reads more than the first few.
+# An object can have thousands of unknown properties; more than the first few are not worth reading.
 _MAX_UNKNOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFinding:
+class Finding(NamedTuple):
     """What is wrong at `path` (parts of the instance's path, unsafe to show) and what to do."""
 
     path: Path
@@ -26,24 +23,34 @@ class SchemaFinding:
     is_unknown_property: bool = False
 
 
-def findings(schema: dict[str, Any], instance: Any, error: ValidationError) -> Iterator[SchemaFinding]:
+def findings(schema: dict[str, Any], instance: Any, error: ValidationError) -> Iterator[Finding]:
     """Yield what `error` means, for `instance` against the resolved `schema`."""
     path: Path = tuple(error.instance_path)
     keyword: str = error.kind.name
+    said = error.kind.as_dict()
     parent = _at(schema, error.schema_path[:-1])
     when = _condition(schema, error.schema_path)
-    if keyword == "required":
-        yield _missing(path, error.kind.as_dict()["property"], parent, when)
-    elif keyword == "additionalProperties":
-        yield from _unknown(path, error.kind.as_dict()["unexpected"], parent)
-    elif keyword == "falseSchema":
-        yield SchemaFinding(path, "is not allowed here", "remove it")
-    elif keyword == "type":
-        yield SchemaFinding(
-            path, mistyped(_at(instance, path), parent["type"]) + when, f"use {expectation(parent)}"
-        )
-    else:
-        yield _broken(path, keyword, parent, error.kind.as_dict(), when)
+    match keyword:
+        case "required":
+            wanted = expectation(parent.get("properties", {}).get(said["property"]))
+            yield Finding((*path, said["property"]), f"is missing{when}", f"add {wanted}")
+        case "additionalProperties":
+            yield from _unknown(path, said["unexpected"], parent.get("properties", {}))
+        case "falseSchema":
+            yield Finding(path, "is not allowed here", "remove it")
+        case keywords.MEMBER_OF:
+            name, array = said["message"], parent[keyword][said["message"]]
+            yield Finding((*path, name), f"is not one of {array}", f"repeat one of {array} word for word")
+        case keywords.UNIQUE_BY:
+            name = parent[keyword]
+            yield Finding(path, f"has the same {name} twice", f"give each item its own {name}")
+        case "uniqueItems":
+            yield Finding(path, problem(keyword, None) + when, "make the items differ")
+        case "type":
+            mistake = mistyped(_at(instance, path), parent["type"])
+            yield Finding(path, mistake + when, f"use {expectation(parent)}")
+        case _:
+            yield Finding(path, problem(keyword, parent.get(keyword)) + when, f"use {expectation(parent)}")
 
 
 def declared_names(schema: Any) -> Iterator[str]:
@@ -56,43 +63,12 @@ def declared_names(schema: Any) -> Iterator[str]:
         yield from declared_names(child)
 
 
-def _missing(path: Path, name: str, parent: dict[str, Any], when: str) -> SchemaFinding:
-    wanted = expectation(parent.get("properties", {}).get(name))
-    return SchemaFinding((*path, name), f"is missing{when}", f"add {wanted}")
-
-
-def _unknown(path: Path, names: Sequence[str], parent: dict[str, Any]) -> Iterator[SchemaFinding]:
-    known = parent.get("properties", {})
+def _unknown(path: Path, names: Sequence[str], known: dict[str, Any]) -> Iterator[Finding]:
     for name in sorted(names)[:_MAX_UNKNOWN]:
-        shown = nameable(name)
-        if shown == name:
-            yield SchemaFinding(
-                path, f"has an unknown property {name}", suggestion(name, known), is_unknown_property=True
-            )
-        else:
-            yield SchemaFinding(
-                path,
-                "has a property that is not allowed",
-                f"use only {', '.join(known)}",
-                is_unknown_property=True,
-            )
-
-
-def _broken(
-    path: Path, keyword: str, parent: dict[str, Any], kind: dict[str, Any], when: str
-) -> SchemaFinding:
-    if keyword == MEMBER_OF:
-        name = kind["message"]
-        array = parent[keyword][name]
-        return SchemaFinding((*path, name), f"is not one of {array}", f"repeat one of {array} word for word")
-    if keyword == UNIQUE_BY:
-        return SchemaFinding(
-            path, f"has the same {parent[keyword]} twice", f"give each item its own {parent[keyword]}"
-        )
-    said = problem(keyword, parent.get(keyword))
-    if keyword == "uniqueItems":
-        return SchemaFinding(path, said + when, "make the items differ")
-    return SchemaFinding(path, said + when, f"use {expectation(parent)}")
+        mistake, remedy = f"has an unknown property {name}", suggestion(name, known)
+        if nameable(name) != name:
+            mistake, remedy = "has a property that is not allowed", f"use only {', '.join(known)}"
+        yield Finding(path, mistake, remedy, is_unknown_property=True)
 
 
 def _condition(schema: dict[str, Any], schema_path: Sequence[str | int]) -> str:

@@ -13,12 +13,7 @@ class MemberOf:
         self._array_of = value
 
     def validate(self, instance: Any) -> None:
-        """Let `instance` pass.
-
-        Raises:
-            ValueError: carries the name of the property that is no member, which the schema declares.
-
-        """
+        """Raise ValueError with the name of the property that is no member, which the schema declares."""
         if not isinstance(instance, dict):
             return
         for name, array in self._array_of.items():
@@ -34,12 +29,7 @@ class UniqueBy:
         self._property = value
 
     def validate(self, instance: Any) -> None:
-        """Let `instance` pass.
-
-        Raises:
-            ValueError: carries the name of the property, which the schema declares.
-
-        """
+        """Raise ValueError with the name of the property, which the schema declares."""
         if not isinstance(instance, list):
             return
         found = [item.get(self._property) for item in instance if isinstance(item, dict)]

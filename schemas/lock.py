@@ -19,10 +19,9 @@ _LOCK = "schemas.lock"
 def problems(folder: Path = FOLDER) -> list[str]:
     """Return one line for each schema of `folder` that is changed, gone or not yet locked."""
     locked, found = _locked(folder), _digests(folder)
-    return [
-        *_broken(locked, found),
-        *_misnamed(found),
-        *(_not_locked(name) for name in sorted(found.keys() - locked.keys())),
+    new = sorted(found.keys() - locked.keys())
+    return _forbidden(locked, found) + [
+        f"{name}: is not locked; run `python -m schemas.lock`" for name in new
     ]
 
 
@@ -31,35 +30,28 @@ def write(folder: Path = FOLDER) -> list[str]:
 
     When there is one, the lock stays as it is.
     """
-    locked, found = _locked(folder), _digests(folder)
-    forbidden = _broken(locked, found) + _misnamed(found)
+    found = _digests(folder)
+    forbidden = _forbidden(_locked(folder), found)
     if not forbidden:
         (folder / _LOCK).write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", "utf-8")
     return forbidden
 
 
-def _broken(locked: dict[str, str], found: dict[str, str]) -> list[str]:
+def _forbidden(locked: dict[str, str], found: dict[str, str]) -> list[str]:
     changed = [_changed(name) for name in sorted(locked) if found.get(name, locked[name]) != locked[name]]
     gone = [f"{name}: is locked and gone; restore the file" for name in sorted(locked.keys() - found.keys())]
-    return changed + gone
-
-
-def _misnamed(found: dict[str, str]) -> list[str]:
-    return [
-        f"{name}: is read by nobody; name it NAME.vNUMBER.json, NAME being letters"
+    misnamed = [
+        f"{name}: is never read; name it NAME.vNUMBER.json, NAME being letters"
         for name in sorted(found)
         if not is_name(Path(name).name)
     ]
+    return changed + gone + misnamed
 
 
 def _changed(name: str) -> str:
     stem, version = name.removesuffix(".json").rsplit(".v", 1)
     successor = f"{stem}.v{int(version) + 1}.json"
     return f"{name}: differs from its release; restore it, and put the change into {successor}"
-
-
-def _not_locked(name: str) -> str:
-    return f"{name}: is not locked; run `python -m schemas.lock`"
 
 
 def _locked(folder: Path) -> dict[str, str]:
@@ -77,9 +69,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
     """Lock new schemas, or with `--check` only look; print each problem and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m schemas.lock", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m schemas.lock", description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="change nothing; exit 1 if a schema is not as locked"
     )

@@ -41,20 +41,15 @@ def output_types() -> tuple[str, ...]:
 
 @cache
 def _types() -> dict[str, OutputType]:
-    newest = {_type_name(each): each for each in sorted(names(), key=_version) if each.startswith(_FOLDER)}
-    types = {name: _read(name, schema_name) for name, schema_name in newest.items()}
+    types = {}
+    for schema_name in sorted(names(), key=_version):
+        if schema_name.startswith(_FOLDER):
+            schema = load(schema_name)
+            name = schema_name.removeprefix(_FOLDER).rsplit(".v", 1)[0]
+            types[name] = OutputType(name, schema, strict_subset(schema), schema["description"], schema_name)
     aliases = {alias: each for each in types.values() for alias in each.schema.get("x-aliases", ())}
     return aliases | types
 
 
-def _type_name(schema_name: str) -> str:
-    return schema_name.removeprefix(_FOLDER).rsplit(".v", 1)[0]
-
-
 def _version(schema_name: str) -> int:
     return int(schema_name.rsplit(".v", 1)[1])
-
-
-def _read(name: str, schema_name: str) -> OutputType:
-    schema = load(schema_name)
-    return OutputType(name, schema, strict_subset(schema), schema["description"], schema_name)

@@ -1,7 +1,7 @@
 """Says where in a document something is, without repeating what a producer wrote there."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _HIDDEN = "a property"
@@ -16,15 +16,11 @@ def nameable(name: str, declared: Collection[str] = ()) -> str:
 
 def dotted(path: Path, declared: Collection[str]) -> str:
     """Return `jobs[0].kind` for `("jobs", 0, "kind")`; names that may be content are replaced."""
-    steps = [f"[{part}]" if isinstance(part, int) else _step(part, declared) for part in path]
-    return "".join(steps).removeprefix(".")
+    steps = [f"[{part}]" if isinstance(part, int) else f".{nameable(part, declared)}" for part in path]
+    # No name that is shown has a blank.
+    return "".join(steps).removeprefix(".").replace(_HIDDEN, f"({_HIDDEN})")
 
 
-def _step(name: str, declared: Collection[str]) -> str:
-    shown = nameable(name, declared)
-    return ".(a property)" if shown == _HIDDEN else f".{shown}"
-
-
-def sort_key(path: Sequence[str | int]) -> list[tuple[bool, int, str]]:
+def sort_key(path: Path) -> list[tuple[bool, str | int]]:
     """Return what sorts paths in reading order: `jobs[2]` before `jobs[10]`."""
-    return [(True, 0, part) if isinstance(part, str) else (False, part, "") for part in path]
+    return [(isinstance(part, str), part) for part in path]

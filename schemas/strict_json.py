@@ -76,8 +76,7 @@ def _loads(text: str, max_depth: int) -> Any:
     except RecursionError:
         return _refuse_depth(max_depth)
     except ValueError:
-        # Python reads integers of at most 4,300 digits.
-        return _refuse_number()
+        return _refuse_number()  # Python reads integers of at most 4,300 digits
 
 
 def _refuse_depth(max_depth: int) -> NoReturn:

@@ -7,25 +7,11 @@ patterns, conditions, rules between fields) is enforced on the answer by the acc
 
 from typing import Any
 
-KEYWORDS = frozenset(
-    {
-        "type",
-        "properties",
-        "required",
-        "additionalProperties",
-        "items",
-        "enum",
-        "anyOf",
-        "$defs",
-        "$ref",
-        "description",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-    }
+_KEYWORD_LIST = (
+    "type properties required additionalProperties items enum anyOf $defs $ref description minItems maxItems "
+    "minimum maximum"
 )
-
+_KEYWORDS = frozenset(_KEYWORD_LIST.split())
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 
@@ -35,7 +21,7 @@ def strict_subset(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _subset(schema: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: _kept(key, value) for key, value in schema.items() if key in KEYWORDS}
+    kept = {key: _kept(key, value) for key, value in schema.items() if key in _KEYWORDS}
     if "const" in schema:
         kept["enum"] = [schema["const"]]
     if "enum" in kept:
