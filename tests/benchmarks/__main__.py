@@ -17,33 +17,35 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import machine
-from tests.benchmarks.row import Row
+from tests.benchmarks.rig import machine
+from tests.benchmarks.rig.row import Row
 
-NAMES = [
-    "decision",
-    "validation",
-    "plain_text",
-    "stub_throughput",
-    "redis_commands",
-    "calls",
-    "halt",
-    "queue_depth",
-    "scaling",
-    "startup",
-    "memory",
-    "enqueue",
-    "history",
-    "money",
-    "pools",
-]
+# In the order of the table; each is known by the last part of its name.
+_MODULES = (
+    "rules.decision",
+    "rules.validation",
+    "rules.plain_text",
+    "jobs.stub_throughput",
+    "jobs.redis_commands",
+    "calls.calls",
+    "calls.halt",
+    "jobs.queue_depth",
+    "jobs.scaling",
+    "jobs.startup",
+    "jobs.memory",
+    "jobs.enqueue",
+    "jobs.history",
+    "jobs.money",
+    "jobs.pools",
+)
+BENCHMARKS = {each.rpartition(".")[2]: f"tests.benchmarks.{each}" for each in _MODULES}
 
 
 def main() -> None:
     given = arguments()
     rows: list[tuple[str, Row]] = []
     try:
-        for name in given.names or NAMES:
+        for name in given.names or BENCHMARKS:
             rows.extend((name, row) for row in told(name))
     except KeyboardInterrupt:
         say("interrupted: what follows was measured before")
@@ -55,15 +57,15 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks", description=__doc__, epilog=f"benchmarks: {', '.join(NAMES)}"
+        prog="python -m tests.benchmarks", description=__doc__, epilog=f"benchmarks: {', '.join(BENCHMARKS)}"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to measure; everything by default")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     given = parser.parse_args()
     # By hand: argparse holds an empty list against `choices`.
-    unknown = [each for each in given.names if each not in NAMES]
+    unknown = [each for each in given.names if each not in BENCHMARKS]
     if unknown:
-        parser.error(f"{unknown[0]!r} is no benchmark; take some of {', '.join(NAMES)}")
+        parser.error(f"{unknown[0]!r} is no benchmark; take some of {', '.join(BENCHMARKS)}")
     return given
 
 
@@ -72,7 +74,7 @@ def told(name: str) -> Iterator[Row]:
     say(f"{name} …")
     began_mono = time.monotonic()
     try:
-        for row in importlib.import_module(f"tests.benchmarks.{name}").run():
+        for row in importlib.import_module(BENCHMARKS[name]).run():
             say(f"    {row.measure}: {row.figure}  {row.verdict}")
             yield row
     except Exception as error:  # noqa: BLE001 - one that is broken must not lose the others' rows

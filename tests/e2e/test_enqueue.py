@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import schemas
-from tests.benchmarks import rig
+from tests.benchmarks.rig import workers
 from tests.builders import a_job, a_spec
 from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
@@ -352,7 +352,7 @@ def test_the_memory_of_the_producer_does_not_grow_with_the_input(system, tmp_pat
     for number, _ in enumerate(process.stdout, 1):
         # What the pipe and the window hold is less than what is left: the process is still at work.
         if number in {600, 2600}:
-            memory_mb[number] = rig.memory_mb(process.pid)
+            memory_mb[number] = workers.memory_mb(process.pid)
     process.stdout.close()
 
     assert (process.wait(WAIT_SECONDS), number) == (0, 3000)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from gates import Subject
-from tests.benchmarks import stub_throughput
-from tests.benchmarks.row import Row, at_most
+from tests.benchmarks.jobs import stub_throughput
+from tests.benchmarks.rig.row import Row, at_most
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.dev.redis_server.server import EmbeddedRedis

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.benchmarks.backlog import await_calm, await_taken, taken
-from tests.benchmarks.messages import generated, id_of, push
-from tests.benchmarks.rig import forget_results, memory_mb
-from tests.benchmarks.row import Row, at_most
+from tests.benchmarks.rig.backlog import await_calm, await_taken, taken
+from tests.benchmarks.rig.messages import generated, id_of, push
+from tests.benchmarks.rig.row import Row, at_most
+from tests.benchmarks.rig.workers import forget_results, memory_mb
 from tests.builders import open_dials
 from worker.dev.stack import Stack, stack
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from tests.benchmarks.backlog import drained_per_second, fill
-from tests.benchmarks.row import Row, at_least
+from tests.benchmarks.rig.backlog import drained_per_second, fill
+from tests.benchmarks.rig.row import Row, at_least
 from worker.dev.stack import Stack, stack
 
 FEW, MANY, DRAINED, ROUNDS = 1000, 1_000_000, 3000, 3

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.stand_in`: the OpenAI stand-in in a process of its own, led through its stdin.
+"""`python -m tests.benchmarks.calls.fake_openai`: the OpenAI stand-in in a process of its own, led by stdin.
 
 In the process that measures it would share the interpreter with what reads the workers' logs and asks for
 results, and would see its connections close, or answer, that much later. It has a line of JSON for each one
@@ -48,7 +48,7 @@ class StandInProcess:
 
 
 @contextmanager
-def fake_openai(module: str = "tests.benchmarks.stand_in") -> Iterator[StandInProcess]:
+def fake_openai(module: str = "tests.benchmarks.calls.fake_openai") -> Iterator[StandInProcess]:
     """Run it, or another server that is led as it is; yield it, end it."""
     command = [sys.executable, "-m", module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -7,7 +7,7 @@ import time
 from statistics import median
 
 from tasks.ports import Reservation
-from tests.benchmarks.row import Row, at_most
+from tests.benchmarks.rig.row import Row, at_most
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.budget import RedisBudget

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from tests.benchmarks.messages import id_of, push
+from tests.benchmarks.rig.messages import id_of, push
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import Stack, WorkerProcess, worker_environment
 
@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 300
 @contextmanager
 def bare_worker(server: EmbeddedRedis, *options: str) -> Iterator[int]:
     """Run `celery worker` on the bare app; yield its pid."""
-    command = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.bare", "worker", "-Q", "bare"]
+    command = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.rig.bare", "worker", "-Q", "bare"]
     command += [
         "--without-gossip",
         "--without-mingle",

@@ -6,9 +6,9 @@ from statistics import median
 
 import redis
 
-from tests.benchmarks.messages import nothing, stubs
-from tests.benchmarks.rig import bare_worker, drain
-from tests.benchmarks.row import Row, at_least
+from tests.benchmarks.rig.messages import nothing, stubs
+from tests.benchmarks.rig.row import Row, at_least
+from tests.benchmarks.rig.workers import bare_worker, drain
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 

@@ -12,7 +12,7 @@ import uuid
 
 import redis
 
-from tests.benchmarks.messages import push, stubs
+from tests.benchmarks.rig.messages import push, stubs
 from worker.adapters.celery.delivery import _ACK, _APPEND
 from worker.adapters.celery.results import _STORE
 from worker.adapters.redis.dial_keys import dial_keys

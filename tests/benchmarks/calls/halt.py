@@ -21,10 +21,10 @@ from contextlib import ExitStack, contextmanager
 
 import redis
 
-from tests.benchmarks.fake_openai import StandInProcess, fake_openai
-from tests.benchmarks.messages import id_of, message, push
-from tests.benchmarks.rig import DEADLINE_SECONDS, await_results, drain, forget_results
-from tests.benchmarks.row import Row, at_most
+from tests.benchmarks.calls.fake_openai import StandInProcess, fake_openai
+from tests.benchmarks.rig.messages import id_of, message, push
+from tests.benchmarks.rig.row import Row, at_most
+from tests.benchmarks.rig.workers import DEADLINE_SECONDS, await_results, drain, forget_results
 from tests.builders import a_job, a_spec, open_dials
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
@@ -42,7 +42,7 @@ QUIET_SECONDS = 0.4
 def run() -> Iterator[Row]:
     """Yield the rows."""
     with ExitStack() as running:
-        model = running.enter_context(fake_openai("tests.benchmarks.held_lines"))
+        model = running.enter_context(fake_openai("tests.benchmarks.calls.held_lines"))
         server = running.enter_context(EmbeddedRedis())
         environment = worker_environment(server.url, model.base_url)
         client = running.enter_context(redis.Redis.from_url(server.url))
@@ -154,7 +154,7 @@ def worker(client: redis.Redis, environment: dict[str, str]) -> Iterator[None]:
 @contextmanager
 def bare_requests(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Run the yardstick."""
-    command = [sys.executable, "-m", "tests.benchmarks.bare_requests", str(IN_FLIGHT)]
+    command = [sys.executable, "-m", "tests.benchmarks.calls.bare_requests", str(IN_FLIGHT)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         process.stdout.readline()

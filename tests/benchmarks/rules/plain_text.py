@@ -9,7 +9,7 @@ from statistics import median
 from markdown_it import MarkdownIt
 
 from tasks.plain_text import FieldKind, find_markup
-from tests.benchmarks.row import Row, at_most, holds
+from tests.benchmarks.rig.row import Row, at_most, holds
 from tests.tasks.plain_text.cases import FILES, MARKUP, NEVER, PLAIN, cases, score
 
 _BYTES, _RUNS = 2000, 501

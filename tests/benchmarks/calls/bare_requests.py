@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.bare_requests NUMBER`: the yardstick of a halt, plain asyncio requests.
+"""`python -m tests.benchmarks.calls.bare_requests NUMBER`: the yardstick of a halt, plain asyncio requests.
 
 Prints "ready", then takes words from stdin: `begin` sends NUMBER requests at once to OPENAI_BASE_URL, the
 ones of a worker, through one aiohttp session; `cancel` cancels them all, as asyncio does it.
@@ -12,7 +12,7 @@ import sys
 
 import aiohttp
 
-from tests.benchmarks.sdk import request
+from tests.benchmarks.calls.sdk import request
 from worker.adapters.openai.model import _parameters
 
 

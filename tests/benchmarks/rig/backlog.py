@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 
-from tests.benchmarks.messages import id_of, message
-from tests.benchmarks.rig import DEADLINE_SECONDS
+from tests.benchmarks.rig.messages import id_of, message
+from tests.benchmarks.rig.workers import DEADLINE_SECONDS
 from tests.builders import a_job, a_spec
 from worker.adapters.redis.keys import TAKEN
 from worker.dev.stack import Stack

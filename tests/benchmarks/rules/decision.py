@@ -10,11 +10,11 @@ from pathlib import Path
 
 from gates import Controls, Subject, evaluate
 from tasks.generate.spec import Spec
-from tests.benchmarks.row import Row, at_least, at_most
+from tests.benchmarks.rig.row import Row, at_least, at_most
 from tests.builders import a_rule, a_spec, an_allowlist, controls
 
 ROUNDS, NUMBER = 7, 50_000
-FLAGS = Path(__file__).resolve().parents[2] / ".tools" / "flags" / "bin" / "python"
+FLAGS = Path(__file__).resolve().parents[3] / ".tools" / "flags" / "bin" / "python"
 
 
 def run() -> list[Row]:

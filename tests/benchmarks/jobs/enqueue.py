@@ -13,8 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from tests.benchmarks.rig import memory_mb
-from tests.benchmarks.row import Row, at_most, holds
+from tests.benchmarks.rig.row import Row, at_most, holds
+from tests.benchmarks.rig.workers import memory_mb
 from tests.builders import a_job, a_spec, open_dials
 from worker.dev.stack import Stack, stack, worker_environment
 

@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from time import monotonic
 
-from tests.benchmarks.fake_openai import StandInProcess, fake_openai
-from tests.benchmarks.messages import generated, id_of, push
-from tests.benchmarks.rig import await_results, cpu_seconds, forget_results, memory_mb, more_workers
-from tests.benchmarks.row import Row, at_least, at_most
+from tests.benchmarks.calls.fake_openai import StandInProcess, fake_openai
+from tests.benchmarks.rig.messages import generated, id_of, push
+from tests.benchmarks.rig.row import Row, at_least, at_most
+from tests.benchmarks.rig.workers import await_results, cpu_seconds, forget_results, memory_mb, more_workers
 from tests.builders import open_dials
 from worker.dev.stack import Stack, stack, worker_environment
 
@@ -138,7 +138,7 @@ def together(
     model: StandInProcess, kind: str, number: int, concurrency: int, *, processes: int
 ) -> list[dict[str, float]]:
     """Run that many sdk.py; return what each took for its calls, which all begin once all are warm."""
-    command = [sys.executable, "-m", "tests.benchmarks.sdk", kind, str(number), str(concurrency)]
+    command = [sys.executable, "-m", "tests.benchmarks.calls.sdk", kind, str(number), str(concurrency)]
     environment = worker_environment("", model.base_url)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with ExitStack() as ending:

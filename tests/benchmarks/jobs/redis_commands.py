@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 
 import redis
 
-from tests.benchmarks.messages import generated, nothing, stubs
-from tests.benchmarks.rig import bare_worker, drain
-from tests.benchmarks.row import Row, at_most
+from tests.benchmarks.rig.messages import generated, nothing, stubs
+from tests.benchmarks.rig.row import Row, at_most
+from tests.benchmarks.rig.workers import bare_worker, drain
 from tests.builders import open_dials
 from worker.dev.fake_openai.server import Behaviour
 from worker.dev.redis_server.server import EmbeddedRedis

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import redis
 
-from tests.benchmarks import machine
-from tests.benchmarks.backlog import await_calm, drained_per_second, fill, taken
-from tests.benchmarks.redis_alone import jobs_per_second
-from tests.benchmarks.rig import cpu_seconds, more_workers
-from tests.benchmarks.row import Row
+from tests.benchmarks.rig import machine
+from tests.benchmarks.rig.backlog import await_calm, drained_per_second, fill, taken
+from tests.benchmarks.rig.redis_alone import jobs_per_second
+from tests.benchmarks.rig.row import Row
+from tests.benchmarks.rig.workers import cpu_seconds, more_workers
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import Stack, stack
 

@@ -1,4 +1,4 @@
-"""`python tests/benchmarks/flags.py`: what one local evaluation costs other systems' clients, as JSON.
+"""`python tests/benchmarks/rules/flags.py`: what one local evaluation costs other systems' clients, as JSON.
 
 Runs in an environment of its own (`make bench` makes it), where nothing of slotgen is. Each has one flag with
 the five conditions of an allowlist rule and a share of 100 %, evaluated offline for one job that it lets

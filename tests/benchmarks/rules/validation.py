@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import schemas
-from tests.benchmarks.row import Row, at_least, holds
+from tests.benchmarks.rig.row import Row, at_least, holds
 from tests.builders import a_job, a_spec
 from tests.schemas.judge import _TRICKY, _TRICKY_TEXT, Judge, at, examples, judge, places, replaced
 

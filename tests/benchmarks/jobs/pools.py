@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import redis
 
-from tests.benchmarks.messages import message
-from tests.benchmarks.rig import bare_worker, drain, memory_mb
-from tests.benchmarks.row import Row
+from tests.benchmarks.rig.messages import message
+from tests.benchmarks.rig.row import Row
+from tests.benchmarks.rig.workers import bare_worker, drain, memory_mb
 from worker.dev.redis_server.server import EmbeddedRedis
 
 CALLS = 200

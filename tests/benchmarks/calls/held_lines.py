@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.held_lines`: takes requests and never answers, led as the stand-in is.
+"""`python -m tests.benchmarks.calls.held_lines`: takes requests and never answers, led as the stand-in is.
 
 The stand-in unwinds each request whose client has gone: 500 of them took it longer than a worker takes to
 close them, and halts looked half as slow again. Here a closed connection is a number and a time.

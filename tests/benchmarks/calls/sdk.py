@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.sdk loop|async|adapter NUMBER CONCURRENCY`: model calls without a worker.
+"""`python -m tests.benchmarks.calls.sdk loop|async|adapter NUMBER CONCURRENCY`: model calls without a worker.
 
 They go to OPENAI_BASE_URL with the request that a worker makes. `loop` calls the plain SDK's sync client, one
 call after another; `async` its async client on one event loop, CONCURRENCY calls at a time; `adapter` does
@@ -23,7 +23,7 @@ from tasks import executor_config
 from tasks.generate.prompting import Prompts, build_request
 from tasks.generate.spec import Spec
 from tasks.ports import ModelRequest
-from tests.benchmarks.rig import memory_mb
+from tests.benchmarks.rig.workers import memory_mb
 from tests.builders import a_job, a_spec
 from worker.adapters.openai.model import OpenAIModel, _parameters, open_client
 
