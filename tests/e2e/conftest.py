@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +17,7 @@ from celery.result import AsyncResult
 from tests.builders import open_dials
 from tests.log_lines import LogLines
 from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
-from worker.dev.stack import Stack, stack
+from worker.dev.stack import Stack, stack, worker_environment
 
 WAIT_SECONDS = 60
 # A worker that nothing has happened to says nothing: what a test sees of it, an event has brought.
@@ -66,14 +69,21 @@ class System:
         return self.stack.fake_openai
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[System]:
+@contextmanager
+def a_system(**options: Any) -> Iterator[System]:
+    """Run a system of its own, with these options of `stack`; no dial is set."""
     lines = LogLines()
     with (
-        stack(concurrency=64, settings=SELDOM, on_line=lines.hear) as started,
+        stack(on_line=lines.hear, **options) as started,
         Celery(broker=started.redis_url, backend=started.redis_url, set_as_current=False) as celery,
     ):
         yield System(started, celery, lines)
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[System]:
+    with a_system(concurrency=64, settings=SELDOM) as started:
+        yield started
 
 
 @pytest.fixture
@@ -83,3 +93,20 @@ def system(running: System) -> System:
     running.forget_the_server()
     running.fake_openai.behave(Behaviour())
     return running
+
+
+@pytest.fixture
+def slotgen(system: System) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `slotgen` with these words against the running system; return the finished process."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "worker.cli", *words],
+            env=worker_environment(system.stack.redis_url, None),
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+        )
+
+    return run

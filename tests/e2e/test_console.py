@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 
 import pytest
@@ -12,22 +10,6 @@ import pytest
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from tests.e2e.conftest import WAIT_SECONDS
 from worker.dev.fake_openai.server import Behaviour
-from worker.dev.stack import worker_environment
-
-
-@pytest.fixture
-def slotgen(system):
-    def run(*words):
-        return subprocess.run(
-            [sys.executable, "-m", "worker.cli", *words],
-            env=worker_environment(system.stack.redis_url, None),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
 
 
 def test_kill_hears_from_every_worker_that_its_calls_are_closed(system, slotgen):

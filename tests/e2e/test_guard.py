@@ -8,12 +8,11 @@ import sys
 import uuid
 
 import pytest
-from celery import Celery
 
-from tests.builders import a_job, a_spec, open_dials
-from tests.log_lines import LogLines
+from tests.builders import a_job, a_spec
+from tests.e2e.conftest import System, a_system
 from worker.dev.fake_openai.server import Behaviour, Play
-from worker.dev.stack import stack, worker_environment
+from worker.dev.stack import worker_environment
 
 CONCURRENCY = 40
 GOOD, SAMPLE, JOBS = 100, 50, 400
@@ -21,20 +20,13 @@ GOOD, SAMPLE, JOBS = 100, 50, 400
 
 @pytest.mark.timeout(180)
 def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
-    lines = LogLines()
-    with (
-        stack(concurrency=CONCURRENCY, on_line=lines.hear) as system,
-        Celery(broker=system.redis_url, backend=system.redis_url) as celery,
-    ):
-        system.client.mset(open_dials())
+    with a_system(concurrency=CONCURRENCY) as system:
+        system.set_dials()
         bad = Behaviour(play=Play.SCHEMA_INVALID)
         system.fake_openai.play_next(*[Behaviour()] * GOOD)
         system.fake_openai.behave(bad)
         jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(JOBS))]
-        pending = [
-            celery.send_task("slotgen.generate", args=[a_spec(*jobs[start : start + 5])], queue="slotgen")
-            for start in range(0, len(jobs), 5)
-        ]
+        pending = [system.send(a_spec(*jobs[start : start + 5])) for start in range(0, len(jobs), 5)]
 
         statuses = [result["status"] for each in pending for result in each.get(timeout=120)]
 
@@ -45,17 +37,18 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         # What was never sent is a STUB, and so is what the halt found in flight.
         least_asked = GOOD + (begun - GOOD) / 2
         assert len(jobs) - begun <= statuses.count("STUB") <= len(jobs) - least_asked + CONCURRENCY
-        (halt,) = lines.wait_for(lambda lines: [line for line in lines if line["event"] == "guard_halted"])
+        halt = system.wait_for_line(lambda line: line["event"] == "guard_halted")
+        assert system.lines.events.count("guard_halted") == 1
         assert "unusable: OUTPUT_SCHEMA_INVALID; at most 0.2" in halt["reason"]
         told = json.loads(slotgen(system, "audit", "--limit", "1", "--json"))
         assert (told[0]["actor"], told[0]["reason"]) == ("guard", halt["reason"])
         assert halt["reason"] in " ".join(slotgen(system, "status").split())
 
 
-def slotgen(system, *words):
+def slotgen(system: System, *words: str) -> str:
     return subprocess.run(
         [sys.executable, "-m", "worker.cli", *words],
-        env=worker_environment(system.redis_url, None) | {"COLUMNS": "200"},
+        env=worker_environment(system.stack.redis_url, None) | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=True,

@@ -22,21 +22,6 @@ from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
 
-@pytest.fixture
-def slotgen(system):
-    def run(*words):
-        return subprocess.run(
-            [sys.executable, "-m", "worker.cli", *words],
-            env=worker_environment(system.stack.redis_url, None),
-            capture_output=True,
-            text=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-        )
-
-    return run
-
-
 def dials(system):
     return system.stack.client.mget(
         "slotgen:kill", "slotgen:feature", "slotgen:rollout_percent", "slotgen:allowlist"

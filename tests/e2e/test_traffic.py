@@ -7,21 +7,20 @@ import uuid
 from importlib import resources
 
 import pytest
-from celery import Celery
 
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_job, a_spec
+from tests.e2e.conftest import a_system
 from tests.waiting import eventually
 from worker.dev.fake_openai.server import Behaviour, Reply
-from worker.dev.stack import stack
 
 # Each decision is made on a fake clock in tests/tasks/limits/test_rate_limiter.py and test_generation.py.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(120)]
 
 
-def send(celery, number):
+def send(system, number):
     # Topics differ, so that the stand-in can tell the requests apart.
     jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(number))]
-    return [celery.send_task("slotgen.generate", args=[a_spec(each)], queue="slotgen") for each in jobs]
+    return [system.send(a_spec(each)) for each in jobs]
 
 
 def statuses(pending, timeout=60):
@@ -30,11 +29,11 @@ def statuses(pending, timeout=60):
 
 def outcomes(system, expected):
     """Return how many outcomes were recorded, once the workers have written what they had."""
-    eventually(lambda: system.client.xlen("slotgen:history") >= expected)
-    return system.client.xlen("slotgen:history")
+    eventually(lambda: system.stack.client.xlen("slotgen:history") >= expected)
+    return system.stack.client.xlen("slotgen:history")
 
 
-def warm_up(celery):
+def warm_up(system):
     """Let the model's client be imported, so that later jobs have their deadline for themselves.
 
     Returns how many jobs that took.
@@ -42,7 +41,7 @@ def warm_up(celery):
     taken = []
 
     def completed():
-        taken.extend(statuses(send(celery, 1)))
+        taken.extend(statuses(send(system, 1)))
         return taken[-1] == "COMPLETED"
 
     eventually(completed)
@@ -63,16 +62,13 @@ def config(tmp_path):
 
 def test_no_request_leaves_before_its_time_and_none_is_wasted():
     limited = Behaviour(status=429, error_code="rate_limit_exceeded", retry_after="2")
-    with (
-        stack(concurrency=200) as system,
-        Celery(broker=system.redis_url, backend=system.redis_url) as celery,
-    ):
-        system.client.mset(open_dials())
+    with a_system(concurrency=200) as system:
+        system.set_dials()
         system.fake_openai.play_next(limited)
-        pending = send(celery, 1)
+        pending = send(system, 1)
         system.fake_openai.journal.wait_until(lambda counts: counts.rejected == 1, 60)
-        eventually(lambda: system.client.keys("slotgen:cooldown:*"))
-        pending += send(celery, 199)
+        eventually(lambda: system.stack.client.keys("slotgen:cooldown:*"))
+        pending += send(system, 199)
 
         assert set(statuses(pending)) == {"COMPLETED"}
 
@@ -86,56 +82,47 @@ def test_no_request_leaves_before_its_time_and_none_is_wasted():
 
 def test_one_request_pays_for_learning_that_the_account_is_refused(config):
     settings = config(traffic={"maxAgeSeconds": 3600, "probeSeconds": 3600})
-    with (
-        stack(concurrency=50, settings=settings) as system,
-        Celery(broker=system.redis_url, backend=system.redis_url) as celery,
-    ):
-        system.client.mset(open_dials())
+    with a_system(concurrency=50, settings=settings) as system:
+        system.set_dials()
         system.fake_openai.behave(Behaviour(status=429, error_code="insufficient_quota"))
 
-        assert statuses(send(celery, 1)) == ["FAILED"]
-        assert set(statuses(send(celery, 49))) == {"FAILED"}
+        assert statuses(send(system, 1)) == ["FAILED"]
+        assert set(statuses(send(system, 49))) == {"FAILED"}
         assert system.fake_openai.journal.counts().begun == 1
 
         # An hour later the next one asks again.
-        system.client.delete("slotgen:breaker:probe")
+        system.stack.client.delete("slotgen:breaker:probe")
         system.fake_openai.behave(Behaviour())
-        assert statuses(send(celery, 1)) == ["COMPLETED"]
-        assert system.client.exists("slotgen:breaker") == 0
-        assert set(statuses(send(celery, 20))) == {"COMPLETED"}
+        assert statuses(send(system, 1)) == ["COMPLETED"]
+        assert system.stack.client.exists("slotgen:breaker") == 0
+        assert set(statuses(send(system, 20))) == {"COMPLETED"}
 
 
 def test_a_job_that_is_put_off_keeps_its_place_in_the_queue_until_it_is_too_old(config):
     limited = Behaviour(status=429, error_code="rate_limit_exceeded", retry_after="4")
     settings = config(jobDeadlineSeconds=3, traffic={"maxAgeSeconds": 3600, "probeSeconds": 1})
-    with (
-        stack(settings=settings) as system,
-        Celery(broker=system.redis_url, backend=system.redis_url) as celery,
-    ):
-        system.client.mset(open_dials())
-        before = warm_up(celery)
+    with a_system(settings=settings) as system:
+        system.set_dials()
+        before = warm_up(system)
         system.fake_openai.behave(limited)
-        pending = send(celery, 5)
+        pending = send(system, 5)
         system.fake_openai.journal.wait_until(lambda counts: counts.rejected >= 1, 60)
         system.fake_openai.behave(Behaviour())
 
         assert statuses(pending) == ["COMPLETED"] * 5
         assert outcomes(system, before + 5) == before + 5
-        eventually(lambda: system.client.hlen("slotgen:unacked") == 0)
-        assert system.client.llen("slotgen") == 0
+        eventually(lambda: system.stack.client.hlen("slotgen:unacked") == 0)
+        assert system.stack.client.llen("slotgen") == 0
 
 
 def test_a_job_that_was_put_off_for_too_long_fails(config):
     limited = Behaviour(status=429, error_code="rate_limit_exceeded", retry_after="30")
     settings = config(jobDeadlineSeconds=2, traffic={"maxAgeSeconds": 0, "probeSeconds": 1})
-    with (
-        stack(settings=settings) as system,
-        Celery(broker=system.redis_url, backend=system.redis_url) as celery,
-    ):
-        system.client.mset(open_dials())
-        warm_up(celery)
+    with a_system(settings=settings) as system:
+        system.set_dials()
+        warm_up(system)
         begun = system.fake_openai.journal.counts().begun
         system.fake_openai.behave(limited)
 
-        assert statuses(send(celery, 1)) == ["FAILED"]
+        assert statuses(send(system, 1)) == ["FAILED"]
         assert system.fake_openai.journal.counts().begun == begun + 1

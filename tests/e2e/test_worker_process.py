@@ -13,12 +13,12 @@ import pytest
 from celery import Celery
 
 from tests.builders import a_job, a_message, a_spec, open_dials
-from tests.e2e.conftest import WAIT_SECONDS
+from tests.e2e.conftest import WAIT_SECONDS, a_system
 from tests.log_lines import LogLines
 from worker.adapters.redis.clients import open_sync
 from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.redis_server.server import EmbeddedRedis
-from worker.dev.stack import WorkerProcess, stack, worker_environment
+from worker.dev.stack import WorkerProcess, worker_environment
 
 
 def slotgen(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,26 +88,17 @@ class TestStart:
 
     def test_a_stub_needs_no_sdk_and_a_job_that_needs_it_says_that_it_is_missing(self, tmp_path):
         (tmp_path / "openai.py").write_text("raise ImportError('broken installation')")
-        lines = LogLines()
-        with (
-            stack(settings={"PYTHONPATH": str(tmp_path)}, on_line=lines.hear) as system,
-            Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery,
-        ):
-
-            def answer():
-                sent = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen")
-                return sent.get(timeout=WAIT_SECONDS)[0]["status"]
-
-            system.client.set("slotgen:kill", "true")
-            halted = answer()
+        with a_system(settings={"PYTHONPATH": str(tmp_path)}) as system:
+            system.set_dials(kill="true")
+            (halted,) = system.answer(a_spec())
             # It is opened although no job has asked for it.
-            lines.wait_for(lambda lines: "model_not_opened" in lines.events)
-            system.client.mset(open_dials())
-            admitted = answer()
+            system.wait_for_line(lambda line: line["event"] == "model_not_opened")
+            system.set_dials()
+            (admitted,) = system.answer(a_spec())
 
-        assert (halted, admitted) == ("STUB", "FAILED")
-        assert lines.codes == ["KILL_SWITCH", "INTERNAL_ERROR"]
-        assert "job_broke" in lines.events
+        assert (halted["status"], admitted["status"]) == ("STUB", "FAILED")
+        assert system.lines.codes == ["KILL_SWITCH", "INTERNAL_ERROR"]
+        assert "job_broke" in system.lines.events
 
     def test_nothing_on_the_way_to_ready_imports_what_only_a_models_answer_needs(self):
         done = subprocess.run(
@@ -126,50 +117,37 @@ class TestStart:
 
 class TestEnvironment:
     def test_the_environment_restricts_the_dials(self):
-        lines = LogLines()
-        with stack(settings={"SLOTGEN_AI_KILL": "true"}, on_line=lines.hear) as system:
-            system.client.mset(open_dials())
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
-                    timeout=WAIT_SECONDS
-                )
+        with a_system(settings={"SLOTGEN_AI_KILL": "true"}) as system:
+            system.set_dials()
+            (result,) = system.answer(a_spec())
         assert result["status"] == "STUB"
-        assert lines.codes == ["KILL_SWITCH"]
+        assert system.lines.codes == ["KILL_SWITCH"]
 
     def test_another_namespace_is_another_world(self):
-        with stack(settings={"SLOTGEN_NAMESPACE": "beta"}) as system:
-            system.client.mset({key.replace("slotgen", "beta"): value for key, value in open_dials().items()})
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="beta").get(
-                    timeout=WAIT_SECONDS
-                )
-            keys = {key.decode() for key in system.client.keys("*")}
+        with a_system(settings={"SLOTGEN_NAMESPACE": "beta"}) as system:
+            client = system.stack.client
+            client.mset({key.replace("slotgen", "beta"): value for key, value in open_dials().items()})
+            sent = system.celery.send_task("slotgen.generate", args=[a_spec()], queue="beta")
+            (result,) = sent.get(timeout=WAIT_SECONDS)
+            keys = {key.decode() for key in client.keys("*")}
         assert result["status"] == "COMPLETED"
         assert not [key for key in keys if key.startswith("slotgen")]
 
     def test_without_a_key_an_admitted_job_fails_and_nothing_is_sent(self):
-        lines = LogLines()
-        with stack(settings={"OPENAI_API_KEY": ""}, on_line=lines.hear) as system:
-            system.client.mset(open_dials())
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
-                    timeout=WAIT_SECONDS
-                )
+        with a_system(settings={"OPENAI_API_KEY": ""}) as system:
+            system.set_dials()
+            (result,) = system.answer(a_spec())
             assert system.fake_openai.journal.counts().begun == 0
         assert result["status"] == "FAILED"
-        assert lines.codes == ["MISSING_API_KEY"]
+        assert system.lines.codes == ["MISSING_API_KEY"]
 
     def test_a_spend_cap_that_is_used_up_stubs(self):
-        lines = LogLines()
-        with stack(settings={"SLOTGEN_BUDGET_USD": "0.000001"}, on_line=lines.hear) as system:
-            system.client.mset(open_dials())
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-                (result,) = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen").get(
-                    timeout=WAIT_SECONDS
-                )
+        with a_system(settings={"SLOTGEN_BUDGET_USD": "0.000001"}) as system:
+            system.set_dials()
+            (result,) = system.answer(a_spec())
             assert system.fake_openai.journal.counts().begun == 0
         assert result["status"] == "STUB"
-        assert lines.codes == ["BUDGET_EXCEEDED"]
+        assert system.lines.codes == ["BUDGET_EXCEEDED"]
 
     def test_a_unix_socket_carries_everything(self, tmp_path):
         path = tmp_path / "redis.sock"
@@ -213,83 +191,62 @@ class TestEnvironment:
 
 class TestStop:
     def test_sigterm_finishes_what_has_begun_and_returns_the_rest(self):
-        lines = LogLines()
-        with stack(concurrency=4, on_line=lines.hear) as system:
-            system.client.mset(open_dials())
+        with a_system(concurrency=4) as system:
+            system.set_dials()
             system.fake_openai.play_next(*[Behaviour(delay_seconds=60)] * 4)
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-                specs = [a_spec(a_job(str(uuid.uuid4()))) for _ in range(20)]
-                pending = [
-                    celery.send_task("slotgen.generate", args=[spec], queue="slotgen") for spec in specs
-                ]
-                system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 4, WAIT_SECONDS)
+            pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(20)]
+            system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 4, WAIT_SECONDS)
 
-                os.kill(system.worker.pid, signal.SIGTERM)
-                lines.wait_for(lambda lines: "worker_stopping" in lines.events)
-                system.fake_openai.release()
-                assert system.worker.stop() == 0
+            os.kill(system.stack.worker.pid, signal.SIGTERM)
+            system.wait_for_line(lambda line: line["event"] == "worker_stopping")
+            system.fake_openai.release()
+            assert system.stack.worker.stop() == 0
 
-                done = [each.get()[0]["status"] for each in pending if each.ready()]
-                pending.clear()
-                assert set(done) == {"COMPLETED"}
-                assert len(done) >= 4
-                assert system.client.llen("slotgen") == 20 - len(done)
-                assert system.client.hlen("slotgen:unacked") == 0
-                assert system.fake_openai.journal.counts().cancelled == 0
+            done = [each.get()[0]["status"] for each in pending if each.ready()]
+            pending.clear()
+            assert set(done) == {"COMPLETED"}
+            assert len(done) >= 4
+            assert system.stack.client.llen("slotgen") == 20 - len(done)
+            assert system.stack.client.hlen("slotgen:unacked") == 0
+            assert system.fake_openai.journal.counts().cancelled == 0
 
 
 class TestSilence:
     def test_what_outlasts_the_grace_goes_back_at_once_and_stays_in_the_ledger(self):
-        lines = LogLines()
-        with stack(settings={"SLOTGEN_SHUTDOWN_GRACE_SECONDS": "0.1"}, on_line=lines.hear) as system:
+        with a_system(settings={"SLOTGEN_SHUTDOWN_GRACE_SECONDS": "0.1"}) as system:
+            client = system.stack.client
             system.fake_openai.behave(Behaviour(delay_seconds=60))
-            system.client.mset(open_dials())
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-                for number in range(10):
-                    celery.send_task(
-                        "slotgen.generate", args=[a_spec(a_job(f"late-{number}"))], queue="slotgen"
-                    )
-                system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
+            system.set_dials()
+            for number in range(10):
+                system.send(a_spec(a_job(f"late-{number}")))
+            system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
 
-                # It ends by itself, although its calls would not for a minute.
-                assert system.worker.stop() == 0
+            # It ends by itself, although its calls would not for a minute.
+            assert system.stack.worker.stop() == 0
 
             assert system.fake_openai.journal.counts().in_flight == 0
-            assert (system.client.llen("slotgen"), system.client.hlen("slotgen:unacked")) == (10, 0)
-            assert system.client.mget(system.client.keys("slotgen:ledger:*")) == [b"1"] * 10
-            # No outcome was made up for them, and nobody has to wait for a claim to run out.
-            assert lines.outcomes == []
-            assert system.client.keys("slotgen:claim:*") == []
+            assert (client.llen("slotgen"), client.hlen("slotgen:unacked")) == (10, 0)
+            assert client.mget(client.keys("slotgen:ledger:*")) == [b"1"] * 10
+            # No outcome was made up for them, and no claim is left that others would wait for.
+            assert system.lines.outcomes == []
+            assert client.keys("slotgen:claim:*") == []
 
     def test_no_input_output_prompt_or_key_is_ever_logged(self):
         marker = f"marker{uuid.uuid4().hex}"
-        lines = LogLines()
         settings = {"SLOTGEN_LOG_LEVEL": "DEBUG", "OPENAI_API_KEY": f"sk-{marker}"}
-        with stack(settings=settings, on_line=lines.hear) as system:
-            system.client.mset(open_dials())
-            with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
-
-                def send(spec):
-                    return celery.send_task("slotgen.generate", args=[spec], queue="slotgen")
-
-                for play in (Play.ANSWER, Play.MARKDOWN, Play.SCHEMA_INVALID, Play.HTML, Play.REFUSAL):
-                    system.fake_openai.behave(Behaviour(play=play))
-                    send(
-                        a_spec(
-                            a_job(
-                                str(uuid.uuid4()), input={"topic": marker, marker: marker}, sources=[marker]
-                            )
-                        )
-                    ).get(timeout=WAIT_SECONDS)
-                with pytest.raises(Exception, match="jobs"):
-                    send(a_spec(a_job(kind=marker, input={"topic": marker}))).get(timeout=WAIT_SECONDS)
-                system.client.lpush("slotgen", json.dumps(a_message(body=marker.encode())))
-                system.client.lpush("slotgen", marker)
-                send(a_spec(a_job(str(uuid.uuid4()), mode="verbatim", input={"text": marker}))).get(
-                    timeout=WAIT_SECONDS
-                )
-            log = system.log_path.read_text()
-        assert lines.events.count("message_rejected") == 3
+        marked = {"input": {"topic": marker, marker: marker}, "sources": [marker]}
+        with a_system(settings=settings) as system:
+            system.set_dials()
+            for play in (Play.ANSWER, Play.MARKDOWN, Play.SCHEMA_INVALID, Play.HTML, Play.REFUSAL):
+                system.fake_openai.behave(Behaviour(play=play))
+                system.answer(a_spec(a_job(str(uuid.uuid4()), **marked)))
+            with pytest.raises(Exception, match="jobs"):
+                system.answer(a_spec(a_job(kind=marker, input={"topic": marker})))
+            system.push(a_message(body=marker.encode()))
+            system.push(marker.encode())
+            system.answer(a_spec(a_job(str(uuid.uuid4()), mode="verbatim", input={"text": marker})))
+            log = system.stack.log_path.read_text()
+        assert system.lines.events.count("message_rejected") == 3
         assert "job_completed" in log
         assert marker not in log
 
