@@ -12,7 +12,7 @@ from tests import leftovers, surroundings
 
 # Here and not in tests/faults: under xdist the process that has the terminal collects nothing, and so sees no
 # conftest below this.
-pytest_plugins = ["tests.faults.table", "tests.monitoring.figures"]
+pytest_plugins = ["tests.faults.rig.table", "tests.monitoring.figures"]
 
 # A process of xdist, and a pytest that a test runs, belong to the run that started them.
 _outer_folder = os.environ.get(leftovers.VARIABLE)

@@ -15,7 +15,7 @@ from gates import rollout
 from tasks.operations.changes.dials import Change
 from tests.builders import a_job, a_spec
 from tests.e2e.conftest import WAIT_SECONDS
-from tests.faults.promise import within
+from tests.faults.rig.promise import within
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.dev.fake_openai.server import Behaviour

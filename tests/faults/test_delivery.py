@@ -7,36 +7,19 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from tests.builders import a_message, a_spec
-from tests.faults.fleet import LOST_SECONDS, Fleet, fleet, kill
-from tests.faults.promise import verdict, within
-from tests.faults.sweeps import await_sweeps, hide_signs_of_life
+from tests.faults.rig.fleet import LOST_SECONDS, Fleet, fleet, kill
+from tests.faults.rig.promise import verdict, within
+from tests.faults.rig.sweeps import await_sweeps, hide_signs_of_life
 from tests.waiting import eventually
 from worker.dev.fake_openai.server import Behaviour
 
+CONCURRENCY = 50
 # A worker looks for the lost three times in the seconds after which it counts as lost.
 BACK_AFTER_SECONDS = 2 * LOST_SECONDS
-
-
-@pytest.fixture(scope="module")
-def at_work() -> Iterator[Fleet]:
-    """One worker, for what its looks at the others' messages must find or leave alone."""
-    with fleet() as hurt:
-        worker = hurt.start_worker()
-        yield hurt
-        worker.check()
-
-
-@pytest.fixture
-def hurt(at_work) -> Fleet:
-    at_work.open_dials()
-    at_work.client.delete("slotgen:dead")
-    at_work.fake_openai.behave(Behaviour())
-    return at_work
 
 
 def taken_for_lost(hurt: Fleet) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import an_allowlist
-from tests.faults.fleet import Fleet, fleet
+from tests.faults.rig.fleet import Fleet, fleet
 
 # The parsers and the gates are tried with the same in tests/gates, and a worker with one of each kind in
 # tests/e2e/test_main_job.py.

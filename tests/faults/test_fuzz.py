@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.builders import a_job, a_message, a_spec
-from tests.faults.fleet import fleet
-from tests.faults.length import in_full
+from tests.faults.rig.fleet import fleet
+from tests.faults.rig.length import in_full
 from tests.waiting import eventually
 
 MESSAGES = in_full(20_000, short=1000)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.fleet import Fleet, fleet
-from tests.faults.halting import PROMISED_MS, closed_after_ms, fill
-from tests.faults.length import full_length_only
-from tests.faults.promise import verdict, within
+from tests.faults.rig.fleet import Fleet, fleet
+from tests.faults.rig.halting import PROMISED_MS, closed_after_ms, fill
+from tests.faults.rig.length import full_length_only
+from tests.faults.rig.promise import verdict, within
 from worker.dev.fake_openai.server import Behaviour
 
 # Redis looks for expired keys that nobody asks for ten times a second.
 EXPIRY_MS = 100
 RUNS = 20
+CONCURRENCY = 100
 RAW_COMMANDS = [
     (("SET", "slotgen:kill", "true"), "KILL_SWITCH", PROMISED_MS),
     (("DEL", "slotgen:kill"), "KILL_UNVERIFIED", PROMISED_MS),
@@ -24,23 +24,6 @@ RAW_COMMANDS = [
     (("PEXPIRE", "slotgen:kill", "1"), "KILL_UNVERIFIED", PROMISED_MS + EXPIRY_MS),
     (("SET", "slotgen:kill", "nope"), "KILL_SWITCH", PROMISED_MS),
 ]
-
-
-@pytest.fixture(scope="module")
-def at_work() -> Iterator[Fleet]:
-    """One worker with room for 100 calls: each test fills it, and finds it empty."""
-    with fleet() as hurt:
-        worker = hurt.start_worker(concurrency=100)
-        yield hurt
-        worker.check()
-
-
-@pytest.fixture
-def hurt(at_work) -> Fleet:
-    at_work.client.config_set("maxmemory", "0")
-    at_work.client.config_set("maxmemory-policy", "noeviction")
-    at_work.open_dials()
-    return at_work
 
 
 @pytest.mark.timeout(120)

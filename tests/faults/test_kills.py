@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.accounts import extra_requests, ledger_keys, times_generated
-from tests.faults.campaign import Campaign
-from tests.faults.fleet import Fleet, fleet, kill
-from tests.faults.hasty_config import write_config
-from tests.faults.length import full_length_only, in_full
+from tests.faults.rig.accounts import extra_requests, ledger_keys, times_generated
+from tests.faults.rig.campaign import Campaign
+from tests.faults.rig.fleet import Fleet, fleet, kill
+from tests.faults.rig.hasty_config import write_config
+from tests.faults.rig.length import full_length_only, in_full
 from worker.dev.fake_openai.server import Behaviour, Play
 
 JOBS = in_full(2000, short=300)

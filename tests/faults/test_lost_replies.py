@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.fleet import Fleet, fleet
-from tests.faults.tcp_proxy import TcpProxy
+from tests.faults.rig.fleet import Fleet, fleet
+from tests.faults.rig.tcp_proxy import TcpProxy
 from worker.adapters.celery.delivery import _ACK, _APPEND
 
 # By words that the command on the wire has in it, in the order of a job's way.

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from tests.faults.fleet import Fleet, fleet
-from tests.faults.halting import PROMISED_MS, closed_after_ms, fill
-from tests.faults.promise import verdict, within
+from tests.faults.rig.fleet import Fleet
+from tests.faults.rig.halting import PROMISED_MS, closed_after_ms, fill
+from tests.faults.rig.promise import verdict, within
 from tests.waiting import eventually
 from worker.dev.fake_openai.server import Behaviour
 
-
-@pytest.fixture(scope="module")
-def at_work() -> Iterator[Fleet]:
-    with fleet() as hurt:
-        worker = hurt.start_worker(concurrency=50)
-        yield hurt
-        worker.check()
-
-
-@pytest.fixture
-def hurt(at_work) -> Fleet:
-    at_work.client.config_set("maxmemory", "0")
-    at_work.open_dials()
-    return at_work
+CONCURRENCY = 50
 
 
 def fill_memory(hurt: Fleet) -> None:

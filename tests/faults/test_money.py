@@ -9,8 +9,8 @@ from importlib import resources
 
 import pytest
 
-from tests.faults.fleet import fleet
-from tests.faults.spenders import CAP, WINDOW_SECONDS
+from tests.faults.rig.fleet import fleet
+from tests.faults.rig.spenders import CAP, WINDOW_SECONDS
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.account import RedisAccount
@@ -23,7 +23,7 @@ def test_sixteen_processes_never_spend_more_than_the_cap():
     with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
         account = RedisAccount(client, "slotgen", CAP, WINDOW_SECONDS)
         spenders = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.spenders", server.url], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.faults.rig.spenders", server.url], stdout=subprocess.PIPE, text=True
         )
         seen = []
         while spenders.poll() is None:

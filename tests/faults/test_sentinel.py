@@ -12,9 +12,9 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from tests.builders import a_job, a_spec, open_dials
-from tests.faults.halting import PROMISED_MS
-from tests.faults.promise import verdict, within
-from tests.faults.sentinel import in_step, replication, watched_by_sentinel
+from tests.faults.rig.halting import PROMISED_MS
+from tests.faults.rig.promise import verdict, within
+from tests.faults.rig.sentinel import in_step, replication, watched_by_sentinel
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.dev.fake_openai.server import Behaviour, FakeOpenAI

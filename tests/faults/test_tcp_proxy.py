@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.tcp_proxy import TcpProxy
+from tests.faults.rig.tcp_proxy import TcpProxy
 
 
 class Echo(socketserver.BaseRequestHandler):

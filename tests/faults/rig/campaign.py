@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
-from tests.faults.fleet import Fleet, kill
+from tests.faults.rig.fleet import Fleet, kill
 from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import WorkerProcess
 

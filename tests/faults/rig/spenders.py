@@ -1,4 +1,4 @@
-"""Processes that spend against one cap as hard as they can: `python -m tests.faults.spenders REDIS_URL`.
+"""Processes that spend against one cap as hard as they can: `python -m tests.faults.rig.spenders REDIS_URL`.
 
 Prints the sum that they have settled, in nano-dollars.
 """

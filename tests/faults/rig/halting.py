@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tests.faults.fleet import Fleet
+from tests.faults.rig.fleet import Fleet
 from tests.waiting import eventually
 from worker.dev.fake_openai.server import Behaviour, Counts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.client import Monitor
 
-from tests.faults.fleet import Fleet
+from tests.faults.rig.fleet import Fleet
 
 _WORKERS = "slotgen:workers"
 
