@@ -43,6 +43,22 @@ def enqueue(system, tmp_path):
     return run
 
 
+@pytest.fixture
+def start(system, tmp_path):
+    """Start it in that folder; return the running process, whose two streams are pipes of text."""
+
+    def run(*words, **more):
+        pipes = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "env": environment(system),
+        }
+        return subprocess.Popen([*COMMAND, *words], cwd=tmp_path, **pipes | more)
+
+    return run
+
+
 def environment(system):
     return worker_environment(system.stack.redis_url, None) | {"PYTHONPATH": str(Path.cwd())}
 
@@ -139,19 +155,12 @@ def test_strict_stops_at_the_first_invalid_spec_and_resumes_when_it_is_mended(sy
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue, tmp_path, ending):
+def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, start, enqueue, tmp_path, ending):
     # The fortieth is not answered before it is interrupted.
     documents = specs(39, mode="verbatim") + specs(1) + specs(60, mode="verbatim")
     write(tmp_path / "specs.jsonl", documents)
     system.fake_openai.behave(Behaviour(delay_seconds=60))
-    process = subprocess.Popen(
-        [*COMMAND, "specs.jsonl", "--wait", "--window", "50"],
-        env=environment(system),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("specs.jsonl", "--wait", "--window", "50")
     printed = [process.stdout.readline() for _ in range(39)]
     process.send_signal(ending)
     rest, said = process.communicate(timeout=WAIT_SECONDS)
@@ -167,16 +176,9 @@ def test_an_interrupted_run_goes_on_and_nothing_is_printed_twice(system, enqueue
     assert list(tmp_path.iterdir()) == [tmp_path / "specs.jsonl"]
 
 
-def test_a_reader_that_leaves_ends_the_run_without_a_traceback(system, tmp_path):
+def test_a_reader_that_leaves_ends_the_run_without_a_traceback(start, tmp_path):
     write(tmp_path / "specs.jsonl", specs(300, mode="verbatim"))
-    process = subprocess.Popen(
-        [*COMMAND, "specs.jsonl", "--wait", "--window", "10"],
-        env=environment(system),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("specs.jsonl", "--wait", "--window", "10")
     process.stdout.readline()
     process.stdout.close()
     said = process.stderr.read()
@@ -188,17 +190,9 @@ def test_a_reader_that_leaves_ends_the_run_without_a_traceback(system, tmp_path)
     assert "slotgen broke" not in said
 
 
-def test_an_open_pipe_can_be_interrupted(system, tmp_path):
+def test_an_open_pipe_can_be_interrupted(start, tmp_path):
     (document,) = specs(1, mode="verbatim")
-    process = subprocess.Popen(
-        [*COMMAND, "-", "--wait"],
-        env=environment(system),
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("-", "--wait", stdin=subprocess.PIPE)
     process.stdin.write(json.dumps(document) + "\n")
     process.stdin.flush()
     assert json.loads(process.stdout.readline())["jobId"] == ids([document])[0]
@@ -264,14 +258,14 @@ def test_another_redis_is_not_where_the_answers_are(system, enqueue, tmp_path):
     assert re.search(r"was begun on slotgen at \S+, and this is other at \S+; set SLOTGEN_", elsewhere.stderr)
 
 
-def test_a_terminal_shows_a_bar_that_ends_full_with_every_outcome(system, tmp_path):
+def test_a_terminal_shows_a_bar_that_ends_full_with_every_outcome(system, start, tmp_path):
     write(tmp_path / "specs.jsonl", [*specs(30), {"version": "v1"}, *specs(9, mode="verbatim")])
     controller, terminal = pty.openpty()
     with (tmp_path / "answers").open("w") as answers:
-        process = subprocess.Popen(
-            [*COMMAND, "specs.jsonl", "--wait"],
+        process = start(
+            "specs.jsonl",
+            "--wait",
             env=environment(system) | {"TERM": "xterm", "COLUMNS": "120"},
-            cwd=tmp_path,
             stdout=answers,
             stderr=terminal,
         )
@@ -339,15 +333,9 @@ def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkey
 
 @pytest.mark.thorough
 @pytest.mark.timeout(120)
-def test_the_memory_of_the_producer_does_not_grow_with_the_input(system, tmp_path):
+def test_the_memory_of_the_producer_does_not_grow_with_the_input(start, tmp_path):
     write(tmp_path / "specs.jsonl", specs(3000, mode="verbatim"))
-    process = subprocess.Popen(
-        [*COMMAND, "specs.jsonl", "--wait", "--window", "100"],
-        env=environment(system),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start("specs.jsonl", "--wait", "--window", "100", stderr=subprocess.DEVNULL)
     memory_mb = {}
     for number, _ in enumerate(process.stdout, 1):
         # What the pipe and the window hold is less than what is left: the process is still at work.
