@@ -46,12 +46,12 @@ from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable
 from worker.adapters.redis.keys import RESULTS
 from worker.halt.brake_bridge import BrakeBridge
-from worker.halt.dial_changes import DialChangeListener
 from worker.metrics.budget import BudgetGauges
 from worker.metrics.queue import QueueGauges
 from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.metrics.zero_series import create_zero_series, label_words
+from worker.process.background import Background
 from worker.process.celery_app import ProgressReport, build_app, register_generate
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from worker.adapters.openai.model import OpenAIModel
     from worker.settings.settings import Settings
 
+_FLUSH_SECONDS = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Composition:
@@ -82,10 +84,7 @@ class Composition:
     health: WorkerHealth
     exporter: Exporter
     _loop: JobLoop
-    _watch: KillSwitchWatch
-    _signs: Heartbeat
-    _notices: DialChangeListener
-    _history: HistoryWriter
+    _background: tuple[Background, ...]
     _model: LazyModel
     _stores: RedisBatches
 
@@ -99,10 +98,8 @@ class Composition:
 
     def stop(self) -> None:
         """End every thread and connection of this process, in the reverse order of their use."""
-        self._watch.stop()
-        self._notices.stop()
-        self._signs.stop()
-        self._history.stop()
+        for each in reversed(self._background):
+            each.stop()
         self._loop.run(self._model.close())
         self._loop.run(self._stores.client.aclose())
         self._loop.stop()
@@ -162,7 +159,6 @@ def compose(settings: Settings) -> Composition:
         count_cache=observe.cache_asked,
     )
     history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
-    history.start()
     app = _app(settings, observe, client, worker_id)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
     _register(
@@ -197,8 +193,9 @@ def compose(settings: Settings) -> Composition:
         controls.read()  # sets the gauges of the dials
         heartbeat.beat()
 
-    dial_changes = DialChangeListener(look_at_dials)
-    switch = BrakeBridge(loop.loop, brake, stores, settings.namespace, worker_id, dial_changes.notify)
+    # A change may be the brake: while hundreds of calls are being closed, the record can wait.
+    dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1)
+    switch = BrakeBridge(loop.loop, brake, stores, settings.namespace, worker_id, dial_changes.wake)
     watch = KillSwitchWatch(
         settings.redis_url,
         settings.namespace,
@@ -206,14 +203,19 @@ def compose(settings: Settings) -> Composition:
         settings.control_read_timeout_ms / 1000,
         switch,
     )
-    watch.start()
-    health.watches = lambda: watch.alive
-    dial_changes.start()
-    heartbeat.start()
-    pool = JobLoopPool.on(loop, results)
-    return Composition(
-        app, pool, health, exporter, loop, watch, heartbeat, dial_changes, history, model, stores
+    # Stopped in the reverse order.
+    background = (
+        Background("history", history.flush, _FLUSH_SECONDS, finish=history.flush),
+        Background("heartbeat", heartbeat.beat, settings.worker_lost_seconds / 3, finish=heartbeat.leave),
+        dial_changes,
+        Background("kill_switch_watch", watch.look, 0, finish=watch.close),
     )
+    for each in background:
+        metrics.gauge("slotgen_background_alive").labels(each.name).set_function(each.is_alive)
+        each.start()
+    health.background = background
+    pool = JobLoopPool.on(loop, results)
+    return Composition(app, pool, health, exporter, loop, background, model, stores)
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:

@@ -1,29 +1,30 @@
 """Says whether this process works (alive) and whether it should get jobs (ready)."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gates import Controls
 from tasks.ports import ControlSource
 from telemetry import Health
 from worker.adapters.celery.job_loop import JobLoop
+from worker.process.background import Background
 
 _LOOP_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class WorkerHealth:
-    """`consuming` is set by the worker's lifecycle; `watches` says whether the brake is being watched."""
+    """`consuming` is set by the worker's lifecycle, `background` once its threads have started."""
 
     loop: JobLoop
     controls: ControlSource
     consuming: bool = False
-    watches: Callable[[], bool] = lambda: True
+    background: tuple[Background, ...] = ()
 
     def alive(self) -> Health:
-        """Whether a restart could help: a dead loop or watcher asks for one. Redis is not looked at."""
-        return Health({"job_loop": self._loop_answers(), "brake_watch": self.watches()})
+        """Whether a restart could help: a dead loop or thread asks for one. Redis is not asked."""
+        threads = {each.name: each.is_alive() for each in self.background}
+        return Health({"job_loop": self._loop_answers()} | threads)
 
     def ready(self) -> Health:
         """Whether this worker consumes, and can read its dials."""

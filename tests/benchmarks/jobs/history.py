@@ -41,7 +41,7 @@ def run() -> list[Row]:
         for start in range(0, OUTCOMES, 500):
             for _ in range(start, start + 500):
                 writer.add(SUBJECT, **OUTCOME)
-            writer._flush()
+            writer.flush()
         cpu_seconds = (time.process_time() - began) / OUTCOMES
     share_percent = cpu_seconds * jobs_per_second * 100
     figure = f"{cpu_seconds * 1e6:.0f} us, {share_percent:.1f} %"

@@ -76,8 +76,7 @@ class Slotgen:
             )
             names = (name for name in past.__slots__ if name not in {"entry_id", "wall_ms", "subject"})
             writer.add(subject, **{name: getattr(past, name) for name in names})
-        writer.start()
-        writer.stop()
+        writer.flush()
 
     @property
     def dials(self) -> RedisDials:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -13,11 +12,10 @@ import redis
 
 from gates import Subject
 from tasks.operations.history import PastOutcome
-from worker.adapters.redis.errors import REDIS_ERRORS, unavailable
+from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
 from worker.adapters.redis.scripts import LuaScript
 
-_FLUSH_SECONDS = 0.2
 _BATCH = 500
 # What waits for a Redis that is away; beyond it the oldest are given up, and counted.
 _WAITING_KEPT = 20_000
@@ -41,7 +39,7 @@ redis.call('SET', KEYS[2], ARGV[1], 'EX', 3600)
 
 @dataclass(slots=True)
 class HistoryWriter:
-    """Writes outcomes in batches from a thread of its own; `add` costs the job a microsecond.
+    """Keeps outcomes until `flush` writes them in batches; `add` costs the job a microsecond.
 
     `kept` bounds the stream. `count_dropped(number)` hears of what Redis could not take.
     """
@@ -54,19 +52,6 @@ class HistoryWriter:
     _batch: list[tuple[Any, ...]] = field(default_factory=list)
     _batch_number: int = 0
     _writer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Write until `stop`."""
-        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what waits, and end the thread."""
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
 
     def add(self, subject: Subject, **outcome: Any) -> None:
         """Take note of one outcome; the names are those of `PastOutcome`."""
@@ -74,20 +59,13 @@ class HistoryWriter:
             self.count_dropped(1)
         self._waiting.append((subject, outcome))
 
-    def _run(self) -> None:
-        while not self._stopped.wait(_FLUSH_SECONDS):
-            self._flush()
-        self._flush()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what waits, in one thread. Raises RedisError; the next call tries the same again."""
         while self._batch or self._waiting:
             if not self._batch:
                 self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
                 self._batch_number += 1
-            try:
-                self._write()
-            except REDIS_ERRORS:
-                return
+            self._write()
             self._batch = []
 
     def _write(self) -> None:

@@ -4,10 +4,8 @@ Redis reports every change of a dial by anyone (`CLIENT TRACKING … BCAST`: SET
 eviction) in under a millisecond; a slow poll on the same connection proves that it still lives.
 """
 
-import logging
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from redis.connection import Connection
@@ -15,17 +13,13 @@ from redis.exceptions import ResponseError
 
 from gates import BrakeState, Ceilings, kill_switch
 from tasks.errors import ErrorCode
-from telemetry import emit, error_location
 from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.dial_keys import DIAL_KEYS
-from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.keys import KILL
 
-_log = logging.getLogger("slotgen.brake")
 _POLL_SECONDS = 0.25
 # A server without tracking is asked this often instead: slow enough for Redis, fast enough for a brake.
 _POLL_UNTRACKED_SECONDS = 0.05
-_RECONNECT_SECONDS = 0.25
 
 
 class KillSwitchListener(Protocol):
@@ -49,10 +43,10 @@ class KillSwitchListener(Protocol):
 
 @dataclass(slots=True)
 class KillSwitchWatch:
-    """A thread that watches `<namespace>:kill` until `stop`. Losing Redis is told to nobody: that is what
+    """Watches `<namespace>:kill`, look after look, in one thread. It reports no loss of Redis: that is what
     the brake's own grace period is for.
 
-    `poll_seconds` is how long it waits for a report before it asks by itself.
+    `poll_seconds` is how long a look waits for a report of a change before the next one asks by itself.
     """
 
     url: str
@@ -61,51 +55,46 @@ class KillSwitchWatch:
     timeout_seconds: float
     switch: KillSwitchListener
     poll_seconds: float = _POLL_SECONDS
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _connection: Connection | None = None
+    _wait_seconds: float = _POLL_SECONDS
+    _seen_mono: float = 0.0
+    _reported: bool = False
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread = threading.Thread(target=self._run, name="brake-watch", daemon=True)
-        self._thread.start()
+    def look(self) -> None:
+        """Tell the switch what the dial is, then wait for a change of it.
 
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def stop(self) -> None:
-        """End the thread and its connection; returns once both are gone."""
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            connection: Connection | None = None
-            try:
-                connection, tracked = self._open()
-                self._follow(connection, self.poll_seconds if tracked else _POLL_UNTRACKED_SECONDS)
-            except REDIS_ERRORS:
-                self._stopped.wait(_RECONNECT_SECONDS)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the brake must go on being watched
-                emit(_log, logging.ERROR, "brake_watch_broke", **error_location(error))
-                self._stopped.wait(_RECONNECT_SECONDS)
-            finally:
-                if connection is not None:
-                    connection.disconnect()
-
-    def _open(self) -> tuple[Connection, bool]:
-        """Return an open connection, and whether Redis reports changes on it."""
+        Raises RedisError or OSError when Redis is lost; the next look opens a new connection.
+        """
         try:
-            connection = open_connection(self.url, self.timeout_seconds, protocol=3)
-            connection.connect()
+            connection = self._connection or self._open()
+            self._tell(connection)
+            self._reported = bool(connection.can_read(timeout=self._wait_seconds))
+            self._seen_mono = time.monotonic()
+            if self._reported:
+                connection.read_response(push_request=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.disconnect()
+        self._connection, self._reported = None, False
+
+    def _open(self) -> Connection:
+        self._connection = open_connection(self.url, self.timeout_seconds, protocol=3)
+        try:
+            self._connection.connect()
+            tracked = self._track(self._connection)
         except ResponseError:
             # A server, or a proxy before it, that has no HELLO: it can still be asked.
-            connection = open_connection(self.url, self.timeout_seconds, protocol=2)
-            connection.connect()
-            return connection, False
-        return connection, self._track(connection)
+            self._connection = open_connection(self.url, self.timeout_seconds, protocol=2)
+            self._connection.connect()
+            tracked = False
+        self._wait_seconds = self.poll_seconds if tracked else _POLL_UNTRACKED_SECONDS
+        self._seen_mono = time.monotonic()
+        return self._connection
 
     def _track(self, connection: Connection) -> bool:
         prefixes = [word for key in DIAL_KEYS.values() for word in ("PREFIX", key(self.namespace))]
@@ -116,29 +105,19 @@ class KillSwitchWatch:
             return False
         return True
 
-    def _follow(self, connection: Connection, poll_seconds: float) -> None:
-        seen_mono, reported = time.monotonic(), False
-        while not self._stopped.is_set():
-            if self._tell(connection, seen_mono, reported=reported):
-                self.switch.dials_changed()
-            reported = bool(connection.can_read(timeout=poll_seconds))
-            seen_mono = time.monotonic()
-            if reported:
-                connection.read_response(push_request=True)
-
-    def _tell(self, connection: Connection, seen_mono: float, *, reported: bool) -> bool:
-        """Tell the switch what the dial is; return whether a change was reported, until now."""
+    def _tell(self, connection: Connection) -> None:
         asked_mono = time.monotonic()
         kill, reported_meanwhile = self._ask(connection)
-        reported = reported or reported_meanwhile
+        reported = self._reported or reported_meanwhile
         state = kill_switch.DIAL.read(kill, self.ceilings.of(kill_switch.GATE)).value
         if state is BrakeState.RELEASED:
             self.switch.released(asked_mono)
         elif state is BrakeState.ENGAGED:
-            self.switch.engaged(ErrorCode.KILL_SWITCH, seen_mono, reported=reported)
+            self.switch.engaged(ErrorCode.KILL_SWITCH, self._seen_mono, reported=reported)
         else:
-            self.switch.engaged(ErrorCode.KILL_UNVERIFIED, seen_mono, reported=reported)
-        return reported
+            self.switch.engaged(ErrorCode.KILL_UNVERIFIED, self._seen_mono, reported=reported)
+        if reported:
+            self.switch.dials_changed()
 
     def _ask(self, connection: Connection) -> tuple[bytes | None, bool]:
         # MGET, not GET: a key of another type reads as absent, like everywhere else.

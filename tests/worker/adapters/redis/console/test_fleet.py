@@ -44,7 +44,7 @@ class TestCards:
     def test_go_with_their_worker(self, fleet, redis_client, namespace):
         heartbeat = beat(redis_client, namespace, "w", 1)
 
-        heartbeat.stop()
+        heartbeat.leave()
 
         assert fleet.workers() == []
 

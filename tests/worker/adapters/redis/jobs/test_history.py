@@ -15,6 +15,7 @@ from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.history import HistoryWriter, RedisHistory
 from worker.adapters.redis.keys import HISTORY
 from worker.dev.redis_server.server import EmbeddedRedis
+from worker.process.background import Background
 
 
 def fields(past):
@@ -32,11 +33,16 @@ def task_ids(history):
     return [each.task_id for each in history.since(0, 50_000)]
 
 
+def writing(writer):
+    thread = Background("history", writer.flush, 0.01, finish=writer.flush)
+    thread.start()
+    return thread
+
+
 def write(client, namespace, *pasts, kept=50_000):
     writer = HistoryWriter(client, namespace, kept, lambda _: None)
     add(writer, *pasts)
-    writer.start()
-    writer.stop()
+    writer.flush()
 
 
 class Attempts:
@@ -173,13 +179,13 @@ def test_what_a_redis_that_is_away_could_not_take_is_written_later(namespace):
         attempts = Attempts(client)
         writer = HistoryWriter(attempts, namespace, 50_000, lambda _: None)
         server.kill()
-        writer.start()
+        thread = writing(writer)
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(10)))
         await_some(attempts.failed, 2)
         server.restart()
 
         await_length(client, namespace, 10)
-        writer.stop()
+        thread.stop()
 
         assert task_ids(RedisHistory(client, namespace)) == [f"t{number}" for number in range(10)]
 
@@ -194,7 +200,7 @@ def test_what_a_frozen_redis_answers_too_late_is_written_once(namespace):
         writer = HistoryWriter(attempts, namespace, 50_000, lambda _: None)
         hasty.ping()
         server.freeze()
-        writer.start()
+        thread = writing(writer)
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(10)))
         # The first one leaves a copy in the connection that was open.
         await_some(attempts.failed, 2)
@@ -202,7 +208,7 @@ def test_what_a_frozen_redis_answers_too_late_is_written_once(namespace):
         await_length(client, namespace, 10)
         add(writer, an_outcome(task_id="later"))
         await_length(client, namespace, 11)
-        writer.stop()
+        thread.stop()
 
         assert task_ids(RedisHistory(client, namespace)) == [*(f"t{number}" for number in range(10)), "later"]
 
@@ -212,25 +218,26 @@ def test_a_full_redis_gets_all_of_it_once_there_is_room(namespace):
         attempts = Attempts(client)
         writer = HistoryWriter(attempts, namespace, 50_000, lambda _: None)
         client.config_set("maxmemory", "1")
-        writer.start()
+        thread = writing(writer)
         add(writer, *(an_outcome(task_id=f"t{number}") for number in range(600)))
         await_some(attempts.failed, 2)
         assert client.xlen(HISTORY(namespace)) == 0
         client.config_set("maxmemory", "0")
 
         await_length(client, namespace, 600)
-        writer.stop()
+        thread.stop()
 
         assert task_ids(RedisHistory(client, namespace)) == [f"t{number}" for number in range(600)]
 
 
 def test_two_workers_write_side_by_side(redis_client, namespace, history):
     writers = [HistoryWriter(redis_client, namespace, 50_000, lambda _: None) for _ in range(2)]
+    threads = []
     for number, writer in enumerate(writers):
-        writer.start()
+        threads.append(writing(writer))
         add(writer, *(an_outcome(worker_id=f"w{number}") for _ in range(700)))
-    for writer in writers:
-        writer.stop()
+    for thread in threads:
+        thread.stop()
 
     assert sorted(each.worker_id for each in history.since(0, 5000)) == ["w0"] * 700 + ["w1"] * 700
 
@@ -247,8 +254,7 @@ def test_what_no_longer_fits_is_counted_and_is_the_oldest(redis_client, namespac
     writer = HistoryWriter(redis_client, namespace, 50_000, dropped.append)
 
     add(writer, *(an_outcome(task_id=f"t{number}") for number in range(20_005)))
-    writer.start()
-    writer.stop()
+    writer.flush()
 
     assert sum(dropped) == 5
     found = task_ids(history)
@@ -267,14 +273,14 @@ def test_nothing_is_lost_uncounted_while_redis_does_not_answer(namespace):
         hasty.ping()
         server.freeze()
         add(writer, *(an_outcome() for _ in range(1000)))
-        writer.start()
+        thread = writing(writer)
         await_some(attempts.begun)
         # The writer has a batch in hand, and waits for its answer.
         add(writer, *(an_outcome() for _ in range(20_500)))
         await_some(attempts.failed)
         server.thaw()
         await_length(client, namespace, 21_500 - sum(dropped))
-        writer.stop()
+        thread.stop()
 
         assert client.xlen(HISTORY(namespace)) + sum(dropped) == 21_500
         assert sum(dropped) == 1000

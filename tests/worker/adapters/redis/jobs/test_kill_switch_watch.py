@@ -13,6 +13,7 @@ from worker.adapters.redis.clients import open_connection, open_sync
 from worker.adapters.redis.jobs import kill_switch_watch
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.dev.redis_server.server import EmbeddedRedis
+from worker.process.background import Background
 
 # Only so that a failure has a line: whatever is awaited here comes at once, or never.
 WAIT_SECONDS = 30
@@ -55,13 +56,14 @@ class Switch:
 def watching(server, *, poll_seconds=NEVER_SECONDS, timeout_seconds=0.5):
     switch = Switch()
     watch = KillSwitchWatch(server.url, "slotgen", Ceilings(), timeout_seconds, switch, poll_seconds)
-    watch.start()
+    thread = Background("kill_switch_watch", watch.look, 0, finish=watch.close)
+    thread.start()
     try:
         yield switch
     finally:
         # A watcher that waits for a report hears of its end by that of its connection.
         server.kill()
-        watch.stop()
+        thread.stop()
 
 
 @pytest.fixture
