@@ -3,17 +3,17 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from schemas import Violation, violations
-from telemetry.events import Details, TelemetryEvent
 from telemetry.logs import emit, error_location
 from telemetry.metrics import Metrics
 
 Validate = Callable[[str, dict[str, Any]], list[Violation]]
 
 _NAMES = {"COMPLETED": "job_completed", "STUB": "job_stubbed", "FAILED": "job_failed"}
+_NANO = 1_000_000_000
 _UNCHECKED = Violation("", "could not be validated", "see telemetry_broke in the log, and report it")
 _log = logging.getLogger("slotgen.jobs")
 
@@ -31,10 +31,10 @@ class Recorder:
         self._logger = logger
         self._validate = validate
 
-    def record(self, event: TelemetryEvent, details: Details) -> bool:
-        """Count `event` and write it, with `details` beside it; return whether it was valid.
+    def record(self, event: Mapping[str, Any], details: Mapping[str, Any]) -> bool:
+        """Count `event` (telemetry v1) and write it, with `details` beside it; return whether it was valid.
 
-        To be called exactly once for an outcome.
+        To be called exactly once for an outcome. `details` never have content.
 
         An event that breaks the locked schema is counted, as an outcome too, and logged as
         `telemetry_invalid`; it does not leave. Whatever goes wrong in here is logged as `telemetry_broke`
@@ -42,47 +42,42 @@ class Recorder:
         """
         found: list[Violation] = [_UNCHECKED]
         with _survival():
-            found = self._validate("telemetry.v1", event.as_dict())
+            found = self._validate("telemetry.v1", dict(event))
         with _survival():
             self._count(event, details)
         if not found:
             with _survival():
                 self._measure(event)
             with _survival():
-                self._tell(event, details)
+                emit(self._logger, logging.INFO, _NAMES[event["status"]], telemetry=event, details=details)
             return True
         with _survival():
             self._metrics.counter("slotgen_telemetry_invalid_total").inc()
         with _survival():
-            self._refuse(event, details, found)
+            emit(
+                self._logger,
+                logging.ERROR,
+                "telemetry_invalid",
+                violations=[dataclasses.asdict(each) for each in found],
+                sound_fields=_sound_fields(event, found),
+                details=details,
+            )
         return False
 
-    def _count(self, event: TelemetryEvent, details: Details) -> None:
-        jobs = self._metrics.counter("slotgen_jobs_total")
-        jobs.labels(event.status, event.error_code or "none", event.path).inc()
-        if details.repairs:
-            self._metrics.counter("slotgen_repairs_total").labels(event.status).inc(details.repairs)
-        if details.policy_rule:
-            self._metrics.counter("slotgen_policy_violations_total").labels(details.policy_rule).inc()
+    def _count(self, event: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+        counter, status = self._metrics.counter, event["status"]
+        counter("slotgen_jobs_total").labels(status, event["errorCode"] or "none", event["path"]).inc()
+        if repairs := details.get("repairs"):
+            counter("slotgen_repairs_total").labels(status).inc(repairs)
+        if rule := details.get("policy_rule"):
+            counter("slotgen_policy_violations_total").labels(rule).inc()
+        if cost_nano_usd := details.get("cost_nano_usd"):
+            counter("slotgen_cost_usd_total").labels(details.get("model")).inc(cost_nano_usd / _NANO)
 
-    def _measure(self, event: TelemetryEvent) -> None:
+    def _measure(self, event: Mapping[str, Any]) -> None:
         # Only of a valid event: one NaN would spoil the histogram's sum until the process ends.
         duration = self._metrics.histogram("slotgen_job_duration_seconds")
-        duration.labels(event.path, event.status).observe(event.latency_ms / 1000)
-
-    def _tell(self, event: TelemetryEvent, details: Details) -> None:
-        name = _NAMES[event.status]
-        emit(self._logger, logging.INFO, name, telemetry=event.as_dict(), details=details.as_dict())
-
-    def _refuse(self, event: TelemetryEvent, details: Details, found: list[Violation]) -> None:
-        emit(
-            self._logger,
-            logging.ERROR,
-            "telemetry_invalid",
-            violations=[dataclasses.asdict(each) for each in found],
-            sound_fields=_sound_fields(event, found),
-            details=details.as_dict(),
-        )
+        duration.labels(event["path"], event["status"]).observe(event["latencyMs"] / 1000)
 
 
 @contextlib.contextmanager
@@ -94,7 +89,7 @@ def _survival() -> Iterator[None]:
             emit(_log, logging.ERROR, "telemetry_broke", **error_location(error))
 
 
-def _sound_fields(event: TelemetryEvent, found: list[Violation]) -> dict[str, Any]:
+def _sound_fields(event: Mapping[str, Any], found: list[Violation]) -> dict[str, Any]:
     """Return the fields that broke no rule: a value that broke one may be anything, content included."""
     broken = {each.path for each in found}
-    return {} if "" in broken else {k: v for k, v in event.as_dict().items() if k not in broken}
+    return {} if "" in broken else {name: value for name, value in event.items() if name not in broken}

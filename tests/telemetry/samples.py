@@ -9,30 +9,30 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
-from telemetry import Details, Metrics, TelemetryEvent
+from telemetry import Metrics
 from telemetry.logs import JsonFormatter, JsonHandler
 
 MARKER = "zebra-marker-4711"
 
 
-def an_event(**changes: Any) -> TelemetryEvent:
-    fields = {
-        "executor_version": "2026-11-1",
-        "job_id": "bio-cells-01",
+def an_event(**changes: Any) -> dict[str, Any]:
+    return {
+        "version": "v1",
+        "executorVersion": "2026-11-1",
+        "jobId": "bio-cells-01",
         "path": "openai",
         "status": "COMPLETED",
-        "latency_ms": 812.4,
-        "error_code": None,
-    }
-    return TelemetryEvent(**(fields | changes))
+        "latencyMs": 812.4,
+        "errorCode": None,
+    } | changes
 
 
-def a_stub(**changes: Any) -> TelemetryEvent:
-    return an_event(**({"path": "stub", "status": "STUB", "error_code": "KILL_SWITCH"} | changes))
+def a_stub(**changes: Any) -> dict[str, Any]:
+    return an_event(**({"path": "stub", "status": "STUB", "errorCode": "KILL_SWITCH"} | changes))
 
 
-def some_details(**changes: Any) -> Details:
-    return Details(**({"task_id": "task-1", "gate": "rollout"} | changes))
+def some_details(**changes: Any) -> dict[str, Any]:
+    return {"task_id": "task-1", "gate": "rollout"} | changes
 
 
 def some_metrics() -> Metrics:

@@ -32,7 +32,7 @@ class TestASoundEvent:
         [
             (an_event(), "job_completed"),
             (a_stub(), "job_stubbed"),
-            (an_event(status="FAILED", error_code="OPENAI_TIMEOUT"), "job_failed"),
+            (an_event(status="FAILED", errorCode="OPENAI_TIMEOUT"), "job_failed"),
         ],
     )
     def test_is_one_line_with_its_details_beside_it(self, metrics, log, event, name):
@@ -40,11 +40,11 @@ class TestASoundEvent:
 
         (line,) = log.lines
         assert line["event"] == name
-        assert line["telemetry"] == event.as_dict()
+        assert line["telemetry"] == event
         assert line["details"] == {"task_id": "task-1", "gate": "rollout"}
 
     def test_is_counted_once_and_measured_in_seconds(self, metrics, log):
-        Recorder(metrics, log.logger).record(a_stub(latency_ms=1500.0), some_details())
+        Recorder(metrics, log.logger).record(a_stub(latencyMs=1500.0), some_details())
 
         assert outcomes(metrics, "STUB", "KILL_SWITCH", "stub") == 1
         labels = {"path": "stub", "status": "STUB"}
@@ -59,14 +59,14 @@ class TestASoundEvent:
 
 BROKEN = {
     "unknown_status": an_event(status=MARKER),
-    "unknown_error_code": a_stub(error_code=MARKER),
-    "code_of_another_status": a_stub(error_code="OPENAI_TIMEOUT"),
-    "negative_latency": an_event(latency_ms=-1),
-    "latency_that_is_no_number": an_event(latency_ms=float("nan")),
-    "no_latency": an_event(latency_ms=None),
-    "job_id_too_long": an_event(job_id=MARKER * 100),
-    "job_id_of_an_odd_type": an_event(job_id=object()),
-    "no_executor_version": an_event(executor_version=""),
+    "unknown_error_code": a_stub(errorCode=MARKER),
+    "code_of_another_status": a_stub(errorCode="OPENAI_TIMEOUT"),
+    "negative_latency": an_event(latencyMs=-1),
+    "latency_that_is_no_number": an_event(latencyMs=float("nan")),
+    "no_latency": an_event(latencyMs=None),
+    "job_id_too_long": an_event(jobId=MARKER * 100),
+    "job_id_of_an_odd_type": an_event(jobId=object()),
+    "no_executor_version": an_event(executorVersion=""),
 }
 
 
@@ -93,7 +93,7 @@ class TestABrokenEvent:
         assert MARKER not in str(family.samples)
 
     def test_names_the_job_when_the_job_id_is_sound(self, metrics, log):
-        Recorder(metrics, log.logger).record(an_event(latency_ms=-1), some_details())
+        Recorder(metrics, log.logger).record(an_event(latencyMs=-1), some_details())
 
         (line,) = log.lines
         assert line["sound_fields"]["jobId"] == "bio-cells-01"
@@ -103,8 +103,8 @@ class TestABrokenEvent:
     def test_does_not_spoil_the_durations(self, metrics, log):
         recorder = Recorder(metrics, log.logger)
 
-        recorder.record(an_event(latency_ms=float("nan")), some_details())
-        recorder.record(an_event(latency_ms=1000.0), some_details())
+        recorder.record(an_event(latencyMs=float("nan")), some_details())
+        recorder.record(an_event(latencyMs=1000.0), some_details())
 
         labels = {"path": "openai", "status": "COMPLETED"}
         assert metrics.registry.get_sample_value("slotgen_job_duration_seconds_sum", labels) == 1
@@ -128,7 +128,7 @@ class TestWhatNeverReachesTheJob:
         own, handler = logging.getLogger("slotgen.jobs"), Breaking()
         own.addHandler(handler)
         try:
-            Recorder(metrics).record(an_event(latency_ms=-1), some_details())
+            Recorder(metrics).record(an_event(latencyMs=-1), some_details())
         finally:
             own.removeHandler(handler)
 
@@ -173,7 +173,7 @@ def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
     def work(number):
         start.wait()
         for each in range(500):
-            recorder.record(an_event(job_id=f"job-{number}-{each}"), some_details())
+            recorder.record(an_event(jobId=f"job-{number}-{each}"), some_details())
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -186,17 +186,18 @@ def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
     assert outcomes(metrics) == 4000
 
 
-def test_counts_a_repair_by_how_the_job_ended_and_a_broken_rule_by_its_name(log):
+def test_counts_a_repair_by_how_the_job_ended_a_broken_rule_by_its_name_and_the_cost_by_model(log):
     metrics = Metrics(version="1", executor_version="1", words={"rule": ["heading"]})
     recorder = Recorder(metrics, log.logger)
-    failed = an_event(status="FAILED", error_code="OUTPUT_POLICY_VIOLATION")
+    failed = an_event(status="FAILED", errorCode="OUTPUT_POLICY_VIOLATION")
 
     recorder.record(failed, some_details(repairs=1, policy_rule="heading"))
-    recorder.record(failed, some_details(policy_rule="invented"))
+    recorder.record(failed, some_details(policy_rule="invented", cost_nano_usd=500_000_000, model="gpt"))
 
     def value(name, **labels):
         return metrics.registry.get_sample_value(name, labels)
 
+    assert value("slotgen_cost_usd_total", model="gpt") == 0.5
     assert value("slotgen_repairs_total", status="FAILED") == 1
     assert value("slotgen_policy_violations_total", rule="heading") == 1
     assert value("slotgen_policy_violations_total", rule="other") == 1

@@ -4,14 +4,12 @@ import logging
 from dataclasses import dataclass, field
 
 from gates import GATES, Controls, Decision, Trouble, kill_switch
-from tasks.executor_config import ExecutorConfig
 from tasks.generate.spec import Job
 from tasks.limits.guard import GuardFinding
 from tasks.ports import ModelAnswer, ModelRequest
 from telemetry import Metrics, emit
 from telemetry.logs import error_location
 
-_NANO = 1_000_000_000
 _log = logging.getLogger("slotgen.worker")
 
 
@@ -28,7 +26,6 @@ class WorkerMetrics:
     """One worker's observations; every method is safe in any thread."""
 
     metrics: Metrics
-    config: ExecutorConfig
     last_seen: LastSeenDials = field(default_factory=LastSeenDials)
 
     def controls_read(self, controls: Controls, seconds: float) -> None:
@@ -81,12 +78,6 @@ class WorkerMetrics:
             tokens = self.metrics.histogram("gen_ai_client_token_usage")
             tokens.labels("input", request.model).observe(answer.usage.input_tokens)
             tokens.labels("output", request.model).observe(answer.usage.output_tokens)
-
-    def spent(self, cost_nano_usd: int) -> None:
-        """Note what a job has cost."""
-        if not cost_nano_usd:
-            return
-        self.metrics.counter("slotgen_cost_usd_total").labels(self.config.model).inc(cost_nano_usd / _NANO)
 
     def halted(self, calls: int, seconds: float) -> None:
         """Note a halt: how many calls it cancelled, and how long until the last had closed."""

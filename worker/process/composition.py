@@ -65,9 +65,6 @@ if TYPE_CHECKING:
 
     from tasks.errors import InvalidMessage
     from tasks.executor_config import ExecutorConfig
-    from tasks.generate.job_context import JobContext
-    from tasks.generate.outcome import Outcome
-    from tasks.generate.spec import Job
     from tasks.ports import Budget, ControlSource
     from worker.adapters.openai.model import OpenAIModel
     from worker.settings.settings import Settings
@@ -123,7 +120,7 @@ def compose(settings: Settings) -> Composition:
     metrics = Metrics(version=version("slotgen"), executor_version=config.version, words=label_words(rules))
     create_zero_series(metrics, config.model, rules)
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
-    observe = WorkerMetrics(metrics, config)
+    observe = WorkerMetrics(metrics)
     worker_id = uuid.uuid4().hex
     loop = JobLoop()
     controls = _controls(settings, observe)
@@ -171,7 +168,7 @@ def compose(settings: Settings) -> Composition:
             generation=generation,
             has_api_key=settings.has_api_key,
             count_decision=observe.decided,
-            record=_recording(config, observe, history, worker_id),
+            record=OutcomeRecording(Recorder(metrics), config.version, worker_id, history.add),
             report_bug=observe.job_broke,
             monitor=OutcomeMonitor(
                 RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
@@ -258,38 +255,6 @@ def _budget(settings: Settings, stores: RedisBatches, observe: WorkerMetrics) ->
         settings.budget_window_seconds,
         observe.budget_denied,
     )
-
-
-def _recording(config: ExecutorConfig, observe: WorkerMetrics, history: HistoryWriter, worker_id: str) -> Any:
-    record = OutcomeRecording(Recorder(observe.metrics), config.version)
-
-    def record_and_count(
-        job: Job, outcome: Outcome, context: JobContext, latency_ms: float, task_id: str
-    ) -> bool:
-        valid = record(job, outcome, context, latency_ms, task_id)
-        observe.spent(context.cost_nano_usd)
-        history.add(
-            job.subject,
-            task_id=task_id,
-            output_type=job.output_type,
-            status=outcome.status.value,
-            error_code=outcome.error_code.value if outcome.error_code else None,
-            path=context.path,
-            latency_ms=round(latency_ms, 3),
-            cached=context.cached,
-            attempts=context.attempts,
-            cost_nano_usd=context.cost_nano_usd,
-            gate=context.gate,
-            rule_id=context.rule_id,
-            policy_hash=context.policy_hash,
-            executor_version=config.version,
-            worker_id=worker_id,
-            telemetry_valid=valid,
-            policy_rule=context.policy_rule,
-        )
-        return valid
-
-    return record_and_count
 
 
 def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker_id: str) -> Celery:

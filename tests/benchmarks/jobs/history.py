@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from gates import Subject
+from tasks.generate.recording import OutcomeRecord
 from tests.benchmarks.jobs import stub_throughput
 from tests.benchmarks.rig.row import Row, at_most
 from worker.adapters.redis.clients import open_sync
@@ -13,23 +14,20 @@ from worker.dev.redis_server.server import EmbeddedRedis
 
 OUTCOMES = 20_000
 SUBJECT = Subject("job-1", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True)
-OUTCOME = {
-    "task_id": "b08b66c8-2c0e-4d74-8832-954564295b1a",
-    "output_type": "text",
-    "status": "STUB",
-    "error_code": "KILL_SWITCH",
-    "path": "stub",
-    "latency_ms": 0.4,
-    "cached": False,
-    "attempts": 0,
-    "cost_nano_usd": 0,
-    "gate": "kill",
-    "rule_id": None,
-    "policy_hash": "6dfb333ca9f2",
-    "executor_version": "2026-11-1",
-    "worker_id": "b08b66c82c0e4d748832954564295b1a",
-    "telemetry_valid": True,
-}
+OUTCOME = OutcomeRecord(
+    subject=SUBJECT,
+    task_id="b08b66c8-2c0e-4d74-8832-954564295b1a",
+    output_type="text",
+    status="STUB",
+    error_code="KILL_SWITCH",
+    path="stub",
+    latency_ms=0.4,
+    gate="kill",
+    policy_hash="6dfb333ca9f2",
+    executor_version="2026-11-1",
+    worker_id="b08b66c82c0e4d748832954564295b1a",
+    telemetry_valid=True,
+)
 
 
 def run() -> list[Row]:
@@ -40,7 +38,7 @@ def run() -> list[Row]:
         began = time.process_time()
         for start in range(0, OUTCOMES, 500):
             for _ in range(start, start + 500):
-                writer.add(SUBJECT, **OUTCOME)
+                writer.add(OUTCOME)
             writer.flush()
         cpu_seconds = (time.process_time() - began) / OUTCOMES
     share_percent = cpu_seconds * jobs_per_second * 100

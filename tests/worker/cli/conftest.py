@@ -11,7 +11,6 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from gates import Subject
 from tests.builders import an_allowlist
 from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.dials import RedisDials
@@ -70,12 +69,7 @@ class Slotgen:
         """Leave outcomes of jobs `past-0`, … in the history, as of now."""
         writer = HistoryWriter(self.client, self.namespace, 50_000, lambda _: None)
         for each in range(number):
-            past = an_outcome(**changes)
-            subject = Subject(
-                f"past-{each}", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True
-            )
-            names = (name for name in past.__slots__ if name not in {"entry_id", "wall_ms", "subject"})
-            writer.add(subject, **{name: getattr(past, name) for name in names})
+            writer.add(an_outcome(f"past-{each}", **changes))
         writer.flush()
 
     @property

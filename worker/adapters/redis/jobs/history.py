@@ -11,6 +11,7 @@ from typing import Any, cast
 import redis
 
 from gates import Subject
+from tasks.generate.recording import OutcomeRecord
 from tasks.operations.history import PastOutcome
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
@@ -48,16 +49,16 @@ class HistoryWriter:
     namespace: str
     kept: int
     count_dropped: Callable[[int], None]
-    _waiting: deque[tuple[Any, ...]] = field(default_factory=lambda: deque(maxlen=_WAITING_KEPT))
-    _batch: list[tuple[Any, ...]] = field(default_factory=list)
+    _waiting: deque[OutcomeRecord] = field(default_factory=lambda: deque(maxlen=_WAITING_KEPT))
+    _batch: list[OutcomeRecord] = field(default_factory=list)
     _batch_number: int = 0
     _writer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def add(self, subject: Subject, **outcome: Any) -> None:
-        """Take note of one outcome; the names are those of `PastOutcome`."""
+    def add(self, outcome: OutcomeRecord) -> None:
+        """Take note of one outcome."""
         if len(self._waiting) == _WAITING_KEPT:
             self.count_dropped(1)
-        self._waiting.append((subject, outcome))
+        self._waiting.append(outcome)
 
     def flush(self) -> None:
         """Write what waits, in one thread. Raises RedisError; the next call tries the same again."""
@@ -70,7 +71,7 @@ class HistoryWriter:
 
     def _write(self) -> None:
         keys = (HISTORY(self.namespace), HISTORY_WRITTEN(self.namespace, self._writer_id))
-        entries = [_entry(*each) for each in self._batch]
+        entries = [_entry(each) for each in self._batch]
         _WRITE.run(self.client, keys, self._batch_number, self.kept, *entries)
 
 
@@ -118,9 +119,9 @@ class RedisHistory:
         return HISTORY(self.namespace)
 
 
-def _entry(subject: Subject, outcome: dict[str, Any]) -> str:
-    values = [getattr(subject, name) for name in _SUBJECT] + [outcome[name] for name in _FIELDS]
-    return json.dumps(values)
+def _entry(outcome: OutcomeRecord) -> str:
+    subject = [getattr(outcome.subject, name) for name in _SUBJECT]
+    return json.dumps(subject + [getattr(outcome, name) for name in _FIELDS])
 
 
 def _outcomes(entries: Any) -> list[PastOutcome]:

@@ -26,7 +26,7 @@ def fields(past):
 
 def add(writer, *pasts):
     for past in pasts:
-        writer.add(past.subject, **fields(past))
+        writer.add(past)
 
 
 def task_ids(history):
