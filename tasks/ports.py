@@ -64,7 +64,7 @@ class ModelAnswer:
 
 
 class Model(Protocol):
-    """A language model behind one request at a time."""
+    """A language model, on one event loop; a provider is one adapter of this."""
 
     async def ready(self) -> None:
         """Return once a request can be sent: the first ones may come before its client is open.
@@ -80,6 +80,14 @@ class Model(Protocol):
             ModelError: every way in which no answer came.
 
         """
+        ...
+
+    def abort_connections(self) -> None:
+        """Close every connection at once, for a halt; the next request opens new ones."""
+        ...
+
+    async def close(self) -> None:
+        """End for good what it has open."""
         ...
 
 

@@ -72,6 +72,12 @@ class FakeModel:
             self.cancelled += 1
             raise
 
+    def abort_connections(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
 
 @dataclass
 class FakeAnswers:

@@ -1,18 +1,12 @@
 """A model whose client is opened beside the work: only what needs a model waits for it."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tasks.ports import Model, ModelAnswer, ModelRequest
 from telemetry import emit, error_location
-
-if TYPE_CHECKING:
-    from tasks.ports import ModelAnswer, ModelRequest
-    from worker.adapters.openai.model import OpenAIModel
 
 _log = logging.getLogger("slotgen.worker")
 
@@ -26,9 +20,9 @@ class LazyModel:
     """
 
     loop: asyncio.AbstractEventLoop
-    open_model: Callable[[], OpenAIModel]
-    _opening: asyncio.Task[OpenAIModel] | None = None
-    _model: OpenAIModel | None = None
+    open_model: Callable[[], Model]
+    _opening: asyncio.Task[Model] | None = None
+    _model: Model | None = None
 
     def open_soon(self, after_seconds: float) -> None:
         """Begin to open it in that time, from any thread; a job that needs it begins it sooner."""
@@ -50,22 +44,22 @@ class LazyModel:
     async def close(self) -> None:
         """Close the client. One that is still being opened has no connection to close."""
         if self._model:
-            await self._model.client.close()
+            await self._model.close()
 
-    async def _opened(self) -> OpenAIModel:
+    async def _opened(self) -> Model:
         if self._model:
             return self._model
         # Shielded: a job that is halted must not take the opening from the others.
         return await asyncio.shield(self._begin())
 
-    def _begin(self) -> asyncio.Task[OpenAIModel]:
+    def _begin(self) -> asyncio.Task[Model]:
         if self._opening is None or (self._opening.done() and self._model is None):
             self._opening = self.loop.create_task(self._open())
             # The failure is told by `_open`, and to whoever waits; it may be that nobody does.
             self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._opening
 
-    async def _open(self) -> OpenAIModel:
+    async def _open(self) -> Model:
         try:
             self._model = await asyncio.to_thread(self.open_model)
         except Exception as error:

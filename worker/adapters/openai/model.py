@@ -27,14 +27,11 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
     The aiohttp transport costs 1.9-2.2 ms of CPU a call at 400 in flight, where the default one costs 8-11;
     its connection limit must cover the calls in flight, or they run in waves.
     """
+    limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
     transport: httpx2.AsyncClient = openai.DefaultAioHttpClient(
-        limits=_limits(max_connections), timeout=None, follow_redirects=False
+        limits=limits, timeout=None, follow_redirects=False
     )
     return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
-
-
-def _limits(max_connections: int) -> httpx2.Limits:
-    return httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,14 @@ class OpenAIModel:
     client: openai.AsyncOpenAI
     count_request: Callable[[str, ModelRequest, ModelAnswer | None, float], None]
     in_flight: Callable[[int], None]
-    _farewells: set[asyncio.Future[None]] = field(default_factory=set)
+    _closing: set[asyncio.Future[None]] = field(default_factory=set)
+
+    async def ready(self) -> None:
+        """Return at once: the client opens its connections with the first requests."""
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self.client.close()
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
         """Send `request` once. Raises ModelError for every way in which no answer came."""
@@ -83,9 +87,9 @@ class OpenAIModel:
         # The base class closes the sockets within this call; the TCP connector's own close() would only get
         # its turn after every cancelled call has unwound.
         closed = aiohttp.BaseConnector.close(connector, abort_ssl=True)
-        farewell = asyncio.ensure_future(_farewell(connector, closed))
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
+        closing = asyncio.ensure_future(_close(connector, closed))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def _respond(self, request: ModelRequest) -> ModelAnswer:
         try:
@@ -97,8 +101,6 @@ class OpenAIModel:
                     "/responses", cast_to=httpx2.Response, body=_parameters(request)
                 )
                 body = await response.aread()
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             translated = translate(error)
             if translated is None:
@@ -107,7 +109,7 @@ class OpenAIModel:
         return read_answer(body, response.headers.get("x-request-id"))
 
 
-async def _farewell(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:
+async def _close(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:
     await closed
     await connector.close()
 
@@ -150,16 +152,10 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
         raise _bad_response("the body is not a response object")
     if document.get("status") == "failed":
         raise ModelError(ErrorCode.OPENAI_SERVER_ERROR, "the response failed", retryable=True, billed=True)
-    return _answer(document, request_id)
-
-
-def _bad_response(detail: str) -> ModelError:
-    return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, detail, billed=True)
-
-
-def _answer(document: dict[str, Any], request_id: str | None) -> ModelAnswer:
-    parts = _content_parts(document.get("output"))
-    texts = [part["text"] for part in parts if part.get("type") == "output_text" and _is_text(part)]
+    messages = [each for each in _objects(document.get("output")) if each.get("type") == "message"]
+    parts = [part for message in messages for part in _objects(message.get("content"))]
+    said = [part.get("text") for part in parts if part.get("type") == "output_text"]
+    texts = [text for text in said if isinstance(text, str)]
     refused = any(part.get("type") == "refusal" for part in parts)
     reason = document.get("incomplete_details")
     filtered = isinstance(reason, dict) and reason.get("reason") == "content_filter"
@@ -175,15 +171,12 @@ def _answer(document: dict[str, Any], request_id: str | None) -> ModelAnswer:
     )
 
 
-def _is_text(part: dict[str, Any]) -> bool:
-    return isinstance(part.get("text"), str)
+def _bad_response(detail: str) -> ModelError:
+    return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, detail, billed=True)
 
 
-def _content_parts(output: Any) -> list[dict[str, Any]]:
-    items = output if isinstance(output, list) else []
-    messages = [each for each in items if isinstance(each, dict) and each.get("type") == "message"]
-    contents = [each["content"] for each in messages if isinstance(each.get("content"), list)]
-    return [part for content in contents for part in content if isinstance(part, dict)]
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _usage(usage: Any) -> TokenUsage | None:
