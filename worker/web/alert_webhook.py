@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from tasks.errors import StoreUnavailable
 from telemetry import emit
+from telemetry.pages import answer_json
 
 _log = logging.getLogger("slotgen.webhook")
 # Alertmanager sends a group of alerts in one request.
 _MAX_BODY_BYTES = 1 << 20
 _MAX_REASON = 300
 
-Pull = Callable[[str], str]
 _Answer = tuple[HTTPStatus, dict[str, Any]]
 
 
@@ -30,15 +31,11 @@ class AlertWebhook:
     """
 
     token: str
-    pull: Pull
+    pull: Callable[[str], str]
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        status, document = self._answer(environ)
-        body = json.dumps(document).encode() + b"\n"
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(f"{status.value} {status.phrase}", headers)
-        return [body]
+        return answer_json(environ, start_response, *self._answer(environ))
 
     def _answer(self, environ: dict[str, Any]) -> _Answer:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -61,10 +58,8 @@ class AlertWebhook:
     def _halt(self, body: bytes) -> _Answer:
         firing = _firing(body)
         if firing is None:
-            return HTTPStatus.OK, {
-                "halted": False,
-                "why": "every alert is resolved; people release the brake",
-            }
+            why = "every alert is resolved; people release the brake"
+            return HTTPStatus.OK, {"halted": False, "why": why}
         reason = _reason(firing)
         try:
             by = self.pull(reason)
