@@ -1,14 +1,51 @@
-"""Reads the URL of a Redis behind Sentinel: `sentinel://[USER:PASSWORD@]HOST:26379[,HOST…]/SERVICE[/DB]`."""
+"""Reads Redis URLs, those of a Redis behind Sentinel included, and shows them without their secrets.
+
+`sentinel://[USER:PASSWORD@]HOST:26379[,HOST…]/SERVICE[/DB]` is our own form; the others are redis-py's.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 SCHEME = "sentinel://"
+_SCHEMES = ("redis", "rediss", "unix", "sentinel")
 _DEFAULT_PORT = 26379
 # The Sentinels' own credentials; the ones before the @ are the Redis's.
-_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
+_SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
+_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
+
+
+def check_url(url: str) -> str:
+    """Return `url` if every client of ours can use it. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
+        raise ValueError("not a Redis URL")
+    if parts.scheme == "sentinel":
+        SentinelUrl.parse(url)
+    elif parts.scheme != "unix":
+        _host(parts.netloc.rpartition("@")[2])
+        _database(parts.path[1:])
+        _known(parts.query, _OPTIONS)
+    if parts.scheme == "rediss" and "ssl_cert_reqs=required" not in parts.query:
+        # Without it the broker's connection would accept any certificate.
+        raise ValueError("no certificate check")
+    return url
+
+
+def address(url: str) -> str:
+    """Return what of `url` may be shown: neither its credentials nor its options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def with_password(url: str, password: str) -> str:
+    """Return `url` with `password` for its user. Raises ValueError when it holds a password already."""
+    parts = urlsplit(url)
+    user, _, hosts = parts.netloc.rpartition("@")
+    if ":" in user:
+        raise ValueError("a password already")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{hosts}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +67,18 @@ class SentinelUrl:
         """Return the parts of `url`. Raises ValueError when it is no such URL."""
         parts = urlsplit(url)
         userinfo, _, hosts = parts.netloc.rpartition("@")
+        user, _, password = userinfo.partition(":")
+        credentials = {"username": unquote(user), "password": unquote(password)}
         service, _, db = parts.path[1:].partition("/")
         if not service:
             raise ValueError("no service name")
-        if db and not db.isdecimal():
-            raise ValueError("the database is a number")
+        options = _known(parts.query, set(_SENTINEL_OPTIONS))
         return cls(
             hosts=tuple(_host(each) for each in hosts.split(",")),
             service=unquote(service),
-            db=int(db or 0),
-            credentials=_credentials(userinfo),
-            sentinel_credentials=_sentinel_credentials(parts.query),
+            db=_database(db),
+            credentials={name: value for name, value in credentials.items() if value},
+            sentinel_credentials={_SENTINEL_OPTIONS[name]: value for name, value in options.items()},
         )
 
     def as_celery(self) -> str:
@@ -52,22 +90,21 @@ class SentinelUrl:
 
 
 def _host(text: str) -> tuple[str, int]:
-    # urlsplit reads brackets and ports once it has one host before it.
+    # urlsplit reads brackets and ports, and raises for what is no port, once it has one host before it.
     parts = urlsplit(f"//{text}")
     if not parts.hostname or parts.port == 0:
         raise ValueError("no host, or no port")
     return parts.hostname, parts.port or _DEFAULT_PORT
 
 
-def _credentials(userinfo: str) -> dict[str, str]:
-    user, _, password = userinfo.partition(":")
-    given = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in given.items() if value}
+def _database(text: str) -> int:
+    if text and not text.isdecimal():
+        raise ValueError("the database is a number")
+    return int(text or 0)
 
 
-def _sentinel_credentials(query: str) -> dict[str, str]:
+def _known(query: str, names: set[str]) -> dict[str, str]:
     given = dict(parse_qsl(query))
-    unknown = set(given) - set(_OPTIONS)
-    if unknown:
+    if unknown := set(given) - names:
         raise ValueError(f"unknown option {min(unknown)}")
-    return {_OPTIONS[name]: value for name, value in given.items()}
+    return given

@@ -1,7 +1,6 @@
 """Reads secrets that a deployment mounts as files, so that they stand in no environment."""
 
 from pathlib import Path
-from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -29,18 +28,3 @@ def read(path: Path) -> SecretStr:
     if not text or not text.isprintable():
         raise ValueError("not one line of text")
     return SecretStr(text)
-
-
-def with_password(url: str, password: str) -> str:
-    """Return `url` (`scheme://[USER@]REST`) with `password` for its user.
-
-    Raises:
-        ValueError: the URL holds a password already.
-
-    """
-    scheme, _, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    user, _, address = place.rpartition("@")
-    if ":" in user:
-        raise ValueError("a password already")
-    return f"{scheme}://{user}:{quote(password, safe='')}@{address}{slash}{path}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.settings.redis_url import SentinelUrl
+from worker.settings.redis_url import SentinelUrl, address
 
 
 def test_names_the_sentinels_the_service_and_the_database():
@@ -31,3 +31,20 @@ def test_has_credentials_for_redis_and_for_the_sentinels():
 )
 def test_says_the_same_in_celerys_words(url, celery):
     assert SentinelUrl.parse(url).as_celery() == celery
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:1/0", "redis://127.0.0.1:1/0"),
+        ("redis://ann:hunter2@one:6379/0", "redis://one:6379/0"),
+        (
+            "rediss://:hunter2@[::1]:6379?ssl_keyfile=/hunter2&ssl_cert_reqs=required",
+            "rediss://[::1]:6379",
+        ),
+        ("unix://:hunter2@/run/redis.sock", "unix:///run/redis.sock"),
+        ("sentinel://ann:hunter2@one,two/m?sentinel_password=hunter3", "sentinel://one,two/m"),
+    ],
+)
+def test_is_shown_without_its_secrets(url, shown):
+    assert address(url) == shown

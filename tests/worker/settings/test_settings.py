@@ -124,6 +124,16 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen(monkeypatch):
     assert str(refusal.value).startswith("OPENAI_API_KEY is a value that cannot be used")
 
 
+def test_a_key_in_a_file_that_no_header_can_carry_is_refused_unseen(monkeypatch, tmp_path):
+    (tmp_path / "key").write_text("hunter\u00fc")
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+
+    with pytest.raises(BadSetting, match=r"OPENAI_API_KEY_FILE is '.*/key' \(a key has printable") as refusal:
+        load()
+
+    assert "hunter" not in str(refusal.value)
+
+
 def test_a_newline_behind_a_key_is_no_part_of_it(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
 

@@ -16,6 +16,7 @@ from worker.cli.support.connection import load_settings
 from worker.cli.support.dial_command import AsJson
 from worker.cli.support.errors import CliError
 from worker.cli.support.signals import termination_held
+from worker.settings.redis_url import address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def enqueue(
     if bool(inputs) == bool(resume):
         raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")
     settings = load_settings()
-    queue = f"{settings.namespace} at {settings.redis_url.rpartition('@')[2]}"
+    queue = f"{settings.namespace} at {address(settings.redis_url)}"
     terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
     resume = resume.absolute() if resume else None
     try:
