@@ -1,28 +1,33 @@
 """The versioned executor config: model, limits, deadlines, attempts and prices, as typed values."""
 
 import json
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import AliasPath, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
 from schemas import describe, violations
-from tasks.limits.guard import GuardMode, GuardRules
+from tasks.limits.guard import IN_JSON, GuardRules
+from tasks.limits.retry import RetryPolicy
 from tasks.ports import TokenUsage
 
 # A dollar for a million tokens is 1,000 nano-dollars for one.
 _NANO_USD_PER_TOKEN = Decimal(1000)
-
-# What the schema says of a config that does not name them.
-_REPAIR_ATTEMPTS = 1
 
 
 class BadExecutorConfig(ValueError):  # noqa: N818 - reads as what it is
     """The executor config cannot be used; the text says which file, what is wrong, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(alias_generator=lambda name: f"{to_camel(name)}UsdPerMillion", validate_by_name=True),
+)
 class Price:
     """What a model charges, in US dollars for a million tokens."""
 
@@ -52,7 +57,7 @@ def _ceiling(usd_per_million: Decimal) -> int:
     return int((usd_per_million * _NANO_USD_PER_TOKEN).to_integral_value(rounding=ROUND_CEILING))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=IN_JSON)
 class ExecutorConfig:
     """Every figure of the executor. `version` is the `executorVersion` of telemetry v1."""
 
@@ -60,20 +65,39 @@ class ExecutorConfig:
     model: str
     max_input_tokens: int
     max_output_tokens: int
-    options: dict[str, Any]
     job_deadline_seconds: float
     request_timeout_seconds: float
     attempts: int
-    repair_attempts: int
-    backoff_initial_seconds: float
-    backoff_max_seconds: float
     max_retry_after_seconds: float
     answer_ttl_seconds: int
-    max_age_seconds: float
-    probe_seconds: float
     guard: GuardRules
     prices: dict[str, Price]
     prompts: dict[str, str]
+    backoff_initial_seconds: float = Field(validation_alias=AliasPath("backoff", "initialSeconds"))
+    backoff_max_seconds: float = Field(validation_alias=AliasPath("backoff", "maxSeconds"))
+    max_age_seconds: float = Field(validation_alias=AliasPath("traffic", "maxAgeSeconds"))
+    probe_seconds: float = Field(validation_alias=AliasPath("traffic", "probeSeconds"))
+    repair_attempts: int = 1
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What of the model's own parameters is set; the names are the API's."""
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "reasoning_effort": self.reasoning_effort,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How a request that failed is sent again."""
+        return RetryPolicy(
+            self.backoff_initial_seconds, self.backoff_max_seconds, self.max_retry_after_seconds
+        )
 
     @property
     def price(self) -> Price:
@@ -100,62 +124,10 @@ def load(path: Path | None) -> ExecutorConfig:
     found = violations("executor.v1", document)
     if found:
         raise BadExecutorConfig(f"{source}: {describe(found)}")
-    return _priced(_parse(document), source)
-
-
-def _priced(config: ExecutorConfig, source: object) -> ExecutorConfig:
+    config = TypeAdapter(ExecutorConfig).validate_python(document)
     if config.model not in config.prices:
         raise BadExecutorConfig(
             f"{source}: prices: has none for model {config.model!r}; add it, "
             "for a call of unknown price is never made"
         )
     return config
-
-
-def _parse(document: dict[str, Any]) -> ExecutorConfig:
-    # JSON Schema counts 3.0 as an integer; Python does not.
-    optional = {"temperature": "temperature", "topP": "top_p", "reasoningEffort": "reasoning_effort"}
-    return ExecutorConfig(
-        version=document["version"],
-        model=document["model"],
-        max_input_tokens=int(document["maxInputTokens"]),
-        max_output_tokens=int(document["maxOutputTokens"]),
-        options={ours: document[theirs] for theirs, ours in optional.items() if theirs in document},
-        job_deadline_seconds=document["jobDeadlineSeconds"],
-        request_timeout_seconds=document["requestTimeoutSeconds"],
-        attempts=int(document["attempts"]),
-        repair_attempts=int(document.get("repairAttempts", _REPAIR_ATTEMPTS)),
-        backoff_initial_seconds=document["backoff"]["initialSeconds"],
-        backoff_max_seconds=document["backoff"]["maxSeconds"],
-        max_retry_after_seconds=document["maxRetryAfterSeconds"],
-        answer_ttl_seconds=int(document["answerTtlSeconds"]),
-        max_age_seconds=document["traffic"]["maxAgeSeconds"],
-        probe_seconds=document["traffic"]["probeSeconds"],
-        guard=_guard(document["guard"]),
-        prices={model: _price(each) for model, each in document["prices"].items()},
-        prompts=document["prompts"],
-    )
-
-
-def _guard(document: dict[str, Any]) -> GuardRules:
-    return GuardRules(
-        mode=GuardMode(document["mode"]),
-        window_seconds=document["windowSeconds"],
-        sample=int(document["sample"]),
-        minimum_sample=int(document["minimumSample"]),
-        max_failed_share=document["maxFailedShare"],
-        max_unusable_share=document["maxUnusableShare"],
-        max_latency_p95_seconds=document["maxLatencyP95Seconds"],
-        max_nano_usd_per_minute=int(Decimal(document["maxUsdPerMinute"]) * 10**9),
-        unexpected_codes=frozenset(document["unexpectedCodes"]),
-        max_invalid_events=int(document["maxInvalidEvents"]),
-    )
-
-
-def _price(document: dict[str, str]) -> Price:
-    return Price(
-        input=Decimal(document["inputUsdPerMillion"]),
-        cached_input=Decimal(document["cachedInputUsdPerMillion"]),
-        cache_write=Decimal(document["cacheWriteUsdPerMillion"]),
-        output=Decimal(document["outputUsdPerMillion"]),
-    )

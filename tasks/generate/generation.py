@@ -6,15 +6,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_exponential_jitter,
-)
-
 from gates import kill_switch
 from schemas import OutputType
 from tasks.errors import Deferred, ErrorCode, Failed, JobEnded, ModelError, StoreUnavailable, Stubbed
@@ -181,36 +172,12 @@ class Generation:
     async def _attempts(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
         # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
         await self.model.ready()
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(self._worth_a_retry),
-            stop=stop_after_attempt(self.config.attempts - admitted.context.attempts)
-            | stop_before_delay(self.config.job_deadline_seconds),
-            wait=self._wait_seconds,
-            reraise=True,
+        retrying = self.config.retry.retrying(
+            lambda error: isinstance(error, ModelError) and error.retryable,
+            attempts=self.config.attempts - admitted.context.attempts,
+            deadline_seconds=self.config.job_deadline_seconds,
         )
         return await retrying(self._attempt, admitted, request)
-
-    def _worth_a_retry(self, error: BaseException) -> bool:
-        if not isinstance(error, ModelError) or not error.retryable:
-            return False
-        return (error.retry_after_seconds or 0) <= self.config.max_retry_after_seconds
-
-    def _wait_seconds(self, state: RetryCallState) -> float:
-        """Return the jittered backoff, but never less than the server asked for.
-
-        What a 429 asked for is waited for in the rate limiter, by the whole fleet.
-        """
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after_seconds if isinstance(error, ModelError) else None
-        if asked and isinstance(error, ModelError) and error.code is ErrorCode.OPENAI_RATE_LIMITED:
-            return 0
-        backoff = wait_exponential_jitter(
-            multiplier=self.config.backoff_initial_seconds,
-            max=self.config.backoff_max_seconds,
-            jitter=self.config.backoff_initial_seconds,
-        )(state)
-        # The backoff is added, not replaced: many workers told the same second must not come back as one.
-        return backoff + asked if asked else backoff
 
     async def _attempt(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
         """Send the request once the server has room; waiting for that burns no attempt."""

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from tasks.errors import ErrorCode, Status, StoreUnavailable
 from tasks.generate.job_context import JobContext
@@ -25,7 +30,11 @@ class GuardMode(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
+# A part of the executor config stands there in camelCase.
+IN_JSON = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+
+@pydantic_dataclass(frozen=True, slots=True, config=IN_JSON)
 class GuardRules:
     """The hard-stop conditions of the executor config; shares are 0 to 1 of the latest `sample` outcomes."""
 
@@ -36,9 +45,14 @@ class GuardRules:
     max_failed_share: float
     max_unusable_share: float
     max_latency_p95_seconds: float
-    max_nano_usd_per_minute: int
+    max_usd_per_minute: Decimal
     unexpected_codes: frozenset[str]
     max_invalid_events: int
+
+    @property
+    def max_nano_usd_per_minute(self) -> int:
+        """The same as `max_usd_per_minute`, rounded down."""
+        return int(self.max_usd_per_minute * 10**9)
 
 
 class GuardVerdict(StrEnum):

@@ -16,9 +16,9 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ResponseError
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from tasks.generate.batching import Batcher
+from tasks.limits.retry import RetryPolicy
 from telemetry import emit
 from worker.adapters.redis.errors import RedisUnavailable, unavailable, unavailable_by
 from worker.adapters.redis.scripts import LuaScript
@@ -27,6 +27,7 @@ from worker.adapters.redis.scripts import LuaScript
 _MOST_COMMANDS = 200
 # After this long without a command, Redis may have closed the connection: asking costs 60 us.
 _IDLE_SECONDS = 1.0
+_PATIENCE = RetryPolicy(initial_seconds=0.05, max_seconds=1.0)
 _log = logging.getLogger("slotgen.results")
 
 Words = tuple[Any, ...]
@@ -82,12 +83,7 @@ class RedisBatches:
                 emit(_log, logging.WARNING, refused_event, error=error.error, cause=error.cause.what)
         else:
             return
-        patiently = AsyncRetrying(
-            retry=retry_if_exception(worth_waiting),
-            wait=wait_exponential_jitter(multiplier=0.05, max=1.0),
-            reraise=True,
-        )
-        await patiently(self.run, script, keys, *arguments)
+        await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
 
     async def _replies(self, commands: list[Words]) -> Sequence[Any]:
         with unavailable(self.client):
