@@ -42,7 +42,7 @@ def tree(tmp_path):
         ("tasks/generate/spec.py", "import worker.process.celery_app", "worker -> tasks"),
         ("worker/settings/secret_files.py", "import worker.adapters.redis.keys", "cli -> process"),
         ("worker/adapters/redis/clients.py", "import worker.halt.brake_bridge", "cli -> process"),
-        ("worker/metrics/queue.py", "import worker.process.health", "cli -> process"),
+        ("worker/metrics/fleet.py", "import worker.process.health", "cli -> process"),
         ("worker/client/reader.py", "import worker.process.celery_app", "cli -> process"),
         ("worker/dev/stack.py", "import worker.cli", "cli -> process"),
         ("gates/opt_in.py", "import os", "gates decide"),

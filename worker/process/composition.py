@@ -1,19 +1,22 @@
 """Composes one worker process: the only place where ports meet adapters."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+import redis
+from celery import Celery
 from celery.exceptions import Reject
 
 from tasks import executor_config, plain_text
 from tasks.delivery import Answer
-from tasks.errors import ErrorCode, StoreUnavailable
+from tasks.errors import ErrorCode, InvalidMessage, StoreUnavailable
+from tasks.executor_config import ExecutorConfig
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
 from tasks.generate.intake import MessageLimits
@@ -24,7 +27,8 @@ from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
-from telemetry import Exporter, Metrics, Recorder, serve
+from tasks.ports import ControlSource, Model
+from telemetry import Metrics, Recorder, serve
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.message import raw_message
 from worker.adapters.celery.pool import JobLoopPool
@@ -46,8 +50,7 @@ from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable
 from worker.adapters.redis.keys import RESULTS
 from worker.halt.brake_bridge import BrakeBridge
-from worker.metrics.budget import BudgetGauges
-from worker.metrics.queue import QueueGauges
+from worker.metrics.fleet import attach_account, attach_queue
 from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.metrics.zero_series import create_zero_series, label_words
@@ -57,50 +60,25 @@ from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
 from worker.process.message_validation import MessageValidation
-from worker.settings.settings import BadSetting
-
-if TYPE_CHECKING:
-    import redis
-    from celery import Celery
-
-    from tasks.errors import InvalidMessage
-    from tasks.executor_config import ExecutorConfig
-    from tasks.ports import Budget, ControlSource
-    from worker.adapters.openai.model import OpenAIModel
-    from worker.settings.settings import Settings
-
-_FLUSH_SECONDS = 0.2
+from worker.settings.settings import BadSetting, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A composed and running worker process."""
+    """A composed and running worker process.
+
+    `open_model_soon(after_seconds)` begins to open the model in that time, or once a job needs it, and
+    returns at once. `return_unfinished` cancels what is in flight; each message goes back to the queue as
+    its job ends. `close` ends every thread and connection of this process, the last one first.
+    """
 
     app: Celery
     pool: type[JobLoopPool]
     health: WorkerHealth
-    exporter: Exporter
-    _loop: JobLoop
-    _background: tuple[Background, ...]
-    _model: LazyModel
-    _stores: RedisBatches
-
-    def open_model_soon(self, after_seconds: float) -> None:
-        """Begin to open the model in that time, or once a job needs it; returns at once."""
-        self._model.open_soon(after_seconds)
-
-    def return_unfinished(self) -> None:
-        """Cancel what is in flight; each message goes back to the queue as its job ends."""
-        self._loop.cancel_jobs()
-
-    def stop(self) -> None:
-        """End every thread and connection of this process, in the reverse order of their use."""
-        for each in reversed(self._background):
-            each.stop()
-        self._loop.run(self._model.close())
-        self._loop.run(self._stores.client.aclose())
-        self._loop.stop()
-        self.exporter.close()
+    metrics_port: int
+    open_model_soon: Callable[[float], None]
+    return_unfinished: Callable[[], None]
+    close: Callable[[], None]
 
 
 def compose(settings: Settings) -> Composition:
@@ -116,12 +94,14 @@ def compose(settings: Settings) -> Composition:
     config = executor_config.load(settings.executor_config)
     _refuse_short_visibility(settings, config)
     prompts = Prompts.load(config.prompts)
-    rules = [rule.name for rule in plain_text.RULES]
-    metrics = Metrics(version=version("slotgen"), executor_version=config.version, words=label_words(rules))
-    create_zero_series(metrics, config.model, rules)
-    metrics.gauge("slotgen_concurrency").set(settings.concurrency)
+    with ExitStack() as opened:
+        return _composed(settings, config, prompts, opened)
+
+
+def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, opened: ExitStack) -> Composition:
+    namespace, worker_id = settings.namespace, uuid.uuid4().hex
+    metrics = _metrics(settings, config)
     observe = WorkerMetrics(metrics)
-    worker_id = uuid.uuid4().hex
     loop = JobLoop()
     controls = _controls(settings, observe)
     health = WorkerHealth(loop, controls)
@@ -132,58 +112,54 @@ def compose(settings: Settings) -> Composition:
         healthy=health.alive,
         ready=health.ready,
     )
+    opened.callback(exporter.close)
     loop.start()
+    opened.callback(loop.stop)
     client = open_sync(settings.redis_url)
-    dials = RedisDials(client, settings.namespace)
     stores = RedisBatches(open_async(settings.redis_url))
+    opened.callback(lambda: loop.run(stores.client.aclose()))
     model = LazyModel(loop.loop, partial(_open_model, settings, observe))
+    opened.callback(lambda: loop.run(model.close()))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
     dial_reader = DialReader(controls)
     generation = Generation(
         dial_reader=dial_reader,
         model=model,
-        answers=RedisAnswers(stores, settings.namespace, config.answer_ttl_seconds, settings.cache_answers),
-        claims=RedisClaims(stores, settings.namespace, worker_id, settings.worker_lost_seconds),
-        budget=_budget(settings, stores, observe),
+        answers=RedisAnswers(stores, namespace, config.answer_ttl_seconds, settings.cache_answers),
+        claims=RedisClaims(stores, namespace, worker_id, settings.worker_lost_seconds),
+        budget=RedisBudget(
+            stores,
+            namespace,
+            settings.budget_nano_usd,
+            settings.budget_window_seconds,
+            observe.budget_denied,
+        ),
         brake=brake,
         config=config,
         prompts=prompts,
-        rate_limiter=RateLimiter(
-            RedisRateLimits(stores, settings.namespace, config.probe_seconds), config.model
-        ),
+        rate_limiter=RateLimiter(RedisRateLimits(stores, namespace, config.probe_seconds), config.model),
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )
-    history = HistoryWriter(client, settings.namespace, settings.history_outcomes, observe.history_dropped)
+    history = HistoryWriter(client, namespace, settings.history_outcomes, observe.history_dropped)
     app = _app(settings, observe, client, worker_id)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
-    _register(
-        app,
-        settings,
-        stores,
-        config,
-        Generate(
-            dial_reader=dial_reader,
-            generation=generation,
-            has_api_key=settings.has_api_key,
-            count_decision=observe.decided,
-            record=OutcomeRecording(Recorder(metrics), config.version, worker_id, history.add),
-            report_bug=observe.job_broke,
-            monitor=OutcomeMonitor(
-                RedisGuard(stores, settings.namespace, config.guard), config.guard, observe.guard_breached
-            ),
-            tell_progress=ProgressReport(results),
-        ),
-        stream=_results_stream(settings, client, stores),
+    guard = RedisGuard(stores, namespace, config.guard)
+    generate = Generate(
+        dial_reader=dial_reader,
+        generation=generation,
+        has_api_key=settings.has_api_key,
+        count_decision=observe.decided,
+        record=OutcomeRecording(Recorder(metrics), config.version, worker_id, history.add),
+        report_bug=observe.job_broke,
+        monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
+        tell_progress=ProgressReport(results),
     )
-    heartbeat = Heartbeat(
-        client,
-        settings.namespace,
-        worker_id,
-        settings.worker_lost_seconds,
-        WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe.last_seen).info,
-    )
+    _register(app, settings, config, stores, generate, stream=_results_stream(settings, client, stores))
+    info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe.last_seen).info
+    heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
+    dials = RedisDials(client, namespace)
 
     def look_at_dials() -> None:
         dials.read()  # records what raw commands have changed
@@ -192,27 +168,37 @@ def compose(settings: Settings) -> Composition:
 
     # A change may be the brake: while hundreds of calls are being closed, the record can wait.
     dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1)
-    switch = BrakeBridge(loop.loop, brake, stores, settings.namespace, worker_id, dial_changes.wake)
-    watch = KillSwitchWatch(
-        settings.redis_url,
-        settings.namespace,
-        settings.ceilings,
-        settings.control_read_timeout_ms / 1000,
-        switch,
-    )
-    # Stopped in the reverse order.
+    switch = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
+    timeout_seconds = settings.control_read_timeout_ms / 1000
+    watch = KillSwitchWatch(settings.redis_url, namespace, settings.ceilings, timeout_seconds, switch)
     background = (
-        Background("history", history.flush, _FLUSH_SECONDS, finish=history.flush),
+        Background("history", history.flush, every_seconds=0.2, finish=history.flush),
         Background("heartbeat", heartbeat.beat, settings.worker_lost_seconds / 3, finish=heartbeat.leave),
         dial_changes,
-        Background("kill_switch_watch", watch.look, 0, finish=watch.close),
+        Background("kill_switch_watch", watch.look, every_seconds=0, finish=watch.close),
     )
-    for each in background:
-        metrics.gauge("slotgen_background_alive").labels(each.name).set_function(each.is_alive)
-        each.start()
+    for thread in background:
+        metrics.gauge("slotgen_background_alive").labels(thread.name).set_function(thread.is_alive)
+        thread.start()
+        opened.callback(thread.stop)
     health.background = background
-    pool = JobLoopPool.on(loop, results)
-    return Composition(app, pool, health, exporter, loop, background, model, stores)
+    return Composition(
+        app=app,
+        pool=JobLoopPool.on(loop, results),
+        health=health,
+        metrics_port=exporter.port,
+        open_model_soon=model.open_soon,
+        return_unfinished=loop.cancel_jobs,
+        close=opened.pop_all().close,
+    )
+
+
+def _metrics(settings: Settings, config: ExecutorConfig) -> Metrics:
+    rules = [rule.name for rule in plain_text.RULES]
+    metrics = Metrics(version=version("slotgen"), executor_version=config.version, words=label_words(rules))
+    create_zero_series(metrics, config.model, rules)
+    metrics.gauge("slotgen_concurrency").set(settings.concurrency)
+    return metrics
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
@@ -235,7 +221,7 @@ def _controls(settings: Settings, observe: WorkerMetrics) -> ControlSource:
 
 
 @freeze_imports()
-def _open_model(settings: Settings, observe: WorkerMetrics) -> OpenAIModel:
+def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     from worker.adapters.openai.model import (  # noqa: PLC0415 - 0.4-2 s that only a model's request needs
         OpenAIModel,
         open_client,
@@ -247,22 +233,13 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> OpenAIModel:
     return OpenAIModel(client, observe.requested, observe.in_flight)
 
 
-def _budget(settings: Settings, stores: RedisBatches, observe: WorkerMetrics) -> Budget:
-    return RedisBudget(
-        stores,
-        settings.namespace,
-        settings.budget_nano_usd,
-        settings.budget_window_seconds,
-        observe.budget_denied,
-    )
-
-
 def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker_id: str) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
-    QueueGauges(client, settings.namespace, dead_letters).attach(observe.metrics)
-    BudgetGauges(
-        RedisAccount(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds)
-    ).attach(observe.metrics)
+    attach_queue(observe.metrics, client, settings.namespace, dead_letters)
+    attach_account(
+        observe.metrics,
+        RedisAccount(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds),
+    )
 
     def fail_task(task_id: str, error: InvalidMessage) -> None:
         app.backend.mark_as_failure(task_id, error)
@@ -276,8 +253,8 @@ def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker
 def _register(
     app: Celery,
     settings: Settings,
-    stores: RedisBatches,
     config: ExecutorConfig,
+    stores: RedisBatches,
     generate: Generate,
     *,
     stream: ResultsStream | None,

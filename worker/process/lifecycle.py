@@ -68,7 +68,7 @@ def run(settings: Settings) -> int:
     try:
         return _consume(settings, composition)
     finally:
-        composition.stop()
+        composition.close()
         emit(_log, logging.INFO, "worker_stopped")
 
 
@@ -86,7 +86,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
             logging.INFO,
             "worker_ready",
             concurrency=settings.concurrency,
-            metrics_port=composition.exporter.port,
+            metrics_port=composition.metrics_port,
             namespace=settings.namespace,
             pid=os.getpid(),
         )
