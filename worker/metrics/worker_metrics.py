@@ -92,8 +92,12 @@ class WorkerMetrics:
     def guard_breached(self, finding: GuardFinding) -> None:
         """Note that the fleet's outcomes broke a rule; `tripped` is the one that pulled the brake."""
         self.metrics.counter("slotgen_guard_breaches_total").inc()
-        event = "guard_halted" if finding.tripped else "guard_warned"
-        emit(_log, logging.ERROR, event, reason=finding.reason)
+        emit(
+            _log,
+            logging.ERROR,
+            "guard_halted" if finding.tripped else "guard_warned",
+            reason=finding.reason,
+        )
 
     def history_dropped(self, number: int) -> None:
         """Note outcomes that the history could not take."""

@@ -1,0 +1,56 @@
+"""Every event of the log but those of libraries (`log`), in one table; docs/log-events.md is made of it."""
+
+from dataclasses import dataclass
+
+_ERROR = ("error_type", "error_at")
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One row: its name, its level, what it has beside time, level, logger and event, and its meaning."""
+
+    name: str
+    level: str
+    fields: tuple[str, ...]
+    meaning: str
+
+
+# fmt: off
+LOG_EVENTS = (
+    LogEvent("job_completed", "INFO", ("telemetry", "details"), "a job has its content; `telemetry` is the event v1"),
+    LogEvent("job_stubbed", "INFO", ("telemetry", "details"), "a dial, a limit or the mode said no"),
+    LogEvent("job_failed", "INFO", ("telemetry", "details"), "something broke; `errorCode` says what"),
+    LogEvent("job_broke", "ERROR", ("job_id", *_ERROR), "a bug: the job is FAILED with INTERNAL_ERROR"),
+    LogEvent("job_lost", "ERROR", _ERROR, "a bug: a job ended without an answer; its message comes back"),
+    LogEvent("task_broke", "ERROR", ("task_id", *_ERROR), "a bug: a message ended without results"),
+    LogEvent("telemetry_invalid", "ERROR", ("violations", "sound_fields", "details"), "an event broke its schema, and did not leave"),
+    LogEvent("telemetry_broke", "ERROR", _ERROR, "a part of an outcome could not be recorded"),
+    LogEvent("calls_halted", "WARNING", ("calls", "seconds"), "the brake cancelled calls, and the last has closed"),
+    LogEvent("guard_halted", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and this worker halted it"),
+    LogEvent("guard_warned", "ERROR", ("reason",), "the same, where the guard only warns or has halted before"),
+    LogEvent("answer_not_stored", "ERROR", (), "a paid answer could not be kept"),
+    LogEvent("model_not_opened", "ERROR", _ERROR, "the model's client could not be made; the next job tries again"),
+    LogEvent("message_rejected", "WARNING", ("reason", "problem", "dead_id", "task_id"), "a message is no job spec, and is kept among the dead letters"),
+    LogEvent("message_dead_lettered", "ERROR", ("task_id",), "too many workers ended while they held this message"),
+    LogEvent("lost_worker_found", "WARNING", ("worker_id", "messages_returned"), "a worker is gone; its messages are back on the queue"),
+    LogEvent("worker_forgotten", "DEBUG", ("worker_id", "messages_returned"), "a worker has left in order"),
+    LogEvent("forgotten_messages_found", "WARNING", ("messages_returned",), "messages that no worker held are back on the queue"),
+    LogEvent("acknowledgement_owed", "WARNING", ("error",), "Redis did not take an acknowledgement; it is made later"),
+    LogEvent("result_refused", "WARNING", ("error", "cause"), "Redis does not take a result; the worker waits for it"),
+    LogEvent("results_stream_refused", "WARNING", ("error", "cause"), "the same for the stream of results"),
+    LogEvent("worker_ready", "INFO", ("concurrency", "metrics_port", "namespace", "pid"), "the worker takes messages"),
+    LogEvent("worker_stopping", "INFO", ("grace_seconds",), "it takes no more; what does not end in time goes back to the queue"),
+    LogEvent("worker_stopped", "INFO", (), "it has ended in order"),
+    LogEvent("background_broke", "ERROR", ("name", *_ERROR), "a thread's work raised an error; it is tried again, and logged again once it has succeeded between"),
+    LogEvent("redis_unreachable", "ERROR", ("address", "remedy", *_ERROR), "Redis does not answer at the start; the worker goes on trying"),
+    LogEvent("redis_unsafe", "WARNING", ("setting", "value", "remedy"), "this Redis could lose the queue or the brake"),
+    LogEvent("redis_not_examined", "WARNING", _ERROR, "whether it could is not known"),
+    LogEvent("page_broke", "ERROR", ("page", *_ERROR), "/metrics, /healthz or /readyz could not be answered"),
+    LogEvent("webhook_halted", "WARNING", ("by", "reason"), "an alert halted the fleet"),
+    LogEvent("webhook_refused", "WARNING", (), "a request to the webhook without its token"),
+    LogEvent("webhook_halt_failed", "ERROR", (), "an alert could not halt, since Redis did not answer"),
+    LogEvent("process_crashed", "CRITICAL", ("thread", *_ERROR), "the process ended by an error"),
+    LogEvent("thread_crashed", "CRITICAL", ("thread", *_ERROR), "a thread did"),
+    LogEvent("finalizer_crashed", "CRITICAL", ("thread", *_ERROR), "an object could not be cleaned up"),
+)
+# fmt: on
