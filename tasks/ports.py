@@ -13,15 +13,12 @@ class ControlSource(Protocol):
     @property
     def at_once(self) -> int:
         """Return what keeps a round trip far shorter than a read's deadline, as the last ones went."""
-        ...
 
     def read(self) -> Controls:
         """Return the dials as they are now. Never raises: what cannot be read is a brake UNVERIFIED."""
-        ...
 
     def read_each(self, number: int) -> list[Controls]:
         """Return `number` reads, each one in its own right, from one round trip. Never raises."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,6 @@ class Model(Protocol):
 
         Raises what hinders it, which is a bug or a broken installation, and no answer of the model.
         """
-        ...
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
         """Send `request` once, without retries.
@@ -80,15 +76,12 @@ class Model(Protocol):
             ModelError: every way in which no answer came.
 
         """
-        ...
 
     def abort_connections(self) -> None:
         """Close every connection at once, for a halt; the next request opens new ones."""
-        ...
 
     async def close(self) -> None:
         """End for good what it has open."""
-        ...
 
 
 class AnswerStore(Protocol):
@@ -96,11 +89,9 @@ class AnswerStore(Protocol):
 
     async def get(self, key: str) -> Any | None:
         """Return the stored value, or None when there is none or it cannot be read."""
-        ...
 
     async def put(self, key: str, value: Any) -> bool:
         """Keep `value`; return whether it is stored."""
-        ...
 
 
 class Claims(Protocol):
@@ -113,15 +104,12 @@ class Claims(Protocol):
             StoreUnavailable: nobody can say.
 
         """
-        ...
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
         """Give the claim back if `token` still holds it; forget the attempts of a job that is `concluded`."""
-        ...
 
     async def end_attempt(self, key: str) -> None:
         """Take one attempt back that was refused before any work was done: it has an outcome."""
-        ...
 
     async def begin_attempt(self, key: str) -> int:
         """Note that a request for the job is about to leave; return how many were begun without an outcome.
@@ -130,7 +118,6 @@ class Claims(Protocol):
             StoreUnavailable: the note could not be written.
 
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +137,15 @@ class RateLimits(Protocol):
 
     async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now; while the breaker is open, one gets the probe."""
-        ...
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`; a longer cooldown stays."""
-        ...
 
     async def open_breaker(self, code: ErrorCode) -> None:
         """Let no request leave but a probe now and then: the account is refused with `code`."""
-        ...
 
     async def close_breaker(self) -> None:
         """Let requests leave again: a probe was answered."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +168,12 @@ class Budget(Protocol):
             StoreUnavailable: nobody can say, which is a no, too.
 
         """
-        ...
 
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Turn the hold into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
 
         Settling twice, or a hold that is gone, changes nothing.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,23 +187,3 @@ class DeadLetter:
     queue: str
     rejected_wall_ms: int
     message: bytes
-
-
-class DeadLetters(Protocol):
-    """The store of rejected messages."""
-
-    def add(self, queue: str, reason: str, problem: str, task_id: str | None, message: bytes) -> str:
-        """Keep the message and return its id. Raises when it could not be kept."""
-        ...
-
-    def list(self, limit: int) -> list[DeadLetter]:
-        """Return the newest `limit` (1-1000) dead letters, newest first."""
-        ...
-
-    def replay(self, dead_id: str) -> bool:
-        """Put the message back on its queue as it was; False when there is no such dead letter."""
-        ...
-
-    def drop(self, dead_id: str) -> bool:
-        """Forget the message; False when there is no such dead letter."""
-        ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,7 +23,11 @@ _HALT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _GEN_AI_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _GEN_AI_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 
-Kind = Literal["counter", "gauge", "histogram"]
+_KINDS: dict[str, type[BoundedCounter | BoundedGauge | BoundedHistogram]] = {
+    "counter": BoundedCounter,
+    "gauge": BoundedGauge,
+    "histogram": BoundedHistogram,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Metric:
     """One row: its name as scraped, kind, labels (all bounded, never a job id), meaning."""
 
     name: str
-    kind: Kind
+    kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
     meaning: str
     buckets: tuple[float, ...] = ()
@@ -114,18 +118,10 @@ class Metrics:
         return self._made[name]  # type: ignore[return-value]  # same
 
     def _make(self, row: Metric) -> Counter | Gauge | Histogram:
-        made = self._register(row)
+        buckets: dict[str, Any] = {"buckets": row.buckets} if row.buckets else {}
+        made = _KINDS[row.kind](row.name, row.meaning, row.labels, registry=self.registry, **buckets)
         made.bound = self._values.bounds(row.labels)
         return made
-
-    def _register(self, row: Metric) -> BoundedCounter | BoundedGauge | BoundedHistogram:
-        if row.kind == "counter":
-            return BoundedCounter(row.name, row.meaning, row.labels, registry=self.registry)
-        if row.kind == "gauge":
-            return BoundedGauge(row.name, row.meaning, row.labels, registry=self.registry)
-        return BoundedHistogram(
-            row.name, row.meaning, row.labels, registry=self.registry, buckets=row.buckets
-        )
 
 
 def markdown_table() -> str:

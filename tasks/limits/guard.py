@@ -112,7 +112,6 @@ class Guard(Protocol):
             StoreUnavailable: Redis did not answer; the brake's own grace period is for that.
 
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,23 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from celery import Celery
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 
 from tasks.delivery import Answer
-from tasks.errors import Deferred
-from worker.adapters.celery.message import DEFERRED_SINCE
+from tasks.errors import Deferred, StoreUnavailable
+from tasks.executor_config import ExecutorConfig
+from tasks.generate.spec import Spec
+from tasks.generate.use_case import Generate
+from worker.adapters.celery.message import DEFERRED_SINCE, raw_message
 from worker.adapters.celery.pool import completed
-from worker.adapters.celery.results import ResultWriter, backend_url
+from worker.adapters.celery.results import backend_url
 from worker.adapters.celery.transport import MessageValidator, transport_name
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
+from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.settings.redis_url import SCHEME, SentinelUrl
 from worker.settings.settings import Settings
@@ -25,30 +30,20 @@ TASK_NAME = "slotgen.generate"
 
 def build_app(settings: Settings, validator: MessageValidator, worker_id: str) -> Celery:
     """Return an app that is nobody's default; `worker_id` is the name of its heartbeats."""
-    url = celery_url(settings.redis_url)
+    url, sentinel = settings.redis_url.replace("unix://", "redis+socket://", 1), {}
+    if url.startswith(SCHEME):
+        parsed = SentinelUrl.parse(url)
+        url, timeouts = parsed.as_celery(), {"socket_timeout": 5, "socket_connect_timeout": 5}
+        sentinel = {"master_name": parsed.service, "sentinel_kwargs": timeouts | parsed.sentinel_credentials}
     app = Celery("slotgen", broker=url, backend=backend_url(url), set_as_current=False)
-    app.conf.update(_configuration(settings, validator, worker_id))
+    app.conf.update(_configuration(settings, validator, worker_id, sentinel))
     return app
 
 
-def celery_url(redis_url: str) -> str:
-    """Return the URL in the words of Celery and kombu, which call a Unix socket `redis+socket`."""
-    if redis_url.startswith(SCHEME):
-        return SentinelUrl.parse(redis_url).as_celery()
-    return redis_url.replace("unix://", "redis+socket://", 1)
-
-
-def _sentinel_options(settings: Settings) -> dict[str, Any]:
-    """Return what kombu and Celery want to know of the Sentinels beside their addresses."""
-    if not settings.redis_url.startswith(SCHEME):
-        return {}
-    url = SentinelUrl.parse(settings.redis_url)
-    timeouts = {"socket_timeout": 5, "socket_connect_timeout": 5}
-    return {"master_name": url.service, "sentinel_kwargs": timeouts | url.sentinel_credentials}
-
-
-def _configuration(settings: Settings, validator: MessageValidator, worker_id: str) -> dict[str, Any]:
-    namespace, sentinel = settings.namespace, _sentinel_options(settings)
+def _configuration(
+    settings: Settings, validator: MessageValidator, worker_id: str, sentinel: dict[str, Any]
+) -> dict[str, Any]:
+    namespace = settings.namespace
     return {
         "task_default_queue": namespace,
         "task_serializer": "json",
@@ -92,51 +87,54 @@ def _configuration(settings: Settings, validator: MessageValidator, worker_id: s
     }
 
 
-class Respond(Protocol):
-    """The use case, as the task calls it."""
+@dataclass(frozen=True, slots=True)
+class GenerateTask:
+    """The task `slotgen.generate`: a spec in, its results out.
 
-    async def __call__(self, document: dict[str, Any], task_id: str, *, may_defer: bool) -> Answer:
-        """Return the answer. Raises PutOff where it may."""
-        ...
-
-
-class Requeue(Protocol):
-    """Puts a spec that has to wait back at the queue's end."""
-
-    async def __call__(self, spec: dict[str, Any], task_id: str, since: int) -> None:
-        """Return once it is there, marked as put off since then (epoch seconds)."""
-        ...
-
-
-def register_generate(app: Celery, respond: Respond, requeue: Requeue, max_age_seconds: float) -> None:
-    """Attach the task `slotgen.generate`, a coroutine function for `JobLoopPool`; `request` is Celery's
-    Context.
-
-    A spec that was put off for `max_age_seconds` is answered whatever the server says.
+    What the server has no time for goes back to the queue's end; a spec that first did so `max_age_seconds`
+    of the config ago is answered whatever the server says.
     """
 
-    # Typing is off: the gatekeeper has counted the arguments, before the message was delivered.
-    @app.task(name=TASK_NAME, shared=False, typing=False)
-    async def generate(request: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    generate: Generate
+    config: ExecutorConfig
+    redis: RedisBatches
+    namespace: str
+    stream: ResultsStream | None
+
+    def attach(self, app: Celery) -> None:
+        """Register the task, a coroutine function for `JobLoopPool`."""
+
+        # Typing is off: the gatekeeper has counted the arguments, before the message was delivered.
+        @app.task(name=TASK_NAME, shared=False, typing=False)
+        async def generate(request: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
+            return await self.results(request, spec)
+
+    async def results(self, request: Any, document: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the results of the spec `document`; `request` is Celery's Context, and gets their reasons.
+
+        Raises Ignore for a spec that went back.
+        """
         now = int(time.time())
         since = request.get(DEFERRED_SINCE) or now
+        may_defer = now - since < self.config.max_age_seconds
+        spec = Spec.of(document)
         try:
-            answer = await respond(spec, request.id, may_defer=now - since < max_age_seconds)
+            outcomes = await self.generate(spec, request.id, may_defer=may_defer)
         except Deferred:
-            await completed(requeue(spec, request.id, since))
+            await completed(self._requeue(document, request.id, since))
             # Acknowledged without a result: the copy at the queue's end will have one.
             raise Ignore from None
+        answer = Answer.of(spec, outcomes, self.config.version)
+        if self.stream:
+            await self.stream.add(answer.deliveries(request.id))
         # The result backend puts them beside the results.
         request.slotgen_reasons = answer.reasons
         return answer.results
 
-
-@dataclass(frozen=True, slots=True)
-class ProgressReport:
-    """Stores how many of a task's jobs are done, as Celery's custom state PROGRESS."""
-
-    results: ResultWriter
-
-    async def __call__(self, task_id: str, done: int, total: int) -> None:
-        """Replace what was told before; a success, once stored, stays."""
-        await self.results.store(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")
+    async def _requeue(self, document: dict[str, Any], task_id: str, since: int) -> None:
+        message = raw_message(document, task_id, self.namespace, deferred_since=since)
+        try:
+            await self.redis.command("LPUSH", self.namespace, message)
+        except StoreUnavailable:
+            # The message that we hold goes back in its place.
+            raise Reject("the queue takes nothing", requeue=True) from None

@@ -7,22 +7,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import Any, cast
+from typing import cast
 
 import redis
 from celery import Celery
-from celery.exceptions import Reject
 
 from tasks import executor_config, plain_text
-from tasks.delivery import Answer
-from tasks.errors import ErrorCode, InvalidMessage, StoreUnavailable
+from tasks.errors import ErrorCode, InvalidMessage
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
 from tasks.generate.intake import MessageLimits
 from tasks.generate.prompting import Prompts
 from tasks.generate.recording import OutcomeRecording
-from tasks.generate.spec import MAX_JOBS, Spec
+from tasks.generate.spec import MAX_JOBS
 from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
@@ -30,7 +28,6 @@ from tasks.limits.rate_limiter import RateLimiter
 from tasks.ports import ControlSource, Model
 from telemetry import Metrics, Recorder, serve
 from worker.adapters.celery.job_loop import JobLoop
-from worker.adapters.celery.message import raw_message
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.results import PatientBackend, ResultWriter
 from worker.adapters.redis.batches import RedisBatches
@@ -55,7 +52,7 @@ from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.metrics.zero_series import create_zero_series, label_words
 from worker.process.background import Background
-from worker.process.celery_app import ProgressReport, build_app, register_generate
+from worker.process.celery_app import GenerateTask, build_app
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
@@ -145,6 +142,10 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     history = HistoryWriter(client, namespace, settings.history_outcomes, observe.history_dropped)
     app = _app(settings, observe, client, worker_id)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
+
+    async def tell_progress(task_id: str, done: int, total: int) -> None:
+        await results.store(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")
+
     guard = RedisGuard(stores, namespace, config.guard)
     generate = Generate(
         dial_reader=dial_reader,
@@ -154,9 +155,10 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         record=OutcomeRecording(Recorder(metrics), config.version, worker_id, history.add),
         report_bug=observe.job_broke,
         monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
-        tell_progress=ProgressReport(results),
+        tell_progress=tell_progress,
     )
-    _register(app, settings, config, stores, generate, stream=_results_stream(settings, client, stores))
+    stream = _results_stream(settings, client, stores)
+    GenerateTask(generate, config, stores, namespace, stream).attach(app)
     info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe.last_seen).info
     heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)
@@ -248,33 +250,6 @@ def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker
     validator = MessageValidation(limits, dead_letters, fail_task, observe.message_rejected)
     app = build_app(settings, validator, worker_id)
     return app
-
-
-def _register(
-    app: Celery,
-    settings: Settings,
-    config: ExecutorConfig,
-    stores: RedisBatches,
-    generate: Generate,
-    *,
-    stream: ResultsStream | None,
-) -> None:
-    async def respond(document: dict[str, Any], task_id: str, *, may_defer: bool) -> Answer:
-        spec = Spec.of(document)
-        answer = Answer.of(spec, await generate(spec, task_id, may_defer=may_defer), config.version)
-        if stream:
-            await stream.add(answer.deliveries(task_id))
-        return answer
-
-    async def requeue(spec: dict[str, Any], task_id: str, since: int) -> None:
-        message = raw_message(spec, task_id, settings.namespace, deferred_since=since)
-        try:
-            await stores.command("LPUSH", settings.namespace, message)
-        except StoreUnavailable:
-            # The message that we hold goes back in its place.
-            raise Reject("the queue takes nothing", requeue=True) from None
-
-    register_generate(app, respond, requeue, config.max_age_seconds)
 
 
 def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatches) -> ResultsStream | None:

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-from gates import Controls
 from tasks.ports import ControlSource
 from telemetry import Health
 from worker.adapters.celery.job_loop import JobLoop
@@ -28,7 +27,8 @@ class WorkerHealth:
 
     def ready(self) -> Health:
         """Whether this worker consumes, and can read its dials."""
-        return Health({"consuming": self.consuming, "controls": _readable(self.controls.read())})
+        # An absent kill key is a halted fleet, but a readable one: only a silent store has a note.
+        return Health({"consuming": self.consuming, "controls": not self.controls.read().note})
 
     def _loop_answers(self) -> bool:
         try:
@@ -37,8 +37,3 @@ class WorkerHealth:
         except (TimeoutError, RuntimeError):
             return False
         return True
-
-
-def _readable(controls: Controls) -> bool:
-    # An absent kill key is a halted fleet, but a readable one: only a store that does not answer has a note.
-    return not controls.note

@@ -25,7 +25,7 @@ _HAZARD_SECONDS = 2.0
 # What waits in the queue is answered first: the SDK's import and the looks at Redis would compete with it for
 # the interpreter.
 _FIRST_ANSWERS_SECONDS = 0.5
-_PACKAGES = ("gates", "schemas", "tasks", "telemetry", "worker")
+_PACKAGES = ("gates", "schemas", "tasks", "telemetry")
 
 
 class PackagesCollide(Exception):  # noqa: N818 - reads as what it is
@@ -37,14 +37,13 @@ def refuse_collision() -> None:
 
     Their names are generic: pip merges a foreign `tasks` or `worker` into ours without a word.
     """
-    roots = {name: _root(name) for name in _PACKAGES}
-    strangers = {name: root for name, root in roots.items() if root != roots["worker"]}
-    if strangers:
-        name, root = next(iter(strangers.items()))
-        raise PackagesCollide(
-            f"package {name!r} comes from {root}, not from slotgen's {roots['worker']}; "
-            "install slotgen into an environment of its own"
-        )
+    ours = _root("worker")
+    for name in _PACKAGES:
+        if (root := _root(name)) != ours:
+            raise PackagesCollide(
+                f"package {name!r} comes from {root}, not from slotgen's {ours}; "
+                "install slotgen into an environment of its own"
+            )
 
 
 def _root(package: str) -> Path | None:

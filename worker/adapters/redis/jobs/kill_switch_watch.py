@@ -27,18 +27,15 @@ class KillSwitchListener(Protocol):
 
     def released(self, confirmed_mono: float) -> None:
         """Take note that the dial was off at `confirmed_mono`."""
-        ...
 
     def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
         """Take note that the dial is on, or its key gone; the change was seen at `seen_mono`.
 
         `reported`: Redis has just reported a change of a dial; otherwise this is one more look at it.
         """
-        ...
 
     def dials_changed(self) -> None:
         """Take note that Redis has reported a change of a dial."""
-        ...
 
 
 @dataclass(slots=True)
