@@ -1,8 +1,9 @@
 """What happened, told three ways: one locked event for each outcome, metrics, and a JSON log."""
 
-from telemetry.exporter import Exporter, Health, PortUnavailable, serve
+from telemetry.exporter import Exporter, PortUnavailable, listen
 from telemetry.logs import configure, emit, error_location
 from telemetry.metrics import METRICS, Metrics, markdown_table
+from telemetry.pages import Health, application
 from telemetry.recorder import Recorder
 
 __all__ = [
@@ -12,9 +13,10 @@ __all__ = [
     "Metrics",
     "PortUnavailable",
     "Recorder",
+    "application",
     "configure",
     "emit",
     "error_location",
+    "listen",
     "markdown_table",
-    "serve",
 ]

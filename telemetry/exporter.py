@@ -1,20 +1,14 @@
-"""Serves a small WSGI application over HTTP: /metrics, /healthz and /readyz of one process."""
+"""Serves a small WSGI application over HTTP: the pages of a worker, or the webhook."""
 
 import io
 import socket
 import threading
-from collections.abc import Callable
 from socketserver import TCPServer
 from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler
 from wsgiref.types import WSGIApplication
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import ThreadingWSGIServer
-
-from telemetry.pages import Health, application
-
-__all__ = ["Exporter", "Health", "PortUnavailable", "listen", "serve"]
 
 
 class PortUnavailable(OSError):  # noqa: N818 - reads as what it is
@@ -56,7 +50,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class Exporter:
-    """A running exporter; `port` is the one it listens on."""
+    """A running server; `port` is the one it listens on."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
@@ -72,18 +66,6 @@ class Exporter:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-
-
-def serve(
-    registry: CollectorRegistry,
-    *,
-    host: str,
-    port: int,
-    healthy: Callable[[], Health],
-    ready: Callable[[], Health],
-) -> Exporter:
-    """Answer GET and HEAD of the three pages on `host`:`port`; see `listen`."""
-    return listen(application(registry, healthy, ready), host=host, port=port)
 
 
 def listen(answer: WSGIApplication, *, host: str, port: int) -> Exporter:

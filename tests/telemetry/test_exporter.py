@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from telemetry import METRICS, Health, PortUnavailable, serve
+from telemetry import METRICS, Health, PortUnavailable, application, listen
 from tests.ports import free_port
 from tests.telemetry.samples import MARKER, some_metrics
 
@@ -17,7 +17,8 @@ BAD = Health({"consuming": True, "controls": False})
 
 @contextmanager
 def running(healthy=lambda: GOOD, ready=lambda: GOOD, registry=None, host="127.0.0.1", port=0):
-    exporter = serve(registry or some_metrics().registry, host=host, port=port, healthy=healthy, ready=ready)
+    pages = application(registry or some_metrics().registry, healthy, ready)
+    exporter = listen(pages, host=host, port=port)
     try:
         yield exporter
     finally:

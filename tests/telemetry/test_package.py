@@ -13,10 +13,11 @@ def test_the_public_surface_is_this():
         "Metrics",
         "PortUnavailable",
         "Recorder",
+        "application",
         "configure",
         "emit",
+        "listen",
         "markdown_table",
-        "serve",
         "error_location",
     }
     assert all(hasattr(telemetry, name) for name in telemetry.__all__)

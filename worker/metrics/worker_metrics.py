@@ -58,14 +58,6 @@ class WorkerMetrics:
         if result == "store_failed":
             emit(_log, logging.ERROR, "answer_not_stored")
 
-    def budget_denied(self) -> None:
-        """Note a call that the cap did not cover."""
-        self.metrics.counter("slotgen_budget_denied_total").inc()
-
-    def in_flight(self, change: int) -> None:
-        """Note a model request taking off (+1) or landing (-1)."""
-        self.metrics.gauge("slotgen_inflight_requests").inc(change)
-
     def requested(
         self, outcome: str, request: ModelRequest, answer: ModelAnswer | None, seconds: float
     ) -> None:
@@ -98,10 +90,6 @@ class WorkerMetrics:
             "guard_halted" if finding.tripped else "guard_warned",
             reason=finding.reason,
         )
-
-    def history_dropped(self, number: int) -> None:
-        """Note outcomes that the history could not take."""
-        self.metrics.counter("slotgen_history_dropped_total").inc(number)
 
     def job_broke(self, job: Job, error: BaseException) -> None:
         """Note a bug: the type of the error and its place, never its text."""

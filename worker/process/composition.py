@@ -26,7 +26,7 @@ from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
 from tasks.ports import ControlSource, Model
-from telemetry import Metrics, Recorder, serve
+from telemetry import Metrics, Recorder, application, listen
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.results import PatientBackend, ResultWriter
@@ -102,13 +102,8 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     loop = JobLoop()
     controls = _controls(settings, observe)
     health = WorkerHealth(loop, controls)
-    exporter = serve(
-        metrics.registry,
-        host=settings.metrics_host,
-        port=settings.metrics_port,
-        healthy=health.alive,
-        ready=health.ready,
-    )
+    pages = application(metrics.registry, health.alive, health.ready)
+    exporter = listen(pages, host=settings.metrics_host, port=settings.metrics_port)
     opened.callback(exporter.close)
     loop.start()
     opened.callback(loop.stop)
@@ -130,7 +125,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
             namespace,
             settings.budget_nano_usd,
             settings.budget_window_seconds,
-            observe.budget_denied,
+            metrics.counter("slotgen_budget_denied_total").inc,
         ),
         brake=brake,
         config=config,
@@ -139,7 +134,8 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )
-    history = HistoryWriter(client, namespace, settings.history_outcomes, observe.history_dropped)
+    count_dropped = metrics.counter("slotgen_history_dropped_total").inc
+    history = HistoryWriter(client, namespace, settings.history_outcomes, count_dropped)
     app = _app(settings, observe, client, worker_id)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
 
@@ -232,7 +228,7 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     # Without a key no job gets as far as this client; the SDK only wants some string.
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
-    return OpenAIModel(client, observe.requested, observe.in_flight)
+    return OpenAIModel(client, observe.requested, observe.metrics.gauge("slotgen_inflight_requests").inc)
 
 
 def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker_id: str) -> Celery:
