@@ -100,9 +100,7 @@ class Claims(Protocol):
     async def acquire(self, key: str, token: str, seconds: float) -> bool:
         """Claim the job for `seconds` under `token`; False while another token holds it.
 
-        Raises:
-            StoreUnavailable: nobody can say.
-
+        Raises StoreUnavailable, since then it is not known.
         """
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
@@ -133,7 +131,7 @@ class RateLimitState:
 
 
 class RateLimits(Protocol):
-    """What the servers have told any worker of the fleet. Every method raises StoreUnavailable."""
+    """What the servers have asked of any worker of the fleet. Every method raises StoreUnavailable."""
 
     async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now; while the breaker is open, one gets the probe."""
@@ -162,17 +160,17 @@ class Budget(Protocol):
     """The fleet's account, and the spend cap on it. Amounts are integer nano-dollars."""
 
     async def reserve(self, reservation: Reservation) -> bool:
-        """Set the hold's amount aside; return False when the cap does not cover it.
+        """Set the amount aside; return False when the cap does not cover it.
 
         Raises:
-            StoreUnavailable: nobody can say, which is a no, too.
+            StoreUnavailable: it is not known, which is a no, too.
 
         """
 
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
-        """Turn the hold into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
+        """Turn it into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
 
-        Settling twice, or a hold that is gone, changes nothing.
+        Settling twice, or a reservation that is gone, changes nothing.
         """
 
 

@@ -1,4 +1,4 @@
-"""What happened, told three ways: one locked event for each outcome, metrics, and a JSON log."""
+"""What happened, in three forms: one locked event for each outcome, metrics, and a JSON log."""
 
 from telemetry.exporter import Exporter, PortUnavailable, listen
 from telemetry.logs import configure, emit, error_location

@@ -1,4 +1,4 @@
-"""Reports what nobody caught: Python's own way prints the error's text, which may quote content."""
+"""Reports errors that were not caught: Python's own way prints the error's text, which may quote content."""
 
 import sys
 import threading

@@ -53,7 +53,7 @@ class Brake:
         return self._reason
 
     def release(self, asked_mono: float) -> None:
-        """Let calls take off: a read of the dial that was asked for at `asked_mono` found it off.
+        """Let requests leave: a read of the dial that was asked for at `asked_mono` found it off.
 
         A read that began before the brake was last seen on, or before a newer confirmation, changes nothing.
         """

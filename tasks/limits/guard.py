@@ -65,7 +65,7 @@ class GuardVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuardFinding:
-    """The verdict, and of a breach the condition with its figures; `tripped`: this one pulled the brake."""
+    """The verdict, and of a breach the condition with its figures; `tripped`: this one halted the fleet."""
 
     verdict: GuardVerdict
     reason: str = ""
@@ -101,10 +101,10 @@ def cause_of(error_code: str | None, policy_rule: str | None) -> str:
 
 
 class Guard(Protocol):
-    """The one account of the fleet's latest outcomes, and the one hand that pulls the brake."""
+    """The one account of the fleet's latest outcomes, which halts the fleet where they are bad."""
 
     async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
-        """Count one outcome, judge the latest ones, and pull the brake where they breach a rule.
+        """Count one outcome, judge the latest ones, and halt where they breach a rule.
 
         `cause` is the errorCode of the outcome, with the rule that was broken (`cause_of`), or "".
 
@@ -116,7 +116,7 @@ class Guard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeMonitor:
-    """Brings the outcomes of a model before the guard; `report` hears of every breach."""
+    """Brings the outcomes of a model before the guard; `report` gets every breach."""
 
     guard: Guard
     rules: GuardRules

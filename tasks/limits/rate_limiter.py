@@ -15,10 +15,10 @@ _TERMINAL = {ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR}
 
 @dataclass(slots=True)
 class RateLimiter:
-    """The throttle of one process and one model; runs on one event loop.
+    """The requests of one process to one model; runs on one event loop.
 
     After a cooldown, and at the process's start, one request goes ahead; the others follow once it was not
-    refused. A cooldown that any worker was told of holds for all of them.
+    refused. A cooldown that any worker was asked for holds for all of them.
     """
 
     limits: RateLimits
@@ -33,7 +33,7 @@ class RateLimiter:
 
         Raises:
             Failed: the breaker is open.
-            StoreUnavailable: nobody can say.
+            StoreUnavailable: what holds is not known.
 
         """
         while True:

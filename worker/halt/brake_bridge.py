@@ -1,4 +1,4 @@
-"""Tells the brake, on its loop, what the watcher's thread has seen; and the fleet, that it has halted."""
+"""Hands the brake, on its loop, what the watch's thread has seen, and confirms a halt to the fleet."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from worker.adapters.redis.keys import HALTS
 
 @dataclass(frozen=True, slots=True)
 class BrakeBridge:
-    """The switch of one process. `on_dials_changed`, called in any thread, must not block."""
+    """The listener of one process's watch. `on_dials_changed`, called in any thread, must not block."""
 
     loop: asyncio.AbstractEventLoop
     brake: Brake
@@ -23,11 +23,11 @@ class BrakeBridge:
     namespace: str
     worker_id: str
     on_dials_changed: Callable[[], None]
-    # asyncio holds its tasks weakly: one that nobody holds may end unfinished.
+    # asyncio holds its tasks weakly: one without a reference may end unfinished.
     _confirming: set[asyncio.Task[None]] = field(default_factory=set)
 
     def released(self, confirmed_mono: float) -> None:
-        """Let calls take off."""
+        """Let requests leave."""
         self.loop.call_soon_threadsafe(self._release, confirmed_mono)
 
     def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
@@ -42,7 +42,7 @@ class BrakeBridge:
         before = self.brake.reason
         self.brake.release(confirmed_mono)
         if self.brake.reason is not before:
-            # The dial was looked at when it changed, which may have been before the brake took it in.
+            # The dial was read when it changed, which may have been before the brake took it in.
             self.on_dials_changed()
 
     def _engage(self, reason: ErrorCode, seen_mono: float, reported: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
@@ -55,6 +55,6 @@ class BrakeBridge:
     async def _confirm(self, calls: int, seen_mono: float) -> None:
         await self.brake.drained()
         said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
-        # Whoever asked sees the worker missing; the halt itself needs nobody's ear.
+        # Whoever asked sees that this worker is missing; the halt itself needs no listener.
         with contextlib.suppress(StoreUnavailable):
             await self.stores.command("PUBLISH", HALTS(self.namespace), confirmation(said))

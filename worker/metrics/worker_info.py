@@ -24,7 +24,7 @@ class WorkerInfoSource:
     started_mono: float = field(default_factory=time.monotonic)
 
     def info(self, wall_ms: int) -> str:
-        """Return the card as of `wall_ms`, by Redis's clock."""
+        """Return the info as of `wall_ms`, by Redis's clock."""
         reason = self.brake.reason
         return info(
             WorkerInfo(

@@ -82,7 +82,7 @@ class WorkerMetrics:
         self.metrics.counter("slotgen_rejected_messages_total").labels(reason).inc()
 
     def guard_breached(self, finding: GuardFinding) -> None:
-        """Note that the fleet's outcomes broke a rule; `tripped` is the one that pulled the brake."""
+        """Note that the fleet's outcomes broke a rule; `tripped` is the one that halted it."""
         self.metrics.counter("slotgen_guard_breaches_total").inc()
         emit(
             _log,

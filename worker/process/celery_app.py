@@ -29,7 +29,7 @@ TASK_NAME = "slotgen.generate"
 
 
 def build_app(settings: Settings, validator: MessageValidator, worker_id: str) -> Celery:
-    """Return an app that is nobody's default; `worker_id` is the name of its heartbeats."""
+    """Return an app that is not Celery's default one; `worker_id` is the name of its heartbeats."""
     url, sentinel = settings.redis_url.replace("unix://", "redis+socket://", 1), {}
     if url.startswith(SCHEME):
         parsed = SentinelUrl.parse(url)
@@ -68,7 +68,7 @@ def _configuration(
             "gatekeeper": validator,
             "worker_id": worker_id,
             "visibility_timeout": settings.visibility_timeout_seconds,
-            # A worker gives a sign of life three times before the others count it as lost.
+            # Three heartbeats have to be missing before the others count a worker as lost.
             "worker_lost_seconds": settings.worker_lost_seconds,
             "unacked_restore_interval": settings.worker_lost_seconds / 3,
             "unacked_restore_throttle": 1,
@@ -104,7 +104,7 @@ class GenerateTask:
     def attach(self, app: Celery) -> None:
         """Register the task, a coroutine function for `JobLoopPool`."""
 
-        # Typing is off: the gatekeeper has counted the arguments, before the message was delivered.
+        # Typing is off: the arguments were counted before the message was delivered.
         @app.task(name=TASK_NAME, shared=False, typing=False)
         async def generate(request: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
             return await self.results(request, spec)

@@ -166,9 +166,9 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
 
     # A change may be the brake: while hundreds of calls are being closed, the record can wait.
     dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1)
-    switch = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
+    bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
     timeout_seconds = settings.control_read_timeout_ms / 1000
-    watch = KillSwitchWatch(settings.redis_url, namespace, settings.ceilings, timeout_seconds, switch)
+    watch = KillSwitchWatch(settings.redis_url, namespace, settings.ceilings, timeout_seconds, bridge)
     background = (
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
         Background("heartbeat", heartbeat.beat, settings.worker_lost_seconds / 3, finish=heartbeat.leave),

@@ -55,7 +55,7 @@ class LazyModel:
     def _begin(self) -> asyncio.Task[Model]:
         if self._opening is None or (self._opening.done() and self._model is None):
             self._opening = self.loop.create_task(self._open())
-            # The failure is told by `_open`, and to whoever waits; it may be that nobody does.
+            # `_open` logs a failure, and whoever waits gets it; asyncio need not complain that no one does.
             self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._opening
 

@@ -22,7 +22,7 @@ from worker.settings.settings import Settings
 
 _log = logging.getLogger("slotgen.worker")
 _HAZARD_SECONDS = 2.0
-# What waits in the queue is answered first: the SDK's import and the looks at Redis would compete with it for
+# What waits in the queue is answered first: the SDK's import and questions to Redis would compete with it for
 # the interpreter.
 _FIRST_ANSWERS_SECONDS = 0.5
 _PACKAGES = ("gates", "schemas", "tasks", "telemetry")
@@ -52,7 +52,7 @@ def _root(package: str) -> Path | None:
 
 
 def run(settings: Settings) -> int:
-    """Run the worker until it is told to stop; return its exit code (0 done, 1 failed).
+    """Run the worker until it is asked to stop; return its exit code (0 done, 1 failed).
 
     SIGTERM and SIGINT finish what ends within the shutdown grace, return the rest to the queue and end.
     Raises what `compose` raises.
@@ -73,7 +73,7 @@ def run(settings: Settings) -> int:
 
 def _consume(settings: Settings, composition: Composition) -> int:
     # Connecting this signal, even to nothing, keeps Celery's hands off the logging we have configured.
-    signals.setup_logging.connect(_leave_logging_alone)
+    signals.setup_logging.connect(lambda **_: None, weak=False)
 
     def announce(**_: Any) -> None:
         composition.health.consuming = True
@@ -140,7 +140,3 @@ def _warn_of_hazards(settings: Settings) -> None:
         emit(
             _log, logging.WARNING, "redis_unsafe", setting=each.setting, value=each.value, remedy=each.remedy
         )
-
-
-def _leave_logging_alone(**_: Any) -> None:
-    """Do nothing; see where it is connected."""

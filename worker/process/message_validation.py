@@ -1,4 +1,4 @@
-"""Keeps what the queue should not have carried, tells its producer, and counts it."""
+"""Keeps a message that the queue should not have carried, answers its producer, and counts it."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _log = logging.getLogger("slotgen.intake")
 
 @dataclass(frozen=True, slots=True)
 class MessageValidation:
-    """The transport's gatekeeper. `fail_task(task_id, error)` stores the failure for the producer."""
+    """The transport's validator. `fail_task(task_id, error)` stores the failure for the producer."""
 
     limits: MessageLimits
     dead_letters: RedisDeadLetters
@@ -50,7 +50,7 @@ class MessageValidation:
         self.dead_letters.within(pipe).add(queue, reason, problem, task_id, raw)
 
     def report_dead_lettered(self, task_id: str) -> None:
-        """Tell the producer of a buried message, and count it."""
+        """Answer the producer of a message that was dead-lettered, and count it."""
         self.count(RejectReason.KILLED_ITS_WORKERS.value)
         emit(_log, logging.ERROR, "message_dead_lettered", task_id=task_id)
         self.fail_task(task_id, InvalidMessage("the workers that held this message ended; it is kept"))

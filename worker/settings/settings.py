@@ -62,7 +62,7 @@ def _http_url(value: str) -> str:
 
 
 def _setting(env: str, remedy: str, default: Any = ..., **bounds: Any) -> Any:
-    return Field(default, validation_alias=env, json_schema_extra={"remedy": remedy}, **bounds)
+    return Field(default, validation_alias=env, description=remedy, **bounds)
 
 
 def _number(env: str, default: float, low: int, high: int, what: str) -> Any:
@@ -246,6 +246,5 @@ def _env_and_remedy(location: str) -> tuple[str, str]:
     """Return the variable at `location`, which is its name or, for a flag, its field's."""
     for name, field in Settings.model_fields.items():
         if location in {name, field.validation_alias}:
-            extra: Any = field.json_schema_extra
-            return str(field.validation_alias), extra["remedy"]
+            return str(field.validation_alias), str(field.description)
     raise LookupError(location)

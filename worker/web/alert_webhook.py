@@ -1,4 +1,4 @@
-"""Answers the webhook of an Alertmanager, or of anything else that holds the token: it pulls the brake."""
+"""Answers the webhook of an Alertmanager, or of anything else that holds the token, by halting the fleet."""
 
 import hmac
 import json
@@ -23,15 +23,15 @@ _Answer = tuple[HTTPStatus, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class AlertWebhook:
-    """A WSGI application: POST /halt with `Authorization: Bearer <token>` pulls the brake; it never releases.
+    """A WSGI application: POST /halt with `Authorization: Bearer <token>` halts; it never releases.
 
-    `pull(reason)` engages the brake and returns by which command; it may raise StoreUnavailable. Whoever
+    `halt(reason)` sets the kill switch and returns by which command; it may raise StoreUnavailable. Whoever
     holds the token may halt, whatever the body says; only a body that clearly speaks of nothing but resolved
     alerts does not.
     """
 
     token: str
-    pull: Callable[[str], str]
+    halt: Callable[[str], str]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -52,17 +52,17 @@ class AlertWebhook:
 
     def _authorised(self, header: str) -> bool:
         scheme, _, given = header.partition(" ")
-        # In the time of a full comparison, so that nobody finds the token letter by letter.
+        # In the time of a full comparison, so that the token cannot be found letter by letter.
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
 
     def _halt(self, body: bytes) -> _Answer:
         firing = _firing(body)
         if firing is None:
-            why = "every alert is resolved; people release the brake"
+            why = "every alert is resolved; people release the kill switch"
             return HTTPStatus.OK, {"halted": False, "why": why}
         reason = _reason(firing)
         try:
-            by = self.pull(reason)
+            by = self.halt(reason)
         except StoreUnavailable:
             emit(_log, logging.ERROR, "webhook_halt_failed")
             # The sender tries again; until then workers that cannot reach Redis halt by themselves.

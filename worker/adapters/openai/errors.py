@@ -10,7 +10,7 @@ import openai
 
 from tasks.errors import ErrorCode, ModelError
 
-# A 429 with one of these codes is an empty purse, not a busy minute: no retry can help.
+# A 429 with one of these codes means that the money is spent, not that the server is busy: no retry can help.
 TERMINAL_CODES = frozenset(
     {
         "insufficient_quota",

@@ -23,7 +23,7 @@ _POLL_UNTRACKED_SECONDS = 0.05
 
 
 class KillSwitchListener(Protocol):
-    """What the watcher tells; must be safe to call from the watcher's thread."""
+    """What the watch reports to; must be safe to call from the watch's thread."""
 
     def released(self, confirmed_mono: float) -> None:
         """Take note that the dial was off at `confirmed_mono`."""
@@ -50,7 +50,7 @@ class KillSwitchWatch:
     namespace: str
     ceilings: Ceilings
     timeout_seconds: float
-    switch: KillSwitchListener
+    listener: KillSwitchListener
     poll_seconds: float = _POLL_SECONDS
     _connection: Connection | None = None
     _wait_seconds: float = _POLL_SECONDS
@@ -58,13 +58,13 @@ class KillSwitchWatch:
     _reported: bool = False
 
     def look(self) -> None:
-        """Tell the switch what the dial is, then wait for a change of it.
+        """Report what the dial is, then wait for a change of it.
 
         Raises RedisError or OSError when Redis is lost; the next look opens a new connection.
         """
         try:
             connection = self._connection or self._open()
-            self._tell(connection)
+            self._report(connection)
             self._reported = bool(connection.can_read(timeout=self._wait_seconds))
             self._seen_mono = time.monotonic()
             if self._reported:
@@ -102,19 +102,19 @@ class KillSwitchWatch:
             return False
         return True
 
-    def _tell(self, connection: Connection) -> None:
+    def _report(self, connection: Connection) -> None:
         asked_mono = time.monotonic()
         kill, reported_meanwhile = self._ask(connection)
         reported = self._reported or reported_meanwhile
         state = kill_switch.DIAL.read(kill, self.ceilings.of(kill_switch.GATE)).value
         if state is BrakeState.RELEASED:
-            self.switch.released(asked_mono)
+            self.listener.released(asked_mono)
         elif state is BrakeState.ENGAGED:
-            self.switch.engaged(ErrorCode.KILL_SWITCH, self._seen_mono, reported=reported)
+            self.listener.engaged(ErrorCode.KILL_SWITCH, self._seen_mono, reported=reported)
         else:
-            self.switch.engaged(ErrorCode.KILL_UNVERIFIED, self._seen_mono, reported=reported)
+            self.listener.engaged(ErrorCode.KILL_UNVERIFIED, self._seen_mono, reported=reported)
         if reported:
-            self.switch.dials_changed()
+            self.listener.dials_changed()
 
     def _ask(self, connection: Connection) -> tuple[bytes | None, bool]:
         # MGET, not GET: a key of another type reads as absent, like everywhere else.
