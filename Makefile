@@ -84,11 +84,12 @@ format: $(DEV) ## Put the code into the house's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-generate: $(DEV) ## Write what derives from the code: the words of telemetry v1, tables, ACL, interface, dashboards
+generate: $(DEV) ## Write what derives from the code: the words of telemetry v1, tables, ACL, interface, dashboards, pictures
 	$(BIN)/python docs/vocabulary.py
 	$(BIN)/python docs/asyncapi.py
 	$(BIN)/python deploy/redis/generate.py
 	$(BIN)/python deploy/grafana/generate.py
+	$(BIN)/python docs/architecture/draw.py
 
 faults: $(DEV) ## Run the fault suite at full length
 	SLOTGEN_FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 600

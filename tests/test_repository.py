@@ -20,9 +20,9 @@ HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
-def recipe_of_check() -> list[list[str]]:
-    """Return the commands of `make check`, with wildcards of files resolved."""
-    recipe = (ROOT / "Makefile").read_text().split("\ncheck:", 1)[1].split("\n\n", 1)[0]
+def recipe_of(target: str) -> list[list[str]]:
+    """Return the commands of a target of make, with wildcards of files resolved."""
+    recipe = (ROOT / "Makefile").read_text().split(f"\n{target}:", 1)[1].split("\n\n", 1)[0]
     lines = [shlex.split(line.replace("$(BIN)", ".venv/bin")) for line in recipe.splitlines()[1:]]
     return [[path for word in line for path in resolved(word)] for line in lines]
 
@@ -33,14 +33,15 @@ def resolved(word: str) -> list[str]:
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
 def test_a_hook_is_part_of_make_check(hook):
-    assert shlex.split(hook["entry"]) in recipe_of_check()
+    assert shlex.split(hook["entry"]) in recipe_of("check")
     assert (hook["language"], hook["pass_filenames"]) == ("system", False)
 
 
-def test_whatever_is_generated_has_a_hook():
-    compared = [line for line in recipe_of_check() if line[0].endswith("/python") and line[-1] == "--check"]
+def test_whatever_is_generated_is_compared_by_a_hook_and_by_make_check():
+    generated = [[*line, "--check"] for line in recipe_of("generate")]
+    compared = [line for line in recipe_of("check") if line[-1] == "--check" and line[1].endswith(".py")]
 
-    assert compared
+    assert sorted(generated) == sorted(compared)
     assert [line for line in compared if line not in [shlex.split(hook["entry"]) for hook in HOOKS]] == []
 
 
