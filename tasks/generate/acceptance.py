@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 
 from schemas import OutputType, UnacceptableJson, describe, parse_json
@@ -90,14 +90,12 @@ class _TextField:
 
     def place(self, line: int) -> tuple[str, int]:
         """Return the path of the string that has line `line` of the whole, and the line's number in it."""
-        blank = _BETWEEN_PARAGRAPHS.count("\n") - 1
-        ends = accumulate(text.count("\n") + 1 + blank for _, text in self.parts)
-        begin = 0
-        for (path, _), end in zip(self.parts, ends, strict=True):
-            if line <= end:
-                return path, line - begin
-            begin = end
-        raise AssertionError(f"line {line} of {begin}")
+        for path, text in self.parts:
+            lines = text.count("\n") + _BETWEEN_PARAGRAPHS.count("\n")
+            if line <= lines:
+                return path, line
+            line -= lines
+        raise AssertionError("the whole has no such line")
 
 
 def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_TextField]:

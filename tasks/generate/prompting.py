@@ -56,19 +56,16 @@ class Prompts:
 def _output_prompts() -> dict[str, str]:
     folder = resources.files("tasks.prompts") / "outputs"
     files = [each.name for each in folder.iterdir()] if folder.is_dir() else []
-    found = [_named_after_a_type(each) for each in files if each.endswith(".md")]
-    newest = {each[1]: each[2] for each in sorted(found, key=lambda each: int(each[2]))}
+    newest: dict[str, int] = {}
+    for file in (each for each in files if each.endswith(".md")):
+        match = _OUTPUT_PROMPT.fullmatch(file)
+        if match is None or match[1] not in output_types():
+            raise BadExecutorConfig(
+                f"tasks/prompts/outputs/{file}: is never read; name it TYPE.vNUMBER.md, TYPE being one of "
+                f"{', '.join(output_types())}"
+            )
+        newest[match[1]] = max(int(match[2]), newest.get(match[1], 0))
     return {name: _text(name, f"outputs/{name}.v{version}") for name, version in newest.items()}
-
-
-def _named_after_a_type(file: str) -> re.Match[str]:
-    match = _OUTPUT_PROMPT.fullmatch(file)
-    if match is None or match[1] not in output_types():
-        raise BadExecutorConfig(
-            f"tasks/prompts/outputs/{file}: is never read; name it TYPE.vNUMBER.md, TYPE being one of "
-            f"{', '.join(output_types())}"
-        )
-    return match
 
 
 def _text(kind: str, name: str) -> str:

@@ -1,9 +1,8 @@
 """The use case: one spec in, one recorded outcome and one result for each of its jobs out."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from gates import Decision
 from schemas import OutputType
@@ -29,21 +28,14 @@ class _Run:
     output: OutputType | None = None
 
 
-class TellProgress(Protocol):
-    """Tells whoever waits for a spec with several jobs how many of them are done."""
-
-    async def __call__(self, task_id: str, done: int, total: int) -> None:
-        """Return once it is told; never raise."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Generate:
     """Answers specs, on one event loop.
 
     `record` gets every outcome exactly once, with its context and its latency in milliseconds, and says
     whether its event was valid; `report_bug` gets an unexpected exception, once. `monitor` gets every outcome
-    of a model. `tell_progress` hears of a spec with several jobs, at most once in `progress_seconds`.
+    of a model. `tell_progress(task_id, done, total)` hears of a spec with several jobs, at most once in
+    `progress_seconds`, and never raises.
     """
 
     dial_reader: DialReader
@@ -53,7 +45,7 @@ class Generate:
     record: Callable[[Job, Outcome, JobContext, float, str], bool]
     report_bug: Callable[[Job, BaseException], None]
     monitor: OutcomeMonitor
-    tell_progress: TellProgress
+    tell_progress: Callable[[str, int, int], Awaitable[None]]
     progress_seconds: float = 1.0
 
     async def __call__(self, spec: Spec, task_id: str, *, may_defer: bool = False) -> list[Outcome]:

@@ -11,7 +11,7 @@ import pytest
 import schemas
 from tests.builders import a_job, a_message, a_rule, a_spec, an_allowlist
 from tests.e2e.conftest import WAIT_SECONDS
-from worker.dev.demo.specs import load_allowlist, load_specs
+from worker.dev.demo.specs import ALLOWLIST, load_specs
 from worker.dev.fake_openai.server import Behaviour, Play
 
 
@@ -183,7 +183,7 @@ def test_jobs_of_one_spec_run_at_the_same_time(system):
 
 
 def test_the_shipped_specs_all_come_back_in_order(system):
-    system.set_dials(allowlist=load_allowlist())
+    system.set_dials(allowlist=ALLOWLIST.read_bytes())
     specs = load_specs()
 
     pending = [(spec, system.send(spec)) for spec in specs]

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import IO, Any
 
 import redis
 
 from worker.adapters.redis.clients import open_sync
+from worker.dev.demo.specs import ALLOWLIST
 from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import find_redis_server
@@ -118,17 +118,12 @@ class Stack:
     def open_everything(self) -> None:
         """Open every dial for the shipped policy, all in one step."""
         dials = {"slotgen:kill": "false", "slotgen:feature": "true", "slotgen:rollout_percent": "100"}
-        self.client.mset(dials | {"slotgen:allowlist": self.allowlist_path.read_text("utf-8")})
+        self.client.mset(dials | {"slotgen:allowlist": ALLOWLIST.read_text("utf-8")})
 
     @property
     def metrics_url(self) -> str:
         """Where Prometheus would look."""
         return f"http://127.0.0.1:{self.worker.ready['metrics_port']}/metrics"
-
-    @property
-    def allowlist_path(self) -> Path:
-        """The allowlist that goes with the shipped specs."""
-        return Path(str(resources.files("worker.dev.demo") / "allowlist.json"))
 
     @property
     def redis_cli(self) -> str:
@@ -143,7 +138,7 @@ class Stack:
             "openaiUrl": self.openai_url,
             "metricsUrl": self.metrics_url,
             "log": str(self.log_path),
-            "allowlist": str(self.allowlist_path),
+            "allowlist": str(ALLOWLIST),
             "workerPid": self.worker.pid,
         }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from worker.dev.demo.specs import load_allowlist, load_specs
+from worker.dev.demo.specs import ALLOWLIST, load_specs
 from worker.dev.fake_openai.server import Behaviour
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Demonstration:
         for command in commands:
             # Run as plain Redis, as anyone could.
             _, key, value = command.split(" ", 2)
-            stack.client.set(key, load_allowlist() if key.endswith("allowlist") else value)
+            stack.client.set(key, ALLOWLIST.read_text("utf-8") if key.endswith("allowlist") else value)
         began_mono = time.monotonic()
         pending = [self.celery.send_task("slotgen.generate", args=[spec], queue="slotgen") for spec in specs]
         halted_mono = _halt(stack, act) if halt else None

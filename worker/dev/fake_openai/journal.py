@@ -87,37 +87,29 @@ class Journal:
         with self._changed:
             number = self._counts.begun
             self._in_flight[number] = JournalRecord(body_sha256, time.monotonic())
-            self._note(begun=number + 1, in_flight=self._counts.in_flight + 1)
+            self._add(begun=1, in_flight=1)
             return number
 
     def end(self, number: int, outcome: Reply, status: int | None, billed_tokens: int) -> None:
         """Record how request `number` ended."""
         with self._changed:
-            record = replace(
-                self._in_flight.pop(number),
-                ended_mono=time.monotonic(),
-                outcome=outcome,
-                status=status,
-                billed_tokens=billed_tokens,
-            )
-            self._ended.append(record)
-            total = {outcome.value: getattr(self._counts, outcome.value) + 1}
-            billed = self._counts.billed_tokens + billed_tokens
-            self._note(in_flight=self._counts.in_flight - 1, billed_tokens=billed, **total)
+            begun = self._in_flight.pop(number)
+            end = (time.monotonic(), outcome, status, billed_tokens)
+            self._ended.append(JournalRecord(begun.body_sha256, begun.started_mono, *end))
+            self._add(in_flight=-1, billed_tokens=billed_tokens, **{outcome.value: 1})
 
     def connection_opened(self) -> None:
         """Count a connection in."""
         with self._changed:
-            self._note(open_connections=self._counts.open_connections + 1)
+            self._add(open_connections=1)
 
     def connection_closed(self) -> None:
         """Count a connection out, with the time of it."""
         with self._changed:
-            self._note(
-                open_connections=self._counts.open_connections - 1,
-                last_connection_closed_mono=time.monotonic(),
-            )
+            self._counts = replace(self._counts, last_connection_closed_mono=time.monotonic())
+            self._add(open_connections=-1)
 
-    def _note(self, **changes: float) -> None:
-        self._counts = replace(self._counts, **changes)  # type: ignore[arg-type]  # each caller names its own type
+    def _add(self, **changes: int) -> None:
+        totals = {name: getattr(self._counts, name) + change for name, change in changes.items()}
+        self._counts = replace(self._counts, **totals)
         self._changed.notify_all()

@@ -18,6 +18,7 @@ from worker.dev.fake_openai.journal import Counts, Journal, JournalRecord, Reply
 
 __all__ = ["Behaviour", "Counts", "FakeOpenAI", "Journal", "JournalRecord", "Play", "Reply"]
 
+_HOST = "127.0.0.1"
 _START_SECONDS = 10.0
 _BACKLOG = 1024
 # What is still in flight when the stand-in stops is cancelled after this; 0 would mean for ever.
@@ -30,19 +31,19 @@ class FakeOpenAI:
     `port` 0 takes a free one. Every method is safe in any thread.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, behaviour: Behaviour | None = None) -> None:
-        self.host = host
+    _thread: threading.Thread
+    _loop: asyncio.AbstractEventLoop
+    _stop_asked: asyncio.Event
+
+    def __init__(self, *, port: int = 0, behaviour: Behaviour | None = None) -> None:
         self.port = port
         self.journal = Journal()
         self._script = ReplyScript(behaviour or Behaviour())
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop_asked: asyncio.Event | None = None
 
     @property
     def base_url(self) -> str:
         """What to set as OPENAI_BASE_URL."""
-        return f"http://{self.host}:{self.port}/v1"
+        return f"http://{_HOST}:{self.port}/v1"
 
     def behave(self, behaviour: Behaviour) -> None:
         """Treat every valid request from now on by `behaviour`; those in flight keep theirs."""
@@ -54,10 +55,9 @@ class FakeOpenAI:
 
     def release(self) -> None:
         """Answer at once every request in the journal that still waits out its delay."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._script.release)
+        self._loop.call_soon_threadsafe(self._script.release)
 
-    def start(self) -> Self:
+    def __enter__(self) -> Self:
         """Serve, and return once connections are accepted. Raises OSError when the port is taken."""
         serving: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(serving,), name="fake-openai", daemon=True)
@@ -65,19 +65,10 @@ class FakeOpenAI:
         serving.result(_START_SECONDS)
         return self
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close every connection and end the thread; requests in flight count as cancelled."""
-        if self._thread is None or self._loop is None or self._stop_asked is None:
-            return
         self._loop.call_soon_threadsafe(self._stop_asked.set)
         self._thread.join()
-        self._thread = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _run(self, serving: Future[None]) -> None:
         try:
@@ -90,7 +81,7 @@ class FakeOpenAI:
         runner = web.ServerRunner(FakeServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG)
+            site = web.TCPSite(runner, _HOST, self.port, backlog=_BACKLOG)
             await site.start()
             self.port = site.port
             serving.set_result(None)

@@ -6,7 +6,7 @@ import schemas
 from gates import Ceilings, Controls, matching_rule
 from tasks.generate.spec import Spec, refuse_invalid
 from tests.builders import OPEN
-from worker.dev.demo.specs import load_allowlist, load_specs
+from worker.dev.demo.specs import ALLOWLIST, load_specs
 
 SPECS = load_specs()
 JOBS = [job for spec in SPECS for job in Spec.of(spec).jobs]
@@ -27,7 +27,7 @@ def test_they_cover_every_kind_mode_type_and_many_subjects_and_boards():
 
 
 def test_one_spec_exceeds_its_rules_run_limit():
-    dials = Controls.parse(OPEN | {"allowlist": load_allowlist().encode()}, Ceilings())
+    dials = Controls.parse(OPEN | {"allowlist": ALLOWLIST.read_bytes()}, Ceilings())
     found = [(matching_rule(job.subject, dials), spec) for spec in SPECS for job in Spec.of(spec).jobs]
 
     assert any(rule and len(spec["jobs"]) > rule.max_jobs_per_run for rule, spec in found)

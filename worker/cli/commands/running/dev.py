@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.support.errors import CliError, print_json
+from worker.dev.demo.specs import ALLOWLIST
 
 if TYPE_CHECKING:
     from worker.dev.stack import Stack
@@ -59,7 +60,7 @@ Every dial is shut: a job is answered by a STUB. In another terminal:
 
   export SLOTGEN_REDIS_URL={running.redis_url}
   {cli} MSET slotgen:feature true slotgen:rollout_percent 100
-  {cli} -x SET slotgen:allowlist < {running.allowlist_path}
+  {cli} -x SET slotgen:allowlist < {ALLOWLIST}
   {cli} SET slotgen:kill false       # open
   {cli} SET slotgen:kill true        # halt everything, calls in flight included
 
