@@ -82,11 +82,16 @@ def test_the_gates_stand_in_the_codes_order():
     ]
 
 
+def test_each_gate_says_what_it_lets_through():
+    assert [row["Lets a job through when"] for row in TABLES["Order"]] == [gate.admits_when for gate in GATES]
+
+
 def test_the_reasons_are_all_of_the_code_and_each_has_its_gate():
     by_gate = {row["Gate"]: code_words(row["Reasons of its no"]) for row in TABLES["Order"]}
     by_reason = {code_words(row["Reason"])[0]: row["Gate"] for row in TABLES["Reasons"]}
 
     assert list(by_reason) == [reason.value for reason in REASONS]
+    assert [row["When"] for row in TABLES["Reasons"]] == [reason.when for reason in REASONS]
     assert {word: gate for gate, words in by_gate.items() for word in words} == by_reason
 
 

@@ -13,7 +13,7 @@ from gates.feature_flag import FeatureReason
 from gates.kill_switch import KillReason
 from gates.opt_in import OptInReason
 from gates.rollout import RolloutReason
-from tests.gates.given import FIRST_BUCKET, a_policy, a_rule, a_subject, dials, restricted
+from tests.gates.given import FIRST_BUCKET, OPEN, a_policy, a_rule, a_subject, dials, restricted
 from tests.gates.murmur3 import murmur3_x86_32
 
 garbage = (
@@ -49,7 +49,7 @@ raw_controls = st.builds(
     feature=mostly(b"true", words, st.just(b"false"), garbage),
     rollout_percent=mostly(b"100", percentages, garbage) | percentages,
     allowlist=mostly(GOOD_POLICY, st.sampled_from(BAD_POLICIES), garbage),
-)
+).map(lambda raw: OPEN | raw)
 ceilings = st.builds(
     dict,
     kill=mostly("false", st.just("true")),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gates import DIALS, BrakeState, allowlist, feature_flag, kill_switch, rollout
+from gates import DIALS, REASONS, BrakeState, allowlist, feature_flag, kill_switch, rollout
 from tests.gates.given import OPEN, a_policy, a_rule
 
 RELEASED, ENGAGED, UNVERIFIED = BrakeState
@@ -46,6 +46,50 @@ def test_a_value_has_words_and_is_more_or_less_open(dial, value, shown, openness
 )
 def test_a_dial_says_what_to_do(dial, name, remedy, command):
     assert (str(dial), dial.name, dial.remedy, dial.command) == (name, name, remedy, command)
+
+
+@pytest.mark.parametrize(
+    ("dial", "words"),
+    [
+        (
+            kill_switch.DIAL,
+            ("exactly `false` (case and blanks ignored)", "halted", "SLOTGEN_AI_KILL", "one word", b"false"),
+        ),
+        (feature_flag.DIAL, ("exactly `true`", "off", "FEATURE_SLOTGEN_AI", "one word", b"true")),
+        (
+            allowlist.DIAL,
+            ("valid allowlist v1 JSON with `enabled: true`", "denies", None, "16 MiB are read", None),
+        ),
+        (
+            rollout.DIAL,
+            (
+                "a decimal from 0 to 100, at most three decimals",
+                "0",
+                "SLOTGEN_AI_ROLLOUT_PERCENT",
+                "one number",
+                b"100",
+            ),
+        ),
+    ],
+)
+def test_the_words_of_a_dial_in_the_docs(dial, words):
+    assert (dial.opens_when, dial.otherwise, dial.variable, dial.bound, dial.open_value) == words
+
+
+def test_the_remedies_in_the_docs():
+    remedies = {reason.value: reason.remedy for reason in REASONS}
+
+    assert (
+        remedies.items()
+        >= {
+            "KILL_SWITCH": "release it when it is safe",
+            "KILL_UNVERIFIED": "set the key; look at Redis",
+            "FEATURE_DISABLED": "`SET slotgen:feature true`",
+            "NOT_OPTED_IN": "the producer opts in, job by job",
+            "NOT_ALLOWLISTED": "add a rule",
+            "ROLLOUT_EXCLUDED": "raise the percentage",
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("dial", DIALS, ids=str)

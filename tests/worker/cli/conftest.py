@@ -11,7 +11,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from tests.builders import an_allowlist
+from tests.builders import OPEN, an_allowlist
 from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.jobs.history import HistoryWriter
@@ -52,12 +52,7 @@ class Slotgen:
 
     def open(self, **dials: str | None) -> None:
         """Open everything long ago, but for `dials`; None deletes the key."""
-        values = {
-            "feature": "true",
-            "rollout_percent": "1",
-            "allowlist": an_allowlist(),
-            "kill": "false",
-        } | dials
+        values = OPEN | {"rollout_percent": "1", "allowlist": an_allowlist()} | dials
         for dial, value in values.items():
             key = f"{self.namespace}:{dial}"
             self.client.set(key, value) if value is not None else self.client.delete(key)

@@ -22,7 +22,8 @@ BUILT = re.compile(r"\{[\w.]*(?:namespace|queue|ns)\}(?::(?!\*)|\\x06)|celery-ta
 
 
 def test_the_page_and_the_roles_are_what_the_table_makes_them():
-    subprocess.run([sys.executable, ROOT / "deploy/redis/generate.py", "--check"], check=True)
+    script = ROOT / "deploy/redis/generate.py"
+    subprocess.run([sys.executable, script, "--check"], env={"PYTHONPATH": str(ROOT)}, check=True)
 
 
 @pytest.mark.parametrize("line", ['f"{self.namespace}:kill"', 'f"{queue}:x"', 'f"celery-task-meta-{each}"'])
