@@ -84,6 +84,7 @@ TARGETS = (
         ),
     ),
     Target("tasks/operations/changes/spend_cap.py", ("tests/tasks/operations/changes/test_spend_cap.py",)),
+    Target("worker/adapters/redis/dial_lua.py", ("tests/worker/adapters/redis/test_dial_lua.py",)),
     Target("worker/adapters/redis/jobs/budget.py", ("tests/worker/adapters/redis/jobs/test_budget.py",)),
     # The claims.
     Target(

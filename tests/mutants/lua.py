@@ -46,7 +46,7 @@ def _script_lines(source: str) -> set[int]:
         each
         for each in ast.walk(ast.parse(source))
         if isinstance(each, ast.Constant | ast.JoinedStr)
-        and "redis.call" in (ast.get_source_segment(source, each) or "")
+        and re.search(r"redis\.call|local function", ast.get_source_segment(source, each) or "")
     ]
     return {line for each in scripts for line in range(each.lineno - 1, each.end_lineno or each.lineno)}
 

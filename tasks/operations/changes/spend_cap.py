@@ -1,10 +1,10 @@
 """The dial of the spend cap: US dollars as decimal text, for each window of the budget.
 
-No gate asks it: the account's scripts read it where money is reserved, by the same rules.
+No gate asks it: the scripts of the account read it where money is reserved, by the same rules.
 """
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from gates import Dial
 
@@ -17,7 +17,7 @@ def parse(raw: bytes) -> int | None:
     """Return the cap in nano-dollars; None when `raw` is no number of dollars."""
     if len(raw) > _MOST_BYTES or not _USD.fullmatch(raw):
         return None
-    return int(Decimal(raw.decode()) * _NANO)
+    return int((Decimal(raw.decode()) * _NANO).to_integral_value(ROUND_HALF_UP))
 
 
 def strictest(cap: int | None, other: int | None) -> int | None:

@@ -24,6 +24,7 @@ from tasks.operations.changes.dials import (
 from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.dial_keys import DIAL_KEYS
+from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN
 from worker.adapters.redis.scripts import LuaScript
@@ -32,7 +33,7 @@ _KEPT = 10_000
 _NAMES = [dial.name for dial in OPERATED]
 # KEYS: audit, seen, live, then the dials. MGET reads a key of another type as absent, as the gates do.
 # A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
-_LOOK = f"""
+_LOOK = f"""{RELEASES}
 local NAMES = {{{", ".join(f"'{name}'" for name in _NAMES)}}}
 local function brief(value)
   if #value <= 65536 then return value end
@@ -54,9 +55,8 @@ for i, dial in ipairs(NAMES) do
     note(dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
   end
 end
-local function released() return now[1] and string.lower(string.match(now[1], '^%s*(.-)%s*$')) == 'false' end
 local function keep_live()
-  if not released() then return end
+  if not releases(now[1]) then return end
   for i = 2, #NAMES do
     local kept = redis.call('HGET', KEYS[3], NAMES[i])
     if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[3], NAMES[i], now[i]) end

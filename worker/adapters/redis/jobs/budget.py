@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from tasks.errors import StoreUnavailable
 from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.dial_lua import CAP
 from worker.adapters.redis.keys import BUDGET, BUDGET_CAP, BUDGET_EXPIRY, BUDGET_HOLDS
 from worker.adapters.redis.scripts import LuaScript
 
 _EXPIRED_AT_ONCE = 100
 # KEYS: the account without its start (of Redis's clock), its holds, their expiry, the dial of the cap.
-LEDGER = f"""
+LEDGER = f"""{CAP}
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function account(start) return KEYS[1] .. start end
@@ -40,8 +41,7 @@ end
 local function strictest(given)
   local cap, dial = tonumber(given), redis.call('MGET', KEYS[4])[1]
   if redis.call('EXISTS', KEYS[4]) == 0 then return cap end
-  if not dial or not string.match(dial, '^%d+%.?%d*$') or #dial > 15 then return -1 end
-  local dialled = math.floor(tonumber(dial) * 1000000000 + 0.5)
+  local dialled = cap_of(dial)
   return (cap < 0 or dialled < cap) and dialled or cap
 end
 local function total(start)

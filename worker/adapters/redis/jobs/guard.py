@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, GuardVerdict, JobResult
 from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.keys import AUDIT, AUDIT_SEEN, GUARD, GUARD_SPENT, KILL
 from worker.adapters.redis.scripts import LuaScript
 
@@ -17,11 +18,12 @@ ACTOR = "guard"
 # Outcomes count while the brake is off only, and a breach forgets them all: after the release the fleet is
 # judged by what it does from then on.
 _OBSERVE = LuaScript(
-    """
+    RELEASES
+    + """
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local kill = redis.call('MGET', KEYS[1])[1]
-if not kill or string.lower(string.match(kill, '^%s*(.-)%s*$')) ~= 'false' then return {'no data', '', 0} end
+if not releases(kill) then return {'no data', '', 0} end
 local mark, cost, mode, cause = ARGV[1], ARGV[2], ARGV[3], ARGV[13]
 local window_ms, sample, minimum = tonumber(ARGV[4]) * 1000, tonumber(ARGV[5]), tonumber(ARGV[6])
 local minute = KEYS[3] .. string.format('%.0f', math.floor(clock[1] / 60))
