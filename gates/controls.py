@@ -50,6 +50,9 @@ class Ceilings:
         return ceiling
 
 
+_UNRESTRICTED = Ceilings()
+
+
 @dataclass(frozen=True, slots=True)
 class Controls:
     """The effective dials. `note` is empty unless the store could not be read, and then says why.
@@ -62,7 +65,7 @@ class Controls:
     note: str = ""
 
     @classmethod
-    def parse(cls, raw: RawControls, ceilings: Ceilings) -> "Controls":
+    def parse(cls, raw: RawControls, ceilings: Ceilings = _UNRESTRICTED) -> "Controls":
         """Return what `raw` amounts to under `ceilings`; no bytes make it raise."""
         values = tuple(map(raw.get, _NAMES))
         if sum(map(len, filter(None, values))) > _MAX_REMEMBERED_BYTES:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gates.rule import AllowRule
+from gates.rule import FIELDS, AllowRule
 from gates.subject import Subject
 
 # For one field, the bit set of the rules that hold a value: bit i is rule i. The rules that match a job are
@@ -28,13 +28,8 @@ class Allowlist:
         """Return the policy in `document`, which follows the allowlist's schema."""
         rules = tuple(AllowRule.of(each) for each in document["rules"])
         live = [(1 << number, rule) for number, rule in enumerate(rules) if rule.enabled]
-        indexes = (
-            _index((bit, rule.subjects) for bit, rule in live),
-            _index((bit, rule.levels) for bit, rule in live),
-            _index((bit, rule.boards) for bit, rule in live),
-            _index((bit, rule.spec_versions) for bit, rule in live),
-            _index((bit, rule.kinds) for bit, rule in live),
-            _index((bit, rule.slot_ids) for bit, rule in live),
+        indexes = tuple(
+            _index((bit, rule.lists[number]) for bit, rule in live) for number in range(len(FIELDS))
         )
         every_slot = sum(bit for bit, rule in live if not rule.slot_ids)
         return cls(document["enabled"], rules, indexes, every_slot)

@@ -7,46 +7,47 @@ from typing import Any
 
 from gates.subject import Subject
 
+# The lists of a rule by their names in the policy; `Subject.values` has a job's in the same order.
+FIELDS = (
+    "appliesTo.subject",
+    "appliesTo.level",
+    "appliesTo.board",
+    "appliesTo.specVersion",
+    "kinds",
+    "slotIds",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AllowRule:
-    """One rule, enabled or not. `slot_ids` empty means every slot; `max_jobs_per_run` is 1-100."""
+    """One rule, enabled or not. `lists` are its `FIELDS`, `max_jobs_per_run` is 1-100."""
 
     id: str
     enabled: bool
-    subjects: frozenset[str]
-    levels: frozenset[str]
-    boards: frozenset[str]
-    spec_versions: frozenset[str]
-    kinds: frozenset[str]
-    slot_ids: frozenset[str]
+    lists: tuple[frozenset[str], ...]
     max_jobs_per_run: int
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> AllowRule:
         """Return the rule in `document`, which follows the allowlist's schema."""
         applies_to = document["appliesTo"]
+        where = (applies_to[name] for name in ("subject", "level", "board", "specVersion"))
         return cls(
             id=document["id"],
             enabled=document["enabled"],
-            subjects=frozenset(applies_to["subject"]),
-            levels=frozenset(applies_to["level"]),
-            boards=frozenset(applies_to["board"]),
-            spec_versions=frozenset(applies_to["specVersion"]),
-            kinds=frozenset(document["kinds"]),
-            slot_ids=frozenset(document["slotIds"]),
+            lists=tuple(map(frozenset, (*where, document["kinds"], document["slotIds"]))),
             # To JSON Schema 10.0 is an integer.
             max_jobs_per_run=int(document["maxJobsPerRun"]),
         )
 
+    @property
+    def slot_ids(self) -> frozenset[str]:
+        """The slots that it is for; empty means every slot."""
+        return self.lists[-1]
+
     def failing_fields(self, subject: Subject) -> tuple[str, ...]:
-        """Return the names, as in the policy, of the lists that keep this rule from matching."""
-        lists = (
-            ("appliesTo.subject", self.subjects, subject.subject),
-            ("appliesTo.level", self.levels, subject.level),
-            ("appliesTo.board", self.boards, subject.board),
-            ("appliesTo.specVersion", self.spec_versions, subject.spec_version),
-            ("kinds", self.kinds, subject.kind),
-            ("slotIds", self.slot_ids or {subject.slot_id}, subject.slot_id),
+        """Return the names of the lists that keep this rule from matching."""
+        lists = (*self.lists[:-1], self.slot_ids or {subject.slot_id})
+        return tuple(
+            name for name, held, value in zip(FIELDS, lists, subject.values, strict=True) if value not in held
         )
-        return tuple(name for name, held, value in lists if value not in held)

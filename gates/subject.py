@@ -15,3 +15,8 @@ class Subject:
     board: str
     spec_version: str
     opted_in: bool
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What the lists of a rule are compared with, in their order."""
+        return (self.subject, self.level, self.board, self.spec_version, self.kind, self.slot_id)

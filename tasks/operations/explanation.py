@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gates import Controls, Decision, bucket, explain, matching_rule
+from gates.rule import FIELDS
 from schemas import output_type
 from tasks.errors import JobEnded
 from tasks.executor_config import ExecutorConfig
@@ -87,13 +88,8 @@ def _nearest(job: Job, controls: Controls) -> Nearest | None:
     if found is None:
         return None
     rule, names = found
-    return Nearest(rule.id, tuple((name, _value(job, name)) for name in names))
-
-
-def _value(job: Job, field: str) -> str:
-    if field.startswith("appliesTo."):
-        return job.applies_to[field.removeprefix("appliesTo.")]
-    return {"kinds": job.kind, "slotIds": job.slot_id}[field]
+    values = dict(zip(FIELDS, job.subject.values, strict=True))
+    return Nearest(rule.id, tuple((name, values[name]) for name in names))
 
 
 def _worst_case(job: Job, costs: CostModel) -> int | None:

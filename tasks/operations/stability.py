@@ -71,15 +71,33 @@ def judge(
     outcomes: Sequence[PastOutcome], last_drill: DrillRecord | None, thresholds: Thresholds, now_wall_ms: int
 ) -> Report:
     """Return the report over `outcomes`."""
-    admitted = [each for each in outcomes if _admitted(each)]
-    generated = tuple(sorted(each.latency_ms for each in admitted if _generated(each)))
+    # One that the brake halted in flight had passed the gates.
+    admitted = [each for each in outcomes if each.error_code not in _GATES or each.path == "openai"]
+    # Verbatim text, a full budget and a halt are answers, not failures to answer.
+    answered = [each for each in admitted if each.status != "STUB"]
+    completed = [each for each in admitted if each.status == "COMPLETED"]
+    generated = tuple(sorted(each.latency_ms for each in completed if each.path == "openai"))
     percentiles = _percentiles(generated)
+    stubs, halted = len(admitted) - len(answered), sum(each.error_code in _GATES for each in admitted)
+    share = len(completed) / max(1, len(answered))
     return Report(
         criteria=(
-            _distribution(admitted, thresholds),
-            _schemas(outcomes, admitted, thresholds),
-            _error_codes(admitted, thresholds),
-            _latency(generated, percentiles, thresholds),
+            _criterion(
+                "expected distribution of STUB vs COMPLETED for admitted jobs",
+                f"{share:.1%} of {len(answered)} COMPLETED (at least {thresholds.completed_share:.0%}); "
+                f"{stubs} more were STUB, {halted} of them halted",
+                sample=_Sample(len(answered), thresholds.smallest_sample),
+                passed=share >= thresholds.completed_share,
+            ),
+            _schemas(outcomes, admitted, _Sample(len(answered), thresholds.smallest_sample)),
+            _error_codes(answered, thresholds),
+            _criterion(
+                "latency is within expected bounds for admitted jobs",
+                ", ".join(f"{each} {ms / 1000:.2f} s" for each, ms in percentiles.items())
+                + f" (p95 at most {thresholds.latency_p95_seconds:g} s)",
+                sample=_Sample(len(generated), thresholds.smallest_sample),
+                passed=percentiles.get("p95", 0) <= thresholds.latency_p95_seconds * 1000,
+            ),
             _rollback(last_drill, thresholds, now_wall_ms),
         ),
         admitted=len(admitted),
@@ -92,77 +110,45 @@ def judge(
     )
 
 
-def _admitted(each: PastOutcome) -> bool:
-    """Whether the five gates let the job pass; one that the brake halted in flight had passed them."""
-    return each.error_code not in _GATES or each.path == "openai"
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    jobs: int
+    needed: int
 
 
-def _halted(each: PastOutcome) -> bool:
-    return each.error_code in _GATES
-
-
-def _generated(each: PastOutcome) -> bool:
-    return each.status == "COMPLETED" and each.path == "openai"
-
-
-def _distribution(admitted: Sequence[PastOutcome], thresholds: Thresholds) -> Criterion:
-    name = "expected distribution of STUB vs COMPLETED for admitted jobs"
-    # Verbatim text, a full budget and a halt are answers, not failures to answer.
-    judged = [each for each in admitted if each.status != "STUB"]
-    halted = sum(_halted(each) for each in admitted)
-    if len(judged) < thresholds.smallest_sample:
-        return Criterion(name, Verdict.UNKNOWN, _too_few(len(judged), thresholds))
-    share = sum(each.status == "COMPLETED" for each in judged) / len(judged)
-    stubs = len(admitted) - len(judged)
-    figure = (
-        f"{share:.1%} of {len(judged)} COMPLETED (at least {thresholds.completed_share:.0%}); "
-        f"{stubs} more were STUB, {halted} of them halted"
-    )
-    return Criterion(name, _verdict(passed=share >= thresholds.completed_share), figure)
+def _criterion(name: str, figure: str, *, sample: _Sample, passed: bool, broken: bool = False) -> Criterion:
+    """Return a criterion; `broken` fails it, however few the jobs."""
+    if broken:
+        return Criterion(name, Verdict.FAIL, figure)
+    if sample.jobs < sample.needed:
+        few = f"only {sample.jobs} jobs, and {sample.needed} are needed"
+        return Criterion(name, Verdict.UNKNOWN, few)
+    return Criterion(name, Verdict.PASS if passed else Verdict.FAIL, figure)
 
 
 def _schemas(
-    outcomes: Sequence[PastOutcome], admitted: Sequence[PastOutcome], thresholds: Thresholds
+    outcomes: Sequence[PastOutcome], admitted: Sequence[PastOutcome], answered: _Sample
 ) -> Criterion:
-    name = "no schema validation failures for outputs"
     bad = Counter(each.cause for each in admitted if each.error_code in _SCHEMA_CODES)
     invalid = sum(not each.telemetry_valid for each in outcomes)
-    answered = [each for each in admitted if each.status != "STUB"]
     causes = ": " + ", ".join(f"{number} {cause}" for cause, number in bad.most_common(3)) if bad else ""
-    figure = f"{bad.total()} unusable outputs of {len(answered)}{causes}; {invalid} invalid events"
-    if bad or invalid:
-        return Criterion(name, Verdict.FAIL, figure)
-    if len(answered) < thresholds.smallest_sample:
-        return Criterion(name, Verdict.UNKNOWN, _too_few(len(answered), thresholds))
-    return Criterion(name, Verdict.PASS, figure)
+    figure = f"{bad.total()} unusable outputs of {answered.jobs}{causes}; {invalid} invalid events"
+    name = "no schema validation failures for outputs"
+    return _criterion(name, figure, sample=answered, passed=True, broken=bool(bad or invalid))
 
 
-def _error_codes(admitted: Sequence[PastOutcome], thresholds: Thresholds) -> Criterion:
-    name = "errorCode rates are understood and acceptable"
-    failed = Counter(each.cause for each in admitted if each.status == "FAILED")
-    judged = [each for each in admitted if each.status != "STUB"]
+def _error_codes(answered: Sequence[PastOutcome], thresholds: Thresholds) -> Criterion:
+    failed = Counter(each.cause for each in answered if each.status == "FAILED")
+    bugs = failed["INTERNAL_ERROR"]
+    share = failed.total() / max(1, len(answered))
     worst = ", ".join(f"{number} {code}" for code, number in failed.most_common(3)) or "none"
-    if failed["INTERNAL_ERROR"]:
-        return Criterion(name, Verdict.FAIL, f"{failed['INTERNAL_ERROR']} INTERNAL_ERROR, a bug: report it")
-    if len(judged) < thresholds.smallest_sample:
-        return Criterion(name, Verdict.UNKNOWN, _too_few(len(judged), thresholds))
-    share = failed.total() / len(judged)
     figure = f"{share:.1%} FAILED (at most {thresholds.failed_share:.0%}): {worst}"
-    return Criterion(name, _verdict(passed=share <= thresholds.failed_share), figure)
-
-
-def _latency(
-    generated: tuple[float, ...], percentiles: dict[str, float], thresholds: Thresholds
-) -> Criterion:
-    name = "latency is within expected bounds for admitted jobs"
-    if len(generated) < thresholds.smallest_sample:
-        return Criterion(name, Verdict.UNKNOWN, _too_few(len(generated), thresholds))
-    shown = ", ".join(f"{each} {ms / 1000:.2f} s" for each, ms in percentiles.items())
-    bound_ms = thresholds.latency_p95_seconds * 1000
-    return Criterion(
-        name,
-        _verdict(passed=percentiles["p95"] <= bound_ms),
-        f"{shown} (p95 at most {thresholds.latency_p95_seconds:g} s)",
+    return _criterion(
+        "errorCode rates are understood and acceptable",
+        f"{bugs} INTERNAL_ERROR, a bug: report it" if bugs else figure,
+        sample=_Sample(len(answered), thresholds.smallest_sample),
+        passed=share <= thresholds.failed_share,
+        broken=bugs > 0,
     )
 
 
@@ -187,11 +173,3 @@ def _percentiles(sorted_ms: tuple[float, ...]) -> dict[str, float]:
         return dict.fromkeys(("p50", "p95", "p99"), sorted_ms[0]) if sorted_ms else {}
     cuts = quantiles(sorted_ms, n=100, method="inclusive")
     return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98]}
-
-
-def _too_few(number: int, thresholds: Thresholds) -> str:
-    return f"only {number} jobs, and {thresholds.smallest_sample} are needed"
-
-
-def _verdict(*, passed: bool) -> Verdict:
-    return Verdict.PASS if passed else Verdict.FAIL

@@ -133,14 +133,12 @@ def test_keeps_the_rules_as_typed_values_in_their_order():
     assert policy.rules[0] == AllowRule(
         id="one",
         enabled=True,
-        subjects=frozenset({"Biology"}),
-        levels=frozenset({"GCSE"}),
-        boards=frozenset({"AQA"}),
-        spec_versions=frozenset({"8461"}),
-        kinds=frozenset({"explanatory"}),
-        slot_ids=frozenset({"lesson.intro"}),
+        lists=tuple(
+            frozenset({value}) for value in ("Biology", "GCSE", "AQA", "8461", "explanatory", "lesson.intro")
+        ),
         max_jobs_per_run=10,
     )
+    assert policy.rules[0].slot_ids == {"lesson.intro"}
     assert not policy.rules[1].enabled
 
 

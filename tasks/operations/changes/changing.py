@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from gates import BrakeState, Ceilings, Controls, Dial, RawControls, kill_switch
+from gates import BrakeState, Controls, Dial, RawControls, kill_switch
 from tasks.operations.changes.dials import RAW_COMMAND, Change, DialStore, DialValues, RecordedChange
 from tasks.operations.changes.estimate import Effect, estimate
 from tasks.operations.changes.exposure import opens, widened
@@ -59,7 +59,8 @@ def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Propo
     """Return what setting `dial` to `after` (None: no key) would do."""
     dials = situation.dials
     raw_after = dials.with_value(dial, after)
-    before, will_be = _parsed(dials.raw), _parsed(raw_after)
+    # Without ceilings: those of the operator's shell say nothing about the workers'.
+    before, will_be = Controls.parse(dials.raw), Controls.parse(raw_after)
     at_once = BrakeState.RELEASED in (before.brake, will_be.brake)
     dimensions, first = _widened(dials, raw_after) if at_once else ((), False)
     if dial is kill_switch.DIAL and before.brake is not BrakeState.RELEASED:
@@ -126,8 +127,3 @@ def _widened(dials: DialValues, after: RawControls) -> tuple[tuple[str, ...], bo
 def _judged(situation: Situation, dimensions: tuple[str, ...]) -> Permission:
     last = situation.outcomes[-1].wall_ms if situation.outcomes else None
     return judge(dimensions, situation.recent, last, situation.wall_ms, situation.window_seconds)
-
-
-def _parsed(raw: RawControls) -> Controls:
-    # Without ceilings: those of the operator's shell say nothing about the workers'.
-    return Controls.parse(raw, Ceilings())

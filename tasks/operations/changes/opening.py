@@ -1,14 +1,11 @@
 """The runbook's safe enable sequence: the brake on, then feature, policy and percentage, the release last."""
 
 from dataclasses import dataclass
-from itertools import count, islice
 from typing import Any
 
 from gates import (
     DIALS,
-    AllowRule,
     BrakeState,
-    Ceilings,
     Controls,
     Decision,
     Dial,
@@ -64,39 +61,18 @@ def dials_after(sequence: tuple[Step, ...], dials: DialValues) -> RawControls:
 
 def sample(raw: RawControls) -> Subject | None:
     """Return a made-up job that `raw` would admit were the brake off; None where it admits nobody."""
-    controls = _parsed(raw)
-    policy = controls.allowlist
-    rule = next((each for each in policy.rules if _matchable(each)), None) if policy else None
-    if rule is None:
+    controls = Controls.parse(raw)
+    rules = controls.allowlist.rules if controls.allowlist else ()
+    rule = next((each for each in rules if each.enabled and all(each.lists[:-1])), None)
+    names = (f"sample-{number}" for number in range(_SAMPLES_TRIED))
+    job_id = next((name for name in names if bucket(name) < controls.rollout_thousandths), None)
+    if rule is None or job_id is None:
         return None
-    names = (f"sample-{number}" for number in count())
-    inside = (name for name in islice(names, _SAMPLES_TRIED) if bucket(name) < controls.rollout_thousandths)
-    job_id = next(inside, None)
-    return None if job_id is None else _subject(job_id, rule)
+    subject, level, board, spec_version, kind = map(min, rule.lists[:-1])
+    slot_id = min(rule.slot_ids, default="sample")
+    return Subject(job_id, slot_id, kind, subject, level, board, spec_version, opted_in=True)
 
 
 def verdicts(subject: Subject, raw: RawControls) -> tuple[Decision, ...]:
     """Return every gate's answer to `subject` under `raw`."""
-    return explain(subject, _parsed(raw))
-
-
-def _matchable(rule: AllowRule) -> bool:
-    lists = (rule.subjects, rule.levels, rule.boards, rule.spec_versions, rule.kinds)
-    return rule.enabled and all(lists)
-
-
-def _subject(job_id: str, rule: AllowRule) -> Subject:
-    return Subject(
-        job_id=job_id,
-        slot_id=min(rule.slot_ids, default="sample"),
-        kind=min(rule.kinds),
-        subject=min(rule.subjects),
-        level=min(rule.levels),
-        board=min(rule.boards),
-        spec_version=min(rule.spec_versions),
-        opted_in=True,
-    )
-
-
-def _parsed(raw: RawControls) -> Controls:
-    return Controls.parse(raw, Ceilings())
+    return explain(subject, Controls.parse(raw))

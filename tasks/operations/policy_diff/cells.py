@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gates.rule import AllowRule
+from gates.rule import FIELDS, AllowRule
 
-FIELDS = (
-    "appliesTo.subject",
-    "appliesTo.level",
-    "appliesTo.board",
-    "appliesTo.specVersion",
-    "kinds",
-    "slotIds",
-)
 Box = tuple[frozenset[str], ...]
 # A longer list of values is not looked up one by one: it counts as touching every box.
 _MOST_LOOKUPS = 64
@@ -26,8 +18,7 @@ class ComplexityLimit(Exception):  # noqa: N818 - says what is the matter
 
 def cell_of(rule: AllowRule, every_slot: frozenset[str]) -> Box:
     """Return the jobs that `rule` matches by itself; `every_slot` stands for its empty `slotIds`."""
-    slot_ids = rule.slot_ids or every_slot
-    return (rule.subjects, rule.levels, rule.boards, rule.spec_versions, rule.kinds, slot_ids)
+    return (*rule.lists[:-1], rule.slot_ids or every_slot)
 
 
 def overlap(one: Box, other: Box) -> Box:
@@ -76,7 +67,7 @@ class Cells:
         """Yield what is left of `cell` when `covers` are cut away, as boxes that do not overlap.
 
         Raises:
-            TooFine: `steps`, of which each piece takes one, have run out.
+            ComplexityLimit: `steps`, of which each piece takes one, have run out.
 
         """
         pieces = [(cell, covers)] if all(cell) else []

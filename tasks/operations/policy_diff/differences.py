@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gates.policy import Allowlist
-from gates.rule import AllowRule
-from tasks.operations.policy_diff.cells import FIELDS, cell_of
+from gates.rule import FIELDS, AllowRule
+from tasks.operations.policy_diff.cells import cell_of
 from tasks.operations.policy_diff.comparison import grants_more
 
 _EVERY_SLOT = frozenset({"(every slot)"})

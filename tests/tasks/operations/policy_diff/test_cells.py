@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from gates.rule import AllowRule
-from tasks.operations.policy_diff.cells import FIELDS, Cells, ComplexityLimit, cell_of, numbers, overlap
+from gates.rule import FIELDS, AllowRule
+from tasks.operations.policy_diff.cells import Cells, ComplexityLimit, cell_of, numbers, overlap
 from tests.gates.given import a_rule, a_subject
 
 # The longest list of values that is looked up one by one, and the shortest that is not.
