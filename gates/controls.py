@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from gates import allowlist, feature_flag, kill_switch, rollout
 from gates.decision import Decision
@@ -35,7 +35,7 @@ class Ceilings:
     values: tuple[Any, ...] = (None,) * len(GATES)
 
     @classmethod
-    def parse(cls, environment: Mapping[str, str]) -> "Ceilings":
+    def parse(cls, environment: Mapping[str, str]) -> Self:
         """Return the ceilings in `environment`, variables by name.
 
         Raises:
@@ -73,7 +73,7 @@ class Controls:
         return _parsed(values, ceilings)
 
     @classmethod
-    def unreadable(cls, note: str) -> "Controls":
+    def unreadable(cls, note: str) -> Self:
         """Return the dials of a store that did not answer: everything shut. `note` becomes the detail."""
         note = note or "the dials could not be read"
         readings = (

@@ -8,11 +8,7 @@ from gates.subject import Subject
 class OptInReason(Reason):
     """The producer has not opted in."""
 
-    NOT_OPTED_IN = (
-        "NOT_OPTED_IN",
-        "`metadata.allowAI` is not `true`",
-        "the producer opts in, job by job",
-    )
+    NOT_OPTED_IN = ("NOT_OPTED_IN", "`metadata.allowAI` is not `true`", "the producer opts in, job by job")
 
 
 NAME = "opt_in"

@@ -1,10 +1,8 @@
 """An allowlist as typed values, indexed so that a policy of a thousand rules decides like one of three."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from gates.rule import FIELDS, AllowRule
 from gates.subject import Subject
@@ -24,7 +22,7 @@ class Allowlist:
     _every_slot: int = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, document: dict[str, Any]) -> Allowlist:
+    def of(cls, document: dict[str, Any]) -> Self:
         """Return the policy in `document`, which follows the allowlist's schema."""
         rules = tuple(AllowRule.of(each) for each in document["rules"])
         live = [(1 << number, rule) for number, rule in enumerate(rules) if rule.enabled]

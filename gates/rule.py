@@ -1,9 +1,7 @@
 """One rule of the policy, as typed values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from gates.subject import Subject
 
@@ -28,7 +26,7 @@ class AllowRule:
     max_jobs_per_run: int
 
     @classmethod
-    def of(cls, document: dict[str, Any]) -> AllowRule:
+    def of(cls, document: dict[str, Any]) -> Self:
         """Return the rule in `document`, which follows the allowlist's schema."""
         applies_to = document["appliesTo"]
         where = (applies_to[name] for name in ("subject", "level", "board", "specVersion"))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.history import PastOutcome
@@ -32,18 +31,6 @@ class DrillRecord:
     workers: int
     cancelled_calls: int
     checks: tuple[Check, ...]
-
-
-class Drills(Protocol):
-    """The record of drills."""
-
-    def add(self, record: DrillRecord) -> None:
-        """Keep the record. Raises StoreUnavailable."""
-        ...
-
-    def last(self) -> DrillRecord | None:
-        """Return the newest record, or None. Raises StoreUnavailable."""
-        ...
 
 
 def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> Check:

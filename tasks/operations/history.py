@@ -54,14 +54,6 @@ class History(Protocol):
         """
         ...
 
-    def follow(self, after_id: str, block_seconds: float) -> list[PastOutcome]:
-        """Return what came after entry `after_id` ("$": from now on), waiting up to `block_seconds`."""
-        ...
-
     def now_ms(self) -> int:
         """Return the time by the history's clock."""
-        ...
-
-    def oldest_ms(self) -> int | None:
-        """Return since when the history is complete, or None when it is empty."""
         ...

@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from gates import DIALS, Dial, RawControls
 from tasks.operations.changes import spend_cap
-from tasks.operations.changes.halting import Engaged
 
 # What an operator sets: the gates' dials, and the one that is read where money is reserved.
 OPERATED: tuple[Dial[Any], ...] = (*DIALS, spend_cap.DIAL)
@@ -98,17 +97,6 @@ class DialStore(Protocol):
             DialsMoved: something has.
             AuditRefused: it could not be recorded.
             StoreUnavailable: Redis did not answer.
-
-        """
-        ...
-
-    def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
-        """Pull the brake by whatever Redis still takes; a record that cannot be written does not hinder it.
-
-        `value` is any spelling of true, and tells one pull from another.
-
-        Raises:
-            StoreUnavailable: Redis did not answer at all.
 
         """
         ...

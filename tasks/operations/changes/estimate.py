@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from gates import Controls, Subject, explain, kill_switch
 from tasks.operations.history import PastOutcome
 
-_EXAMPLES = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How many of `jobs` recent jobs the gates would admit; `newly_admitted` has up to three of their ids."""
+    """How many of `jobs` recent jobs the gates would admit."""
 
     jobs: int
     admitted_before: int
     admitted_after: int
-    newly_admitted: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -33,14 +30,11 @@ class Effect:
 def estimate(outcomes: Sequence[PastOutcome], before: Controls, after: Controls) -> Effect:
     """Return the effect over the distinct jobs in `outcomes`, the brake taken as off in both."""
     subjects = list({each.subject.job_id: each.subject for each in outcomes}.values())
-    was, will_be = _admitted(subjects, before), _admitted(subjects, after)
-    new = [subject.job_id for subject in subjects if subject.job_id in will_be - was]
-    return Effect(len(subjects), len(was), len(will_be), tuple(new[:_EXAMPLES]))
+    return Effect(len(subjects), _admitted(subjects, before), _admitted(subjects, after))
 
 
-def _admitted(subjects: Sequence[Subject], controls: Controls) -> set[str]:
-    return {
-        subject.job_id
+def _admitted(subjects: Sequence[Subject], controls: Controls) -> int:
+    return sum(
+        all(each.allowed or each.gate == kill_switch.NAME for each in explain(subject, controls))
         for subject in subjects
-        if all(each.allowed or each.gate == kill_switch.NAME for each in explain(subject, controls))
-    }
+    )
