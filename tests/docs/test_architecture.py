@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.builders import a_job, a_spec, open_dials
-from worker.adapters.celery.message import raw_message
+from worker.adapters.redis.message import raw_message
 from worker.dev.stack import stack
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 import schemas
 from tests import node
 from tests.builders import a_spec
-from worker.adapters.celery.message import raw_message
+from worker.adapters.redis.message import raw_message
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = json.loads((ROOT / "docs" / "asyncapi.json").read_text("utf-8"))

@@ -1,4 +1,7 @@
-"""For producers in Python that want more than Celery: check, send, wait, cancel."""
+"""Check, send, wait, cancel: a convenience for producers that have slotgen's own environment.
+
+Everybody else needs only Celery, see docs/first-job-python.md. Importing this imports nothing of the worker.
+"""
 
 from tasks.delivery import Delivery
 from tasks.errors import InvalidMessage, StoreUnavailable

@@ -1,8 +1,7 @@
 """Where an interrupted `slotgen enqueue` stands, and from where it goes on: a small file."""
 
-from __future__ import annotations
-
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -60,15 +59,20 @@ class Checkpoint:
         self._hash.update(item.text + b"\n")
 
     def remaining(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Yield what is left of `items`. Raises BadBookmark when those before are not what they were."""
+        """Yield what is left of `items`. Raises BadCheckpoint when those before are not what they were."""
         position, seen = self.position, hashlib.sha256()
-        for taken in range(position):
-            item = next(items, None)
-            if item is None:
-                raise BadCheckpoint(_changed(f"it had {position} specs, and now has {taken}"))
+        before = 0
+        for item in itertools.islice(items, position):
+            before += 1
             seen.update(item.text + b"\n")
-        if position and seen.hexdigest() != self._expected:
-            raise BadCheckpoint(_changed("what was sent already is not what stands there now"))
+        how = f"it had {position} specs, and now has {before}" if before < position else ""
+        if not how and position and seen.hexdigest() != self._expected:
+            how = "what was sent already is not what stands there now"
+        if how:
+            raise BadCheckpoint(
+                f"the input has changed since: {how}; "
+                "give it as it was, or start anew (what was paid is not paid again)"
+            )
         self._hash = seen
         yield from items
 
@@ -96,7 +100,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the checkpoint in the file `path`. Raises BadBookmark."""
+        """Return the checkpoint in the file `path`. Raises BadCheckpoint."""
         try:
             document = json.loads(path.read_bytes())
             if document["version"] != _VERSION:
@@ -117,10 +121,3 @@ class Checkpoint:
             raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, KeyError, TypeError):
             raise BadCheckpoint(f"{path}: is no file that `slotgen enqueue` left") from None
-
-
-def _changed(how: str) -> str:
-    return (
-        f"the input has changed since: {how}; "
-        "give it as it was, or start anew (what was paid is not paid again)"
-    )

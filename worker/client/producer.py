@@ -1,26 +1,22 @@
 """The producer's side of the queue: specs are checked by the worker's own rules before they leave."""
 
-from __future__ import annotations
-
 import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+import redis
+
+from tasks.delivery import Delivery
 from tasks.errors import InvalidMessage, StoreUnavailable
 from tasks.generate.intake import MessageLimits, Rejected, inspect
-from worker.adapters.celery.message import raw_message
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.outbox import RedisOutbox
+from worker.adapters.redis.message import raw_message
 from worker.client.results import Progress, TaskResult, read
-
-if TYPE_CHECKING:
-    import redis
-
-    from tasks.delivery import Delivery
 
 # Long before now by any clock: the worker that takes such a message revokes it.
 _EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
@@ -153,7 +149,10 @@ class Producer:
             left = [each for each in left if each not in ended]
             remaining = deadline - time.monotonic()
             if left and remaining <= 0:
-                raise AnswerLate(_late(left, timeout_seconds) + problem)
+                raise AnswerLate(
+                    f"no answer in {timeout_seconds:g} s for {len(left)} of the tasks, the first is {left[0]}"
+                    f"; wait again, or see `slotgen status` for workers and queue{problem}"
+                )
             pause = _FIRST_LOOK_SECONDS if found else min(pause * _SLOWER, _LAST_LOOK_SECONDS)
             pause = max(pause, min(len(left) * _LOOK_PER_TASK_SECONDS, _LAST_LOOK_SECONDS))
             if left:
@@ -161,27 +160,24 @@ class Producer:
 
     def results(self, task_ids: Sequence[str]) -> list[TaskResult]:
         """Return those of the tasks that have ended, in their order. Raises StoreUnavailable."""
-        looked = zip(task_ids, self._outbox.stored(task_ids), strict=True)
-        states = (read(task_id, stored) for task_id, stored in looked)
-        return [each for each in states if isinstance(each, TaskResult)]
+        return [each for each in self._states(task_ids) if isinstance(each, TaskResult)]
 
     def progress(self, task: Sent | str) -> Progress | None:
-        """Return how far a running spec of several jobs is, None when nobody has said.
+        """Return how far a running spec of several jobs is, None when that is not known yet.
 
-        Raises:
-            StoreUnavailable: Redis did not answer.
-
+        Raises StoreUnavailable.
         """
-        task_id = _task_id(task)
-        (stored,) = self._outbox.stored([task_id])
-        state = read(task_id, stored)
+        (state,) = self._states([_task_id(task)])
         return state if isinstance(state, Progress) else None
+
+    def _states(self, task_ids: Sequence[str]) -> list[TaskResult | Progress | None]:
+        return [read(*each) for each in zip(task_ids, self._outbox.stored(task_ids), strict=True)]
 
     def cancel(self, sent: Sent) -> bool:
         """Cancel what no worker has begun; False when one has, and the answer will come.
 
-        Whoever waits for it is told when its turn would have come: `TaskRevoked` here, `TaskRevokedError` in
-        Celery.
+        Whoever waits for it hears of it when its turn would have come: `TaskRevoked` here, `TaskRevokedError`
+        in Celery.
 
         Raises:
             StoreUnavailable: Redis did not answer; whether it was cancelled is not known, but where the text
@@ -199,7 +195,7 @@ class Producer:
                 break
             except StoreUnavailable as error:
                 if pause_seconds is None:
-                    raise StoreUnavailable(f"{error}; cancelled, but nobody who waits was told") from None
+                    raise StoreUnavailable(f"{error}; cancelled, but whoever waits does not know") from None
                 time.sleep(pause_seconds)
         return True
 
@@ -222,10 +218,3 @@ def _expiry(seconds: float) -> datetime:
             f"expires_seconds is {seconds}; set seconds above 0, at most a year, or leave it out"
         )
     return datetime.now(UTC) + timedelta(seconds=seconds)
-
-
-def _late(left: list[str], timeout_seconds: float) -> str:
-    return (
-        f"no answer in {timeout_seconds:g} s for {len(left)} of the tasks, the first is {left[0]}; "
-        "wait again, or see `slotgen status` for workers and queue"
-    )

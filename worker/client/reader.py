@@ -1,7 +1,5 @@
 """Reads ahead in a thread: a slow standard input must not keep answers from being collected."""
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections.abc import Iterator

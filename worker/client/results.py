@@ -6,8 +6,6 @@ Exception
 └── TaskRevoked      it was cancelled, or had not begun when it expired
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +13,6 @@ from typing import Any
 from schemas import is_valid
 from tasks.delivery import Answer, Delivery
 from tasks.errors import InvalidMessage
-
-# Celery's other states, such as STARTED, say nothing yet.
-_SAID = {"SUCCESS", "FAILURE", "REVOKED", "PROGRESS"}
-_EXPIRED_WORDS = "was cancelled, or had not begun when it expired; nothing was generated"
 
 
 class TaskFailed(Exception):  # noqa: N818 - says what happened, as Celery's FAILURE does
@@ -60,24 +54,26 @@ def read(task_id: str, stored: bytes | None) -> TaskResult | Progress | None:
     if stored is None:
         return None
     try:
-        document = json.loads(stored)
-        return _read(task_id, document["status"], document)
+        return _read(task_id, json.loads(stored))
     except (KeyError, TypeError, ValueError, RecursionError):
         return TaskResult(task_id, error=TaskFailed(f"{task_id}: its stored result is not one of slotgen's"))
 
 
-def _read(task_id: str, status: str, document: dict[str, Any]) -> TaskResult | Progress | None:
-    if status not in _SAID:
+def _read(task_id: str, document: dict[str, Any]) -> TaskResult | Progress | None:
+    # Celery's other states, such as STARTED, say nothing yet.
+    if document["status"] not in {"SUCCESS", "FAILURE", "REVOKED", "PROGRESS"}:
         return None
     if not is_valid("answer.v1", document):
         raise ValueError("not an answer of slotgen's")
     result = document["result"]
-    if status == "SUCCESS":
-        return TaskResult(task_id, tuple(Answer(result, document["reasons"]).deliveries(task_id)))
-    if status == "FAILURE":
-        return TaskResult(task_id, error=_failure(task_id, result))
-    if status == "REVOKED":
-        return TaskResult(task_id, error=TaskRevoked(f"{task_id}: {_EXPIRED_WORDS}"))
+    match document["status"]:
+        case "SUCCESS":
+            return TaskResult(task_id, tuple(Answer(result, document["reasons"]).deliveries(task_id)))
+        case "FAILURE":
+            return TaskResult(task_id, error=_failure(task_id, result))
+        case "REVOKED":
+            why = "was cancelled, or had not begun when it expired; nothing was generated"
+            return TaskResult(task_id, error=TaskRevoked(f"{task_id}: {why}"))
     return Progress(int(result["done"]), int(result["total"]))
 
 

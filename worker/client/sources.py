@@ -1,12 +1,9 @@
 """Reads job specs from JSON and JSON Lines files, folders and standard input, a bounded part at a time."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -52,24 +49,30 @@ def _files(given: str) -> list[str]:
         return [given]
     if not path.is_dir():
         raise BadSource(f"{given}: is not there; name a file, a folder, or - for standard input")
-    folders = os.walk(given, onerror=_refuse)
-    found = sorted(os.path.join(folder, name) for folder, _, names in folders for name in names)  # noqa: PTH118 - walk's own
+
+    def refuse(error: OSError) -> NoReturn:
+        raise BadSource(f"{error.filename}: cannot be read ({error.strerror}); allow it, or name the others")
+
+    walked = os.walk(given, onerror=refuse)
+    found = sorted(os.path.join(folder, name) for folder, _, names in walked for name in names)  # noqa: PTH118 - walk's own
     specs = [each for each in found if each.endswith(_SUFFIXES)]
     if not specs:
         raise BadSource(f"{given}: holds no {', '.join(_SUFFIXES)} file")
     return specs
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise BadSource(f"{error.filename}: cannot be read ({error.strerror}); allow it, or name the others")
-
-
 def items(sources: Sequence[str]) -> Iterator[Item]:
     """Yield every spec of `sources` (from `files`), in order. Raises BadSource."""
     for source in sources:
-        with _opened(source) as stream:
-            for number, text in _texts(source, stream):
-                yield Item(source, number, text)
+        try:
+            # Not sys.stdin: the interpreter's end would wait for whoever still reads from that.
+            with open(0, "rb", closefd=False) if source == STDIN else Path(source).open("rb") as stream:
+                for number, text in _texts(source, stream):
+                    yield Item(source, number, text)
+        except OSError as error:
+            raise BadSource(
+                f"{source}: cannot be read ({error.strerror}); nothing from it on was sent"
+            ) from None
 
 
 def count(sources: Sequence[str]) -> int | None:
@@ -79,29 +82,17 @@ def count(sources: Sequence[str]) -> int | None:
     return sum(1 for _ in items(sources))
 
 
-@contextmanager
-def _opened(source: str) -> Iterator[BinaryIO]:
-    try:
-        # Not sys.stdin: the interpreter's end would wait for whoever still reads from that.
-        with open(0, "rb", closefd=False) if source == STDIN else Path(source).open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise BadSource(f"{source}: cannot be read ({error.strerror}); nothing from it on was sent") from None
-
-
 def _texts(source: str, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     lines = _lines(stream)
-    if source.endswith(_LINES):
-        yield from lines
-        return
-    first = next(lines, None)
-    if first is None:
-        return
-    if isinstance(_value(first[1]), dict):
+    if not source.endswith(_LINES):
+        first = next(lines, None)
+        if first is None:
+            return
+        if _object(first[1]) is None:
+            yield from _whole(source, first, lines)
+            return
         yield first
-        yield from lines
-        return
-    yield from _whole(source, first, lines)
+    yield from lines
 
 
 def _whole(
@@ -112,30 +103,26 @@ def _whole(
     while size <= MAX_DOCUMENT_BYTES and (line := next(lines, None)):
         held.append(line)
         size += len(line[1])
-        if not array and _is_spec(line[1]):
+        if not array and "jobs" in (_object(line[1]) or {}):
             # Nothing inside a spec looks like one: the first line was a broken one.
             yield from held
             yield from lines
             return
     text = b"\n".join(line for _, line in held)
-    if not array:
-        yield held[0][0], text
-    elif size > MAX_DOCUMENT_BYTES:
+    if array and size > MAX_DOCUMENT_BYTES:
         raise BadSource(
             f"{source}: is an array of more than {MAX_DOCUMENT_BYTES:,} bytes; "
             "put each spec on a line of its own (jq -c '.[]')"
         )
-    else:
-        yield from _array(held[0][0], text)
-
-
-def _array(number: int, text: bytes) -> list[tuple[int, bytes]]:
     try:
         # One level more than a spec may have.
-        found = parse_json(text, max_bytes=len(text), max_depth=33)
+        specs = parse_json(text, max_bytes=len(text), max_depth=33) if array else None
     except UnacceptableJson:
-        return [(number, text)]
-    return [(place, json.dumps(each).encode()) for place, each in enumerate(found, 1)]
+        specs = None
+    if specs is None:
+        yield held[0][0], text
+    else:
+        yield from ((place, json.dumps(each).encode()) for place, each in enumerate(specs, 1))
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -151,16 +138,12 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield number, text
 
 
-def _is_spec(line: bytes) -> bool:
-    value = _value(line)
-    return isinstance(value, dict) and "jobs" in value
-
-
-def _value(line: bytes) -> Any:
-    """Return what an object on a line of its own is; None for anything else."""
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Return the object that stands on a line of its own; None for anything else."""
     if not (line.startswith(b"{") and line.endswith(b"}")):
         return None
     try:
-        return json.loads(line)
+        found: dict[str, Any] = json.loads(line)
     except (ValueError, RecursionError):
         return None
+    return found

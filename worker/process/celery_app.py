@@ -12,7 +12,6 @@ from tasks.errors import Deferred, StoreUnavailable
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
-from worker.adapters.celery.message import DEFERRED_SINCE, raw_message
 from worker.adapters.celery.pool import completed
 from worker.adapters.celery.results import backend_url
 from worker.adapters.celery.transport import MessageValidator, transport_name
@@ -20,6 +19,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
 from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
+from worker.adapters.redis.message import DEFERRED_SINCE, raw_message
 from worker.settings.redis_url import SCHEME, SentinelUrl
 from worker.settings.settings import Settings
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import redis
 
-from worker.adapters.celery.message import raw_message
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import TASK_META
+from worker.adapters.redis.message import raw_message
 
 _POLL_SECONDS = 0.05
 
