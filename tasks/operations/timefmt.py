@@ -1,4 +1,6 @@
-"""Spans of time in words, as an operator reads them."""
+"""Moments, and spans of time in words, as an operator reads them."""
+
+from datetime import UTC, datetime
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -19,3 +21,8 @@ def ago(milliseconds: float) -> str:
     """Return how long ago something was: `12 min ago`, `just now`."""
     seconds = milliseconds / 1000
     return "just now" if seconds < 1 else f"{span(seconds)} ago"
+
+
+def moment(wall_ms: float, timespec: str = "seconds") -> str:
+    """Return a time in RFC 3339, UTC, to the second, or as `timespec` of `datetime.isoformat` says."""
+    return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

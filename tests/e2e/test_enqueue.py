@@ -185,7 +185,7 @@ def test_a_reader_that_leaves_ends_the_run_without_a_traceback(start, tmp_path):
     process.stderr.close()
 
     assert process.wait(WAIT_SECONDS) == 1
-    assert "nobody reads the answers any more; go on with: slotgen enqueue --resume" in said
+    assert "the reader of the answers has gone; go on with: slotgen enqueue --resume" in said
     assert "Traceback" not in said
     assert "slotgen broke" not in said
 

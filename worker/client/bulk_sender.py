@@ -1,7 +1,5 @@
 """Sends any number of specs, keeps the queue short and the memory flat, and hands answers on in order."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +11,7 @@ from schemas import UnacceptableJson, parse_json
 from tasks.delivery import Delivery
 from tasks.errors import InvalidMessage, StoreUnavailable
 from worker.client.checkpoint import Checkpoint, Waiting
-from worker.client.producer import Producer, Sent
+from worker.client.producer import AnswerLate, Producer, Sent
 from worker.client.reader import Reader
 from worker.client.results import TaskResult
 from worker.client.sources import MAX_DOCUMENT_BYTES, Item
@@ -24,14 +22,11 @@ _FIRST_PAUSE_SECONDS = 0.02
 _LAST_PAUSE_SECONDS = 0.25
 # A Redis that is restarted is back by then; past it the run ends, and can be resumed.
 _PATIENCE_SECONDS = 30.0
+_LONG_AGO = float("-inf")
 
 
 class Listener(Protocol):
     """Hears what happens, in the order of the input."""
-
-    def refused(self, item: Item, problem: str) -> None:
-        """Hear that a spec was not sent."""
-        ...
 
     def sent(self, item: Item, sent: Sent) -> None:
         """Hear that a spec was sent, in a run that does not wait."""
@@ -41,8 +36,8 @@ class Listener(Protocol):
         """Hear one job's answer."""
         ...
 
-    def unanswered(self, place: str, task_id: str, problem: str) -> None:
-        """Hear that a spec that was sent will have no answer here."""
+    def failed(self, place: str, task_id: str | None, problem: str) -> None:
+        """Hear that the spec at `place` was not sent (no task id), or will have no answer here."""
         ...
 
     def looked(self, queue_depth: int, problem: str) -> None:
@@ -72,9 +67,7 @@ class FlowControl:
 class _Awaited:
     sent: Waiting
     since_mono: float
-    stale: bool = False
     result: TaskResult | None = None
-    late: bool = False
 
 
 @dataclass(slots=True)
@@ -95,7 +88,7 @@ class BulkSender:
     _awaited: deque[_Awaited] = field(default_factory=deque)
     _outgoing: list[tuple[Item, Sent | str]] = field(default_factory=list)
     _depth: int = 0
-    _looked_mono: float = float("-inf")
+    _looked_mono: float = _LONG_AGO
     _trouble_since_mono: float | None = None
     _answered_once: bool = False
     _stopped_by: str = ""
@@ -106,29 +99,25 @@ class BulkSender:
         However it ends, the checkpoint says what was done.
 
         Raises:
-            BadBookmark: the input is not what it was.
+            BadCheckpoint: the input is not what it was.
             BadSource: an input cannot be read.
             RefusedSpec: a spec is invalid, and the run strict.
             StoreUnavailable: Redis has not answered for half a minute.
 
         """
-        now = self.mono()
-        self._awaited.extend(_Awaited(each, now, self.checkpoint.stale) for each in self.checkpoint.waiting)
+        since, pause = _LONG_AGO if self.checkpoint.stale else self.mono(), _FIRST_PAUSE_SECONDS
+        self._awaited.extend(_Awaited(each, since) for each in self.checkpoint.waiting)
         try:
-            self._run()
+            while not self._done:
+                moved = self._step()
+                pause = _FIRST_PAUSE_SECONDS if moved else min(pause * 1.5, _LAST_PAUSE_SECONDS)
+                with self.interruptible():
+                    # In full flight only a turn for the reader's thread, and for an interruption.
+                    self.sleep(0 if moved and not self.checkpoint.wait else pause)
         finally:
             self.checkpoint.waiting = [each.sent for each in self._awaited]
         if self._stopped_by:
             raise RefusedSpec(self._stopped_by)
-
-    def _run(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
-        while not self._done:
-            moved = self._step()
-            pause = _FIRST_PAUSE_SECONDS if moved else min(pause * 1.5, _LAST_PAUSE_SECONDS)
-            with self.interruptible():
-                # In full flight only a turn for the reader's thread, and for an interruption.
-                self.sleep(0 if moved and not self.checkpoint.wait else pause)
 
     @property
     def _done(self) -> bool:
@@ -136,31 +125,26 @@ class BulkSender:
         return nothing_comes and not self._outgoing and not self._awaited
 
     def _step(self) -> bool:
+        now, full = self.mono(), ""
         try:
             moved = self._feed()
             moved |= self._collect()
         except StoreUnavailable as error:
-            self._bear(error)
+            self._trouble_since_mono = self._trouble_since_mono or now
+            # One that never answered is more likely a wrong address.
+            if not self._answered_once or now - self._trouble_since_mono > _PATIENCE_SECONDS:
+                raise
+            self.listener.looked(self._depth, f"{error}; trying again")
             return False
         self._trouble_since_mono, self._answered_once = None, True
-        self.listener.looked(self._depth, self._in_the_way)
+        if self._depth >= self.flow.max_queue:
+            full = f"the queue has {self._depth:,} messages; waiting for room"
+        self.listener.looked(self._depth, full)
         return moved
 
-    def _bear(self, error: StoreUnavailable) -> None:
-        now = self.mono()
-        self._trouble_since_mono = self._trouble_since_mono or now
-        # One that never answered is more likely a wrong address.
-        if not self._answered_once or now - self._trouble_since_mono > _PATIENCE_SECONDS:
-            raise error
-        self.listener.looked(self._depth, f"{error}; trying again")
-
-    @property
-    def _in_the_way(self) -> str:
-        full = self._depth >= self.flow.max_queue
-        return f"the queue has {self._depth:,} messages; waiting for room" if full else ""
-
     def _feed(self) -> bool:
-        self._look_at_the_queue()
+        if self.mono() - self._looked_mono > _LAST_PAUSE_SECONDS:
+            self._depth, self._looked_mono = self.producer.queue_depth(), self.mono()
         if self._depth >= self.flow.max_queue:
             return False
         window = self.flow.window - len(self._awaited) if self.checkpoint.wait else _BATCH
@@ -176,11 +160,6 @@ class BulkSender:
         for item, sent in outgoing:
             self._note(item, sent)
         return True
-
-    def _look_at_the_queue(self) -> None:
-        if self.mono() - self._looked_mono > _LAST_PAUSE_SECONDS:
-            self._depth = self.producer.queue_depth()
-            self._looked_mono = self.mono()
 
     def _prepared(self, item: Item) -> Sent | str:
         try:
@@ -201,7 +180,7 @@ class BulkSender:
         self.checkpoint.advance(item)
         if isinstance(sent, str):
             self.checkpoint.counts["refused"] += 1
-            self.listener.refused(item, sent)
+            self.listener.failed(str(item), None, sent)
             return
         self.checkpoint.counts["sent"] += 1
         if self.checkpoint.wait:
@@ -211,43 +190,37 @@ class BulkSender:
             self.listener.sent(item, sent)
 
     def _collect(self) -> bool:
-        open_ = {each.sent.task_id: each for each in self._awaited if not each.result and not each.late}
+        open_ = {each.sent.task_id: each for each in self._awaited if not each.result}
         results = self.producer.results(list(open_)) if open_ else []
-        for result in results:
-            open_[result.task_id].result = result
-        self._give_up_on_late(open_)
+        for each in results:
+            open_.pop(each.task_id).result = each
+        for task_id, awaited in open_.items():
+            if late := self._late(awaited):
+                awaited.result = TaskResult(task_id, error=AnswerLate(late))
         handed_on = False
-        while self._awaited and (self._awaited[0].result or self._awaited[0].late):
-            self._hand_on(self._awaited[0])
+        while self._awaited and (result := self._awaited[0].result):
+            # Taken off once it is handed on: a listener that breaks leaves it to the next run.
+            self._hand_on(self._awaited[0].sent, result)
             self._awaited.popleft()
             handed_on = True
         return handed_on or bool(results)
 
-    def _give_up_on_late(self, open_: dict[str, _Awaited]) -> None:
-        longest, now = self.flow.timeout_seconds, self.mono()
-        for each in open_.values():
-            overdue = longest is not None and now - each.since_mono > longest
-            each.late = not each.result and (each.stale or overdue)
+    def _late(self, awaited: _Awaited) -> str:
+        if awaited.since_mono == _LONG_AGO:
+            return "its answer is gone, for results are kept a day; send it again"
+        longest = self.flow.timeout_seconds
+        overdue = longest is not None and self.mono() - awaited.since_mono > longest
+        return f"no answer in {longest:g} s" if overdue else ""
 
-    def _hand_on(self, awaited: _Awaited) -> None:
-        sent, result = awaited.sent, awaited.result
-        place = f"{sent.source}:{sent.number}"
-        if result is None or result.error:
-            problem = str(result.error) if result else self._why_late(awaited)
+    def _hand_on(self, sent: Waiting, result: TaskResult) -> None:
+        if result.error:
             self.checkpoint.counts["unanswered"] += 1
-            self.listener.unanswered(place, sent.task_id, problem)
+            self.listener.failed(f"{sent.source}:{sent.number}", sent.task_id, str(result.error))
             return
         for delivery in result.deliveries:
             self.listener.delivered(delivery)
-        self.checkpoint.counts.update(outcome_of(each) for each in result.deliveries)
+        self.checkpoint.counts.update(
+            f"{each.status} {each.error_code}" if each.error_code else str(each.status)
+            for each in result.deliveries
+        )
         self.checkpoint.counts["answered"] += 1
-
-    def _why_late(self, awaited: _Awaited) -> str:
-        if awaited.stale:
-            return "its answer is gone, for results are kept a day; send it again"
-        return f"no answer in {self.flow.timeout_seconds:g} s"
-
-
-def outcome_of(delivery: Delivery) -> str:
-    """Return the word under which an outcome is counted: its status, and its errorCode if it has one."""
-    return f"{delivery.status} {delivery.error_code}" if delivery.error_code else str(delivery.status)

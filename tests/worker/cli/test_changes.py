@@ -54,13 +54,13 @@ class TestAChange:
         )
         assert slotgen.json("rollout", "1")["changed"] is False
 
-    def test_takes_effect_later_while_the_brake_is_on(self, slotgen):
+    def test_takes_effect_later_while_the_fleet_is_halted(self, slotgen):
         slotgen.open(kill="true")
 
         _, said = slotgen("rollout", "100")
         document = slotgen.json("rollout", "99")
 
-        assert "the brake is on: this takes effect with `slotgen resume" in said
+        assert "the fleet is halted: this takes effect with `slotgen resume" in said
         assert (document["takesEffectAtOnce"], document["widened"]) == (False, [])
 
     def test_says_everything_as_json(self, slotgen):

@@ -200,7 +200,7 @@ class TestTail:
         code, said = slotgen("tail", *words)
 
         assert code == 2
-        assert "it is one of" in said
+        assert "is not one of" in said
 
 
 @pytest.mark.parametrize("actor", ["[/]ann", "\x1b[2Jann"])

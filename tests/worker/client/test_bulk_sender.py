@@ -33,17 +33,17 @@ class Heard:
     def __init__(self, work=lambda: None):
         self.work, self.lines, self.depths = work, [], []
 
-    def refused(self, item, problem):
-        self.lines.append(("refused", item.number, problem))
-
     def sent(self, item, sent):
         self.lines.append(("sent", item.number))
 
     def delivered(self, delivery):
         self.lines.append(("delivered", delivery.job_id))
 
-    def unanswered(self, place, task_id, problem):
-        self.lines.append(("unanswered", place, problem))
+    def failed(self, place, task_id, problem):
+        if task_id is None:
+            self.lines.append(("refused", int(place.rpartition(":")[2]), problem))
+        else:
+            self.lines.append(("unanswered", place, problem))
 
     def looked(self, queue_depth, problem):
         self.depths.append((queue_depth, problem))

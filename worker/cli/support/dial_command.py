@@ -1,124 +1,94 @@
 """Makes one change of a dial for a command, and prints before, after, the effect, and the way back."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import typer
 
-from worker.cli.support.actor import named
-from worker.cli.support.errors import CliError, print_json
-from worker.cli.support.operator_session import console
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gates import Dial
-    from tasks.operations.changes.changing import Proposal, Situation
-    from tasks.operations.changes.dials import RecordedChange
-
-Reason = Annotated[str, typer.Option(help="Why, for the record.")]
-Override = Annotated[
-    str,
-    typer.Option(
-        help="Set the one-dimension rule aside, for this reason, which is recorded.", metavar="REASON"
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from gates import Dial
+from gates.rollout import DIAL
+from tasks.operations.changes import changing
+from tasks.operations.changes.changing import Proposal, Situation
+from tasks.operations.changes.dials import RecordedChange
+from worker.adapters.redis.dial_keys import DIAL_KEYS
+from worker.cli.support.errors import refuses
+from worker.cli.support.operator_session import OperatorSession, open_session
+from worker.cli.support.options import named
+from worker.cli.support.terminal import answer, fields, shown_text
 
 
-@dataclass(frozen=True, slots=True)
-class DialCommand:
-    """What a command wants: `after` gives the new value for what is there now (None: no key).
+class By(NamedTuple):
+    """Who changes a dial, by which command and why; `override` sets the one-dimension rule aside."""
 
-    `undo` gives the command that brings the old value back; `shown` the words for a value.
-    """
-
-    dial: Dial[Any]
-    after: Callable[[bytes | None], bytes | None]
-    undo: Callable[[RecordedChange], str]
-    shown: Callable[[bytes | None], str]
     command: str
-    reason: str = ""
-    actor: str | None = None
+    actor: str | None
+    reason: str
     override: str = ""
 
 
 def apply(
-    wish: DialCommand, *, as_json: bool, extra: Callable[[Situation, Proposal], list[str]] | None = None
+    dial: Dial[Any],
+    after: Callable[[bytes | None], bytes | None],
+    by: By,
+    *,
+    undo: Callable[[RecordedChange], str],
+    shown: Callable[[bytes | None], str] = shown_text,
+    extra: Callable[[Situation, Proposal], list[str]] = lambda *_: [],
+    as_json: bool,
 ) -> None:
-    """Make the change, or say why not. `extra` adds lines about it. Raises Refusal."""
-    from tasks.operations.changes import changing  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.adapters.redis.dial_keys import DIAL_KEYS  # noqa: PLC0415
+    """Set `dial` to what `after` makes of its value (None: no key), or say why not. Raises CliError.
 
-    with console() as opened:
-        window_seconds = opened.settings.observation_seconds
-        situation = changing.situation_now(opened.dials, opened.history, window_seconds)
-        before = situation.dials.value(wish.dial)
-        after = wish.after(before)
-        key = DIAL_KEYS[wish.dial](opened.settings.namespace)
-        if after == before:
-            _unchanged(key, wish.shown(before), as_json=as_json)
+    `shown` gives the words for a value, `undo` the command that brings the old one back, `extra` more lines.
+    """
+    with open_session() as session:
+        key = DIAL_KEYS[dial](session.settings.namespace)
+        situation = session.situation()
+        before = situation.dials.value(dial)
+        wanted = after(before)
+        words, new_words = shown(before), shown(wanted)
+        if wanted == before:
+            unchanged = {"key": key, "changed": False, "before": words, "after": words}
+            answer(unchanged, [f"{key}: is {words} already; nothing was changed"], as_json=as_json)
             return
-        proposal = changing.propose(situation, wish.dial, after)
-        try:
-            recorded = changing.make(
-                opened.dials,
-                situation,
-                proposal,
-                actor=named(wish.actor),
-                command=wish.command,
-                reason=wish.reason,
-                override=wish.override,
-            )
-        except changing.ChangeRefused as refused:
-            raise CliError(f"{refused}\nnothing was changed") from None
-    if as_json:
-        print_json(_document(key, wish, proposal, recorded))
-        return
-    lines = [
-        f"{key}: {wish.shown(before)} -> {wish.shown(after)}",
-        *(extra(situation, proposal) if extra else []),
-    ]
-    typer.echo("\n".join([*lines, *_consequences(proposal), f"undo: {wish.undo(recorded)}"]))
-
-
-def _unchanged(key: str, value: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"key": key, "changed": False, "before": value, "after": value})
-    else:
-        typer.echo(f"{key}: is {value} already; nothing was changed")
-
-
-def _consequences(proposal: Proposal) -> list[str]:
-    lines = [proposal.effect.sentence]
-    if not proposal.at_once:
-        lines.append('the brake is on: this takes effect with `slotgen resume --reason "…"`')
-    if proposal.widens:
-        lines.append(f"widened: {', '.join(proposal.widens)}; observe before you widen anything else")
-    return lines
-
-
-def _document(key: str, wish: DialCommand, proposal: Proposal, recorded: RecordedChange) -> dict[str, Any]:
-    return {
+        proposal, recorded = change(session, situation, dial, wanted, by, refused="nothing was changed")
+    document = {
         "key": key,
         "changed": True,
-        "before": wish.shown(proposal.before),
-        "after": wish.shown(proposal.after),
+        "before": words,
+        "after": new_words,
         "takesEffectAtOnce": proposal.at_once,
         "widened": list(proposal.widens),
         "override": recorded.override or None,
-        "effect": {
-            "jobs": proposal.effect.jobs,
-            "admittedBefore": proposal.effect.admitted_before,
-            "admittedAfter": proposal.effect.admitted_after,
-        },
+        "effect": fields(proposal.effect, "jobs", "admitted_before", "admitted_after"),
         "auditId": recorded.audit_id,
-        "undo": wish.undo(recorded),
+        "undo": undo(recorded),
     }
+    lines = [f"{key}: {words} -> {new_words}", *extra(situation, proposal), proposal.effect.sentence]
+    if not proposal.at_once:
+        lines.append('the fleet is halted: this takes effect with `slotgen resume --reason "…"`')
+    if proposal.widens:
+        lines.append(f"widened: {', '.join(proposal.widens)}; observe before you widen anything else")
+    answer(document, [*lines, f"undo: {undo(recorded)}"], as_json=as_json)
 
 
-def shown_text(value: bytes | None) -> str:
-    """Return a dial's raw value for people: quoted, or `absent`."""
-    return "absent" if value is None else repr(value.decode(errors="backslashreplace"))
+def change(
+    session: OperatorSession,
+    situation: Situation,
+    dial: Dial[Any],
+    after: bytes | None,
+    by: By,
+    *,
+    refused: str,
+) -> tuple[Proposal, RecordedChange]:
+    """Set `dial` to `after`, if that may be done now. Raises CliError: why not, and then `refused`."""
+    proposal = changing.propose(situation, dial, after)
+    words = by._replace(actor=named(by.actor))._asdict()
+    with refuses(changing.ChangeRefused, after=f"\n{refused}"):
+        return proposal, changing.make(session.dials, situation, proposal, **words)
+
+
+def percentage(text: str) -> str:
+    """Let a percentage pass that the dial would take. Raises typer.BadParameter."""
+    if DIAL.parse(text.encode("ascii", "replace")) is None:
+        raise typer.BadParameter(f"is {text!r}; {DIAL.remedy}")
+    return text

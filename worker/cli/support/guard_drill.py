@@ -1,114 +1,75 @@
-"""One rehearsal of the guard: the script and rules of the workers, on a brake that nobody listens to."""
-
-from __future__ import annotations
+"""One rehearsal of the guard: the script and rules of the workers, on a kill switch that nobody follows."""
 
 import asyncio
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from worker.cli.support.errors import CliError
+from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, JobResult
+from tasks.operations.drill import Check, DrillRecord
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.jobs.guard import RedisGuard
+from worker.adapters.redis.keys import KILL, REHEARSAL
+from worker.cli.support.documents import load_executor
+from worker.cli.support.operator_session import OperatorSession
 
-if TYPE_CHECKING:
-    from tasks.limits.guard import GuardFinding, GuardRules, JobResult
-    from tasks.operations.drill import Check, DrillRecord
-    from worker.cli.support.operator_session import OperatorSession
+
+def guard_drill(session: OperatorSession, actor: str) -> DrillRecord:
+    """Show the guard good outcomes, then bad ones. It touches no dial: its keys are its own, and go with it.
+
+    Raises:
+        CliError: the executor config cannot be used.
+        StoreUnavailable: Redis did not answer.
+
+    """
+    rules = load_executor(session.settings.executor_config)[0].guard
+    namespace = REHEARSAL(session.settings.namespace, uuid.uuid4().hex)
+    try:
+        checks = _checks(session, namespace, rules)
+    finally:
+        if keys := list(session.client.scan_iter(f"{namespace}:*", count=1000)):
+            session.client.delete(*keys)
+    return DrillRecord(
+        wall_ms=session.history.now_ms(),
+        actor=actor,
+        passed=all(each.passed for each in checks),
+        halt_ms=None,
+        workers=0,
+        cancelled_calls=0,
+        checks=checks,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class GuardDrill:
-    """One drill in the name of `actor`. It touches no dial: its keys are its own, and go with it."""
+def _checks(session: OperatorSession, namespace: str, rules: GuardRules) -> tuple[Check, ...]:
+    client, kill, url = session.client, KILL(namespace), session.settings.redis_url
+    client.set(kill, "false", ex=60)
+    good = asyncio.run(_observed(url, namespace, rules, frozenset()))
+    after_good = client.get(kill)
+    unusable = frozenset({JobResult.FAILED, JobResult.UNUSABLE})
+    bad = asyncio.run(_observed(url, namespace, rules, unusable))
+    needed = next((number for number, each in enumerate(bad, 1) if each.tripped), None)
+    seen = f"after {needed} unusable outcomes in a row: {bad[needed - 1].reason}" if needed else "it did not"
+    if rules.mode is not GuardMode.HALT:
+        seen = f"its mode is {rules.mode}; set it to halt in the executor config"
+    return (
+        Check(
+            "good outcomes halt nothing",
+            passed=after_good == b"false" and not any(each.tripped for each in good),
+            seen=f"{len(good)} outcomes",
+        ),
+        Check("unusable outcomes halt", passed=client.get(kill) == b"true", seen=seen),
+        Check(
+            "it trips once",
+            passed=sum(each.tripped for each in bad) == 1,
+            seen=f"{sum(each.tripped for each in bad)} times in {len(bad)} outcomes",
+        ),
+    )
 
-    console: OperatorSession
-    actor: str
 
-    def run(self) -> DrillRecord:
-        """Show the guard good outcomes, then bad ones; return the record that is also kept.
-
-        Raises:
-            Refusal: the executor config cannot be used.
-            StoreUnavailable: Redis did not answer.
-
-        """
-        from tasks.operations.drill import DrillRecord  # noqa: PLC0415 - heavy imports wait for the command
-        from worker.adapters.redis.console.drills import RedisDrills  # noqa: PLC0415
-        from worker.adapters.redis.keys import REHEARSAL  # noqa: PLC0415
-
-        namespace = REHEARSAL(self.console.settings.namespace, uuid.uuid4().hex)
-        try:
-            checks = self._checks(namespace, self._rules())
-        finally:
-            self._forget(namespace)
-        record = DrillRecord(
-            wall_ms=self.console.history.now_ms(),
-            actor=self.actor,
-            passed=all(each.passed for each in checks),
-            halt_ms=None,
-            workers=0,
-            cancelled_calls=0,
-            checks=checks,
-        )
-        RedisDrills(self.console.client, self.console.settings.namespace, "guard").add(record)
-        return record
-
-    def _rules(self) -> GuardRules:
-        from tasks import executor_config  # noqa: PLC0415 - heavy imports wait for the command
-
-        try:
-            return executor_config.load(self.console.settings.executor_config).guard
-        except executor_config.BadExecutorConfig as error:
-            raise CliError(str(error)) from None
-
-    def _checks(self, namespace: str, rules: GuardRules) -> tuple[Check, ...]:
-        from tasks.limits.guard import GuardMode, JobResult  # noqa: PLC0415 - heavy imports wait for the command
-        from tasks.operations.drill import Check  # noqa: PLC0415
-        from worker.adapters.redis.keys import KILL  # noqa: PLC0415
-
-        client, kill = self.console.client, KILL(namespace)
-        client.set(kill, "false", ex=60)
-        good = self._observed(namespace, rules, [frozenset()] * rules.sample)
-        after_good = client.get(kill)
-        bad = self._observed(
-            namespace, rules, [frozenset({JobResult.FAILED, JobResult.UNUSABLE})] * rules.sample
-        )
-        needed = next((number for number, each in enumerate(bad, 1) if each.tripped), None)
-        seen = (
-            f"after {needed} unusable outcomes in a row: {bad[needed - 1].reason}" if needed else "it did not"
-        )
-        if rules.mode is not GuardMode.HALT:
-            seen = f"its mode is {rules.mode}; set it to halt in the executor config"
-        return (
-            Check(
-                "good outcomes leave the brake alone",
-                passed=after_good == b"false" and not any(each.tripped for each in good),
-                seen=f"{len(good)} outcomes",
-            ),
-            Check("unusable outcomes pull it", passed=client.get(kill) == b"true", seen=seen),
-            Check(
-                "it trips once",
-                passed=sum(each.tripped for each in bad) == 1,
-                seen=f"{sum(each.tripped for each in bad)} times in {len(bad)} outcomes",
-            ),
-        )
-
-    def _observed(
-        self, namespace: str, rules: GuardRules, outcomes: list[frozenset[JobResult]]
-    ) -> list[GuardFinding]:
-        from worker.adapters.redis.batches import RedisBatches  # noqa: PLC0415 - heavy imports wait for the command
-        from worker.adapters.redis.clients import open_async  # noqa: PLC0415
-        from worker.adapters.redis.jobs.guard import RedisGuard  # noqa: PLC0415
-
-        async def observe() -> list[GuardFinding]:
-            url = self.console.settings.redis_url
-            async with open_async(url) as client:
-                guard = RedisGuard(RedisBatches(client), namespace, rules)
-                return [
-                    await guard.observe(each, 0, "OUTPUT_SCHEMA_INVALID" if each else "") for each in outcomes
-                ]
-
-        return asyncio.run(observe())
-
-    def _forget(self, namespace: str) -> None:
-        keys = list(self.console.client.scan_iter(f"{namespace}:*", count=1000))
-        if keys:
-            self.console.client.delete(*keys)
+async def _observed(
+    url: str, namespace: str, rules: GuardRules, outcome: frozenset[JobResult]
+) -> list[GuardFinding]:
+    """Return what the guard finds after each of a whole sample of jobs that end like `outcome`."""
+    async with open_async(url) as client:
+        guard = RedisGuard(RedisBatches(client), namespace, rules)
+        code = "OUTPUT_SCHEMA_INVALID" if outcome else ""
+        return [await guard.observe(outcome, 0, code) for _ in range(rules.sample)]

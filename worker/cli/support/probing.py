@@ -1,13 +1,10 @@
 """Sends probe jobs through the real queue to the real workers, and says what became of them."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tasks.operations.history import PastOutcome
-    from worker.cli.support.operator_session import OperatorSession
+from tasks.operations.history import PastOutcome
+from worker.adapters.redis.console.probe import RedisProbe, probe_spec
+from worker.cli.support.operator_session import OperatorSession
 
 # A result is there before its outcome is in the history, which workers write every 0.2 s.
 _HISTORY_SECONDS = 2.0
@@ -15,7 +12,7 @@ _BLOCK_SECONDS = 0.25
 
 
 def probe(
-    console: OperatorSession, number: int, *, opted_in: bool, timeout_seconds: float
+    session: OperatorSession, number: int, *, opted_in: bool, timeout_seconds: float
 ) -> list[PastOutcome]:
     """Send `number` jobs that no policy admits; return those that ended in time.
 
@@ -25,24 +22,22 @@ def probe(
         StoreUnavailable: Redis did not answer.
 
     """
-    from worker.adapters.redis.console.probe import RedisProbe, probe_spec  # noqa: PLC0415 - heavy imports wait for the command
-
-    began_wall_ms = console.history.now_ms()
-    producer = RedisProbe(console.client, console.settings.namespace)
+    began_wall_ms = session.history.now_ms()
+    producer = RedisProbe(session.client, session.settings.namespace)
     deadline_mono = time.monotonic() + timeout_seconds
     task_ids = {producer.send(probe_spec(1, opted_in=opted_in)) for _ in range(number)}
     for each in task_ids:
         producer.results(each, deadline_mono - time.monotonic())
-    return _ended(console, began_wall_ms, task_ids)
+    return _ended(session, began_wall_ms, task_ids)
 
 
-def _ended(console: OperatorSession, since_wall_ms: int, task_ids: set[str]) -> list[PastOutcome]:
+def _ended(session: OperatorSession, since_wall_ms: int, task_ids: set[str]) -> list[PastOutcome]:
     """Return the outcomes of `task_ids`, once all are in the history or the time is up."""
     ended: list[PastOutcome] = []
     last = f"{since_wall_ms}-0"
     deadline_mono = time.monotonic() + _HISTORY_SECONDS
     while len(ended) < len(task_ids) and time.monotonic() < deadline_mono:
-        outcomes = console.history.follow(last, _BLOCK_SECONDS)
+        outcomes = session.history.follow(last, _BLOCK_SECONDS)
         last = outcomes[-1].entry_id if outcomes else last
         ended += [each for each in outcomes if each.task_id in task_ids]
     return ended

@@ -1,21 +1,11 @@
 """What ends a command early (Ctrl-C, SIGTERM, a closed terminal), where something must be put back first."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 _ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-
-
-@contextmanager
-def termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal interrupt as Ctrl-C does; what is ignored (nohup) stays so."""
-    endings = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) == signal.SIG_DFL]
-    with _handled(endings, signal.default_int_handler):
-        yield
 
 
 @contextmanager

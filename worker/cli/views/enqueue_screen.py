@@ -1,27 +1,24 @@
 """What `slotgen enqueue` shows: answers on stdout, one JSON document a line; everything else on stderr."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from worker.cli.support.terminal import escape_control
+from rich import progress as bars
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.progress import Progress, TaskID
+from tasks.delivery import Delivery
+from worker.cli.support.terminal import STATUS_COLOURS, escape_control
+from worker.client.checkpoint import Checkpoint
+from worker.client.producer import Sent
+from worker.client.sources import Item
 
-    from tasks.delivery import Delivery
-    from worker.client.checkpoint import Checkpoint
-    from worker.client.producer import Sent
-    from worker.client.sources import Item
-
-_OUTCOMES = ("COMPLETED", "STUB", "FAILED")
-_STYLES = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
+_STATUSES = tuple(STATUS_COLOURS)
 # On a stderr that is no terminal (a log), a line this often.
 _LINE_EVERY_SECONDS = 10.0
 
@@ -33,8 +30,8 @@ class Screen:
     checkpoint: Checkpoint
     total: int | None
     as_json: bool
-    _progress: Progress | None = None
-    _task: TaskID | None = None
+    _progress: bars.Progress | None = None
+    _task: bars.TaskID | None = None
     _in_the_way: str = ""
     _said_mono: float = field(default_factory=time.monotonic)
     _began: tuple[float, int] = (0.0, 0)
@@ -44,10 +41,6 @@ class Screen:
         self._began = (time.monotonic(), self._done)
         if self.as_json or not sys.stderr.isatty():
             return nullcontext()
-        from rich import progress as bars  # noqa: PLC0415 - heavy, and only a terminal has a use for it
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
-
         columns = [bars.BarColumn(), bars.MofNCompleteColumn(), bars.TextColumn("specs")]
         # Nobody knows how much is left of a pipe.
         columns += [bars.TextColumn("left:"), bars.TimeRemainingColumn()] if self.total is not None else []
@@ -62,9 +55,15 @@ class Screen:
             redirect_stdout=sys.stdout.isatty(),
         )
 
-    def refused(self, item: Item, problem: str) -> None:
-        """Say on stderr which spec was not sent, and why."""
-        self._complain(str(item), problem, None)
+    def failed(self, place: str, task_id: str | None, problem: str) -> None:
+        """Say on stderr which spec was not sent (no task id) or has no answer, and why."""
+        if self.as_json:
+            document = {"place": place, "taskId": task_id, "problem": problem}
+            sys.stderr.write(json.dumps({"problem": document}, ensure_ascii=False) + "\n")
+            return
+        # While the bar stands, stderr is the console's, which puts the lines above it.
+        for line in problem.splitlines():
+            sys.stderr.write(f"{escape_control(place)}: {escape_control(line)}\n")
 
     def sent(self, item: Item, sent: Sent) -> None:
         """Print the receipt of one spec."""
@@ -73,10 +72,6 @@ class Screen:
     def delivered(self, delivery: Delivery) -> None:
         """Print one job's delivery v1."""
         _print(delivery.as_document())
-
-    def unanswered(self, place: str, task_id: str, problem: str) -> None:
-        """Say on stderr which spec has no answer, and why."""
-        self._complain(place, problem, task_id)
 
     def looked(self, queue_depth: int, problem: str) -> None:
         """Bring the bar, or the log, up to date."""
@@ -116,38 +111,22 @@ class Screen:
         return ended + counts["refused"]
 
     def _outcomes(self) -> list[tuple[str, int]]:
-        counted = [
-            (word, number)
-            for word, number in dict(self.checkpoint.counts).items()
-            if word.startswith(_OUTCOMES)
-        ]
-        return sorted(counted, key=lambda each: (_OUTCOMES.index(each[0].split()[0]), -each[1], each[0]))
+        # A copy, for the bar is drawn while the counts grow.
+        counts = dict(self.checkpoint.counts).items()
+        outcomes = [each for each in counts if each[0].startswith(_STATUSES)]
+        return sorted(outcomes, key=lambda each: (_STATUSES.index(each[0].split()[0]), -each[1], each[0]))
 
     def _per_second(self) -> float:
         began_mono, done = self._began
         return (self._done - done) / max(time.monotonic() - began_mono, 0.001)
 
     def _drawn(self) -> RenderableType:
-        from rich.console import Group  # noqa: PLC0415 - heavy, and only a terminal has a use for it
-        from rich.text import Text  # noqa: PLC0415
-
         line = Text("")
-        for word, number in self._outcomes():
-            line.append(f"{word} {number:,}  ", style=_STYLES[word.split()[0]])
-        for word in ("refused", "unanswered"):
-            if self.checkpoint.counts[word]:
-                line.append(f"{word} {self.checkpoint.counts[word]:,}  ", style="red")
+        failed = [(word, self.checkpoint.counts[word]) for word in ("refused", "unanswered")]
+        for word, number in (*self._outcomes(), *(each for each in failed if each[1])):
+            line.append(f"{word} {number:,}  ", style=STATUS_COLOURS.get(word.split()[0], "red"))
         line.append(self._in_the_way, style="dim")
         return Group(self._progress or "", line)
-
-    def _complain(self, place: str, problem: str, task_id: str | None) -> None:
-        if self.as_json:
-            said = {"place": place, "taskId": task_id, "problem": problem}
-            sys.stderr.write(json.dumps({"problem": said}, ensure_ascii=False) + "\n")
-            return
-        # While the bar stands, stderr is the console's, which puts the lines above it.
-        for line in problem.splitlines():
-            sys.stderr.write(f"{escape_control(place)}: {escape_control(line)}\n")
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -1,35 +1,33 @@
 """`slotgen allowlist`: the policy of what may be generated at all."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from worker.cli.commands.running import validate as validation
-from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply
-from worker.cli.support.errors import CliError, print_json
-from worker.cli.support.operator_session import console
-
-if TYPE_CHECKING:
-    from gates import Allowlist
-    from tasks.operations.changes.changing import Proposal, Situation
-    from tasks.operations.changes.dials import RecordedChange
+from gates.allowlist import DIAL, parse
+from tasks.operations.changes.changing import Proposal, Situation
+from tasks.operations.changes.dials import RecordedChange
+from tasks.operations.policy_diff.comparison import broader_parts
+from tasks.operations.policy_diff.differences import rule_differences
+from worker.cli.support.dial_command import By, apply
+from worker.cli.support.documents import check, described, read_valid
+from worker.cli.support.errors import CliError
+from worker.cli.support.operator_session import open_session
+from worker.cli.support.options import Actor, AsJson, Override, Reason
+from worker.cli.support.terminal import answer, text_of
 
 app = typer.Typer(help="Push, show, validate, enable or disable the policy.", no_args_is_help=True)
 # Of what a policy newly admits.
 _EXAMPLES = 3
-_File = Annotated[str, typer.Argument(help="A policy (allowlist v1 JSON); - is stdin.", metavar="FILE")]
+_FILE = typer.Argument(help="A policy (allowlist v1 JSON); - is stdin.", metavar="FILE")
 
 
-@app.command("push")
+@app.command()
 def push(
-    file: Annotated[
-        str | None, typer.Argument(help="A policy (allowlist v1 JSON); - is stdin.", metavar="FILE")
-    ] = None,
+    file: Annotated[str | None, _FILE] = None,
     *,
     audit: Annotated[
         str | None,
@@ -43,138 +41,87 @@ def push(
     """Set the policy, and show rule by rule what that changes."""
     if (file is None) == (audit is None):
         raise typer.BadParameter("name a FILE, or --audit AUDIT_ID, and not both")
-    policy = read_valid(file) if file is not None else _replaced_by(str(audit))
-    source = file if file is not None else f"--audit {audit}"
-    _set(lambda _: policy, f"slotgen allowlist push {source}", reason, actor, override, as_json=as_json)
+    if file is not None:
+        source, wanted = file, read_valid(file, "allowlist.v1", "nothing was changed")
+    else:
+        source, wanted = f"--audit {audit}", _replaced_by(str(audit))
+    by = By(f"slotgen allowlist push {source}", actor, reason, override)
+    _set(lambda _: wanted, by, as_json=as_json)
 
 
-@app.command("enable")
+@app.command()
 def enable(
     *, reason: Reason = "", actor: Actor = None, override: Override = "", as_json: AsJson = False
 ) -> None:
     """Switch the policy on as it is."""
-    _set(
-        lambda raw: _switched(raw, enabled=True),
-        "slotgen allowlist enable",
-        reason,
-        actor,
-        override,
-        as_json=as_json,
-    )
+    by = By("slotgen allowlist enable", actor, reason, override)
+    _set(lambda raw: _switched(raw, enabled=True), by, as_json=as_json)
 
 
-@app.command("disable")
+@app.command()
 def disable(*, reason: Reason = "", actor: Actor = None, as_json: AsJson = False) -> None:
     """Switch the policy off; always allowed. Every job is NOT_ALLOWLISTED then."""
-    _set(
-        lambda raw: _switched(raw, enabled=False),
-        "slotgen allowlist disable",
-        reason,
-        actor,
-        "",
-        as_json=as_json,
-    )
+    by = By("slotgen allowlist disable", actor, reason)
+    _set(lambda raw: _switched(raw, enabled=False), by, as_json=as_json)
 
 
-@app.command("show")
+@app.command()
 def show(*, as_json: AsJson = False) -> None:
     """Show the policy in force."""
-    from gates.allowlist import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
-    with console() as opened:
-        raw = opened.dials.read().value(DIAL)
-    if as_json:
-        policy = _parsed(raw)
-        document = None if raw is None or policy is None else json.loads(raw)
-        print_json({"policy": described(raw), "valid": policy is not None, "document": document})
-        return
-    typer.echo(f"# {described(raw)}")
+    with open_session() as session:
+        raw = session.dials.read().value(DIAL)
+    valid = raw is not None and parse(raw) is not None
+    document = json.loads(raw or b"") if valid else None
+    lines = [f"# {described(raw)}"]
     if raw is not None:
-        typer.echo(
-            json.dumps(json.loads(raw), indent=2) if _parsed(raw) else raw.decode(errors="backslashreplace")
-        )
+        lines.append(json.dumps(document, indent=2) if valid else str(text_of(raw)))
+    answer({"policy": described(raw), "valid": valid, "document": document}, lines, as_json=as_json)
 
 
-@app.command("validate")
-def validate(file: _File, *, as_json: AsJson = False) -> None:
+@app.command()
+def validate(file: Annotated[str, _FILE], *, as_json: AsJson = False) -> None:
     """Check a policy file; nothing is changed."""
-    validation.check(file, "allowlist.v1", as_json=as_json)
+    check(file, "allowlist.v1", as_json=as_json)
 
 
-def _set(after: Any, command: str, reason: str, actor: str | None, override: str, *, as_json: bool) -> None:
-    from gates.allowlist import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
-    wish = DialCommand(DIAL, after, _undo, described, command, reason, actor, override)
-    apply(wish, as_json=as_json, extra=_differences)
+def _set(after: Callable[[bytes | None], bytes | None], by: By, *, as_json: bool) -> None:
+    apply(DIAL, after, by, undo=_undo, shown=described, extra=_differences, as_json=as_json)
 
 
 def _undo(recorded: RecordedChange) -> str:
-    if _parsed(recorded.before) is None:
+    if parse(recorded.before or b"") is None:
         # There was none, or none that admitted anything.
         return "slotgen allowlist disable"
     return f"slotgen allowlist push --audit {recorded.audit_id}"
 
 
-def _differences(situation: Situation, proposal: Proposal) -> list[str]:
-    from tasks.operations.policy_diff.comparison import broader_parts  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.operations.policy_diff.differences import rule_differences  # noqa: PLC0415 - as above
-
-    del situation
-    before, after = _parsed(proposal.before), _parsed(proposal.after)
+def _differences(_: Situation, proposal: Proposal) -> list[str]:
+    before, after = parse(proposal.before or b""), parse(proposal.after or b"")
     # Rules may all be as they were and yet admit more, in another order: only the parts show that.
     parts = islice(broader_parts(before, after), _EXAMPLES)
     sentences = [each.sentence for each in rule_differences(before, after)]
-    return [f"  {each}" for each in (*sentences, *(part.sentence for part in parts))]
-
-
-def read_valid(file: str) -> bytes:
-    """Return the bytes of a policy file. Raises Refusal when it is none."""
-    raw = validation.read(file)
-    problems = validation.problems_of(raw, "allowlist.v1")
-    if problems:
-        raise CliError("\n".join([*(f"{file}: {each}" for each in problems), "nothing was changed"]))
-    return raw
+    return [f"  {each}" for each in (*sentences, *(each.sentence for each in parts))]
 
 
 def _replaced_by(audit_id: str) -> bytes:
-    with console() as opened:
-        found = next((each for each in opened.dials.audit(10_000) if each.audit_id == audit_id), None)
-    if found is None or found.dial != "allowlist":
+    with open_session() as session:
+        found = next((each for each in session.dials.audit(10_000) if each.audit_id == audit_id), None)
+    if found is None or found.dial != DIAL.name:
         raise CliError(f"there is no change {audit_id!r} of the allowlist; see `slotgen audit`")
-    if _parsed(found.before) is None:
+    if found.before is None or parse(found.before) is None:
         raise CliError(
             f"change {audit_id} replaced no valid policy that was kept whole; push its file instead"
         )
-    return found.before or b""
+    return found.before
 
 
-def _switched(raw: bytes | None, *, enabled: bool) -> bytes | None:
-    policy = _parsed(raw)
-    if raw is None or policy is None:
+def _switched(raw: bytes | None, *, enabled: bool) -> bytes:
+    parsed = parse(raw or b"")
+    if raw is None or parsed is None:
         raise CliError(
             f"the policy is {'absent' if raw is None else 'malformed'}, which denies every job; "
             "set one with `slotgen allowlist push FILE`"
         )
-    if policy.enabled == enabled:
+    if parsed.enabled == enabled:
         return raw
     return json.dumps(json.loads(raw) | {"enabled": enabled}, indent=2).encode()
-
-
-def described(raw: bytes | None) -> str:
-    """Return a policy in few words: its hash, and how many of its rules are enabled."""
-    from gates.allowlist import policy_hash  # noqa: PLC0415 - heavy imports wait for the command
-
-    if raw is None:
-        return "absent"
-    policy = _parsed(raw)
-    if policy is None:
-        return f"malformed ({policy_hash(raw)})"
-    state = "enabled" if policy.enabled else "disabled"
-    rules = f"{sum(rule.enabled for rule in policy.rules)} of {len(policy.rules)} rules"
-    return f"{policy_hash(raw)} ({state}, {rules})"
-
-
-def _parsed(raw: bytes | None) -> Allowlist | None:
-    from gates.allowlist import parse  # noqa: PLC0415 - heavy imports wait for the command
-
-    return None if raw is None else parse(raw)

@@ -1,24 +1,23 @@
 """`slotgen budget`: what the fleet may spend, has spent, and holds."""
 
-from __future__ import annotations
-
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply
-from worker.cli.support.errors import print_json
-from worker.cli.support.operator_session import console
-
-if TYPE_CHECKING:
-    from tasks.operations.changes.dials import RecordedChange
-    from tasks.operations.money import Account
+from tasks.operations.changes.dials import RecordedChange
+from tasks.operations.changes.spend_cap import DIAL
+from tasks.operations.money import Account
+from tasks.operations.timefmt import moment
+from worker.adapters.redis.console.account import RedisAccount
+from worker.cli.support.dial_command import By, apply
+from worker.cli.support.operator_session import open_session
+from worker.cli.support.options import Actor, AsJson, Override, Reason
+from worker.cli.support.terminal import print_json, text_of
 
 app = typer.Typer(help="Show the fleet's spend, or set its cap.", no_args_is_help=False)
 _NONE = "none"
-_NANO = 10**9
 
 
 @app.callback(invoke_without_command=True)
@@ -26,12 +25,10 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the cap of the window, what is spent, held and written off, and by which model."""
     if context.invoked_subcommand is not None:
         return
-    from worker.adapters.redis.console.account import RedisAccount  # noqa: PLC0415 - heavy imports wait for the command
-
-    with console() as opened:
-        settings = opened.settings
+    with open_session() as session:
+        settings = session.settings
         cap, window_seconds = settings.budget_nano_usd, settings.budget_window_seconds
-        account = RedisAccount(opened.client, settings.namespace, cap, window_seconds).read()
+        account = RedisAccount(session.client, settings.namespace, cap, window_seconds).read()
     if as_json:
         print_json(_document(account))
     else:
@@ -39,8 +36,6 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def _cap(text: str) -> str:
-    from tasks.operations.changes.spend_cap import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
     if text != _NONE and DIAL.parse(text.encode("ascii", "replace")) is None:
         raise typer.BadParameter(f"is {text!r}; {DIAL.remedy}, or none")
     return text
@@ -58,24 +53,17 @@ def set_cap(
     as_json: AsJson = False,
 ) -> None:
     """Set the cap. Lower is always allowed; higher widens exposure. A deployment's own may be stricter."""
-    from tasks.operations.changes.spend_cap import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
-    wish = DialCommand(
-        dial=DIAL,
-        after=lambda _: None if usd == _NONE else usd.encode(),
+    apply(
+        DIAL,
+        lambda _: None if usd == _NONE else usd.encode(),
+        By(f"slotgen budget set {usd}", actor, reason, override),
         undo=_undo,
-        shown=_shown,
-        command=f"slotgen budget set {usd}",
-        reason=reason,
-        actor=actor,
-        override=override,
+        shown=lambda value: _NONE if value is None else f"{text_of(value)} USD",
+        as_json=as_json,
     )
-    apply(wish, as_json=as_json)
 
 
 def _undo(recorded: RecordedChange) -> str:
-    from tasks.operations.changes.spend_cap import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
     before = recorded.before
     if before is None:
         return f"slotgen budget set {_NONE}"
@@ -83,43 +71,30 @@ def _undo(recorded: RecordedChange) -> str:
     return f"slotgen budget set {before.decode() if DIAL.parse(before) is not None else '0'}"
 
 
-def _shown(value: bytes | None) -> str:
-    return _NONE if value is None else f"{value.decode(errors='backslashreplace')} USD"
-
-
 def _print(account: Account) -> None:
-    from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
-    from rich.table import Table  # noqa: PLC0415
-
-    ends = datetime.fromtimestamp(account.ends, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    cap, left = _usd(account.cap), _usd(account.left)
-    typer.echo(f"cap {cap}, left {left}; the window ends {ends}")
     table = Table("model", "spent", "held", "written off")
     for model, amounts in account.by_model.items():
-        table.add_row(model, *(_usd(each) for each in amounts))
+        table.add_row(model, *(_dollars(each) for each in amounts))
     table.add_section()
-    table.add_row("together", _usd(account.spent), _usd(account.held), _usd(account.written_off))
+    table.add_row("together", *map(_dollars, (account.spent, account.held, account.written_off)))
+    ends = moment(account.ends * 1000)
+    typer.echo(f"cap {_dollars(account.cap)}, left {_dollars(account.left)}; the window ends {ends}")
     Console().print(table)
 
 
-def _usd(nano: int | None) -> str:
-    return _NONE if nano is None else f"${nano / _NANO:.6f}"
+def _dollars(nano: int | None) -> str:
+    return _NONE if nano is None else f"${nano / 1e9:.6f}"
 
 
 def _document(account: Account) -> dict[str, Any]:
-    def usd(nano: int | None) -> float | None:
-        return None if nano is None else nano / _NANO
+    def amounts(spent: int, held: int, written_off: int) -> dict[str, float]:
+        return {"spentUsd": spent / 1e9, "heldUsd": held / 1e9, "writtenOffUsd": written_off / 1e9}
 
     return {
-        "capUsd": usd(account.cap),
-        "leftUsd": usd(account.left),
-        "spentUsd": usd(account.spent),
-        "heldUsd": usd(account.held),
-        "writtenOffUsd": usd(account.written_off),
-        "byModel": {
-            model: {"spentUsd": usd(spent), "heldUsd": usd(held), "writtenOffUsd": usd(written_off)}
-            for model, (spent, held, written_off) in account.by_model.items()
-        },
+        "capUsd": None if account.cap is None else account.cap / 1e9,
+        "leftUsd": None if account.left is None else account.left / 1e9,
+        **amounts(account.spent, account.held, account.written_off),
+        "byModel": {model: amounts(*each) for model, each in account.by_model.items()},
         "windowBegan": account.began,
         "windowEnds": account.ends,
     }

@@ -1,14 +1,13 @@
 """`slotgen feature on|off`: the feature flag."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply, shown_text
+from gates.feature_flag import DIAL
+from worker.cli.support.dial_command import By, apply
+from worker.cli.support.options import Actor, AsJson, Override, Reason
 
 
 class OnOff(StrEnum):
@@ -27,16 +26,10 @@ def feature(
     as_json: AsJson = False,
 ) -> None:
     """Switch generation on or off. Off is always allowed; on widens exposure."""
-    from gates.feature_flag import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
-    wish = DialCommand(
-        dial=DIAL,
-        after=lambda _: b"true" if state is OnOff.ON else b"false",
+    apply(
+        DIAL,
+        lambda _: b"true" if state is OnOff.ON else b"false",
+        By(f"slotgen feature {state}", actor, reason, override),
         undo=lambda recorded: f"slotgen feature {'on' if recorded.before == b'true' else 'off'}",
-        shown=shown_text,
-        command=f"slotgen feature {state}",
-        reason=reason,
-        actor=actor,
-        override=override,
+        as_json=as_json,
     )
-    apply(wish, as_json=as_json)

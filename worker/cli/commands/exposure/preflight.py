@@ -1,23 +1,22 @@
 """`slotgen preflight`: the runbook's checklist, each point with its evidence."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
 
 import typer
 
-from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import print_json
-from worker.cli.support.operator_session import console
-
-if TYPE_CHECKING:
-    from gates import Controls
-    from tasks.operations.preflight import PreflightCheck
-    from worker.cli.support.operator_session import OperatorSession
+from gates import BrakeState, Controls
+from schemas.lock import problems
+from tasks.operations import preflight as points
+from tasks.operations.preflight import PreflightCheck
+from worker.adapters.redis.console.safety import hazards
+from worker.cli.support.documents import load_executor
+from worker.cli.support.errors import CliError
+from worker.cli.support.operator_session import OperatorSession, open_session
+from worker.cli.support.options import AsJson
+from worker.cli.support.probing import probe
+from worker.cli.support.terminal import answer, fields
 
 ORDER = 1
-
 _PROBES = 3
 _ANSWER_SECONDS = 6.0
 _COLOURS = {"pass": "green", "fail": "red", "to confirm": "yellow"}
@@ -28,106 +27,74 @@ def preflight(*, as_json: AsJson = False) -> None:
 
     Exit 1 when a point fails; points that only a person can confirm do not fail.
     """
-    with console() as opened:
-        findings = _findings(opened)
-    if as_json:
-        print_json([_document(each) for each in findings])
-    else:
-        for each in findings:
-            typer.echo(_line(each))
-    if any(each.mark == "fail" for each in findings):
+    with open_session() as session:
+        found = _found(session)
+    documents = [fields(each, "name", "mark", "evidence") | {"remedy": each.remedy or None} for each in found]
+    answer(documents, map(_line, found), as_json=as_json)
+    if any(each.mark == "fail" for each in found):
         raise typer.Exit(1)
 
 
-def _findings(opened: OperatorSession) -> list[PreflightCheck]:
-    from gates import Controls  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.operations import preflight as points  # noqa: PLC0415
-
-    controls = Controls.parse(opened.dials.read().raw, opened.settings.ceilings)
-    infos = opened.fleet.workers()
+def _found(session: OperatorSession) -> list[PreflightCheck]:
+    controls = Controls.parse(session.dials.read().raw, session.settings.ceilings)
+    workers = session.fleet.workers()
+    changed = problems()
     return [
         points.ci_is_green(),
         points.allowlist(controls),
-        _schemas(),
-        *_round_trip(opened, controls, answered=bool(infos)),
-        *points.workers(infos, controls),
-        *_redis(opened),
-        points.clock(opened.history.now_ms(), int(time.time() * 1000)),
-        _prices(opened),
+        points.found(
+            "schemas are locked",
+            passed=not changed,
+            evidence=", ".join(changed) or "every schema is the one that was released",
+            remedy="install a released version; a released schema never changes",
+        ),
+        *_round_trip(session, controls, answered=bool(workers)),
+        *points.workers(workers, controls),
+        *_redis(session),
+        points.clock(session.history.now_ms(), int(time.time() * 1000)),
+        _executor(session),
     ]
 
 
-def _schemas() -> PreflightCheck:
-    from schemas.lock import problems  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.operations.preflight import found  # noqa: PLC0415
-
-    changed = problems()
-    return found(
-        "schemas are locked",
-        passed=not changed,
-        evidence=", ".join(changed) or "every schema is the one that was released",
-        remedy="install a released version; a released schema never changes",
-    )
-
-
-def _round_trip(opened: OperatorSession, controls: Controls, *, answered: bool) -> list[PreflightCheck]:
+def _round_trip(session: OperatorSession, controls: Controls, *, answered: bool) -> list[PreflightCheck]:
     """Send jobs that cannot be generated through the real queue, and look at what came of them."""
-    from gates import BrakeState  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.operations.preflight import dominance, telemetry  # noqa: PLC0415
-    from worker.cli.support.probing import probe  # noqa: PLC0415
-
     if not answered:
-        return [telemetry([], _PROBES)]
+        return [points.telemetry([], _PROBES)]
     halted = controls.brake is not BrakeState.RELEASED
-    probes = probe(opened, _PROBES, opted_in=halted, timeout_seconds=_ANSWER_SECONDS)
-    return [telemetry(probes, _PROBES), dominance(probes, _PROBES, controls.brake)]
+    probes = probe(session, _PROBES, opted_in=halted, timeout_seconds=_ANSWER_SECONDS)
+    return [points.telemetry(probes, _PROBES), points.dominance(probes, _PROBES, controls.brake)]
 
 
-def _redis(opened: OperatorSession) -> list[PreflightCheck]:
-    from tasks.operations.preflight import found  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.adapters.redis.console.safety import hazards  # noqa: PLC0415
-
-    dangers = {each.setting: each for each in hazards(opened.client)}
-    points = {
+def _redis(session: OperatorSession) -> list[PreflightCheck]:
+    dangers = {each.setting: each for each in hazards(session.client)}
+    names = {
         "maxmemory-policy": "Redis does not evict the dials",
         "appendonly": "Redis keeps the queue over a crash",
         "role": "Redis is the primary",
     }
     return [
-        found(
+        points.found(
             name,
             passed=setting not in dangers,
             evidence=f"{setting} {dangers[setting].value if setting in dangers else 'is as it should be'}",
             remedy=dangers[setting].remedy if setting in dangers else "",
         )
-        for setting, name in points.items()
+        for setting, name in names.items()
     ]
 
 
-def _prices(opened: OperatorSession) -> PreflightCheck:
-    from tasks import executor_config  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.generate.prompting import Prompts  # noqa: PLC0415
-    from tasks.operations.preflight import found  # noqa: PLC0415
-
+def _executor(session: OperatorSession) -> PreflightCheck:
     name = "executor config is valid and its prices known"
     try:
-        config = executor_config.load(opened.settings.executor_config)
-        Prompts.load(config.prompts)
-    except executor_config.BadExecutorConfig as error:
-        return found(name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`")
-    return found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy="")
+        config, _ = load_executor(session.settings.executor_config)
+    except CliError as error:
+        return points.found(
+            name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`"
+        )
+    return points.found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy="")
 
 
 def _line(each: PreflightCheck) -> str:
     mark = typer.style(f"{each.mark.value:<10}", fg=_COLOURS[each.mark])
     remedy = f"\n{'':<10}   {each.remedy}" if each.remedy else ""
     return f"{mark} {each.name}: {each.evidence}{remedy}"
-
-
-def _document(each: PreflightCheck) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "mark": each.mark.value,
-        "evidence": each.evidence,
-        "remedy": each.remedy or None,
-    }

@@ -1,17 +1,15 @@
-"""`slotgen resume`: releases the brake."""
+"""`slotgen resume`: releases the kill switch."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, DialCommand, Override, apply, shown_text
+from gates import Ceilings, Controls
+from gates.kill_switch import DIAL
+from tasks.operations.changes.changing import Proposal, Situation
+from worker.cli.support.dial_command import By, apply
 from worker.cli.support.errors import CliError
-
-if TYPE_CHECKING:
-    from tasks.operations.changes.changing import Proposal, Situation
+from worker.cli.support.options import Actor, AsJson, Override
 
 ORDER = 2
 
@@ -23,33 +21,25 @@ def resume(
     override: Override = "",
     as_json: AsJson = False,
 ) -> None:
-    """Release the brake, and show what is admitted from now on.
+    """Release the kill switch, and show what is admitted from now on.
 
-    What was widened while the brake was on is judged here, as one change.
+    What was widened while the fleet was halted is judged here, as one change.
     """
-    from gates.kill_switch import DIAL  # noqa: PLC0415 - heavy imports wait for the command
-
     if not reason.strip():
         raise CliError('a release needs a reason; say why it is safe now: slotgen resume --reason "…"')
-    wish = DialCommand(
-        dial=DIAL,
-        after=lambda _: b"false",
+    apply(
+        DIAL,
+        lambda _: b"false",
+        By("slotgen resume", actor, reason.strip(), override),
         undo=lambda _: "slotgen kill",
-        shown=shown_text,
-        command="slotgen resume",
-        reason=reason.strip(),
-        actor=actor,
-        override=override,
+        extra=_admits,
+        as_json=as_json,
     )
-    apply(wish, as_json=as_json, extra=_admits)
 
 
 def _admits(situation: Situation, proposal: Proposal) -> list[str]:
-    """Return what the dials admit, now that the brake is off."""
-    from gates import Ceilings, Controls  # noqa: PLC0415 - heavy imports wait for the command
-
-    raw = situation.dials.with_value(proposal.dial, proposal.after)
-    dials = Controls.parse(raw, Ceilings())
+    """Return what the dials admit, once the kill switch is released."""
+    dials = Controls.parse(situation.dials.with_value(proposal.dial, proposal.after), Ceilings())
     policy = dials.allowlist
     rules = "no policy"
     if policy is not None:

@@ -1,19 +1,19 @@
 """`slotgen dev`: the whole system on one machine, left running for a person to play with."""
 
-from __future__ import annotations
-
-import signal
 import sys
-import threading
-from typing import TYPE_CHECKING, Annotated
+import time
+from contextlib import suppress
+from typing import Annotated
 
 import typer
 
-from worker.cli.support.errors import CliError, print_json
+from worker.cli.support.errors import refuses
+from worker.cli.support.options import AsJson
+from worker.cli.support.signals import termination_held
+from worker.cli.support.terminal import answer
 from worker.dev.demo.specs import ALLOWLIST
-
-if TYPE_CHECKING:
-    from worker.dev.stack import Stack
+from worker.dev.redis_server.binary import EmbeddedRedisError
+from worker.dev.stack import NoKey, Stack, WorkerDied, stack
 
 
 def dev(
@@ -22,35 +22,30 @@ def dev(
         bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")
     ] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Calls at once.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start an embedded Redis, a stand-in for OpenAI and a worker; Ctrl-C ends and cleans up.
 
     A key in the environment is never used unless --real is given.
     """
-    from worker.dev.redis_server.binary import EmbeddedRedisError  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.dev.stack import NoKey, WorkerDied, stack  # noqa: PLC0415
-
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        with stack(real=real, concurrency=concurrency) as running:
-            running.shut()
-            _show(running, as_json=as_json)
-            while not stopped.wait(0.2):
-                running.worker.check()
-    except (NoKey, EmbeddedRedisError, WorkerDied) as error:
-        raise CliError(str(error)) from None
+    with (
+        refuses(NoKey, EmbeddedRedisError, WorkerDied),
+        termination_held() as interruptible,
+        stack(real=real, concurrency=concurrency) as running,
+        suppress(KeyboardInterrupt),
+    ):
+        running.shut()
+        answer(running.addresses(), [_addresses(running)], as_json=as_json)
+        while True:
+            with interruptible():
+                time.sleep(0.2)
+            running.worker.check()
     typer.echo("stopped, and cleaned up")
 
 
-def _show(running: Stack, *, as_json: bool) -> None:
+def _addresses(running: Stack) -> str:
     cli = running.redis_cli
-    if as_json:
-        print_json(running.addresses())
-        return
-    typer.echo(f"""\
+    return f"""\
 Redis    {running.redis_url}
 OpenAI   {running.openai_url or "the real one: calls cost money"}
 metrics  {running.metrics_url}
@@ -66,4 +61,4 @@ Every dial is shut: a job is answered by a STUB. In another terminal:
 
   {sys.executable} -m worker.dev.demo.send_one
 
-Ctrl-C ends it all.""")
+Ctrl-C ends it all."""

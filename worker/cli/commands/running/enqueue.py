@@ -1,29 +1,29 @@
 """`slotgen enqueue`: sends job specs, as many as there are, and collects their answers."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from tasks.errors import StoreUnavailable
 from worker.cli.support.connection import load_settings
-from worker.cli.support.dial_command import AsJson
 from worker.cli.support.errors import CliError
+from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
+from worker.cli.views.enqueue_screen import Screen
+from worker.client.bulk_sender import BulkSender, FlowControl, RefusedSpec
+from worker.client.checkpoint import BadCheckpoint, Checkpoint
+from worker.client.producer import Producer
+from worker.client.reader import Reader
+from worker.client.sources import BadSource, count, files, items
 from worker.settings.redis_url import address
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from worker.cli.views.enqueue_screen import Screen
-    from worker.client.checkpoint import Checkpoint
-    from worker.settings.settings import Settings
+from worker.settings.settings import Settings
 
 ORDER = 1
 
@@ -59,112 +59,29 @@ def enqueue(
     passed over; then, or when a spec got no answer, the exit code is 1. Ctrl-C leaves a file for --resume,
     which goes on with the options of the run.
     """
-    from worker.client.checkpoint import BadCheckpoint, Checkpoint  # noqa: PLC0415 - heavy imports wait
-    from worker.client.sources import BadSource  # noqa: PLC0415
-
     if bool(inputs) == bool(resume):
         raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")
     settings = load_settings()
     queue = f"{settings.namespace} at {address(settings.redis_url)}"
-    terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
-    resume = resume.absolute() if resume else None
+    path = resume.absolute() if resume else _fresh_path()
     try:
-        checkpoint = (
-            _resumed(resume, queue)
-            if resume
-            else Checkpoint(str(Path.cwd()), inputs or [], wait, queue, terms)
-        )
-        _run(checkpoint, resume or _fresh_path(), settings, as_json=as_json)
+        if resume:
+            checkpoint = _resumed(path, queue)
+        else:
+            terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
+            checkpoint = Checkpoint(str(Path.cwd()), inputs or [], wait, queue, terms)
+        _run(checkpoint, path, settings, as_json=as_json)
     except (BadSource, BadCheckpoint) as error:
         raise CliError(str(error)) from None
     if checkpoint.counts["refused"] or checkpoint.counts["unanswered"]:
         raise typer.Exit(1)
 
 
-def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: bool) -> None:
-    from worker.cli.views.enqueue_screen import Screen  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.client.bulk_sender import BulkSender, FlowControl  # noqa: PLC0415
-    from worker.client.producer import Producer  # noqa: PLC0415
-    from worker.client.reader import Reader  # noqa: PLC0415
-    from worker.client.sources import count, files, items  # noqa: PLC0415
-
-    sources = files(checkpoint.inputs)
-    screen = Screen(checkpoint, count(sources), as_json)
-    reader = Reader(checkpoint.remaining(items(sources)))
-    with (
-        Producer.open(
-            settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
-        ) as producer,
-        # Outside: a second Ctrl-C must not end what the first one has begun.
-        termination_held() as interruptible,
-        _ended_well(checkpoint, path, screen),
-        screen.shown(),
-    ):
-        reader.start()
-        BulkSender(producer, reader, checkpoint, screen, FlowControl(**checkpoint.terms), interruptible).run()
-
-
-@contextmanager
-def _ended_well(checkpoint: Checkpoint, path: Path, screen: Screen) -> Iterator[None]:
-    """Leave the checkpoint at `path` when the run ends before its work, and say how to go on."""
-    try:
-        yield
-    except BaseException as error:
-        begun = bool(checkpoint.position or checkpoint.waiting)
-        if begun:
-            _leave(checkpoint, path)
-        if isinstance(error, OSError):
-            # The interpreter would try once more to write what is left, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        screen.finish(str(path) if begun else None)
-        why = _why(error)
-        if why is None:
-            raise
-        raise CliError(
-            f"{why}; {_go_on(checkpoint, path)}" if begun else f"{why}; nothing was sent"
-        ) from None
-    path.unlink(missing_ok=True)
-    screen.finish(None)
-
-
-def _why(error: BaseException) -> str | None:
-    """Return in words what ended the run; None for what nobody expected."""
-    from tasks.errors import StoreUnavailable  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.client.bulk_sender import RefusedSpec  # noqa: PLC0415
-    from worker.client.checkpoint import BadCheckpoint  # noqa: PLC0415
-    from worker.client.sources import BadSource  # noqa: PLC0415
-
-    match error:
-        case KeyboardInterrupt():
-            return "interrupted"
-        case OSError():
-            gone = isinstance(error, BrokenPipeError)
-            return "nobody reads the answers any more" if gone else f"cannot write ({error.strerror})"
-        case RefusedSpec():
-            return f"{error}\nstopped there (--strict); mend it"
-        case BadSource() | BadCheckpoint() | StoreUnavailable():
-            return str(error)
-    return None
-
-
-def _go_on(checkpoint: Checkpoint, path: Path) -> str:
-    again = ", with the same standard input" if "-" in checkpoint.inputs else ""
-    return f"go on with: slotgen enqueue --resume {shlex.quote(str(path))}{again}"
-
-
-def _leave(checkpoint: Checkpoint, path: Path) -> None:
-    try:
-        checkpoint.write(path)
-    except OSError as error:
-        raise CliError(
-            f"ended early, and {path} cannot be written ({error.strerror}): there is nothing to resume from. "
-            "Sending everything again is safe, what was paid is not paid again"
-        ) from None
+def _fresh_path() -> Path:
+    return Path(f"slotgen-enqueue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.resume")
 
 
 def _resumed(path: Path, queue: str) -> Checkpoint:
-    from worker.client.checkpoint import BadCheckpoint, Checkpoint  # noqa: PLC0415 - heavy imports wait
-
     checkpoint = Checkpoint.read(path)
     if checkpoint.queue != queue:
         raise BadCheckpoint(
@@ -179,5 +96,66 @@ def _resumed(path: Path, queue: str) -> Checkpoint:
     return checkpoint
 
 
-def _fresh_path() -> Path:
-    return Path(f"slotgen-enqueue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.resume")
+def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: bool) -> None:
+    sources = files(checkpoint.inputs)
+    screen = Screen(checkpoint, count(sources), as_json)
+    reader = Reader(checkpoint.remaining(items(sources)))
+    with (
+        Producer.open(
+            settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
+        ) as producer,
+        # Outside: a second Ctrl-C must not end what the first one has begun.
+        termination_held() as interruptible,
+        _resumable(checkpoint, path, screen),
+        screen.shown(),
+    ):
+        reader.start()
+        BulkSender(producer, reader, checkpoint, screen, FlowControl(**checkpoint.terms), interruptible).run()
+
+
+@contextmanager
+def _resumable(checkpoint: Checkpoint, path: Path, screen: Screen) -> Iterator[None]:
+    """Leave the checkpoint at `path` when the run ends before its work, and say how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        begun = bool(checkpoint.position or checkpoint.waiting)
+        if begun:
+            _leave(checkpoint, path)
+        if isinstance(error, OSError):
+            # The interpreter would try once more to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.finish(str(path) if begun else None)
+        why = _why(error)
+        if why is None:
+            raise
+        again = ", with the same standard input" if "-" in checkpoint.inputs else ""
+        go_on = f"go on with: slotgen enqueue --resume {shlex.quote(str(path))}{again}"
+        raise CliError(f"{why}; {go_on if begun else 'nothing was sent'}") from None
+    path.unlink(missing_ok=True)
+    screen.finish(None)
+
+
+def _leave(checkpoint: Checkpoint, path: Path) -> None:
+    try:
+        checkpoint.write(path)
+    except OSError as error:
+        raise CliError(
+            f"ended early, and {path} cannot be written ({error.strerror}): there is nothing to resume from. "
+            "Sending everything again is safe, what was paid is not paid again"
+        ) from None
+
+
+def _why(error: BaseException) -> str | None:
+    """Return in words what ended the run; None for what nobody expected."""
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case OSError():
+            gone = isinstance(error, BrokenPipeError)
+            return "the reader of the answers has gone" if gone else f"cannot write ({error.strerror})"
+        case RefusedSpec():
+            return f"{error}\nstopped there (--strict); mend it"
+        case BadSource() | BadCheckpoint() | StoreUnavailable():
+            return str(error)
+    return None

@@ -1,13 +1,15 @@
-"""`slotgen worker`: consumes the queue until it is told to stop."""
-
-from __future__ import annotations
+"""`slotgen worker`: consumes the queue until it is stopped."""
 
 from typing import Annotated
 
 import typer
 
-from worker.cli.support.errors import CliError
-from worker.process.freeze_imports import freeze_imports
+from tasks.executor_config import BadExecutorConfig
+from telemetry import PortUnavailable
+from worker.cli.support.connection import load_settings
+from worker.cli.support.errors import refuses
+from worker.process import lifecycle
+from worker.settings.settings import BadSetting
 
 ORDER = 2
 
@@ -28,17 +30,7 @@ def worker(
     ] = True,
 ) -> None:
     """Consume jobs from the queue. SIGTERM finishes what has begun and returns the rest."""
-    with freeze_imports():
-        from tasks.executor_config import (  # noqa: PLC0415 - heavy imports wait for the command
-            BadExecutorConfig,
-        )
-        from telemetry import PortUnavailable  # noqa: PLC0415
-        from worker.process import lifecycle  # noqa: PLC0415
-        from worker.settings import settings  # noqa: PLC0415
-
-    try:
-        loaded = settings.load(concurrency=concurrency, metrics_port=metrics_port)
-        code = lifecycle.run(loaded)
-    except (settings.BadSetting, BadExecutorConfig, PortUnavailable, lifecycle.PackagesCollide) as error:
-        raise CliError(str(error)) from None
+    settings = load_settings(concurrency=concurrency, metrics_port=metrics_port)
+    with refuses(BadSetting, BadExecutorConfig, PortUnavailable, lifecycle.PackagesCollide):
+        code = lifecycle.run(settings)
     raise typer.Exit(code)

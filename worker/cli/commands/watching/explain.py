@@ -1,22 +1,20 @@
 """`slotgen explain`: why each job of a spec would be generated or not."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from worker.cli.commands.running import validate as validation
+from gates import DIALS, Ceilings, Controls
+from tasks.operations.explanation import CostModel, Explanation, explanations
+from tasks.plain_text import RULES, FieldKind, findings
+from worker.adapters.redis.jobs.controls import RedisControls
 from worker.cli.support.connection import load_settings, open_redis
-from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import CliError, print_json
-from worker.cli.support.terminal import escape_control
-
-if TYPE_CHECKING:
-    from gates import Controls, Decision
-    from tasks.operations.explanation import CostModel, Explanation
-    from worker.settings.settings import Settings
+from worker.cli.support.documents import AsField, Field, load_executor, read_json, read_spec, read_text
+from worker.cli.support.errors import CliError
+from worker.cli.support.options import AsJson
+from worker.cli.support.terminal import answer, escape_control, fields
+from worker.settings.settings import Settings
 
 ORDER = 2
 
@@ -24,7 +22,7 @@ ORDER = 2
 def explain(
     file: Annotated[str, typer.Argument(help="A job spec, or with --as a text; - is stdin.", metavar="FILE")],
     *,
-    as_field: validation.AsField = None,
+    as_field: AsField = None,
     controls: Annotated[
         str | None,
         typer.Option(
@@ -43,45 +41,34 @@ def explain(
     if as_field:
         _explain_text(file, as_field, as_json=as_json)
         return
-    from tasks.generate.spec import Spec  # noqa: PLC0415
-    from tasks.operations.explanation import explanations  # noqa: PLC0415 - heavy imports wait for the command
-
-    text = validation.read(file)
-    problems = validation.problems_of(text, "job.v1")
-    if problems:
-        raise CliError("\n".join(f"{file}: {each}" for each in problems))
-    dials = _offline(controls) if controls else _live(load_settings())
-    found = explanations(Spec.of(json.loads(text)), dials, _worth(offline=controls is not None))
-    if as_json:
-        print_json([_document(each) for each in found])
-        return
-    typer.echo("\n\n".join("\n".join(_lines(each)) for each in found))
+    spec = read_spec(file)
+    settings = None if controls else load_settings()
+    dials = _live(settings) if settings else _offline(str(controls))
+    costs = CostModel(*load_executor(settings.executor_config if settings else None))
+    found = explanations(spec, dials, costs)
+    answer([_document(each) for each in found], ["\n\n".join(map(_paragraph, found))], as_json=as_json)
 
 
-def _explain_text(file: str, field: validation.Field, *, as_json: bool) -> None:
-    from tasks.plain_text import RULES, FieldKind, findings  # noqa: PLC0415 - heavy imports wait for the command
-
+def _explain_text(file: str, field: Field, *, as_json: bool) -> None:
     rules = {rule.name: rule for rule in RULES}
-    found = [(each, rules[each.rule]) for each in findings(validation.text_of(file), FieldKind(field.value))]
-    if as_json:
-        print_json(
-            [
-                {
-                    "rule": rule.name,
-                    "line": each.line,
-                    "reason": rule.reason,
-                    "refused": rule.refused,
-                    "accepted": rule.accepted,
-                }
-                for each, rule in found
-            ]
-        )
-        return
-    if not found:
-        typer.echo(f"{file}: is plain text; an answer may say it as it stands")
-    for each, rule in found:
-        typer.echo(f"{typer.style(rule.name, fg='yellow')} on line {each.line}: {rule.reason}")
-        typer.echo(f"  refused   {_one_line(rule.refused)}\n  accepted  {_one_line(rule.accepted)}")
+    found = [(each.line, rules[each.rule]) for each in findings(read_text(file), FieldKind(field.value))]
+    documents = [
+        {
+            "rule": rule.name,
+            "line": line,
+            "reason": rule.reason,
+            "refused": rule.refused,
+            "accepted": rule.accepted,
+        }
+        for line, rule in found
+    ]
+    lines = [
+        f"{typer.style(rule.name, fg='yellow')} on line {line}: {rule.reason}\n"
+        f"  refused   {_one_line(rule.refused)}\n  accepted  {_one_line(rule.accepted)}"
+        for line, rule in found
+    ]
+    fine = f"{file}: is plain text; an answer may say it as it stands"
+    answer(documents, lines or [fine], as_json=as_json)
 
 
 def _one_line(text: str) -> str:
@@ -90,8 +77,6 @@ def _one_line(text: str) -> str:
 
 def _live(settings: Settings) -> Controls:
     """Return the dials as a worker with these settings reads them; a Redis that is away is an answer, too."""
-    from worker.adapters.redis.jobs.controls import RedisControls  # noqa: PLC0415 - heavy imports wait for the command
-
     deadline_seconds = settings.control_read_timeout_ms / 1000
     with open_redis(settings) as client:
         # The first command pays for the connection, which a worker has long opened.
@@ -103,13 +88,7 @@ def _live(settings: Settings) -> Controls:
 
 
 def _offline(file: str) -> Controls:
-    from gates import DIALS, Ceilings, Controls  # noqa: PLC0415 - heavy imports wait for the command
-    from schemas import UnacceptableJson, parse_json  # noqa: PLC0415
-
-    try:
-        document = parse_json(validation.read(file), max_bytes=validation.MAX_FILE_BYTES)
-    except UnacceptableJson as refusal:
-        raise CliError(f"{file}: {refusal}") from None
+    document = read_json(file)
     names = [dial.name for dial in DIALS]
     if not isinstance(document, dict) or document.keys() - names:
         raise CliError(f"{file}: is no set of dials; give a JSON object with some of {', '.join(names)}")
@@ -117,84 +96,44 @@ def _offline(file: str) -> Controls:
 
 
 def _raw(value: Any) -> bytes | None:
-    if value is None or isinstance(value, str):
-        return None if value is None else value.encode()
-    return json.dumps(value).encode()
+    if value is None:
+        return None
+    return (value if isinstance(value, str) else json.dumps(value)).encode()
 
 
-def _worth(*, offline: bool) -> CostModel:
-    from tasks import executor_config  # noqa: PLC0415 - heavy imports wait for the command
-    from tasks.generate.prompting import Prompts  # noqa: PLC0415
-    from tasks.operations.explanation import CostModel  # noqa: PLC0415
-
-    try:
-        config = executor_config.load(None if offline else load_settings().executor_config)
-        return CostModel(config, Prompts.load(config.prompts))
-    except executor_config.BadExecutorConfig as error:
-        raise CliError(str(error)) from None
-
-
-def _lines(each: Explanation) -> list[str]:
-    return [
-        _headline(each),
-        *(_gate(gate) for gate in each.gates),
-        *_nearest(each),
-        f"  bucket {each.bucket}: inside from {each.admitted_from_percent:.3f} % on",
-        *_cost(each),
-    ]
-
-
-def _headline(each: Explanation) -> str:
+def _paragraph(each: Explanation) -> str:
     name = typer.style(escape_control(each.job_id), bold=True)
-    if each.code is None:
-        return f"{name}: would be generated (rule {escape_control(each.rule_id or '')})"
-    colour = "yellow" if each.status == "STUB" else "red"
-    verdict = typer.style(f"{each.status} {each.code}", fg=colour)
-    return f"{name}: {verdict}: {escape_control(each.detail)}"
-
-
-def _gate(gate: Decision) -> str:
-    word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
-    return f"  {gate.gate:<9} {word} {escape_control(gate.detail)}"
-
-
-def _nearest(each: Explanation) -> list[str]:
-    if each.nearest is None:
-        return []
-    failing = ", ".join(f"{name} lacks {value!r}" for name, value in each.nearest.failing)
-    return [f"  nearest   rule {escape_control(each.nearest.rule_id)}: {failing or 'its policy is disabled'}"]
-
-
-def _cost(each: Explanation) -> list[str]:
+    verdict = f"would be generated (rule {escape_control(each.rule_id or '')})"
+    if each.code is not None:
+        colour = "yellow" if each.status == "STUB" else "red"
+        verdict = f"{typer.style(f'{each.status} {each.code}', fg=colour)}: {escape_control(each.detail)}"
+    lines = [f"{name}: {verdict}"]
+    for gate in each.gates:
+        word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
+        lines.append(f"  {gate.gate:<9} {word} {escape_control(gate.detail)}")
+    if each.nearest is not None:
+        failing = ", ".join(f"{field} lacks {value!r}" for field, value in each.nearest.failing)
+        rule_id = escape_control(each.nearest.rule_id)
+        lines.append(f"  nearest   rule {rule_id}: {failing or 'its policy is disabled'}")
+    lines.append(f"  bucket {each.bucket}: inside from {each.admitted_from_percent:.3f} % on")
     if each.worst_case_nano_usd is None:
-        return ["  costs nothing"]
-    usd = each.worst_case_nano_usd / 1e9
-    return [f"  costs at most ${usd:.6f} a request, ${usd * each.attempts:.6f} with {each.attempts} attempts"]
+        lines.append("  costs nothing")
+    else:
+        usd = each.worst_case_nano_usd / 1e9
+        all_attempts = f"${usd * each.attempts:.6f} with {each.attempts} attempts"
+        lines.append(f"  costs at most ${usd:.6f} a request, {all_attempts}")
+    return "\n".join(lines)
 
 
 def _document(each: Explanation) -> dict[str, Any]:
-    return {
-        "jobId": each.job_id,
-        "status": each.status,
+    names = ("job_id", "status", "detail", "bucket", "admitted_from_percent", "rule_id", "attempts")
+    return fields(each, *names) | {
         "errorCode": each.code,
-        "detail": each.detail,
-        "gates": [
-            {
-                "gate": gate.gate,
-                "allowed": gate.allowed,
-                "reason": gate.reason.value if gate.reason else None,
-                "detail": gate.detail,
-            }
-            for gate in each.gates
-        ],
-        "bucket": each.bucket,
-        "admittedFromPercent": each.admitted_from_percent,
-        "ruleId": each.rule_id,
+        "gates": [fields(gate, "gate", "allowed", "reason", "detail") for gate in each.gates],
         "nearest": each.nearest
         and {
             "ruleId": each.nearest.rule_id,
             "failing": [{"field": name, "value": value} for name, value in each.nearest.failing],
         },
         "worstCaseUsd": None if each.worst_case_nano_usd is None else each.worst_case_nano_usd / 1e9,
-        "attempts": each.attempts,
     }

@@ -1,23 +1,23 @@
 """`slotgen report`: whether the beta is stable, by the runbook's criteria."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from worker.cli.support.dial_command import AsJson
-from worker.cli.support.errors import CliError, print_json
-from worker.cli.support.operator_session import console
-from worker.cli.support.timefmt import duration, moment, seconds
-
-if TYPE_CHECKING:
-    from tasks.operations.history import PastOutcome
-    from tasks.operations.stability import Report
+from tasks.operations.stability import Report, Thresholds, judge
+from tasks.operations.timefmt import moment, span
+from worker.adapters.redis.console.drills import RedisDrills
+from worker.cli.support.errors import CliError
+from worker.cli.support.operator_session import open_session
+from worker.cli.support.options import AsJson, duration, seconds
+from worker.cli.support.terminal import fields, print_json
+from worker.cli.views.report_page import page
 
 ORDER = 4
-
 _OUTCOMES = 1_000_000
 _COLOURS = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
@@ -34,19 +34,19 @@ def report(
 
     Exit 0 only when every criterion passes, 1 otherwise.
     """
-    from tasks.operations.stability import Thresholds, judge  # noqa: PLC0415 - heavy imports wait for the command
-    from worker.adapters.redis.console.drills import RedisDrills  # noqa: PLC0415
-
-    with console() as opened:
-        now_wall_ms = opened.history.now_ms()
+    with open_session() as session:
+        now_wall_ms = session.history.now_ms()
         from_wall_ms = max(0, now_wall_ms - seconds(since) * 1000)
-        outcomes = opened.history.since(from_wall_ms, _OUTCOMES)
-        oldest = opened.history.oldest_ms()
-        drill = RedisDrills(opened.client, opened.settings.namespace).last()
+        outcomes = session.history.since(from_wall_ms, _OUTCOMES)
+        oldest = session.history.oldest_ms()
+        drill = RedisDrills(session.client, session.settings.namespace).last()
     found = judge(outcomes, drill, Thresholds(), now_wall_ms)
     covers = _covers(since, oldest, from_wall_ms, now_wall_ms)
     if html is not None:
-        _write(html, found, outcomes, covers, now_wall_ms)
+        try:
+            html.write_text(page(found, outcomes, covers, moment(now_wall_ms)), "utf-8")
+        except OSError as error:
+            raise CliError(f"{html}: cannot be written ({error.strerror}); name another file") from None
     if as_json:
         print_json(_document(found, covers, now_wall_ms))
     else:
@@ -57,8 +57,6 @@ def report(
 
 def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str:
     """Return what the figures cover: the history may begin later than was asked for."""
-    from tasks.operations.timefmt import span  # noqa: PLC0415 - heavy imports wait for the command
-
     if oldest_ms is None:
         return f"no outcome is on record; {since} were asked for"
     if oldest_ms <= from_ms:
@@ -67,10 +65,6 @@ def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str
 
 
 def _print(found: Report, covers: str, html: Path | None) -> None:
-    from rich.console import Console  # noqa: PLC0415 - heavy imports wait for the command
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
     table = Table("criterion", "verdict", "figure", title=f"beta stable? {covers}", title_justify="left")
     for each in found.criteria:
         table.add_row(each.name, f"[{_COLOURS[each.verdict]}]{each.verdict}[/]", escape(each.figure))
@@ -82,28 +76,11 @@ def _print(found: Report, covers: str, html: Path | None) -> None:
         screen.print(f"page: {html}", markup=False, highlight=False)
 
 
-def _write(path: Path, found: Report, outcomes: list[PastOutcome], covers: str, now_wall_ms: int) -> None:
-    from worker.cli.views.report_page import page  # noqa: PLC0415 - heavy imports wait for the command
-
-    try:
-        path.write_text(page(found, outcomes, covers, moment(now_wall_ms)), "utf-8")
-    except OSError as error:
-        raise CliError(f"{path}: cannot be written ({error.strerror}); name another file") from None
-
-
 def _document(found: Report, covers: str, now_wall_ms: int) -> dict[str, Any]:
-    return {
+    return fields(found, "stable", "jobs", "admitted", "statuses", "causes") | {
         "time": moment(now_wall_ms),
         "covers": covers,
-        "stable": found.stable,
-        "criteria": [
-            {"name": each.name, "verdict": each.verdict.value, "figure": each.figure}
-            for each in found.criteria
-        ],
-        "jobs": found.jobs,
-        "admitted": found.admitted,
-        "statuses": found.statuses,
+        "criteria": [fields(each, "name", "verdict", "figure") for each in found.criteria],
         "errorCodes": found.codes,
-        "causes": found.causes,
         "latencyMs": {name: round(ms, 1) for name, ms in found.percentiles_ms.items()},
     }

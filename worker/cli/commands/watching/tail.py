@@ -1,58 +1,34 @@
 """`slotgen tail`: outcomes as they come."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
 
 import typer
 
-from worker.cli.support.dial_command import AsJson
-from worker.cli.support.operator_session import console
-from worker.cli.support.terminal import escape_control
-from worker.cli.support.timefmt import moment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tasks.operations.history import PastOutcome
-    from worker.cli.support.operator_session import OperatorSession
+from tasks.errors import ErrorCode, Status
+from tasks.operations.history import PastOutcome
+from tasks.operations.timefmt import moment
+from worker.cli.support.operator_session import OperatorSession, open_session
+from worker.cli.support.options import AsJson
+from worker.cli.support.terminal import STATUS_COLOURS, escape_control, fields
 
 ORDER = 3
-
 _BLOCK_SECONDS = 2.0
 _KEPT = 10_000
-_COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
-
-
-def _one_of(words: Callable[[], list[str]]) -> Callable[[str | None], str | None]:
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in words():
-            raise typer.BadParameter(f"is {value!r}; it is one of {', '.join(words())}")
-        return value
-
-    return check
-
-
-def _codes() -> list[str]:
-    from tasks.errors import ErrorCode  # noqa: PLC0415 - heavy imports wait for the command
-
-    return [each.value for each in ErrorCode]
-
-
-_KINDS = ["statutory", "assessment", "explanatory", "revision"]
 
 
 def tail(
     *,
     status: Annotated[
-        str | None, typer.Option(help="STUB, COMPLETED or FAILED.", callback=_one_of(lambda: list(_COLOURS)))
+        Status | None, typer.Option(help="STUB, COMPLETED or FAILED.", metavar="STATUS")
     ] = None,
-    code: Annotated[str | None, typer.Option(help="One errorCode.", callback=_one_of(_codes))] = None,
+    code: Annotated[ErrorCode | None, typer.Option(help="One errorCode.", metavar="CODE")] = None,
     kind: Annotated[
-        str | None, typer.Option(help=f"{', '.join(_KINDS)}.", callback=_one_of(lambda: _KINDS))
+        Literal["statutory", "assessment", "explanatory", "revision"] | None,
+        typer.Option(help="statutory, assessment, explanatory or revision.", metavar="KIND"),
     ] = None,
     last: Annotated[int, typer.Option(min=0, max=_KEPT, help="Begin with this many past ones.")] = 0,
     limit: Annotated[
@@ -72,8 +48,8 @@ def tail(
             and kind in (None, each.subject.kind)
         )
 
-    with console() as opened:
-        past = opened.history.since(0, _KEPT if last else 1)
+    with open_session() as session:
+        past = session.history.since(0, _KEPT if last else 1)
         shown = [each for each in past if wanted(each)][-last:] if last else []
         if limit is not None and last >= limit:
             _show(shown[-limit:] if limit else [], as_json=as_json)
@@ -81,20 +57,20 @@ def tail(
         _show(shown, as_json=as_json)
         left = None if limit is None else limit - len(shown)
         try:
-            _show(itertools.islice(filter(wanted, _coming(opened, past)), left), as_json=as_json)
+            _show(itertools.islice(filter(wanted, _coming(session, past)), left), as_json=as_json)
         except KeyboardInterrupt:
             return
 
 
-def _coming(opened: OperatorSession, past: list[PastOutcome]) -> Iterator[PastOutcome]:
+def _coming(session: OperatorSession, past: list[PastOutcome]) -> Iterator[PastOutcome]:
     after_id = past[-1].entry_id if past else "0-0"
     while True:
-        for each in opened.history.follow(after_id, _BLOCK_SECONDS):
+        for each in session.history.follow(after_id, _BLOCK_SECONDS):
             after_id = each.entry_id
             yield each
 
 
-def _show(outcomes: Any, *, as_json: bool) -> None:
+def _show(outcomes: Iterable[PastOutcome], *, as_json: bool) -> None:
     for each in outcomes:
         typer.echo(json.dumps(_document(each)) if as_json else _line(each))
         # A reader at the other end of a pipe is waiting for this line.
@@ -102,7 +78,7 @@ def _show(outcomes: Any, *, as_json: bool) -> None:
 
 
 def _line(each: PastOutcome) -> str:
-    status = typer.style(f"{each.status:9}", fg=_COLOURS[each.status])
+    status = typer.style(f"{each.status:9}", fg=STATUS_COLOURS[each.status])
     parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", escape_control(each.subject.job_id)]
     parts += [escape_control(each.cause)] if each.cause else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
@@ -113,21 +89,7 @@ def _line(each: PastOutcome) -> str:
 
 
 def _document(each: PastOutcome) -> dict[str, Any]:
-    return {
-        "time": moment(each.wall_ms),
-        "jobId": each.subject.job_id,
-        "taskId": each.task_id,
-        "kind": each.subject.kind,
-        "status": each.status,
-        "errorCode": each.error_code,
-        "policyRule": each.policy_rule,
-        "path": each.path,
-        "latencyMs": each.latency_ms,
-        "cached": each.cached,
-        "attempts": each.attempts,
-        "costUsd": each.cost_nano_usd / 1e9,
-        "gate": each.gate,
-        "ruleId": each.rule_id,
-        "policyHash": each.policy_hash,
-        "executorVersion": each.executor_version,
-    }
+    names = ("task_id", "status", "error_code", "policy_rule", "path", "latency_ms", "cached", "attempts")
+    more = ("gate", "rule_id", "policy_hash", "executor_version")
+    subject = {"time": moment(each.wall_ms)} | fields(each.subject, "job_id", "kind")
+    return subject | fields(each, *names, *more) | {"costUsd": each.cost_nano_usd / 1e9}

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from worker.cli.commands.running import demo
-from worker.dev import stack
 
 
 def test_an_interruption_in_the_middle_of_starting_or_ending_waits_until_nothing_is_left(monkeypatch):
@@ -25,7 +24,7 @@ def test_an_interruption_in_the_middle_of_starting_or_ending_waits_until_nothing
             signal.raise_signal(signal.SIGINT)
             seen.append("ended")
 
-    monkeypatch.setattr(stack, "stack", interrupted)
+    monkeypatch.setattr(demo, "stack", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         demo._play(Console(), real=False, quiet=True)

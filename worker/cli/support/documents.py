@@ -1,0 +1,144 @@
+"""Reads the files that commands take: job specs, policies, executor configs and texts."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gates.allowlist import parse, policy_hash
+from schemas import UnacceptableJson, describe, parse_json, violations
+from tasks import executor_config
+from tasks.generate.prompting import Prompts
+from tasks.generate.spec import Spec
+from worker.cli.support.errors import CliError, refuses
+from worker.cli.support.terminal import answer
+
+_MAX_FILE_BYTES = 16_777_216
+_SCHEMA_OF_VERSION = {"v1": "job.v1", "allowlist.v1": "allowlist.v1"}
+
+
+class Field(StrEnum):
+    """What a text would be in an answer: running text, or a short answer such as an option or a tag."""
+
+    TEXT = "text"
+    OPTION = "option"
+
+
+AsField = Annotated[
+    Field | None,
+    typer.Option(
+        "--as",
+        help="Take FILE for the text, or the option, of an answer, and judge whether it is plain text.",
+    ),
+]
+
+
+def read(file: str) -> bytes:
+    """Return the bytes of `file`, - being stdin. Raises CliError."""
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise CliError(f"{file}: cannot be read ({error.strerror}); name a readable file or -") from None
+
+
+def read_text(file: str) -> str:
+    """Return what `file` says, its lines ended by a newline as an answer's are, and the last one not at all.
+
+    How a file ends its lines is the editor's doing, and no part of the text. Raises CliError.
+    """
+    try:
+        return read(file).decode().replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise CliError(f"{file}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def read_json(file: str) -> Any:
+    """Return the document in `file`. Raises CliError."""
+    with refuses(UnacceptableJson, before=f"{file}: "):
+        return parse_json(read(file), max_bytes=_MAX_FILE_BYTES)
+
+
+def read_valid(file: str, schema: str, remark: str = "") -> bytes:
+    """Return the bytes of `file`, which follows `schema`. Raises CliError, with `remark` as its last line."""
+    raw = read(file)
+    _, problems = _judged(raw, schema)
+    if problems:
+        raise CliError("\n".join([*(f"{file}: {each}" for each in problems), remark]).rstrip())
+    return raw
+
+
+def read_spec(file: str) -> Spec:
+    """Return the job spec in `file`. Raises CliError."""
+    return Spec.of(json.loads(read_valid(file, "job.v1")))
+
+
+def load_executor(path: Path | None) -> tuple[executor_config.ExecutorConfig, Prompts]:
+    """Return the executor config at `path` (None: the shipped one) and its prompts. Raises CliError."""
+    with refuses(executor_config.BadExecutorConfig):
+        config = executor_config.load(path)
+        return config, Prompts.load(config.prompts)
+
+
+def check(file: str, schema: str | None, *, as_json: bool) -> None:
+    """Print whether `file` follows `schema` (None: the one that it names itself); exit 1 when it does not."""
+    named, problems = _judged(read(file), schema)
+    if problems and not as_json:
+        raise CliError("\n".join(f"{file}: {each}" for each in problems))
+    document = {"file": file, "schema": named, "valid": not problems, "problems": problems}
+    answer(document, [f"{file}: is valid ({named})"], as_json=as_json)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _judged(text: bytes, schema: str | None) -> tuple[str | None, list[str]]:
+    """Return `schema`, or the one that the document means to follow, and what is wrong by it."""
+    try:
+        document = parse_json(text, max_bytes=_MAX_FILE_BYTES)
+    except UnacceptableJson as refusal:
+        return schema, [str(refusal)]
+    schema = schema or _schema_of(document)
+    if schema is None:
+        version = document.get("version")
+        return None, [f"version is {version!r}; a job spec has 'v1', an allowlist 'allowlist.v1'"]
+    if found := violations(schema, document, limit=20):
+        return schema, describe(found).splitlines()
+    # What no schema can say: names that must be unique.
+    if schema == "allowlist.v1":
+        return schema, _repeated(document["rules"], "rules", "id")
+    return schema, _repeated(document["jobs"], "jobs", "jobId") if schema == "job.v1" else []
+
+
+def _repeated(items: list[dict[str, Any]], path: str, field: str) -> list[str]:
+    seen: set[str] = set()
+    found = []
+    for index, item in enumerate(items):
+        if item[field] in seen:
+            found.append(f"{path}[{index}].{field}: was used before in this file; give each its own")
+        seen.add(item[field])
+    return found
+
+
+def _schema_of(document: Any) -> str | None:
+    """Return the schema that the file means to follow, or None when its version is nobody's."""
+    if not isinstance(document, dict):
+        return "job.v1"
+    if "prices" in document or "attempts" in document:
+        return "executor.v1"
+    version = document.get("version")
+    # Without a version it is most likely a job spec that forgot it; its schema says so.
+    return "job.v1" if version is None else _SCHEMA_OF_VERSION.get(str(version))
+
+
+def described(raw: bytes | None) -> str:
+    """Return a policy in few words: its hash, and how many of its rules are enabled."""
+    if raw is None:
+        return "absent"
+    parsed = parse(raw)
+    if parsed is None:
+        return f"malformed ({policy_hash(raw)})"
+    state = "enabled" if parsed.enabled else "disabled"
+    rules = f"{sum(rule.enabled for rule in parsed.rules)} of {len(parsed.rules)} rules"
+    return f"{policy_hash(raw)} ({state}, {rules})"
