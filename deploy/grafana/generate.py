@@ -36,16 +36,16 @@ def _stat(title: str, description: str, query: str, unit: str = "short", **more:
 
 ON_OFF = {"0": ("off", RED), "1": ("on", GREEN)}
 OPERATOR = {
-    "The brake and the dials": [
+    "The kill switch and the dials": [
         _stat(
-            "Brake",
-            "HALTED while any worker has the brake on or cannot read it. Release: slotgen resume --reason …",
+            "Kill switch",
+            "HALTED while any worker is halted or cannot read the kill switch. Release: slotgen resume --reason …",
             f'max(slotgen_control_state{{control="kill", {JOB}}} or slotgen_brake_unverified{{{JOB}}})',
             words={"0": ("running", GREEN), "1": ("HALTED", RED)},
         ),
         _stat(
             "Unverified",
-            "Workers that cannot confirm what the brake is; they have halted themselves.",
+            "Workers that cannot confirm what the kill switch is; they have halted themselves.",
             f"sum(slotgen_brake_unverified{{{JOB}}})",
             steps=((0, GREEN), (1, RED)),
         ),
@@ -132,7 +132,7 @@ OPERATOR = {
             {"calls": f"sum(increase(slotgen_halted_requests_total{{{JOB}}}{RATE}))"},
         ),
         Panel(
-            "Halt time", "From seeing the brake to the last call closed: p99 of the range shown.", "s",
+            "Halt time", "From seeing the halt to the last call closed: p99 of the range shown.", "s",
             {"p99": f"histogram_quantile(0.99, sum by (le) (increase(slotgen_halt_seconds_bucket{{{JOB}}}[$__range])))"},
             steps=((0, GREEN), (0.1, YELLOW), (1, RED)),
         ),

@@ -1,4 +1,4 @@
-"""A rehearsal of the rollback: what was measured, and whether the brake did what it must."""
+"""A rehearsal of the rollback: what was measured, and whether the halt did what it must."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,19 +41,19 @@ def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> Check:
 
 
 def outcomes_check(outcomes: Sequence[PastOutcome], probes: Sequence[PastOutcome], sent: int) -> Check:
-    """Whether every job that ended after the halt is a STUB by the brake, and all `sent` probes did end."""
+    """Whether every job that ended after the halt is a STUB by it, and all `sent` probes did end."""
     strays = [each for each in outcomes if each.status != "STUB" or each.error_code not in _BRAKE]
     passed = not strays and len(probes) == sent > 0
     answering = len({each.worker_id for each in probes})
     seen = (
         f"{len(probes)} of {sent} probes ended, at {answering} workers; "
-        f"{len(strays)} of {len(outcomes)} outcomes were not by the brake"
+        f"{len(strays)} of {len(outcomes)} outcomes were not by the kill switch"
     )
     if strays:
         seen += (
             f", such as {strays[0].subject.job_id} {strays[0].status} {strays[0].error_code or ''}".rstrip()
         )
-    return Check("every outcome after the halt is a STUB by the brake", passed, seen)
+    return Check("every outcome after the halt is a STUB by the kill switch", passed, seen)
 
 
 def restored_check(*, restored: bool, why: str) -> Check:

@@ -1,4 +1,4 @@
-"""The state of the fleet at one moment: brake, dials, workers, queue, outcomes, and what is in the way."""
+"""The fleet at one moment: kill switch, dials, workers, queue, outcomes, and what is in the way."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from tasks.operations.changes.dials import OPERATED, DialValues, RecordedChange
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.history import PastOutcome
 
-# What must be open before the brake is released.
+# What must be open before the kill switch is released.
 _OPENED = [dial for dial in DIALS if dial is not kill_switch.DIAL]
 
 
@@ -72,7 +72,7 @@ class Overview:
 
     @property
     def why(self) -> str:
-        """Why the brake is on or off, and who pulled it for which reason, where that was recorded."""
+        """Why the fleet is halted or not, and who halted it for which reason, where that was recorded."""
         last = self._last(kill_switch.DIAL)
         if last is None or not last.reason or last.after != self.values.value(kill_switch.DIAL):
             return self._brake
@@ -109,8 +109,8 @@ class Overview:
             trouble = line.reading.trouble or f"is {'disabled' if usable else line.effective}"
             found.append(Blocker(f"{line.dial} denies every job: the dial {trouble}", command))
         if self.controls.brake is not BrakeState.RELEASED:
-            # Last, as in the runbook: everything else is set while the brake is on.
-            found.append(Blocker(f"the brake is on: {self._brake}", kill_switch.DIAL.command))
+            # Last, as in the runbook: everything else is set while the fleet is halted.
+            found.append(Blocker(f"the fleet is halted: {self._brake}", kill_switch.DIAL.command))
         return found
 
     @property

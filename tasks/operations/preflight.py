@@ -102,11 +102,11 @@ def telemetry(probes: Sequence[PastOutcome], sent: int) -> PreflightCheck:
 
 
 def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> PreflightCheck:
-    """Whether the brake alone decided on the probes; with the brake off only a drill can tell."""
+    """Whether the kill switch alone decided on the probes; with it off only a drill can tell."""
     name = "kill-switch dominates on the real route"
     if brake is BrakeState.RELEASED:
         return PreflightCheck(
-            name, CheckResult.TO_CONFIRM, "the brake is off", "slotgen drill, or keep the brake on for this"
+            name, CheckResult.TO_CONFIRM, "the kill switch is off", "slotgen drill, or stay halted for this"
         )
     held = sum(
         each.status == "STUB" and each.error_code in {"KILL_SWITCH", "KILL_UNVERIFIED"} for each in probes
@@ -114,7 +114,7 @@ def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> Pr
     return found(
         name,
         passed=held == len(probes) == sent,
-        evidence=f"{held} of {sent} opted-in probe jobs were STUB by the brake",
+        evidence=f"{held} of {sent} opted-in probe jobs were STUB by the kill switch",
         remedy="do not go on; report it with the output of `slotgen tail --last 50 --limit 50`",
     )
 

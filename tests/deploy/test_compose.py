@@ -53,7 +53,7 @@ def test_a_service_may_do_no_more_than_it_needs(name):
 
 
 @pytest.mark.parametrize(
-    ("service", "role"), [("worker", "worker"), ("slotgen", "operator"), ("brake-webhook", "guard")]
+    ("service", "role"), [("worker", "worker"), ("slotgen", "operator"), ("halt-webhook", "guard")]
 )
 def test_each_speaks_to_redis_in_its_own_role(service, role):
     settings = SERVICES[service]["environment"]

@@ -1,4 +1,4 @@
-"""The shipped route of a real Alertmanager pulls the brake through `slotgen webhook`."""
+"""The shipped route of a real Alertmanager halts the fleet through `slotgen webhook`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def wait_until_it_answers(url: str) -> str:
 
 def shipped_route_to(webhook: str, token_file: Path) -> str:
     config = yaml.safe_load(CONFIG.read_text())
-    (receiver,) = (each for each in config["receivers"] if each["name"] == "brake")
+    (receiver,) = (each for each in config["receivers"] if each["name"] == "halt")
     (hook,) = receiver["webhook_configs"]
     assert hook["url"].endswith(":9465/halt")
     hook["url"] = webhook
@@ -122,7 +122,7 @@ def test_an_alert_that_says_halt_does(redis, webhook, tmp_path):
             halting = {"alertname": "SlotgenCostAnomaly", "job": "slotgen", "halt": "true"}
             send(f"http://127.0.0.1:{port}/api/v2/alerts", [{"labels": halting}])
 
-            assert halted.get_message(timeout=WAIT_SECONDS), "the brake was not pulled"
+            assert halted.get_message(timeout=WAIT_SECONDS), "the fleet was not halted"
             assert client.get("slotgen:kill") == b"true"
             (entry,) = client.xrange("slotgen:audit")
             assert entry[1][b"actor"] == b"alertmanager"

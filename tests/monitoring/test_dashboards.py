@@ -154,7 +154,7 @@ class Load:
             self.halt_in_flight()
 
     def halt_in_flight(self):
-        """Pull the brake while calls hang, and release it."""
+        """Halt while calls hang, and release it."""
         client = self.system.client
         self.system.fake_openai.behave(Behaviour(play=Play.HANG))
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""The runbook's safe enable sequence: the brake on, then feature, policy and percentage, the release last."""
+"""The runbook's safe enable sequence: halted, then feature, policy and percentage, the release last."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class Step:
     after: bytes
 
     def done(self, dials: DialValues) -> bool:
-        """Whether the dial holds it already; a brake that is on in other words is on."""
+        """Whether the dial holds it already; a kill switch that is on in other words is on."""
         value = dials.value(self.dial)
         if self.dial is kill_switch.DIAL and self.after == b"true":
             return kill_switch.DIAL.read(value).value is BrakeState.ENGAGED
@@ -48,9 +48,9 @@ def steps(policy: bytes, percent: bytes) -> tuple[Step, ...]:
         if value is not None and dial is not kill_switch.DIAL:
             opened.append(Step(title, dial, value))
     return (
-        Step("keep the brake on", kill_switch.DIAL, b"true"),
+        Step("keep the fleet halted", kill_switch.DIAL, b"true"),
         *opened,
-        Step("release the brake", kill_switch.DIAL, b"false"),
+        Step("release the kill switch", kill_switch.DIAL, b"false"),
     )
 
 
@@ -60,7 +60,7 @@ def dials_after(sequence: tuple[Step, ...], dials: DialValues) -> RawControls:
 
 
 def sample(raw: RawControls) -> Subject | None:
-    """Return a made-up job that `raw` would admit were the brake off; None where it admits nobody."""
+    """Return a made-up job that `raw` would admit were the kill switch off; None where it admits nobody."""
     controls = Controls.parse(raw)
     rules = controls.allowlist.rules if controls.allowlist else ()
     rule = next((each for each in rules if each.enabled and all(each.lists[:-1])), None)

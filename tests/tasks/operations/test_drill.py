@@ -28,7 +28,7 @@ class TestOutcomes:
         check = outcomes_check([HELD] * 3, [HELD] * 2, 2)
 
         assert check.passed
-        assert check.seen == "2 of 2 probes ended, at 1 workers; 0 of 3 outcomes were not by the brake"
+        assert check.seen == "2 of 2 probes ended, at 1 workers; 0 of 3 outcomes were not by the kill switch"
 
     @pytest.mark.parametrize(
         "stray",
@@ -42,7 +42,7 @@ class TestOutcomes:
         check = outcomes_check([HELD] * 3 + [stray], [HELD] * 3, 3)
 
         assert not check.passed
-        assert f"1 of 4 outcomes were not by the brake, such as stray-1 {stray.status}" in check.seen
+        assert f"1 of 4 outcomes were not by the kill switch, such as stray-1 {stray.status}" in check.seen
 
     def test_without_every_probe_fail(self):
         assert not outcomes_check([HELD] * 2, [HELD] * 2, 3).passed

@@ -92,7 +92,7 @@ class TestRoundTrip:
         finding = preflight.dominance([HELD, HELD, stray], 3, BrakeState.ENGAGED)
 
         assert finding.mark is CheckResult.FAIL
-        assert finding.evidence == "2 of 3 opted-in probe jobs were STUB by the brake"
+        assert finding.evidence == "2 of 3 opted-in probe jobs were STUB by the kill switch"
 
 
 @pytest.mark.parametrize(

@@ -112,11 +112,11 @@ class Demonstration:
         few, release = self.specs[:12], ["SET slotgen:kill false"]
         _pace(stack, _QUICK_SECONDS)
         self._act(stack, "An empty Redis is a stopped fleet", [], few)
-        self._act(stack, "Brake on, then feature, allowlist and 5 %", _OPENING, few)
-        self._act(stack, "Brake released: 5 % of the jobs may pass", release, self.specs)
+        self._act(stack, "Halted, then feature, allowlist and 5 %", _OPENING, few)
+        self._act(stack, "Released: 5 % of the jobs may pass", release, self.specs)
         _pace(stack, _SLOW_SECONDS)
         everybody = ["SET slotgen:rollout_percent 100"]
-        self._act(stack, "100 %, and the brake pulled in the middle", everybody, self.specs, halt=True)
+        self._act(stack, "100 %, and a halt in the middle", everybody, self.specs, halt=True)
         _pace(stack, _QUICK_SECONDS)
         self._act(stack, "Released: nothing is paid for twice", release, self.specs)
 
