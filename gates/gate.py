@@ -82,9 +82,9 @@ class Dial(Generic[T]):
             ValueError: it is nothing that the dial may hold; the text has its name, its value and the remedy.
 
         """
-        text = environment.get(self.variable or "")
-        if text is None:
+        if self.variable is None or self.variable not in environment:
             return None
+        text = environment[self.variable]
         # No accepted value has a character beyond ASCII, so a question mark in its place changes nothing.
         value = self.parse(text.encode("ascii", "replace"))
         if value is None:

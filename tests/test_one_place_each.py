@@ -145,7 +145,7 @@ def test_it_decides_and_is_counted(raw):
     jobs = 'slotgen_jobs_total{error_code="OUTSIDE_WINDOW",path="stub",status="STUB"} '
     assert f"{series}0.0" in scraped(metrics)
     assert f"{jobs}0.0" in scraped(metrics)
-    worker = WorkerMetrics(metrics, None)
+    worker = WorkerMetrics(metrics)
     dials = controls(window=raw)
 
     decision = evaluate(a_subject(), dials)
@@ -237,7 +237,7 @@ def test_it_decides_and_is_counted():
     assert f"{series}0.0" in scraped(metrics)
 
     decision = evaluate(a_subject(slot_id="draft.intro"), dials())
-    WorkerMetrics(metrics, None).decided(decision)
+    WorkerMetrics(metrics).decided(decision)
 
     assert (decision.gate, ErrorCode(decision.reason)) == ("drafts", ErrorCode.DRAFT_SLOT)
     assert f"{series}1.0" in scraped(metrics)

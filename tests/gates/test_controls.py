@@ -3,7 +3,7 @@ from itertools import combinations
 
 import pytest
 
-from gates import GATES, BrakeState, Ceilings, Controls, Trouble
+from gates import GATES, BrakeState, Ceilings, Controls, Reading, Trouble
 from gates.allowlist import MAX_POLICY_BYTES
 from tests.gates.given import OPEN, a_policy, a_rule, dials, restricted
 
@@ -24,7 +24,15 @@ def test_open_dials_are_open():
     assert controls.rollout_thousandths == 100_000
     assert controls.allowlist is not None
     assert with_trouble(controls, Trouble.NONE) == set(OPEN)
-    assert controls.note == ""
+    assert {controls.note, *(controls.of(gate).note for gate in GATES)} == {""}
+
+
+def test_without_ceilings_nothing_is_restricted():
+    assert Controls.parse(OPEN) == dials()
+
+
+def test_a_gate_without_a_dial_reads_nothing():
+    assert {dials().of(gate) for gate in GATES if gate.dial is None} == {Reading(None)}
 
 
 def test_no_keys_at_all_is_everything_shut():
@@ -102,6 +110,15 @@ def test_reads_the_policy_afresh_when_its_bytes_change_and_back():
     seen = [dials(allowlist=raw).allowlist.rules[0].id for raw in (first, second, first, second)]
 
     assert seen == ["first", "second", "first", "second"]
+
+
+def test_a_policy_is_not_parsed_again_when_another_dial_changes():
+    policies = [
+        dials(kill=kill, rollout_percent=raw).allowlist for kill in (b"true", None) for raw in (b"1", b"2")
+    ]
+
+    assert policies[0] is not None
+    assert {id(policy) for policy in policies} == {id(policies[0])}
 
 
 def a_policy_with_run_limit(text: bytes) -> bytes:
