@@ -48,7 +48,7 @@ def policy_diff(name: str, *tests: str) -> Target:
 
 
 TARGETS = (
-    gate("allowlist", "allowlist", "controls", "pipeline", "words"),
+    gate("allowlist", "allowlist", "controls", "pipeline", "words", "contract_document"),
     gate("controls", "controls", "ceilings", "kill_switch"),
     gate("decision", "decision", "contract_document"),
     gate("evaluation", "pipeline", "allowlist"),

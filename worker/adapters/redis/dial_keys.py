@@ -1,6 +1,6 @@
 """The keys of the dials, made of the gates' list, and with them the table of all keys.
 
-Apart from keys.py, because a halt should not wait for the gates to be imported, which takes 50 ms.
+Apart from keys.py, which costs nothing to import.
 """
 
 from typing import Any
