@@ -20,12 +20,12 @@ class KillReason(Reason):
 
     KILL_SWITCH = (
         "KILL_SWITCH",
-        "the brake is on, or came on while the call was in flight",
+        "the kill switch is on, or came on while the call was in flight",
         "release it when it is safe",
     )
     KILL_UNVERIFIED = (
         "KILL_UNVERIFIED",
-        "the brake could not be read: key absent, Redis down, slow, or the wrong type",
+        "the kill switch could not be read: key absent, Redis down, slow, or the wrong type",
         "set the key; look at Redis",
     )
 
@@ -74,4 +74,4 @@ DIAL = Dial(
     variable="SLOTGEN_AI_KILL",
     strictest=_strictest,
 )
-GATE = Gate(NAME, "the brake is known to be off", KillReason, check, DIAL)
+GATE = Gate(NAME, "the kill switch is known to be off", KillReason, check, DIAL)

@@ -19,6 +19,8 @@ from tests.mutants.python import python_mutants
 from tests.mutants.trial import Tree, check, import_libraries, survivors
 from tests.surroundings import ROOT, make_the_same_everywhere
 
+_DIFF = "tasks/operations/policy_diff"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -43,8 +45,7 @@ def gate(name: str, *tests: str) -> Target:
 
 
 def policy_diff(name: str, *tests: str) -> Target:
-    room = "tasks/operations/policy_diff"
-    return Target(f"{room}/{name}.py", tuple(f"tests/{room}/test_{each}.py" for each in tests))
+    return Target(f"{_DIFF}/{name}.py", tuple(f"tests/{_DIFF}/test_{each}.py" for each in tests))
 
 
 TARGETS = (
@@ -59,7 +60,10 @@ TARGETS = (
     gate("pipeline", "pipeline", "decision"),
     gate("policy", "policy", "allowlist", "pipeline"),
     gate("rollout", "rollout", "controls", "contract_document", "words"),
-    gate("rule", "allowlist", "policy", "differences"),
+    Target(
+        "gates/rule.py",
+        ("tests/gates/test_allowlist.py", "tests/gates/test_policy.py", f"tests/{_DIFF}/test_differences.py"),
+    ),
     policy_diff("cells", "cells", "differences", "comparison"),
     policy_diff("comparison", "comparison", "differences"),
     policy_diff("differences", "differences"),
