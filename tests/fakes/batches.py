@@ -15,12 +15,14 @@ class NotedBatches(RedisBatches):
 
     _refused: asyncio.Queue[Exception] = field(default_factory=asyncio.Queue)
 
-    async def run(self, *arguments):
-        try:
-            return await super().run(*arguments)
-        except RedisUnavailable as error:
-            self._refused.put_nowait(error)
-            raise
+    def command(self, *words):
+        reply = super().command(*words)
+        reply.add_done_callback(self._note)
+        return reply
+
+    def _note(self, reply):
+        if not reply.cancelled() and isinstance(reply.exception(), RedisUnavailable):
+            self._refused.put_nowait(reply.exception())
 
     async def refusals(self, number):
         async with asyncio.timeout(30):

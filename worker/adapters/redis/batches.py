@@ -54,10 +54,6 @@ class RedisBatches:
         """Return what will have the reply to one command, given in its words."""
         return self._commands.submit(words)
 
-    async def run(self, script: LuaScript, keys: Sequence[str | bytes], *arguments: Any) -> Any:
-        """Return the reply of `script`."""
-        return await script.run_on(self, keys, *arguments)
-
     async def run_patiently(
         self,
         script: LuaScript,
@@ -75,7 +71,7 @@ class RedisBatches:
 
         try:
             # Almost always this is all, and costs a third of what tenacity takes to find that out.
-            await self.run(script, keys, *arguments)
+            await script.run_async(self, keys, *arguments)
         except RedisUnavailable as error:
             if not worth_waiting(error):
                 raise
@@ -83,7 +79,7 @@ class RedisBatches:
                 emit(_log, logging.WARNING, refused_event, error=error.error, cause=error.cause.what)
         else:
             return
-        await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
+        await _PATIENCE.retrying(worth_waiting)(script.run_async, self, keys, *arguments)
 
     async def _replies(self, commands: list[Words]) -> Sequence[Any]:
         with unavailable(self.client):

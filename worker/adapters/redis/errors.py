@@ -33,14 +33,14 @@ class Cause(Enum):
     NO_PRIMARY = ("has no primary", "see to its Sentinels, or correct the service in SLOTGEN_REDIS_URL", True, "MasterNotFoundError|No master found")
     CROWDED = ("takes no more connections", "raise its maxclients, or close some", True, "MaxConnectionsError|max number of clients reached")
     LOADING = ("is loading its data", "wait until it has", True, "BusyLoadingError")
-    LOCKED = ("refused the password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
+    LOCKED = ("wants another password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
     FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True, "OutOfMemoryError|OOM")
     READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY")
     NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
     UNSAVED = ("could not save its data", "see its log, and make room on its disk", True, "MISCONF")
     BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
     FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", False, "NoPermissionError|NOPERM|The user executing the script")
-    WRONG_TYPE = ("has another type of key", "compare TYPE with docs/redis-keys.md, and delete the key", False, "WRONGTYPE")
+    WRONG_TYPE = ("has a key of another type", "compare its TYPE with docs/redis-keys.md, and delete it", False, "WRONGTYPE")
     REFUSED = ("refused the command", "see that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
     # fmt: on
 

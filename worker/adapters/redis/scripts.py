@@ -50,7 +50,7 @@ class LuaScript:
         except NoScriptError:
             return client.eval(self.text, *words)
 
-    async def run_on(self, commands: AsyncCommands, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+    async def run_async(self, commands: AsyncCommands, keys: Sequence[str | bytes], *arguments: Any) -> Any:
         """Do the same on an event loop. Raises what `commands` raises."""
         words = self._words(keys, arguments)
         try:

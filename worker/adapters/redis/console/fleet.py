@@ -12,6 +12,7 @@ import redis.client
 
 from tasks.operations.changes.halting import Confirmation
 from tasks.operations.fleet import WorkerInfo
+from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
 
@@ -72,8 +73,6 @@ class RedisFleet:
 
     def queue_oldest_seconds(self) -> float | None:
         """Return the age of the oldest waiting message. Raises StoreUnavailable."""
-        from worker.adapters.redis.console.queue_age import RedisQueueAge  # noqa: PLC0415 - one command in ten asks
-
         with unavailable(self.client):
             return RedisQueueAge(self.client, self.namespace).oldest_seconds()
 
