@@ -15,14 +15,14 @@ from worker.adapters.redis.keys import HALTS
 
 @dataclass(frozen=True, slots=True)
 class BrakeBridge:
-    """The listener of one process's watch. `on_dials_changed`, called in any thread, must not block."""
+    """The listener of one process's watch. `dials_changed`, called in any thread, must not block."""
 
     loop: asyncio.AbstractEventLoop
     brake: Brake
     stores: RedisBatches
     namespace: str
     worker_id: str
-    on_dials_changed: Callable[[], None]
+    dials_changed: Callable[[], None]
     # asyncio holds its tasks weakly: one without a reference may end unfinished.
     _confirming: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -34,16 +34,12 @@ class BrakeBridge:
         """Halt; a change that Redis has reported is confirmed to whoever made it, once nothing is left."""
         self.loop.call_soon_threadsafe(self._engage, reason, seen_mono, reported)
 
-    def dials_changed(self) -> None:
-        """Hand it on."""
-        self.on_dials_changed()
-
     def _release(self, confirmed_mono: float) -> None:
         before = self.brake.reason
         self.brake.release(confirmed_mono)
         if self.brake.reason is not before:
             # The dial was read when it changed, which may have been before the brake took it in.
-            self.on_dials_changed()
+            self.dials_changed()
 
     def _engage(self, reason: ErrorCode, seen_mono: float, reported: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
         calls = self.brake.engage(reason, seen_mono)
