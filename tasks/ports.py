@@ -70,12 +70,7 @@ class Model(Protocol):
         """
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
-        """Send `request` once, without retries.
-
-        Raises:
-            ModelError: every way in which no answer came.
-
-        """
+        """Send `request` once, without retries. Raises ModelError for every way in which no answer came."""
 
     def abort_connections(self) -> None:
         """Close every connection at once, for a halt; the next request opens new ones."""
@@ -112,9 +107,7 @@ class Claims(Protocol):
     async def begin_attempt(self, key: str) -> int:
         """Note that a request for the job is about to leave; return how many were begun without an outcome.
 
-        Raises:
-            StoreUnavailable: the note could not be written.
-
+        Raises StoreUnavailable when the note could not be written.
         """
 
 
@@ -162,9 +155,7 @@ class Budget(Protocol):
     async def reserve(self, reservation: Reservation) -> bool:
         """Set the amount aside; return False when the cap does not cover it.
 
-        Raises:
-            StoreUnavailable: it is not known, which is a no, too.
-
+        Raises StoreUnavailable: it is not known, which is a no, too.
         """
 
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:

@@ -12,7 +12,7 @@ from worker.adapters.redis.errors import REDIS_ERRORS
 
 _log = logging.getLogger("slotgen.background")
 _AWAY = (StoreUnavailable, *REDIS_ERRORS)
-# After Redis was away, and after the first error of a row; an error that stays makes the pauses longer.
+# After the first error of a row; one that stays makes the pauses longer.
 _RETRY_SECONDS = 0.25
 _LONGEST_RETRY_SECONDS = 4.0
 
@@ -22,15 +22,16 @@ class Background:
     """A daemon thread called `name` that calls `step` at once, every `every_seconds`, and after `wake`.
 
     With `every_seconds` None only `wake` makes it work again. It waits `settle_seconds` before each step, so
-    that several wake-ups in a row are one. A Redis that is away is asked again without a word; any other
-    error is logged once with its place, and tried again after at most 4 s, until a step succeeds. `finish`
-    is called in the thread at its end.
+    that several wake-ups in a row are one. A Redis that is away is asked again after `away_seconds`, without
+    a word; any other error is logged once with its place, and tried again after at most 4 s, until a step
+    succeeds. `finish` is called in the thread at its end.
     """
 
     name: str
     step: Callable[[], object]
     every_seconds: float | None
     settle_seconds: float = 0.0
+    away_seconds: float = 0.25
     finish: Callable[[], object] = lambda: None
     sleep: Callable[[float], object] = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +77,7 @@ class Background:
         try:
             self.step()
         except _AWAY:
-            self.sleep(_RETRY_SECONDS)
+            self.sleep(self.away_seconds)
         except Exception as error:  # noqa: BLE001 - whatever it was, the work must go on
             if self._failures == 0:
                 emit(_log, logging.ERROR, "background_broke", name=self.name, **error_location(error))

@@ -165,7 +165,8 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         heartbeat.beat()
 
     # A change may be the brake: while hundreds of calls are being closed, the record can wait.
-    dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1)
+    # Redis may refuse that record for long, and each try reads a policy of up to 16 MiB.
+    dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1, away_seconds=5)
     bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
     timeout_seconds = settings.control_read_timeout_ms / 1000
     watch = KillSwitchWatch(settings.redis_url, namespace, settings.ceilings, timeout_seconds, bridge)

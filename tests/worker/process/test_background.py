@@ -132,12 +132,14 @@ def test_leaves_the_brake_its_first_moment(notices, looks, sleep):
 )
 def test_a_redis_that_is_away_is_asked_again_without_a_word(notices, looks, sleep, caplog, error):
     looks.errors.append(error)
+    notices.away_seconds = 7
     look_first(notices, looks, sleep)
 
     sleep.end(2)  # before it tries again
     sleep.end(3)
 
     assert looks.reach(2)
+    assert sleep.asked[1] == 7
     assert caplog.records == []
 
 
