@@ -1,10 +1,13 @@
-"""How a job ended, and the result document that the producer gets; the STUB reply lives here."""
+"""How a job ended: the result document that the producer gets, and the record that operators get."""
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gates import Subject
 from tasks.errors import ErrorCode, JobEnded, Status
+from tasks.generate.job_context import JobContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +38,82 @@ def completed(job_id: str, output: dict[str, Any]) -> Outcome:
 def ended(job_id: str, end: JobEnded) -> Outcome:
     """Return the outcome of a job that ended without content."""
     return Outcome(job_id, end.status, end.code, None)
+
+
+def outcome_cause(error_code: str | None, policy_rule: str | None) -> str:
+    """Return why a job ended in the words of a breach, as OUTPUT_POLICY_VIOLATION/heading; "" without one."""
+    return "/".join(word for word in (error_code, policy_rule) if word)
+
+
+# What a record has of its job's context, by the same names; a count that is 0 stays out of the log.
+OF_CONTEXT = tuple(
+    field.name for field in dataclasses.fields(JobContext) if field.name not in {"model_ms", "held_back"}
+)
+_COUNTS = {"input_tokens", "cached_input_tokens", "output_tokens", "cost_nano_usd", "repairs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRecord:
+    """One job's outcome, without content, for its event, the log, the metrics and the history.
+
+    None means not known, or not asked. `latency_ms` is milliseconds, 0 or more; costs are nano-dollars;
+    `gate` is the gate that spoke last; `policy_rule` is the rule of plain text that an answer broke.
+    `telemetry_valid` is whether its event kept to the locked schema. The history knows its place there,
+    `entry_id`, in order of time, and when it came, `wall_ms` by Redis's clock; it keeps no figures of tokens.
+    """
+
+    subject: Subject
+    task_id: str
+    output_type: str
+    status: str
+    error_code: str | None
+    path: str
+    latency_ms: float
+    executor_version: str
+    worker_id: str
+    gate: str | None = None
+    detail: str | None = None
+    bucket: int | None = None
+    rule_id: str | None = None
+    policy_hash: str | None = None
+    model: str | None = None
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+    request_id: str | None = None
+    attempts: int = 0
+    repairs: int = 0
+    policy_rule: str | None = None
+    cached: bool = False
+    telemetry_valid: bool = False
+    entry_id: str = ""
+    wall_ms: int = 0
+
+    @property
+    def cause(self) -> str:
+        """Why it is not COMPLETED, as OUTPUT_POLICY_VIOLATION/heading or NOT_OPTED_IN; "" when it is."""
+        return outcome_cause(self.error_code, self.policy_rule)
+
+    def event(self) -> dict[str, Any]:
+        """Return the document of telemetry v1."""
+        return {
+            "version": "v1",
+            "executorVersion": self.executor_version,
+            "jobId": self.subject.job_id,
+            "path": self.path,
+            "status": self.status,
+            "latencyMs": self.latency_ms,
+            "errorCode": self.error_code,
+        }
+
+    def details(self) -> dict[str, Any]:
+        """Return what is known beside the event; with a cost, the same as exact decimal text, `cost_usd`."""
+        details = {"task_id": self.task_id, "kind": self.subject.kind, "output_type": self.output_type}
+        for name in OF_CONTEXT:
+            value = getattr(self, name)
+            if value is not None and (value or name not in _COUNTS):
+                details[name] = value
+        if self.cost_nano_usd:
+            details["cost_usd"] = "{}.{:09}".format(*divmod(self.cost_nano_usd, 1_000_000_000))
+        return details

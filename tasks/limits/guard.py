@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from tasks.errors import ErrorCode, Status, StoreUnavailable
 from tasks.generate.job_context import JobContext
-from tasks.generate.outcome import Outcome
+from tasks.generate.outcome import Outcome, outcome_cause
 
 _UNUSABLE = {
     ErrorCode.OUTPUT_NOT_JSON,
@@ -95,18 +95,13 @@ def marks(outcome: Outcome, model_ms: float, rules: GuardRules, *, event_valid: 
     return frozenset(mark for mark, is_so in held.items() if is_so)
 
 
-def cause_of(error_code: str | None, policy_rule: str | None) -> str:
-    """Return why a job ended in the words of a breach, as OUTPUT_POLICY_VIOLATION/heading; "" without one."""
-    return "/".join(word for word in (error_code, policy_rule) if word)
-
-
 class Guard(Protocol):
     """The one account of the fleet's latest outcomes, which halts the fleet where they are bad."""
 
     async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
         """Count one outcome, judge the latest ones, and halt where they breach a rule.
 
-        `cause` is the errorCode of the outcome, with the rule that was broken (`cause_of`), or "".
+        `cause` is the errorCode of the outcome, with the rule that was broken (`outcome_cause`), or "".
 
         Raises:
             StoreUnavailable: Redis did not answer; the brake's own grace period is for that.
@@ -128,7 +123,7 @@ class OutcomeMonitor:
             return
         marked = marks(outcome, context.model_ms, self.rules, event_valid=event_valid)
         try:
-            cause = cause_of(outcome.error_code, context.policy_rule)
+            cause = outcome_cause(outcome.error_code, context.policy_rule)
             finding = await self.guard.observe(marked, context.cost_nano_usd, cause)
         except StoreUnavailable:
             return

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import RecordedChange
-from tasks.operations.history import PastOutcome
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.
 CONFIRM_MS = 1000.0
@@ -40,7 +40,7 @@ def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> Check:
     return Check("every worker confirms the halt", passed, seen)
 
 
-def outcomes_check(outcomes: Sequence[PastOutcome], probes: Sequence[PastOutcome], sent: int) -> Check:
+def outcomes_check(outcomes: Sequence[OutcomeRecord], probes: Sequence[OutcomeRecord], sent: int) -> Check:
     """Whether every job that ended after the halt is a STUB by it, and all `sent` probes did end."""
     strays = [each for each in outcomes if each.status != "STUB" or each.error_code not in _BRAKE]
     passed = not strays and len(probes) == sent > 0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gates import DIALS, GATES, BrakeState, Ceilings, Controls, Dial, Reading, Trouble, allowlist, kill_switch
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import OPERATED, DialValues, RecordedChange
 from tasks.operations.fleet import WorkerInfo
-from tasks.operations.history import PastOutcome
 
 # What must be open before the kill switch is released.
 _OPENED = [dial for dial in DIALS if dial is not kill_switch.DIAL]
@@ -58,7 +58,7 @@ class Overview:
     ceilings: Ceilings
     audit: Sequence[RecordedChange]
     workers: Sequence[WorkerInfo]
-    past: Sequence[PastOutcome]
+    past: Sequence[OutcomeRecord]
     queue_depth: int
     oldest_seconds: float | None
     dead_letters: int

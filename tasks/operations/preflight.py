@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from gates import BrakeState, Controls, Trouble
 from gates import allowlist as allowlist_gate
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.fleet import WorkerInfo
-from tasks.operations.history import PastOutcome
 
 _CLOCK_MS = 2000
 
@@ -90,7 +90,7 @@ def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCh
     ]
 
 
-def telemetry(probes: Sequence[PastOutcome], sent: int) -> PreflightCheck:
+def telemetry(probes: Sequence[OutcomeRecord], sent: int) -> PreflightCheck:
     """Whether jobs sent through the real queue to a real worker left valid events, one each."""
     valid = sum(each.telemetry_valid for each in probes)
     return found(
@@ -101,7 +101,7 @@ def telemetry(probes: Sequence[PastOutcome], sent: int) -> PreflightCheck:
     )
 
 
-def dominance(probes: Sequence[PastOutcome], sent: int, brake: BrakeState) -> PreflightCheck:
+def dominance(probes: Sequence[OutcomeRecord], sent: int, brake: BrakeState) -> PreflightCheck:
     """Whether the kill switch alone decided on the probes; with it off only a drill can tell."""
     name = "kill-switch dominates on the real route"
     if brake is BrakeState.RELEASED:

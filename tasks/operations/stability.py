@@ -7,8 +7,8 @@ from enum import StrEnum
 from statistics import quantiles
 
 from gates import REASONS
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.drill import DrillRecord
-from tasks.operations.history import PastOutcome
 from tasks.operations.timefmt import ago
 
 _GATES = {reason.value for reason in REASONS}
@@ -68,7 +68,10 @@ class Report:
 
 
 def judge(
-    outcomes: Sequence[PastOutcome], last_drill: DrillRecord | None, thresholds: Thresholds, now_wall_ms: int
+    outcomes: Sequence[OutcomeRecord],
+    last_drill: DrillRecord | None,
+    thresholds: Thresholds,
+    now_wall_ms: int,
 ) -> Report:
     """Return the report over `outcomes`."""
     # One that the brake halted in flight had passed the gates.
@@ -127,7 +130,7 @@ def _criterion(name: str, figure: str, *, sample: _Sample, passed: bool, broken:
 
 
 def _schemas(
-    outcomes: Sequence[PastOutcome], admitted: Sequence[PastOutcome], answered: _Sample
+    outcomes: Sequence[OutcomeRecord], admitted: Sequence[OutcomeRecord], answered: _Sample
 ) -> Criterion:
     bad = Counter(each.cause for each in admitted if each.error_code in _SCHEMA_CODES)
     invalid = sum(not each.telemetry_valid for each in outcomes)
@@ -137,7 +140,7 @@ def _schemas(
     return _criterion(name, figure, sample=answered, passed=True, broken=bool(bad or invalid))
 
 
-def _error_codes(answered: Sequence[PastOutcome], thresholds: Thresholds) -> Criterion:
+def _error_codes(answered: Sequence[OutcomeRecord], thresholds: Thresholds) -> Criterion:
     failed = Counter(each.cause for each in answered if each.status == "FAILED")
     bugs = failed["INTERNAL_ERROR"]
     share = failed.total() / max(1, len(answered))

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gates import BrakeState, Controls, Dial, RawControls, kill_switch
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import RAW_COMMAND, Change, DialStore, DialValues, RecordedChange
 from tasks.operations.changes.estimate import Effect, estimate
 from tasks.operations.changes.exposure import opens, widened
 from tasks.operations.changes.one_dimension import Permission, judge
-from tasks.operations.history import History, PastOutcome
+from tasks.operations.history import History
 
 FIRST_OPENING = "first_opening"
 _DAY_MS = 86_400_000
@@ -28,7 +29,7 @@ class Situation:
 
     dials: DialValues
     recent: list[RecordedChange]
-    outcomes: list[PastOutcome]
+    outcomes: list[OutcomeRecord]
     wall_ms: int
     window_seconds: int
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gates import Controls, Subject, explain, kill_switch
-from tasks.operations.history import PastOutcome
+from tasks.generate.outcome import OutcomeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Effect:
         )
 
 
-def estimate(outcomes: Sequence[PastOutcome], before: Controls, after: Controls) -> Effect:
+def estimate(outcomes: Sequence[OutcomeRecord], before: Controls, after: Controls) -> Effect:
     """Return the effect over the distinct jobs in `outcomes`, the brake taken as off in both."""
     subjects = list({each.subject.job_id: each.subject for each in outcomes}.values())
     return Effect(len(subjects), _admitted(subjects, before), _admitted(subjects, after))

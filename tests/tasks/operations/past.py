@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from gates import Subject
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import RecordedChange
-from tasks.operations.history import PastOutcome
 
 NOW_MS = 1_800_000_000_000
 
 
-def an_outcome(job_id: str = "job-1", *, minutes_ago: float = 1, **changes: Any) -> PastOutcome:
+def an_outcome(job_id: str = "job-1", *, minutes_ago: float = 1, **changes: Any) -> OutcomeRecord:
     wall_ms = NOW_MS - int(minutes_ago * 60_000)
     subject = Subject(job_id, "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True)
     values = {
@@ -35,7 +35,7 @@ def an_outcome(job_id: str = "job-1", *, minutes_ago: float = 1, **changes: Any)
         "telemetry_valid": True,
         "policy_rule": None,
     }
-    return PastOutcome(**(values | changes))
+    return OutcomeRecord(**(values | changes))
 
 
 def a_change(*, minutes_ago: float = 1, **changes: Any) -> RecordedChange:

@@ -2,7 +2,7 @@
 
 import time
 
-from tasks.operations.history import PastOutcome
+from tasks.generate.outcome import OutcomeRecord
 from worker.adapters.redis.console.probe import RedisProbe, probe_spec
 from worker.cli.support.operator_session import OperatorSession
 
@@ -13,7 +13,7 @@ _BLOCK_SECONDS = 0.25
 
 def probe(
     session: OperatorSession, number: int, *, opted_in: bool, timeout_seconds: float
-) -> list[PastOutcome]:
+) -> list[OutcomeRecord]:
     """Send `number` jobs that no policy admits; return those that ended in time.
 
     Each is a message of its own, so that every free worker may get some.
@@ -31,9 +31,9 @@ def probe(
     return _ended(session, began_wall_ms, task_ids)
 
 
-def _ended(session: OperatorSession, since_wall_ms: int, task_ids: set[str]) -> list[PastOutcome]:
+def _ended(session: OperatorSession, since_wall_ms: int, task_ids: set[str]) -> list[OutcomeRecord]:
     """Return the outcomes of `task_ids`, once all are in the history or the time is up."""
-    ended: list[PastOutcome] = []
+    ended: list[OutcomeRecord] = []
     last = f"{since_wall_ms}-0"
     deadline_mono = time.monotonic() + _HISTORY_SECONDS
     while len(ended) < len(task_ids) and time.monotonic() < deadline_mono:

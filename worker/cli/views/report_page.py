@@ -6,7 +6,7 @@ from html import escape
 from importlib import resources
 from math import ceil, log10
 
-from tasks.operations.history import PastOutcome
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.stability import Report
 from tasks.operations.timefmt import moment, span
 from worker.cli.support.terminal import STATUS_COLOURS
@@ -35,7 +35,7 @@ _END = ' text-anchor="end"'
 _NOTHING = "<p>no data</p>"
 
 
-def page(report: Report, outcomes: Sequence[PastOutcome], covers: str, now: str) -> str:
+def page(report: Report, outcomes: Sequence[OutcomeRecord], covers: str, now: str) -> str:
     """Return the page, in light and dark. It has no job's id, and nothing of any content."""
     title = f"Beta: {'stable' if report.stable else 'not stable, or not known to be'}"
     keys = (f'<span class="key" style="background:var(--{each})"></span>{each}' for each in STATUS_COLOURS)
@@ -62,7 +62,7 @@ def _criteria(report: Report) -> str:
     return f"<h2>Criteria</h2><table>{head}{rows}</table>"
 
 
-def _over_time(outcomes: Sequence[PastOutcome]) -> str:
+def _over_time(outcomes: Sequence[OutcomeRecord]) -> str:
     if not outcomes:
         return _NOTHING
     first, last = outcomes[0].wall_ms, outcomes[-1].wall_ms

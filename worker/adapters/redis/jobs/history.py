@@ -11,8 +11,7 @@ from typing import Any, cast
 import redis
 
 from gates import Subject
-from tasks.generate.recording import OutcomeRecord
-from tasks.operations.history import PastOutcome
+from tasks.generate.outcome import OutcomeRecord
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
 from worker.adapters.redis.scripts import LuaScript
@@ -22,11 +21,24 @@ _BATCH = 500
 _WAITING_KEPT = 20_000
 _SUBJECT = tuple(each.name for each in dataclasses.fields(Subject))
 # In the stream an outcome is one JSON list: the subject's fields, then these. Names in each of 50,000 entries
-# would double its size.
-_FIELDS = tuple(
-    each.name
-    for each in dataclasses.fields(PastOutcome)
-    if each.name not in {"entry_id", "wall_ms", "subject"}
+# would double its size. Readers of another version leave out an entry of another length.
+_FIELDS = (
+    "task_id",
+    "output_type",
+    "status",
+    "error_code",
+    "path",
+    "latency_ms",
+    "cached",
+    "attempts",
+    "cost_nano_usd",
+    "gate",
+    "rule_id",
+    "policy_hash",
+    "executor_version",
+    "worker_id",
+    "telemetry_valid",
+    "policy_rule",
 )
 
 # A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
@@ -82,13 +94,13 @@ class RedisHistory:
     client: redis.Redis
     namespace: str
 
-    def since(self, wall_ms: int, limit: int) -> list[PastOutcome]:
+    def since(self, wall_ms: int, limit: int) -> list[OutcomeRecord]:
         """Return the newest `limit` outcomes at or after `wall_ms`, oldest first. Raises StoreUnavailable."""
         with unavailable(self.client):
             entries = cast("list[Any]", self.client.xrevrange(self._key, "+", str(wall_ms), count=limit))
         return _outcomes(reversed(entries))
 
-    def follow(self, after_id: str, block_seconds: float) -> list[PastOutcome]:
+    def follow(self, after_id: str, block_seconds: float) -> list[OutcomeRecord]:
         """Return what came after entry `after_id` ("$": from now on), waiting up to `block_seconds`.
 
         The client's own timeout must be longer.
@@ -124,16 +136,16 @@ def _entry(outcome: OutcomeRecord) -> str:
     return json.dumps(subject + [getattr(outcome, name) for name in _FIELDS])
 
 
-def _outcomes(entries: Any) -> list[PastOutcome]:
+def _outcomes(entries: Any) -> list[OutcomeRecord]:
     return [found for entry in entries if (found := _outcome(*entry))]
 
 
-def _outcome(entry_id: bytes, fields: dict[bytes, bytes]) -> PastOutcome | None:
+def _outcome(entry_id: bytes, fields: dict[bytes, bytes]) -> OutcomeRecord | None:
     try:
         values = json.loads(fields[b"o"])
         subject = dict(zip(_SUBJECT, values, strict=False))
         rest = dict(zip(_FIELDS, values[len(_SUBJECT) :], strict=True))
-        return PastOutcome(
+        return OutcomeRecord(
             entry_id=entry_id.decode(), wall_ms=_wall_ms(entry_id), subject=Subject(**subject), **rest
         )
     except (KeyError, TypeError, ValueError):

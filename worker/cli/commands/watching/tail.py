@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tasks.errors import ErrorCode, Status
-from tasks.operations.history import PastOutcome
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.timefmt import moment
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
@@ -41,7 +41,7 @@ def tail(
     With --last N and --limit N it shows what there is, and ends.
     """
 
-    def wanted(each: PastOutcome) -> bool:
+    def wanted(each: OutcomeRecord) -> bool:
         return (
             status in (None, each.status)
             and code in (None, each.error_code)
@@ -62,7 +62,7 @@ def tail(
             return
 
 
-def _coming(session: OperatorSession, past: list[PastOutcome]) -> Iterator[PastOutcome]:
+def _coming(session: OperatorSession, past: list[OutcomeRecord]) -> Iterator[OutcomeRecord]:
     after_id = past[-1].entry_id if past else "0-0"
     while True:
         for each in session.history.follow(after_id, _BLOCK_SECONDS):
@@ -70,14 +70,14 @@ def _coming(session: OperatorSession, past: list[PastOutcome]) -> Iterator[PastO
             yield each
 
 
-def _show(outcomes: Iterable[PastOutcome], *, as_json: bool) -> None:
+def _show(outcomes: Iterable[OutcomeRecord], *, as_json: bool) -> None:
     for each in outcomes:
         typer.echo(json.dumps(_document(each)) if as_json else _line(each))
         # A reader at the other end of a pipe is waiting for this line.
         sys.stdout.flush()
 
 
-def _line(each: PastOutcome) -> str:
+def _line(each: OutcomeRecord) -> str:
     status = typer.style(f"{each.status:9}", fg=STATUS_COLOURS[each.status])
     parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", escape_control(each.subject.job_id)]
     parts += [escape_control(each.cause)] if each.cause else []
@@ -88,7 +88,7 @@ def _line(each: PastOutcome) -> str:
     return "  ".join(parts)
 
 
-def _document(each: PastOutcome) -> dict[str, Any]:
+def _document(each: OutcomeRecord) -> dict[str, Any]:
     names = ("task_id", "status", "error_code", "policy_rule", "path", "latency_ms", "cached", "attempts")
     more = ("gate", "rule_id", "policy_hash", "executor_version")
     subject = {"time": moment(each.wall_ms)} | fields(each.subject, "job_id", "kind")

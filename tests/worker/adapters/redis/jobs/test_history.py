@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 from concurrent.futures import ThreadPoolExecutor
 
@@ -96,6 +97,16 @@ def test_an_outcome_comes_back_as_it_was(history, redis_client, namespace):
     assert fields(found) == fields(past)
     assert before_ms <= found.wall_ms <= after_ms
     assert history.oldest_ms() == found.wall_ms
+
+
+def test_an_entry_is_the_list_that_other_versions_read(redis_client, namespace):
+    write(redis_client, namespace, an_outcome(policy_rule="heading"))
+
+    ((_, entry),) = redis_client.xrange(HISTORY(namespace))
+    subject = ["job-1", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", True]
+    how = ["task-1", "text", "COMPLETED", None, "openai", 100.0, False, 1, 1000]
+    by = ["rollout", "biology", "6dfb333ca9f2", "2026-11-1", "w1", True, "heading"]
+    assert json.loads(entry[b"o"]) == subject + how + by
 
 
 def test_the_newest_come_oldest_first(history, redis_client, namespace):
