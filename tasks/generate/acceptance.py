@@ -95,7 +95,7 @@ class _TextField:
             if line <= lines:
                 return path, line
             line -= lines
-        raise AssertionError("the whole has no such line")
+        raise AssertionError(f"the whole has {line} lines less")
 
 
 def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_TextField]:
