@@ -23,6 +23,12 @@ def a_job(job_id: str = "job-1", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def new_job(**changes: Any) -> dict[str, Any]:
+    """Return a job that no other test sends, on a topic of its own: its request can be told from others."""
+    job_id = f"job-{uuid.uuid4()}"
+    return a_job(job_id, **{"input": {"topic": job_id}} | changes)
+
+
 def a_spec(*jobs: dict[str, Any], allow_ai: Any = True, **changes: Any) -> dict[str, Any]:
     metadata: dict[str, Any] = {"requiresReview": True}
     if allow_ai is not None:

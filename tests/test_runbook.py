@@ -7,14 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
 from celery import Celery
 from typer.main import get_command
 
-from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.builders import a_job, a_rule, a_spec, an_allowlist, new_job
 from worker.cli import build
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack, worker_environment
@@ -72,7 +71,7 @@ def test_every_block_runs_in_order_on_a_running_system(tmp_path):
         for language, text in BLOCKS:
             assert language == "console"
             # Production goes on while an operator reads.
-            specs = [a_spec(a_job(str(uuid.uuid4()))) for _ in range(5)]
+            specs = [a_spec(new_job()) for _ in range(5)]
             for pending in [
                 celery.send_task("slotgen.generate", args=[each], queue="slotgen") for each in specs
             ]:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import redis
 from celery import Celery
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_spec, new_job, open_dials
 from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
 from tests.monitoring.test_auto_halt import wait_until_it_answers
@@ -201,7 +200,7 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
     clients["admin"].acl_log_reset()
     consumer = clients["consumer"]
     consumer.xgroup_create("slotgen:results", "content", "$", mkstream=True)
-    generated = producer(a_spec(a_job(f"job-{uuid.uuid4()}")))
+    generated = producer(a_spec(new_job()))
     assert generated[0]["status"] == "COMPLETED"
     with pytest.raises(Exception, match="jobs"):
         producer({"version": "v1"})
@@ -216,7 +215,7 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
         # A report of one outcome passes no criterion: that is its exit 1.
         assert done.returncode == (1 if words == ["report"] else 0), (words, done.stdout, done.stderr)
 
-    halted = producer(a_spec(a_job(f"job-{uuid.uuid4()}")))
+    halted = producer(a_spec(new_job()))
     assert halted[0]["status"] == "STUB"
 
     with Producer.open(url(port, "producer")) as ours:
@@ -235,7 +234,7 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
 def test_the_guard_halts_with_a_role_that_can_only_engage(producer, worker, clients, fake_openai, port):
     fake_openai.behave(Behaviour(play=Play.NOT_JSON))
     for _ in range(25):
-        results = producer(a_spec(a_job(f"job-{uuid.uuid4()}")))
+        results = producer(a_spec(new_job()))
         if results[0]["status"] == "STUB":
             break
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import uuid
 
 import pytest
 import redis
 from celery import Celery
 from redis.exceptions import ConnectionError as Unconnected
 
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_spec, new_job, open_dials
 from tests.deploy.redis7 import redis_server
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
@@ -83,7 +82,7 @@ def test_a_worker_generates_and_halts_over_tls_with_a_client_certificate(server,
             answered = []
             for kill in ("false", "true"):
                 client.set("slotgen:kill", kill)
-                spec = a_spec(a_job(f"job-{uuid.uuid4()}"))
+                spec = a_spec(new_job())
                 sent = app.send_task("slotgen.generate", args=[spec], queue="slotgen")
                 answered.append(sent.get(timeout=WAIT_SECONDS)[0]["status"])
             app.close()

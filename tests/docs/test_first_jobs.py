@@ -18,7 +18,7 @@ import pytest
 
 import schemas
 from tests import node
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_spec, new_job, open_dials
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack
 
@@ -150,7 +150,7 @@ class RawRedis:
 
 def test_nothing_but_the_bytes_of_the_page(system):
     """The smallest message, by a socket: subscribe, push, and the answer comes by itself."""
-    task_id, spec = str(uuid.uuid4()), a_spec(a_job(f"job-{uuid.uuid4()}"))
+    task_id, spec = str(uuid.uuid4()), a_spec(new_job())
     body = base64.b64encode(b"[[" + json.dumps(spec).encode() + b"],{},{}]").decode()
     fields = {
         "body": body,

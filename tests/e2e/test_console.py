@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.builders import a_job, a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
 from worker.dev.fake_openai.server import Behaviour
 
@@ -15,7 +15,7 @@ from worker.dev.fake_openai.server import Behaviour
 def test_kill_hears_from_every_worker_that_its_calls_are_closed(system, slotgen):
     system.fake_openai.behave(Behaviour(delay_seconds=60))
     in_flight_before = system.fake_openai.journal.counts().cancelled
-    pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(20)]
+    pending = [system.send(a_spec(new_job())) for _ in range(20)]
     system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 20, WAIT_SECONDS)
 
     done = slotgen("kill", "--json")
@@ -48,7 +48,7 @@ def test_enable_opens_in_the_runbooks_order_and_can_be_run_again(system, slotgen
     # Until the last step the brake denies the sample job, whatever the other gates say.
     assert [each["sampleJob"]["kill"] for each in told] == ["KILL_SWITCH"] * 4 + ["yes"]
     assert set(told[-1]["sampleJob"].values()) == {"yes"}
-    assert system.answer(a_spec(a_job(str(uuid.uuid4()))))[0]["status"] == "COMPLETED"
+    assert system.answer(a_spec(new_job()))[0]["status"] == "COMPLETED"
     again = slotgen(*words, "--reason", "again")
     assert (again.returncode, again.stdout.count("already so")) == (0, 3)
 

@@ -9,14 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import pytest
 
 import schemas
 from tests.benchmarks.rig import workers
-from tests.builders import a_job, a_spec
+from tests.builders import a_spec, new_job
 from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
@@ -64,7 +63,7 @@ def environment(system):
 
 
 def specs(number, **changes):
-    return [a_spec(a_job(f"job-{uuid.uuid4()}", **changes)) for _ in range(number)]
+    return [a_spec(new_job(**changes)) for _ in range(number)]
 
 
 def ids(documents):

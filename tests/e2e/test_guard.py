@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import uuid
 
 import pytest
 
-from tests.builders import a_job, a_spec
+from tests.builders import a_spec, new_job
 from tests.e2e.conftest import System, a_system
 from worker.dev.fake_openai.server import Behaviour, Play
 from worker.dev.stack import worker_environment
@@ -25,7 +24,7 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         bad = Behaviour(play=Play.SCHEMA_INVALID)
         system.fake_openai.play_next(*[Behaviour()] * GOOD)
         system.fake_openai.behave(bad)
-        jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(JOBS))]
+        jobs = [new_job() for _ in range(JOBS)]
         pending = [system.send(a_spec(*jobs[start : start + 5])) for start in range(0, len(jobs), 5)]
 
         statuses = [result["status"] for each in pending for result in each.get(timeout=120)]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 from celery import Celery
 
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_spec, new_job, open_dials
 from worker.dev.stack import stack
 
 # Our own stand-in plays the same troubles in test_main_job.py.
@@ -26,7 +24,7 @@ def answer(llmock):
 
 def jobs(number):
     """Return jobs whose requests differ: llmock tells calls apart by their bodies."""
-    return [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(number))]
+    return [new_job() for _ in range(number)]
 
 
 def test_the_enabled_path_passes_and_the_verdict_is_clean(llmock, answer):

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import urllib.request
-import uuid
 
 import pytest
 
 import schemas
-from tests.builders import a_job, a_message, a_rule, a_spec, an_allowlist
+from tests.builders import a_job, a_message, a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
 from worker.dev.demo.specs import ALLOWLIST, load_specs
 from worker.dev.fake_openai.server import Behaviour, Play
-
-
-def fresh(**changes):
-    return a_job(f"job-{uuid.uuid4()}", **changes)
-
 
 # The kind chooses the prompt and the type the schema: neither knows of the other.
 KINDS = ["statutory", "assessment", "explanatory", "revision"]
@@ -29,7 +23,7 @@ TYPES = ["text", "string", "richText", "choiceOptions", "flashcards", "quiz", "r
     [*((kind, "text") for kind in KINDS), *(("revision", each) for each in TYPES[1:])],
 )
 def test_completes_every_kind_and_type_with_schema_valid_content(system, kind, output_type):
-    job = fresh(kind=kind, output={"field": "content", "type": output_type})
+    job = new_job(kind=kind, output={"field": "content", "type": output_type})
 
     (result,) = system.answer(a_spec(job))
 
@@ -66,7 +60,7 @@ def test_completes_every_kind_and_type_with_schema_valid_content(system, kind, o
 )
 def test_a_dial_that_is_not_clearly_open_stubs_and_says_why(system, dials, code):
     system.set_dials(**dials)
-    job = fresh()
+    job = new_job()
     before = system.fake_openai.journal.counts().begun
 
     (result,) = system.answer(a_spec(job))
@@ -81,7 +75,7 @@ def test_a_dial_that_is_not_clearly_open_stubs_and_says_why(system, dials, code)
 def test_the_brake_is_off_at_exactly_false_case_and_blanks_ignored(system, blanks):
     system.set_dials(kill=blanks)
 
-    (result,) = system.answer(a_spec(fresh()))
+    (result,) = system.answer(a_spec(new_job()))
 
     assert result["status"] == "COMPLETED"
 
@@ -89,7 +83,7 @@ def test_the_brake_is_off_at_exactly_false_case_and_blanks_ignored(system, blank
 def test_a_dial_of_the_wrong_type_denies(system):
     system.stack.client.delete("slotgen:kill")
     system.stack.client.lpush("slotgen:kill", "false")
-    job = fresh()
+    job = new_job()
 
     (result,) = system.answer(a_spec(job))
 
@@ -116,7 +110,7 @@ def test_a_dial_of_the_wrong_type_denies(system):
 )
 def test_an_answer_that_is_not_usable_fails_with_its_code(system, behaviour, code, requests):
     system.fake_openai.behave(behaviour)
-    job = fresh()
+    job = new_job()
     before = system.fake_openai.journal.counts().begun
 
     (result,) = system.answer(a_spec(job))
@@ -137,7 +131,7 @@ def test_an_answer_that_is_not_usable_fails_with_its_code(system, behaviour, cod
 )
 def test_a_passing_error_is_tried_again_and_then_given_up(system, behaviour, code):
     system.fake_openai.behave(behaviour)
-    job = fresh()
+    job = new_job()
     before = system.fake_openai.journal.counts().begun
 
     (result,) = system.answer(a_spec(job))
@@ -149,7 +143,7 @@ def test_a_passing_error_is_tried_again_and_then_given_up(system, behaviour, cod
 
 def test_the_brake_reaches_calls_in_flight(system):
     system.fake_openai.behave(Behaviour(delay_seconds=60))
-    jobs = [fresh() for _ in range(40)]
+    jobs = [new_job() for _ in range(40)]
     pending = system.send(a_spec(*jobs))
     system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 40, WAIT_SECONDS)
 
@@ -163,7 +157,7 @@ def test_the_brake_reaches_calls_in_flight(system):
 
 
 def test_the_same_job_is_generated_once_and_served_many_times(system):
-    spec = a_spec(fresh())
+    spec = a_spec(new_job())
     before = system.fake_openai.journal.counts().begun
 
     first, second = system.answer(spec), system.answer(spec)
@@ -175,7 +169,7 @@ def test_the_same_job_is_generated_once_and_served_many_times(system):
 def test_jobs_of_one_spec_run_at_the_same_time(system):
     system.fake_openai.behave(Behaviour(delay_seconds=60))
 
-    pending = system.send(a_spec(*(fresh() for _ in range(20))))
+    pending = system.send(a_spec(*(new_job() for _ in range(20))))
     system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 20, WAIT_SECONDS)
     system.fake_openai.release()
 
@@ -240,7 +234,7 @@ class TestBadInput:
         before = system.stack.client.xlen("slotgen:dead")
 
         system.push(raw)
-        (result,) = system.answer(a_spec(fresh()))
+        (result,) = system.answer(a_spec(new_job()))
 
         assert result["status"] == "COMPLETED"
         assert system.stack.client.xlen("slotgen:dead") == before + 1
@@ -256,8 +250,8 @@ class TestHttp:
             return response.status, response.read().decode()
 
     def test_metrics_tell_stub_from_completed(self, system):
-        system.answer(a_spec(fresh()))
-        system.answer(a_spec(fresh(mode="verbatim")))
+        system.answer(a_spec(new_job()))
+        system.answer(a_spec(new_job(mode="verbatim")))
 
         _, text = self.get(system, "/metrics")
 
@@ -272,7 +266,7 @@ class TestHttp:
 
     def test_a_malformed_dial_shows(self, system):
         system.set_dials(rollout_percent="ten")
-        system.answer(a_spec(fresh()))
+        system.answer(a_spec(new_job()))
 
         _, text = self.get(system, "/metrics")
 

@@ -11,7 +11,7 @@ import pytest
 
 from gates.allowlist import policy_hash
 from tasks.operations.changes.dials import RAW_COMMAND
-from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.builders import a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.waiting import eventually
 from worker.adapters.redis.console.dials import RedisDials
@@ -33,10 +33,6 @@ def dials(system):
 @pytest.fixture
 def history(system):
     return RedisHistory(system.stack.client, "slotgen")
-
-
-def fresh(**changes):
-    return a_job(f"job-{uuid.uuid4()}", **changes)
 
 
 class TestCard:
@@ -72,7 +68,7 @@ class TestCard:
 
     def test_counts_what_is_in_flight(self, system, fleet):
         system.fake_openai.behave(Behaviour(delay_seconds=60))
-        pending = [system.send(a_spec(fresh())) for _ in range(7)]
+        pending = [system.send(a_spec(new_job())) for _ in range(7)]
         system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 7, WAIT_SECONDS)
 
         system.stack.client.set("slotgen:rollout_percent", "99.9")
@@ -86,7 +82,7 @@ class TestCard:
 class TestHalt:
     def test_is_confirmed_with_the_number_of_calls_once_the_last_has_closed(self, system, fleet, dials):
         system.fake_openai.behave(Behaviour(delay_seconds=60))
-        pending = [system.send(a_spec(fresh())) for _ in range(12)]
+        pending = [system.send(a_spec(new_job())) for _ in range(12)]
         system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 12, WAIT_SECONDS)
         (info,) = fleet.workers()
         listener = fleet.listen()
@@ -146,21 +142,21 @@ class TestHistory:
 
         eventually(lambda: len(of(job_ids)) >= number)
         # The history is in order: what would come a second time has come before the next one.
-        last = fresh(mode="verbatim")
+        last = new_job(mode="verbatim")
         system.answer(a_spec(last))
         eventually(lambda: of({last["jobId"]}))
         return of(job_ids)
 
     def test_has_every_outcome_once(self, system, history):
-        completed, verbatim = fresh(), fresh(mode="verbatim")
-        unknown_type = fresh(output={"field": "x", "type": "poem"})
+        completed, verbatim = new_job(), new_job(mode="verbatim")
+        unknown_type = new_job(output={"field": "x", "type": "poem"})
         system.answer(a_spec(completed, verbatim, unknown_type))
         system.answer(a_spec(completed))
-        refused = fresh()
+        refused = new_job()
         system.fake_openai.behave(Behaviour(play=Play.REFUSAL))
         system.answer(a_spec(refused))
         system.set_dials(kill="true")
-        halted = fresh()
+        halted = new_job()
         system.answer(a_spec(halted))
 
         jobs = [completed, verbatim, unknown_type, refused, halted]
@@ -179,7 +175,7 @@ class TestHistory:
         )
 
     def test_says_what_the_event_says(self, system, history, fleet):
-        job = fresh()
+        job = new_job()
         system.answer(a_spec(job))
 
         (past,) = self.past(system, history, {job["jobId"]}, 1)
@@ -196,7 +192,7 @@ class TestHistory:
 
     def test_has_hundreds_of_jobs_at_once_in_full(self, system, history):
         system.set_dials(feature="false")
-        jobs = [fresh() for _ in range(300)]
+        jobs = [new_job() for _ in range(300)]
         pending = [system.send(a_spec(*jobs[start : start + 20])) for start in range(0, 300, 20)]
         for each in pending:
             each.get(timeout=30)
@@ -217,14 +213,14 @@ class TestQueueAge:
         return float(line.split()[1])
 
     def test_of_an_empty_queue_is_on_the_metrics_as_zero(self, system):
-        system.answer(a_spec(fresh()))
+        system.answer(a_spec(new_job()))
 
         assert self.scraped(system) == 0
 
     def test_grows_while_a_backlog_waits(self, system, fleet):
         system.fake_openai.behave(Behaviour(delay_seconds=60))
         # More than the worker, of 64 slots, takes at once.
-        pending = [system.send(a_spec(fresh())) for _ in range(100)]
+        pending = [system.send(a_spec(new_job())) for _ in range(100)]
         system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 64, WAIT_SECONDS)
         assert fleet.queue_depth() > 0
 

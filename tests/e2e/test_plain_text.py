@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-
-from tests.builders import a_job, a_spec
+from tests.builders import a_spec, new_job
 from tests.tasks.plain_text.cases import PLAIN, SHARED, cases
 from worker.dev.fake_openai.server import Behaviour
 
@@ -22,7 +20,7 @@ BULLETS = "Plants need three things.\n- plenty of light\n- enough water\n- clean
 
 def test_lessons_that_were_refused_before_are_completed_and_halt_nobody(system):
     assert set(ORDINARY) <= {case.text for case in cases(SHARED) if case.label == PLAIN}
-    jobs = [a_job(f"job-{uuid.uuid4()}") for _ in range(24)]
+    jobs = [new_job() for _ in range(24)]
     system.fake_openai.play_next(*(Behaviour(says=text) for text in ORDINARY))
 
     results = system.answer(a_spec(*jobs))
@@ -34,7 +32,7 @@ def test_lessons_that_were_refused_before_are_completed_and_halt_nobody(system):
 
 
 def test_an_answer_in_markup_is_asked_for_again_and_both_are_paid(system):
-    job = a_job(f"job-{uuid.uuid4()}")
+    job = new_job()
     system.fake_openai.play_next(Behaviour(says=BULLETS), Behaviour(says="Plants need light, water and air."))
 
     (result,) = system.answer(a_spec(job))
@@ -46,7 +44,7 @@ def test_an_answer_in_markup_is_asked_for_again_and_both_are_paid(system):
 
 
 def test_markup_once_more_fails_with_its_rule_and_line_and_never_its_words(system):
-    job = a_job(f"job-{uuid.uuid4()}")
+    job = new_job()
     system.fake_openai.play_next(Behaviour(says=BULLETS), Behaviour(says=BULLETS))
 
     (result,) = system.answer(a_spec(job))

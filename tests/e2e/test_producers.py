@@ -10,17 +10,13 @@ import pytest
 from celery.exceptions import TaskRevokedError
 
 import schemas
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_spec, new_job, open_dials
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.log_lines import LogLines
 from tests.waiting import eventually
 from worker.client import InvalidMessage, Producer, Progress, TaskRevoked
 from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import stack
-
-
-def new_job(**changes):
-    return a_job(f"job-{uuid.uuid4()}", **changes)
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from fnmatch import fnmatchcase
 
 import pytest
 
-from tests.builders import a_job, a_spec
+from tests.builders import a_spec, new_job
 from tests.e2e.conftest import WAIT_SECONDS
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.dial_keys import TABLE
@@ -22,12 +21,12 @@ def rows_of(name):
 def test_every_key_of_a_running_system_is_in_the_table(system):
     client = system.stack.client
     RedisDials(client, "slotgen").read()
-    system.answer(a_spec(a_job(str(uuid.uuid4())), a_job(str(uuid.uuid4()), mode="verbatim")))
+    system.answer(a_spec(new_job(), new_job(mode="verbatim")))
     with pytest.raises(Exception, match="jobs"):
         system.answer({"version": "v1"})
     system.set_dials(budget_usd="9")
     with Producer.open(system.stack.redis_url) as producer:
-        producer.wait(producer.send(a_spec(a_job(str(uuid.uuid4())))), timeout_seconds=WAIT_SECONDS)
+        producer.wait(producer.send(a_spec(new_job())), timeout_seconds=WAIT_SECONDS)
     client.delete("slotgen:budget_usd")
 
     found = {name.decode(): client.type(name).decode() for name in client.keys("*")}

@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 
 import pytest
 
 from gates import rollout
 from tasks.operations.changes.dials import Change
-from tests.builders import a_job, a_spec
+from tests.builders import a_spec, new_job
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.faults.rig.promise import within
 from worker.adapters.redis.console.dials import RedisDials
@@ -31,7 +30,7 @@ def dials(system):
 class TestDrill:
     def test_halts_under_load_verifies_and_puts_everything_back(self, system, slotgen):
         system.fake_openai.behave(Behaviour(delay_seconds=60))
-        pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(10)]
+        pending = [system.send(a_spec(new_job())) for _ in range(10)]
         system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 10, WAIT_SECONDS)
         before = dials(system)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import uuid
 from importlib import resources
 
 import pytest
 
-from tests.builders import a_job, a_spec
+from tests.builders import a_spec, new_job
 from tests.e2e.conftest import a_system
 from tests.waiting import eventually
 from worker.dev.fake_openai.server import Behaviour, Reply
@@ -19,7 +18,7 @@ pytestmark = [pytest.mark.thorough, pytest.mark.timeout(120)]
 
 def send(system, number):
     # Topics differ, so that the stand-in can tell the requests apart.
-    jobs = [a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(number))]
+    jobs = [new_job() for _ in range(number)]
     return [system.send(a_spec(each)) for each in jobs]
 
 

@@ -12,7 +12,7 @@ import uuid
 import pytest
 from celery import Celery
 
-from tests.builders import a_job, a_message, a_spec, open_dials
+from tests.builders import a_job, a_message, a_spec, new_job, open_dials
 from tests.e2e.conftest import WAIT_SECONDS, a_system
 from tests.log_lines import LogLines
 from worker.adapters.redis.clients import open_sync
@@ -194,7 +194,7 @@ class TestStop:
         with a_system(concurrency=4) as system:
             system.set_dials()
             system.fake_openai.play_next(*[Behaviour(delay_seconds=60)] * 4)
-            pending = [system.send(a_spec(a_job(str(uuid.uuid4())))) for _ in range(20)]
+            pending = [system.send(a_spec(new_job())) for _ in range(20)]
             system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 4, WAIT_SECONDS)
 
             os.kill(system.stack.worker.pid, signal.SIGTERM)
@@ -239,19 +239,19 @@ class TestSilence:
             system.set_dials()
             for play in (Play.ANSWER, Play.MARKDOWN, Play.SCHEMA_INVALID, Play.HTML, Play.REFUSAL):
                 system.fake_openai.behave(Behaviour(play=play))
-                system.answer(a_spec(a_job(str(uuid.uuid4()), **marked)))
+                system.answer(a_spec(new_job(**marked)))
             with pytest.raises(Exception, match="jobs"):
                 system.answer(a_spec(a_job(kind=marker, input={"topic": marker})))
             system.push(a_message(body=marker.encode()))
             system.push(marker.encode())
-            system.answer(a_spec(a_job(str(uuid.uuid4()), mode="verbatim", input={"text": marker})))
+            system.answer(a_spec(new_job(mode="verbatim", input={"text": marker})))
             log = system.stack.log_path.read_text()
         assert system.lines.events.count("message_rejected") == 3
         assert "job_completed" in log
         assert marker not in log
 
     def test_every_line_is_json(self, system):
-        system.answer(a_spec(a_job(str(uuid.uuid4()))))
+        system.answer(a_spec(new_job()))
 
         for line in system.stack.log_path.read_text().splitlines():
             assert json.loads(line)["event"]

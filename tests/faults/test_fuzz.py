@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import random
-import uuid
 from typing import Any
 
 import pytest
 
-from tests.builders import a_job, a_message, a_spec
+from tests.builders import a_message, a_spec, new_job
 from tests.faults.rig.fleet import fleet
 from tests.faults.rig.length import in_full
 from tests.waiting import eventually
@@ -74,7 +73,7 @@ PARTS = ["body", "content-type", "content-encoding", "headers", "properties", "x
 
 def mutated(chance: random.Random) -> bytes:
     """Return a sound message with one to three things wrong, now and then with a broken byte."""
-    message = a_message(a_spec(a_job(str(uuid.uuid4()), mode="verbatim")))
+    message = a_message(a_spec(new_job(mode="verbatim")))
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
         where, names = chance.choice([("headers", HEADERS), ("properties", PROPERTIES), (None, PARTS)])
         target = message if where is None else message[where]

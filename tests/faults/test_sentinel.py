@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from contextlib import ExitStack, suppress
 
 import pytest
 from celery import Celery
 from redis.exceptions import RedisError
 
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_spec, new_job, open_dials
 from tests.faults.rig.halting import PROMISED_MS
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.sentinel import in_step, replication, watched_by_sentinel
@@ -38,7 +37,7 @@ def statuses(client, task_ids):
 
 def send(url, number):
     with Celery(broker=url, set_as_current=False) as celery:
-        specs = [a_spec(a_job(str(uuid.uuid4()))) for _ in range(number)]
+        specs = [a_spec(new_job()) for _ in range(number)]
         return [celery.send_task("slotgen.generate", args=[each], queue="slotgen").id for each in specs]
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-import uuid
 from pathlib import Path
 
 import promql_parser
@@ -16,7 +15,7 @@ import pytest
 import yaml
 from celery import Celery
 
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_job, a_spec, new_job, open_dials
 from tests.debian import program
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
@@ -145,9 +144,9 @@ class Load:
         plays = (Play.ANSWER, Play.NOT_JSON, Play.ANSWER, Play.REFUSAL)
         fake_openai.behave(Behaviour(play=plays[self.rounds % len(plays)]))
         for _ in range(5):
-            self.send(a_job(f"job-{uuid.uuid4()}"))
+            self.send(new_job())
         self.send(a_job("always-the-same"))
-        self.send(a_job(f"job-{uuid.uuid4()}"), metadata={"requiresReview": True})
+        self.send(new_job(), metadata={"requiresReview": True})
         client.lpush("slotgen", b"garbage")
         self.answers()
         if self.rounds % 4 == 0:
@@ -158,7 +157,7 @@ class Load:
         client = self.system.client
         self.system.fake_openai.behave(Behaviour(play=Play.HANG))
         for _ in range(3):
-            self.send(a_job(f"job-{uuid.uuid4()}"))
+            self.send(new_job())
         eventually(lambda: "slotgen_inflight_requests 3" in self.metrics())
         client.set("slotgen:kill", "true")
         self.answers()

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -25,7 +24,7 @@ from tests.benchmarks.calls.fake_openai import StandInProcess, fake_openai
 from tests.benchmarks.rig.messages import id_of, message, push
 from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import DEADLINE_SECONDS, await_results, drain, forget_results
-from tests.builders import a_job, a_spec, open_dials
+from tests.builders import a_job, a_spec, new_job, open_dials
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
 
@@ -101,7 +100,7 @@ def in_flight(model: StandInProcess, client: redis.Redis, jobs: int) -> list[str
 
 
 def spec_of(jobs: int) -> dict[str, object]:
-    return a_spec(*(a_job(each, input={"topic": each}) for each in (str(uuid.uuid4()) for _ in range(jobs))))
+    return a_spec(*(new_job() for _ in range(jobs)))
 
 
 def settled(model: StandInProcess) -> int:
