@@ -87,7 +87,7 @@ class Controls:
 
     @property
     def brake(self) -> BrakeState:
-        """The emergency brake."""
+        """The kill switch as it was read."""
         return self.of(kill_switch.GATE).value
 
     @property

@@ -8,7 +8,7 @@ from gates.subject import Subject
 
 
 class BrakeState(StrEnum):
-    """The emergency brake: only RELEASED lets anything through."""
+    """The emergency stop: only RELEASED lets anything through."""
 
     RELEASED = "released"
     ENGAGED = "engaged"
@@ -16,7 +16,7 @@ class BrakeState(StrEnum):
 
 
 class KillReason(Reason):
-    """The brake is on, or nobody knows."""
+    """The kill switch is on, or cannot be known."""
 
     KILL_SWITCH = (
         "KILL_SWITCH",
@@ -33,7 +33,7 @@ class KillReason(Reason):
 NAME = "kill"
 # Looking a member up in its enum takes as long as the rest of this gate.
 _RELEASED = BrakeState.RELEASED
-_OFF = admit(NAME, "the brake is off")
+_OFF = admit(NAME, "the kill switch is off")
 _WORDS = {b"false": BrakeState.RELEASED, b"true": BrakeState.ENGAGED, b"1": BrakeState.ENGAGED}
 
 
@@ -43,13 +43,13 @@ def parse(raw: bytes) -> BrakeState | None:
 
 
 def check(subject: Subject, dial: Reading[BrakeState]) -> Decision:
-    """Let through only when the brake is known to be off."""
-    del subject  # the brake asks nothing of a job
+    """Let through only when the kill switch is known to be off."""
+    del subject  # the kill switch asks nothing of a job
     if dial.value is _RELEASED:
         return _OFF
     if dial.value is BrakeState.ENGAGED:
         because = f": the kill dial {dial.trouble}" if dial.trouble else ""
-        return deny(NAME, KillReason.KILL_SWITCH, f"the brake is on{because}")
+        return deny(NAME, KillReason.KILL_SWITCH, f"the kill switch is on{because}")
     return deny(NAME, KillReason.KILL_UNVERIFIED, dial.note or "the kill dial is absent")
 
 
@@ -62,7 +62,7 @@ DIAL = Dial(
     name="kill",
     parse=parse,
     shut=BrakeState.UNVERIFIED,
-    # No typing error in an emergency may leave the brake off.
+    # No typing error in an emergency may leave it off.
     malformed=BrakeState.ENGAGED,
     openness=lambda state: state is _RELEASED,
     shown=lambda state: "released" if state is _RELEASED else "halted",

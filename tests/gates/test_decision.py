@@ -9,10 +9,10 @@ from gates.rollout import RolloutReason
 
 
 def test_a_yes_has_no_reason():
-    decision = admit("kill", "the brake is off")
+    decision = admit("kill", "the kill switch is off")
 
     assert (decision.allowed, decision.gate, decision.reason) == (True, "kill", None)
-    assert decision.detail == "the brake is off"
+    assert decision.detail == "the kill switch is off"
 
 
 def test_a_no_names_its_reason():
@@ -24,7 +24,7 @@ def test_a_no_names_its_reason():
 
 
 def test_a_decision_cannot_be_changed():
-    decision = deny("kill", KillReason.KILL_SWITCH, "the brake is on")
+    decision = deny("kill", KillReason.KILL_SWITCH, "the kill switch is on")
 
     with pytest.raises(FrozenInstanceError):
         decision.allowed = True

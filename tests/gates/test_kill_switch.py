@@ -12,15 +12,15 @@ def check(subject, controls):
 def test_lets_a_job_through_when_the_brake_is_off():
     decision = check(a_subject(), dials())
 
-    assert (decision.allowed, decision.gate, decision.detail) == (True, "kill", "the brake is off")
+    assert (decision.allowed, decision.gate, decision.detail) == (True, "kill", "the kill switch is off")
 
 
 @pytest.mark.parametrize(
     ("raw", "detail"),
     [
-        (b"true", "the brake is on"),
-        (b"1", "the brake is on"),
-        (b"off", "the brake is on: the kill dial is malformed"),
+        (b"true", "the kill switch is on"),
+        (b"1", "the kill switch is on"),
+        (b"off", "the kill switch is on: the kill dial is malformed"),
     ],
 )
 def test_stops_a_job_when_the_brake_is_on(raw, detail):
@@ -35,13 +35,13 @@ def test_says_when_the_environment_holds_the_brake_on(raw):
     decision = check(a_subject(), dials(kill=raw, ceilings=restricted(kill="true")))
 
     assert decision.reason is KillReason.KILL_SWITCH
-    assert decision.detail == "the brake is on: the kill dial is overruled by the environment"
+    assert decision.detail == "the kill switch is on: the kill dial is overruled by the environment"
 
 
 def test_does_not_blame_the_environment_for_a_brake_that_the_dial_engages():
     decision = check(a_subject(), dials(kill=b"true", ceilings=restricted(kill="true")))
 
-    assert decision.detail == "the brake is on"
+    assert decision.detail == "the kill switch is on"
 
 
 def test_stops_a_job_when_the_kill_key_is_absent():

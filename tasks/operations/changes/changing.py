@@ -36,7 +36,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change before it is made. `at_once` is false while the brake is on: then nothing widens yet."""
+    """A change before it is made. `at_once` is false while the kill switch is on: then nothing widens yet."""
 
     dial: Dial[Any]
     before: bytes | None
@@ -66,7 +66,7 @@ def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Propo
     dimensions, first = _widened(dials, raw_after) if at_once else ((), False)
     if dial is kill_switch.DIAL and before.brake is not BrakeState.RELEASED:
         # The effect of a release is measured from nothing.
-        before = Controls.unreadable("the brake is on")
+        before = Controls.unreadable("the kill switch is on")
     return Proposal(
         dial=dial,
         before=dials.value(dial),
@@ -120,7 +120,7 @@ def judge_release(situation: Situation, after: RawControls) -> Permission:
 def _widened(dials: DialValues, after: RawControls) -> tuple[tuple[str, ...], bool]:
     """Return what is wider than what was live last, and whether nothing ever was.
 
-    While the brake is on, any number of dials may be set; its release is judged by their sum.
+    While the kill switch is on, any number of dials may be set; its release is judged by their sum.
     """
     return (widened(dials.live, after), False) if opens(dials.live) else ((), opens(after))
 
