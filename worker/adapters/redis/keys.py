@@ -75,7 +75,7 @@ TASK_META_CHANNEL = Key("celery-task-meta-{task}", "channel", "Celery", "the sam
 BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an exchange sends to", "one member", "for ever", {"producer": "sadd smembers"} | WORKER)
 
 # The life of a job.
-CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in flight", "until the job ends, or just after its deadline", WORKER)
+CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in flight", "until the job ends, or a minute after its deadline", WORKER)
 LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", WORKER)
 ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", WORKER)
 ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", WORKER)
