@@ -13,7 +13,7 @@ from tasks.ports import ModelAnswer
 _MAX_ANSWER_BYTES = 4_194_304
 # Fields of every output type whose strings may be one sign, a name or a line of code; all others are text.
 _SHORT_ANSWERS = frozenset({"correctAnswer", "id", "options", "tags"})
-# A model that is asked again is told more than the first thing, or it would repeat the others.
+# Asked again with only the first thing named, a model would repeat the others.
 _MAX_NAMED = 5
 _BETWEEN_PARAGRAPHS = "\n\n"
 

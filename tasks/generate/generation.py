@@ -20,7 +20,7 @@ from tasks.limits.rate_limiter import RateLimiter
 from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest, Reservation
 
 T = TypeVar("T")
-# What a model can do better when it is told: refusing or running out of tokens it would do again.
+# What a model can do better once it knows; a refusal or too few tokens would come again.
 _REPAIRABLE = {
     ErrorCode.OUTPUT_NOT_JSON,
     ErrorCode.OUTPUT_SCHEMA_INVALID,

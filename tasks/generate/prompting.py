@@ -48,7 +48,7 @@ class Prompts:
         return cls(texts, _text("plain text", _POLICY), _output_prompts())
 
     def instructions(self, kind: str, output: OutputType | None) -> str:
-        """Return what the model is told about a job of `kind` for `output`."""
+        """Return the instructions to the model for a job of `kind` for `output`."""
         own = self.outputs.get(output.name, "") if output else ""
         return "\n\n".join(part for part in (self.texts[kind], self.policy, own) if part)
 

@@ -33,7 +33,7 @@ class Job:
 class Spec:
     """The jobs of one message, in the order sent (1-100).
 
-    `requires_review`: a person looks at the content before it is published.
+    `requires_review`: a person reviews the content before it is published.
     """
 
     jobs: tuple[Job, ...]

@@ -80,13 +80,13 @@ class Generate:
                 telling.cancel()
 
     async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
-        told = 0
+        reported = 0
         while True:
             await asyncio.sleep(self.progress_seconds)
             done = sum(run.outcome is not None for run in runs)
-            if done > told:
+            if done > reported:
                 await self.tell_progress(task_id, done, len(runs))
-                told = done
+                reported = done
 
     def _end_deferred(self, runs: list[_Run], task_id: str, *, may_defer: bool) -> None:
         if runs and may_defer:

@@ -186,7 +186,7 @@ RULES = (
     ),
     MarkupRule(
         "invisible_character",
-        "Padding that nobody sees makes equal texts differ and hides words from whoever searches for them.",
+        "Padding that is not seen makes equal texts differ and hides words from a search.",
         _beyond_ascii(_invisible_character),
         refused="pass\u200bword",
         accepted="\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",

@@ -10,8 +10,8 @@ class ReservedPort:
     """A free TCP port of 127.0.0.1, reserved until `release` or the end of this process.
 
     On Linux it stays reserved while no server runs on it: a server that sets SO_REUSEADDR, as all of ours
-    do, may still listen there, since this socket does not; but the kernel gives that port to nobody else,
-    neither for bind(0) nor as a connection's own end. Elsewhere it is only known to have been free.
+    do, may still listen there, since this socket does not; but the kernel gives that port to no other
+    process, neither for bind(0) nor as a connection's own end. Elsewhere it is only known to have been free.
     """
 
     number: int = field(init=False)
