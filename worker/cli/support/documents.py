@@ -2,7 +2,6 @@
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from schemas import UnacceptableJson, describe, parse_json, violations
 from tasks import executor_config
 from tasks.generate.prompting import Prompts
 from tasks.generate.spec import Spec
+from tasks.plain_text import FieldKind
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.terminal import answer
 
@@ -20,15 +20,8 @@ _MAX_FILE_BYTES = 16_777_216
 _SCHEMA_OF_VERSION = {"v1": "job.v1", "allowlist.v1": "allowlist.v1"}
 
 
-class Field(StrEnum):
-    """What a text would be in an answer: running text, or a short answer such as an option or a tag."""
-
-    TEXT = "text"
-    OPTION = "option"
-
-
 AsField = Annotated[
-    Field | None,
+    FieldKind | None,
     typer.Option(
         "--as",
         help="Take FILE for the text, or the option, of an answer, and judge whether it is plain text.",

@@ -46,6 +46,7 @@ class HaltDrill:
     actor: str
     jobs: int
     _checks: list[Check] = field(default_factory=list)
+    _halt_ms: float | None = None
     _cancelled: int = 0
 
     def run(self) -> DrillRecord:
@@ -61,22 +62,22 @@ class HaltDrill:
             raise CliError(
                 "no worker is running, so there is nothing to halt; start `slotgen worker`, or add --embedded"
             )
-        halt_ms = self._rehearse(workers, self.session.dials.read())
+        self._rehearse(workers, self.session.dials.read())
         return DrillRecord(
             wall_ms=self.session.history.now_ms(),
             actor=self.actor,
             passed=all(each.passed for each in self._checks),
-            halt_ms=halt_ms,
+            halt_ms=self._halt_ms,
             workers=len(workers),
             cancelled_calls=self._cancelled,
             checks=tuple(self._checks),
         )
 
-    def _rehearse(self, workers: list[WorkerInfo], before: DialValues) -> float | None:
+    def _rehearse(self, workers: list[WorkerInfo], before: DialValues) -> None:
         # Raised anywhere, an interruption may be lost in a destructor of redis-py's, or leave a lock taken.
         with termination_held() as interruptible:
             try:
-                halt_ms = self._halt(workers)
+                self._halt(workers)
                 self._verify(interruptible)
             except BaseException:
                 # Ctrl-C included: a drill that leaves the fleet halted would be an incident of its own.
@@ -85,19 +86,14 @@ class HaltDrill:
                     typer.echo(check.seen, err=True)
                 raise
             self._checks.append(self._restore(before))
-        return halt_ms
 
-    def _halt(self, workers: list[WorkerInfo]) -> float | None:
-        listener = self.session.fleet.listen()
-        done = halt(
-            lambda: self.session.dials.engage(self.actor, _COMMAND, "a rehearsal", _OUR_TRUE),
-            workers,
-            listener,
-        )
+    def _halt(self, workers: list[WorkerInfo]) -> None:
+        listener, dials = self.session.fleet.listen(), self.session.dials
+        done = halt(lambda: dials.engage(self.actor, _COMMAND, "a rehearsal", _OUR_TRUE), workers, listener)
         answers = [done.confirmed[each.worker_id] for each in workers if each.worker_id in done.confirmed]
         self._cancelled = sum(each.calls for each in answers)
         self._checks.append(confirmation_check(len(workers), len(answers), done.ms))
-        return done.ms if len(answers) == len(workers) else None
+        self._halt_ms = done.ms if len(answers) == len(workers) else None
 
     def _verify(self, interruptible: Callable[[], AbstractContextManager[None]]) -> None:
         with interruptible():

@@ -1,7 +1,6 @@
 """`slotgen feature on|off`: the feature flag."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,15 +9,8 @@ from worker.cli.support.dial_command import By, apply
 from worker.cli.support.options import Actor, AsJson, Override, Reason
 
 
-class OnOff(StrEnum):
-    """The two words."""
-
-    ON = "on"
-    OFF = "off"
-
-
 def feature(
-    state: Annotated[OnOff, typer.Argument(help="on or off")],
+    state: Annotated[Literal["on", "off"], typer.Argument(help="on or off")],
     *,
     reason: Reason = "",
     actor: Actor = None,
@@ -28,7 +20,7 @@ def feature(
     """Switch generation on or off. Off is always allowed; on widens exposure."""
     apply(
         DIAL,
-        lambda _: b"true" if state is OnOff.ON else b"false",
+        lambda _: b"true" if state == "on" else b"false",
         By(f"slotgen feature {state}", actor, reason, override),
         undo=lambda recorded: f"slotgen feature {'on' if recorded.before == b'true' else 'off'}",
         as_json=as_json,

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,15 +24,8 @@ from worker.dev.stack import Stack, WorkerDied, stack
 _EMBEDDED_CALLS = 20
 
 
-class DrillTarget(StrEnum):
-    """What can be rehearsed."""
-
-    BRAKE = "brake"
-    GUARD = "guard"
-
-
 def drill(
-    target: Annotated[DrillTarget, typer.Argument(help="What to rehearse.")] = DrillTarget.BRAKE,
+    target: Annotated[Literal["brake", "guard"], typer.Argument(help="What to rehearse.")] = "brake",
     *,
     jobs: Annotated[int, typer.Option(min=1, max=100, help="Probe jobs to send after the halt.")] = 20,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the fleet halts for seconds.")] = False,
@@ -48,16 +40,16 @@ def drill(
     The probe jobs cost nothing, whatever happens. `drill guard` tries the guard on a kill switch of its own,
     and halts nothing. Exit 1 when the halt or the guard did not do what it must.
     """
-    if target is DrillTarget.BRAKE and not (embedded or yes):
+    if target == "brake" and not (embedded or yes):
         typer.confirm("This halts the whole fleet for some seconds. Go on?", abort=True)
     with _embedded() if embedded else open_session() as session:
-        if target is DrillTarget.GUARD:
+        if target == "guard":
             record = guard_drill(session, named(actor))
         else:
             record = HaltDrill(session, named(actor), jobs).run()
-        RedisDrills(session.client, session.settings.namespace, target.value).add(record)
+        RedisDrills(session.client, session.settings.namespace, target).add(record)
     document = fields(record, "passed", "workers", "cancelled_calls", "actor") | {
-        "target": target.value,
+        "target": target,
         "haltMs": record.halt_ms and round(record.halt_ms, 1),
         "checks": [fields(each, "name", "passed", "seen") for each in record.checks],
     }
@@ -89,11 +81,11 @@ def _load(system: Stack) -> None:
     system.fake_openai.journal.wait_until(lambda counts: counts.in_flight >= _EMBEDDED_CALLS // 2)
 
 
-def _lines(record: DrillRecord, target: DrillTarget) -> list[str]:
+def _lines(record: DrillRecord, target: str) -> list[str]:
     colour = "green" if record.passed else "red"
     word = typer.style("PASS" if record.passed else "FAIL", fg=colour, bold=True)
     checks = (f"  {'yes' if each.passed else 'NO '}  {each.name}: {each.seen}" for each in record.checks)
-    if target is DrillTarget.GUARD:
+    if target == "guard":
         return [f"{word}: the guard, on a kill switch of its own", *checks]
     halted = "not confirmed by all" if record.halt_ms is None else f"confirmed after {record.halt_ms:.0f} ms"
     cancelled = f"{record.cancelled_calls} calls in flight were cancelled"

@@ -8,7 +8,7 @@ import typer
 from celery import Celery
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.options import AsJson
@@ -118,13 +118,11 @@ def _by_number(act: Act) -> list[tuple[tuple[str, str, str], int]]:
 
 
 def _summary(demonstration: Demonstration) -> RenderableType:
-    table = Table(title="What you have just seen", title_justify="left", show_lines=True)
-    table.add_column("")
-    table.add_column("act", ratio=1)
-    table.add_column("jobs", justify="right")
-    table.add_column("COMPLETED", justify="right", style=STATUS_COLOURS["COMPLETED"])
-    table.add_column("STUB", justify="right", style=STATUS_COLOURS["STUB"])
-    table.add_column("why STUB", no_wrap=True)
+    columns = ("", Column("act", ratio=1), Column("jobs", justify="right"))
+    counted = (Column(each, justify="right", style=STATUS_COLOURS[each]) for each in ("COMPLETED", "STUB"))
+    why_stub = Column("why STUB", no_wrap=True)
+    table = Table(*columns, *counted, why_stub, title="What you have just seen", show_lines=True)
+    table.title_justify = "left"
     halts = []
     for number, act in enumerate(demonstration.acts, 1):
         cached = f"\n[dim]{act.tally.cached} cached[/]" if act.tally.cached else ""

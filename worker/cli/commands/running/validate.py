@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tasks.plain_text import FieldKind, findings
-from worker.cli.support.documents import AsField, Field, check, read_text
+from worker.cli.support.documents import AsField, check, read_text
 from worker.cli.support.errors import CliError
 from worker.cli.support.options import AsJson
 from worker.cli.support.terminal import answer
@@ -27,8 +27,8 @@ def validate(
         check(file, None, as_json=as_json)
 
 
-def _check_text(file: str, field: Field, *, as_json: bool) -> None:
-    found = list(findings(read_text(file), FieldKind(field.value)))
+def _check_text(file: str, field: FieldKind, *, as_json: bool) -> None:
+    found = list(findings(read_text(file), field))
     if found and not as_json:
         lines = [f"{file}: {each.rule} on line {each.line}" for each in found]
         raise CliError("\n".join(lines) + f"\nSee why: slotgen explain --as {field.value} {file}")

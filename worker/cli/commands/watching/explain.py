@@ -10,7 +10,7 @@ from tasks.operations.explanation import CostModel, Explanation, explanations
 from tasks.plain_text import RULES, FieldKind, findings
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.cli.support.connection import load_settings, open_redis
-from worker.cli.support.documents import AsField, Field, load_executor, read_json, read_spec, read_text
+from worker.cli.support.documents import AsField, load_executor, read_json, read_spec, read_text
 from worker.cli.support.errors import CliError
 from worker.cli.support.options import AsJson
 from worker.cli.support.terminal import answer, escape_control, fields
@@ -49,9 +49,9 @@ def explain(
     answer([_document(each) for each in found], ["\n\n".join(map(_paragraph, found))], as_json=as_json)
 
 
-def _explain_text(file: str, field: Field, *, as_json: bool) -> None:
+def _explain_text(file: str, field: FieldKind, *, as_json: bool) -> None:
     rules = {rule.name: rule for rule in RULES}
-    found = [(each.line, rules[each.rule]) for each in findings(read_text(file), FieldKind(field.value))]
+    found = [(each.line, rules[each.rule]) for each in findings(read_text(file), field)]
     documents = [
         {
             "rule": rule.name,
