@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gates import kill_switch
+from gates import evaluate, kill_switch
 from schemas import OutputType
 from tasks.errors import Deferred, ErrorCode, Failed, JobEnded, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
@@ -200,7 +200,7 @@ class Generation:
         try:
             await self._reserve(Reservation(reservation_id, worst, request.model, self._held_seconds))
             await self._note_attempt(admitted.key)
-            await self._confirm_brake_off(admitted.job)
+            await self._decide_again(admitted)
             # From here on, unless the server says otherwise, the call may have been charged in full.
             spent, known = worst, False
             answer = await self._request(request, admitted.context)
@@ -246,15 +246,18 @@ class Generation:
         context.add_answer(answer)
         return answer
 
-    async def _confirm_brake_off(self, job: Job) -> None:
-        """Read the dial once more: no request starts after a read that saw the brake."""
+    async def _decide_again(self, admitted: _Admitted) -> None:
+        """Let all gates decide by a read of this moment: no request starts against a dial."""
         read = await self.dial_reader.read_shared()
-        decision = kill_switch.check(job.subject, read.controls.of(kill_switch.GATE))
-        if decision.reason is None:
+        decision = evaluate(admitted.job.subject, read.controls)
+        if decision.gate != kill_switch.GATE.name:
+            # Whatever the other gates say, this read has found the kill switch off.
             self.brake.check_before_request(read.asked_mono)
+        if decision.reason is None:
             return
-        code = ErrorCode(decision.reason)
-        if code is ErrorCode.KILL_SWITCH:
+        admitted.context.gate = decision.gate
+        admitted.context.policy_hash = read.controls.policy_hash
+        if decision.reason is kill_switch.KillReason.KILL_SWITCH:
             # What this read saw concerns every other call in flight too.
-            self.brake.engage(code)
-        raise Stubbed(code, decision.detail)
+            self.brake.engage(ErrorCode.KILL_SWITCH)
+        raise Stubbed(ErrorCode(decision.reason), decision.detail)

@@ -75,7 +75,7 @@ TARGETS = (
     Target("tasks/executor_config.py", ("tests/tasks/test_executor_config.py",), ("Price", "_ceiling")),
     Target(
         "tasks/generate/generation.py",
-        ("tests/tasks/generate/test_generation.py",),
+        ("tests/tasks/generate/test_generation.py", "tests/tasks/generate/test_decided_again.py"),
         tuple(
             f"Generation.{each}"
             for each in (
@@ -83,7 +83,7 @@ TARGETS = (
                 "_held_seconds",
                 "_reserve",
                 "_note_attempt",
-                "_confirm_brake_off",
+                "_decide_again",
             )
         ),
     ),
