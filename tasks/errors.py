@@ -11,6 +11,10 @@ Exception
 """
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.ports import TokenUsage
 
 from gates import REASONS
 from gates.kill_switch import KillReason
@@ -98,7 +102,7 @@ class ModelError(Failed):
     """One model request broke.
 
     `retryable`: the same request may succeed later. `retry_after_seconds`: the server's wish, if it named
-    one. `billed`: the request may have been worked on and charged although no usable usage came back.
+    one. `billed`: the request may have been worked on and charged; `usage` is what the server said of that.
     """
 
     def __init__(
@@ -109,8 +113,10 @@ class ModelError(Failed):
         retryable: bool = False,
         retry_after_seconds: float | None = None,
         billed: bool = False,
+        usage: "TokenUsage | None" = None,
     ) -> None:
         super().__init__(code, detail)
         self.retryable = retryable
         self.retry_after_seconds = retry_after_seconds
         self.billed = billed
+        self.usage = usage

@@ -17,7 +17,7 @@ from tasks.generate.prompting import Prompts, build_request, job_key, repair_req
 from tasks.generate.spec import Job
 from tasks.limits.brake import Brake
 from tasks.limits.rate_limiter import RateLimiter
-from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest, Reservation
+from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest, Reservation, TokenUsage
 
 T = TypeVar("T")
 # What a model can do better once it knows; a refusal or too few tokens would come again.
@@ -204,10 +204,9 @@ class Generation:
             # From here on, unless the server says otherwise, the call may have been charged in full.
             spent, known = worst, False
             answer = await self._request(request, admitted.context)
-            if answer.usage:
-                spent, known = self.config.price.cost_nano_usd(answer.usage), True
+            spent, known = self._cost(answer.usage, worst)
         except ModelError as error:
-            spent, known = (worst, False) if error.billed else (0, True)
+            spent, known = self._cost(error.usage, worst) if error.billed else (0, True)
             raise
         else:
             return answer
@@ -245,6 +244,12 @@ class Generation:
             context.model_ms += (loop.time() - began_mono) * 1000
         context.add_answer(answer)
         return answer
+
+    def _cost(self, usage: TokenUsage | None, worst: int) -> tuple[int, bool]:
+        """Return the nano-dollars, and whether they are known: none can cost more than its worst case."""
+        if usage is None or (cost := self.config.price.cost_nano_usd(usage)) > worst:
+            return worst, False
+        return cost, True
 
     async def _decide_again(self, admitted: _Admitted) -> None:
         """Let all gates decide by a read of this moment: no request starts against a dial."""

@@ -173,11 +173,13 @@ class FakeBudget:
     spent: int = 0
     written_off: int = 0
     reservations: dict[str, int] = field(default_factory=dict)
+    amounts: list[int] = field(default_factory=list)
 
     async def reserve(self, reservation: Reservation) -> bool:
         if self.spent + sum(self.reservations.values()) + reservation.amount_nano_usd > self.cap_nano_usd:
             return False
         self.reservations[reservation.reservation_id] = reservation.amount_nano_usd
+        self.amounts.append(reservation.amount_nano_usd)
         return True
 
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:

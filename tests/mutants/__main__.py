@@ -83,6 +83,7 @@ TARGETS = (
                 "_held_seconds",
                 "_reserve",
                 "_note_attempt",
+                "_cost",
                 "_decide_again",
             )
         ),

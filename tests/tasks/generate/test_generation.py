@@ -10,6 +10,7 @@ import pytest
 from gates import Controls
 from tasks import executor_config
 from tasks.errors import Deferred, ErrorCode, ModelError
+from tasks.ports import TokenUsage
 from tests.builders import a_job, a_spec, controls
 from tests.fakes import clock
 from tests.fakes.ports import FakeBudget, FakeModel, answer
@@ -320,6 +321,35 @@ class TestMoney:
         assert (case.budget.spent > 1_000_000) is is_charged
         assert case.budget.written_off == case.budget.spent
         assert case.budget.reservations == {}
+
+    @pytest.mark.parametrize("output_tokens", [10**9, 10**30])
+    def test_usage_above_what_was_reserved_is_not_believed(self, output_tokens):
+        case = UseCase(model=FakeModel([answer(usage=TokenUsage(100, 0, 0, output_tokens))]))
+
+        case.run(a_spec())
+
+        (reserved,) = case.budget.amounts
+        assert (case.budget.spent, case.budget.written_off) == (reserved, reserved)
+
+    def test_usage_of_all_that_was_reserved_is_believed(self):
+        size = UseCase()
+        size.run(a_spec())
+        (request,) = size.model.requests
+        # Every byte a token that was written to the cache, which is the dearest.
+        usage = TokenUsage(request.size_bytes, 0, request.size_bytes, request.max_output_tokens)
+        case = UseCase(model=FakeModel([answer(usage=usage)]))
+
+        case.run(a_spec())
+
+        assert ([case.budget.spent], case.budget.written_off) == (case.budget.amounts, 0)
+
+    def test_a_failure_that_says_what_it_cost_costs_that(self):
+        failed = ModelError(ErrorCode.OPENAI_BAD_REQUEST, billed=True, usage=TokenUsage(100, 0, 0, 50))
+        case = UseCase(model=FakeModel([failed]))
+
+        case.run(a_spec())
+
+        assert (case.budget.spent, case.budget.written_off) == (35_000, 0)
 
     def test_a_cancelled_call_counts_as_spent(self):
         case = UseCase()

@@ -21,23 +21,26 @@ TERMINAL_CODES = frozenset(
         "billing_hard_limit_reached",
     }
 )
+# A 403 with one of these codes refuses the account, and so every request; any other may come from a firewall
+# that dislikes one prompt.
+ACCOUNT_CODES = frozenset(
+    {"account_deactivated", "billing_not_active", "unsupported_country_region_territory"}
+)
 # Statuses at which the same request may succeed a moment later although the client is asked to change it.
 _PASSING = frozenset({408, 409, 425})
 
 
-def translate(error: BaseException) -> ModelError | None:
-    """Return the ModelError that `error` amounts to, or None when it is no failure of a model request.
+def translate(error: Exception) -> ModelError:
+    """Return the ModelError that an error of sending a request, or of reading what came, amounts to.
 
-    Only SDK class names and statuses enter the detail: messages of the API may quote the prompt.
+    Only class names, statuses and known words enter the detail: messages of the API may quote the prompt.
     """
     if isinstance(error, openai.APIStatusError):
         return _status_error(error)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
         return _lost(error)
-    if isinstance(error, openai.OpenAIError | httpx2.HTTPError | ValueError):
-        # Answers that the SDK itself cannot read, and its own refusals to send.
-        return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, type(error).__name__, billed=True)
-    return None
+    # Answers that the SDK or its transport cannot read: nesting, headers and dates raise whatever they like.
+    return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, type(error).__name__, billed=True)
 
 
 def _lost(error: BaseException) -> ModelError:
@@ -62,14 +65,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status_error(error: openai.APIStatusError) -> ModelError:
-    status = error.status_code
-    detail = f"HTTP {status}" + (f" {error.code}" if _is_word(error.code) else "")
+    status, code = error.status_code, _word(error.code)
+    detail = f"HTTP {status}" + (f" {code}" if code else "")
     if status == 429:  # noqa: PLR2004 - the status is its own name
-        if error.code in TERMINAL_CODES or error.type in TERMINAL_CODES:
+        if code in TERMINAL_CODES or _word(error.type) in TERMINAL_CODES:
             return ModelError(ErrorCode.OPENAI_QUOTA_EXHAUSTED, detail)
         wait = retry_after_seconds(error.response.headers)
         return ModelError(ErrorCode.OPENAI_RATE_LIMITED, detail, retryable=True, retry_after_seconds=wait)
-    if status in {401, 403}:
+    if status == 401 or code in ACCOUNT_CODES:  # noqa: PLR2004 - the status is its own name
         return ModelError(ErrorCode.OPENAI_AUTH_ERROR, detail)
     if status >= 500 or status in _PASSING:  # noqa: PLR2004 - the class of server errors
         wait = retry_after_seconds(error.response.headers)
@@ -77,8 +80,10 @@ def _status_error(error: openai.APIStatusError) -> ModelError:
     return ModelError(ErrorCode.OPENAI_BAD_REQUEST, detail)
 
 
-def _is_word(code: str | None) -> bool:
-    return bool(code) and str(code).isidentifier() and len(str(code)) <= 64  # noqa: PLR2004 - a word, not a text
+def _word(code: object) -> str:
+    """Return `code` where it is a word that may be said, else "": servers put anything there."""
+    fits = isinstance(code, str) and len(code) <= 64 and code.isascii()  # noqa: PLR2004 - a word, not a text
+    return code if fits and isinstance(code, str) and code.isidentifier() else ""
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
@@ -94,7 +99,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
         # NaN fails both comparisons.
         return seconds if 0 <= seconds < float("inf") else None
     try:
-        wall = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError, TypeError):
+        wall = email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
-    return max(wall.timestamp() - time.time(), 0.0)
+    return max(wall - time.time(), 0.0)

@@ -18,6 +18,9 @@ from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
 from worker.adapters.openai.errors import translate
 
+# What a failed response says of itself when the next one may succeed.
+_PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
+
 
 def open_client(api_key: str, base_url: str | None, max_connections: int) -> openai.AsyncOpenAI:
     """Return the one client of a process; it may be opened in any thread, after any fork.
@@ -92,20 +95,16 @@ class OpenAIModel:
         closing.add_done_callback(self._closing.discard)
 
     async def _respond(self, request: ModelRequest) -> ModelAnswer:
+        parameters = _parameters(request)
         try:
             # The SDK's own timeout is per read, so a slow drip outlives it: this one is for the whole call.
             async with asyncio.timeout(request.timeout_seconds):
                 # The SDK's own way for a body that is complete: `responses.create` walks through the schema
                 # in it for types to transform, which took a third of the call's CPU, and changes nothing.
-                response = await self.client.post(
-                    "/responses", cast_to=httpx2.Response, body=_parameters(request)
-                )
+                response = await self.client.post("/responses", cast_to=httpx2.Response, body=parameters)
                 body = await response.aread()
-        except Exception as error:
-            translated = translate(error)
-            if translated is None:
-                raise
-            raise translated from None
+        except Exception as error:  # noqa: BLE001 - whatever the server's bytes made of it
+            raise translate(error) from None
         return read_answer(body, response.headers.get("x-request-id"))
 
 
@@ -141,25 +140,30 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
 
     Raises:
         ModelError: OPENAI_BAD_RESPONSE for HTML, `null`, broken JSON or a shape that is no response;
-            OPENAI_SERVER_ERROR when the response itself says it failed.
+            OPENAI_SERVER_ERROR or OPENAI_BAD_REQUEST when the response itself says it failed.
 
     """
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _bad_response("the body is not JSON") from None
     if not isinstance(document, dict) or document.get("object") != "response":
         raise _bad_response("the body is not a response object")
-    if document.get("status") == "failed":
-        raise ModelError(ErrorCode.OPENAI_SERVER_ERROR, "the response failed", retryable=True, billed=True)
+    status = document.get("status")
+    if status == "failed":
+        raise _failed(document)
+    if status not in ("completed", "incomplete"):
+        raise _bad_response("the response has not ended")
     messages = [each for each in _objects(document.get("output")) if each.get("type") == "message"]
-    parts = [part for message in messages for part in _objects(message.get("content"))]
+    # Newer models comment on their work in messages of their own.
+    answers = [each for each in messages if each.get("phase") != "commentary"]
+    parts = [part for each in answers for part in _objects(each.get("content"))]
     said = [part.get("text") for part in parts if part.get("type") == "output_text"]
     texts = [text for text in said if isinstance(text, str)]
     refused = any(part.get("type") == "refusal" for part in parts)
     reason = document.get("incomplete_details")
     filtered = isinstance(reason, dict) and reason.get("reason") == "content_filter"
-    truncated = document.get("status") == "incomplete" and not filtered
+    truncated = status == "incomplete" and not filtered
     if not (texts or refused or truncated or filtered):
         raise _bad_response("the response carries no text")
     return ModelAnswer(
@@ -169,6 +173,17 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
         usage=_usage(document.get("usage")),
         request_id=request_id,
     )
+
+
+def _failed(document: dict[str, Any]) -> ModelError:
+    error, usage = document.get("error"), _usage(document.get("usage"))
+    code = error.get("code") if isinstance(error, dict) else None
+    if code is None or code in _PASSING_FAILURES:
+        return ModelError(
+            ErrorCode.OPENAI_SERVER_ERROR, "the response failed", retryable=True, billed=True, usage=usage
+        )
+    # The same request would fail again.
+    return ModelError(ErrorCode.OPENAI_BAD_REQUEST, "the response failed", billed=True, usage=usage)
 
 
 def _bad_response(detail: str) -> ModelError:
@@ -191,6 +206,7 @@ def _usage(usage: Any) -> TokenUsage | None:
         details.get("cache_write_tokens", 0),
         usage.get("output_tokens"),
     )
-    if not all(isinstance(each, int) and each >= 0 for each in figures):
+    # A bool is an int to Python, and `true` is no number of tokens.
+    if not all(type(each) is int and each >= 0 for each in figures):
         return None
     return TokenUsage(*figures)  # type: ignore[arg-type]  # all four were just shown to be whole numbers

@@ -23,7 +23,7 @@ NOT_OURS = {
 STATUS_CODES = {
     400: ErrorCode.OPENAI_BAD_REQUEST,
     401: ErrorCode.OPENAI_AUTH_ERROR,
-    403: ErrorCode.OPENAI_AUTH_ERROR,
+    403: ErrorCode.OPENAI_BAD_REQUEST,
     404: ErrorCode.OPENAI_BAD_REQUEST,
     408: ErrorCode.OPENAI_SERVER_ERROR,
     409: ErrorCode.OPENAI_SERVER_ERROR,
@@ -98,10 +98,6 @@ def test_a_lost_request_may_have_been_charged_and_may_be_retried(error):
     translated = translate(error)
 
     assert (translated.retryable, translated.billed) == (True, True)
-
-
-def test_what_is_no_failure_of_a_request_is_left_alone():
-    assert translate(ZeroDivisionError()) is None
 
 
 def test_the_detail_never_quotes_the_servers_message():

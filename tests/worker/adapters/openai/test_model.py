@@ -67,7 +67,7 @@ def test_sends_the_reasoning_effort_that_the_config_sets():
     [
         (Behaviour(status=400), ErrorCode.OPENAI_BAD_REQUEST, False, False),
         (Behaviour(status=401), ErrorCode.OPENAI_AUTH_ERROR, False, False),
-        (Behaviour(status=403), ErrorCode.OPENAI_AUTH_ERROR, False, False),
+        (Behaviour(status=403), ErrorCode.OPENAI_BAD_REQUEST, False, False),
         (Behaviour(status=429), ErrorCode.OPENAI_RATE_LIMITED, True, False),
         (
             Behaviour(status=429, error_code="insufficient_quota"),
