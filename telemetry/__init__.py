@@ -1,7 +1,7 @@
 """What happened, in three forms: one locked event for each outcome, metrics, and a JSON log."""
 
 from telemetry.exporter import Exporter, PortUnavailable, listen
-from telemetry.logs import configure, emit, error_location
+from telemetry.logs import configure, count_dropped_lines, emit, error_location
 from telemetry.metrics import METRICS, Metrics, markdown_table
 from telemetry.pages import Health, application
 from telemetry.recorder import Recorder
@@ -15,6 +15,7 @@ __all__ = [
     "Recorder",
     "application",
     "configure",
+    "count_dropped_lines",
     "emit",
     "error_location",
     "listen",

@@ -1,17 +1,24 @@
 """The log: one JSON object a line, fields rather than sentences, and nothing of anyone's content."""
 
+import contextlib
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+from queue import Queue
 from typing import Any, TextIO
 
 from telemetry.crashes import report_crashes
 from telemetry.error_location import error_location
 from telemetry.third_party_logs import sanitise
 
-__all__ = ["JsonFormatter", "configure", "emit", "error_location"]
+__all__ = ["JsonFormatter", "configure", "count_dropped_lines", "emit", "error_location"]
 
+# At 1 kB a line this is 10 MB at the most, and several seconds of a busy worker.
+MOST_LINES = 10_000
+_LAST_WORDS_SECONDS = 2.0
 _FIELDS = "slotgen_fields"
 # Below WARNING these tell of every task and request; Celery's tracer logs results at INFO.
 _CHATTY = ("openai", "httpx", "httpx2", "httpcore2", "aiohttp", "asyncio", "kombu", "celery", "redis")
@@ -35,11 +42,46 @@ class JsonFormatter(logging.Formatter):
         return _dumps(line)
 
 
-class JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines, and flushes each."""
+class JsonHandler(QueueHandler):
+    """Hands each line to a thread that writes it: whoever reads the log may stop, and holds up no one.
+
+    A line that finds `MOST_LINES` waiting is dropped, and counted by `on_drop`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.lines: Queue[str] = Queue(MOST_LINES)
+        super().__init__(self.lines)
+        self.on_drop: Callable[[], object] = int
+        self.setFormatter(JsonFormatter())
+        _Writer(self.lines, stream).start()
+
+    def prepare(self, record: logging.LogRecord) -> str:
+        """Return the line, made in the thread that logs: what it says may change afterwards."""
+        return self.format(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it so
-        """Say nothing: the default prints the record's arguments to stderr, and a lost line is no outcome."""
+        """Count the line; the default prints the record's arguments to stderr."""
+        del record
+        self.on_drop()
+
+    def flush(self) -> None:
+        """Return once what was logged is written, or after 2 s: logging calls this as the process ends."""
+        with self.lines.all_tasks_done:
+            self.lines.all_tasks_done.wait_for(lambda: not self.lines.unfinished_tasks, _LAST_WORDS_SECONDS)
+
+
+class _Writer(QueueListener):
+    """Writes the lines to `stream`, and flushes each."""
+
+    def __init__(self, lines: "Queue[str]", stream: TextIO) -> None:
+        super().__init__(lines)
+        self.stream = stream
+
+    def handle(self, record: Any) -> None:
+        """Write a line; a stream that is closed or full takes none."""
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(f"{record}\n")
+            self.stream.flush()
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
@@ -53,16 +95,23 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 
     """
     handler = JsonHandler(stream or sys.stdout)
-    handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.setLevel(level)
     for old in [each for each in root.handlers if isinstance(each, JsonHandler)]:
+        old.flush()
         root.removeHandler(old)
     root.addHandler(handler)
     for name in _CHATTY + _LOUDEST_OF_CELERY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
     report_crashes(_crashed)
+
+
+def count_dropped_lines(on_drop: Callable[[], object]) -> None:
+    """Call `on_drop` for each line that is dropped from now on; for after `configure`."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, JsonHandler):
+            handler.on_drop = on_drop
 
 
 def emit(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:

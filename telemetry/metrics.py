@@ -71,6 +71,7 @@ METRICS = (
     Metric("slotgen_guard_breaches_total", "counter", (), "hard-stop conditions that the fleet's outcomes broke, counted by the worker that noticed"),
     Metric("slotgen_history_dropped_total", "counter", (), "outcomes that the history of `slotgen status` and `report` could not take"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
+    Metric("slotgen_log_lines_dropped_total", "counter", (), "lines of the log that were dropped, since nothing read it"),
     Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name runs; 0 is a bug"),
     Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
     Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited at the least; -1 when nobody can say"),

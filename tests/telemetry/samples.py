@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from telemetry import Metrics
-from telemetry.logs import JsonFormatter, JsonHandler
+from telemetry.logs import JsonHandler
 
 MARKER = "zebra-marker-4711"
 
@@ -48,13 +48,13 @@ class Log:
 
     def __init__(self, name: str = "slotgen.test") -> None:
         self.stream = io.StringIO()
-        handler = JsonHandler(self.stream)
-        handler.setFormatter(JsonFormatter())
+        self.handler = JsonHandler(self.stream)
         self.logger = logging.Logger(name)  # noqa: LOG001 - a registered logger would outlive its test
-        self.logger.addHandler(handler)
+        self.logger.addHandler(self.handler)
 
     @property
     def text(self) -> str:
+        self.handler.flush()
         return self.stream.getvalue()
 
     @property

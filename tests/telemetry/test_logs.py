@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry import configure, emit, error_location
+from telemetry import configure, count_dropped_lines, emit, error_location, logs
 from telemetry.logs import JsonHandler
 from tests.telemetry.samples import MARKER, Log
 
@@ -36,8 +36,14 @@ def process(monkeypatch):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
+def written(stream):
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return stream.getvalue()
+
+
 def lines(stream):
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+    return [json.loads(line) for line in written(stream).splitlines()]
 
 
 class TestALine:
@@ -160,6 +166,67 @@ class TestAnError:
         assert "Traceback" not in log.text
 
 
+class Unread(io.StringIO):
+    """A pipe whose reader has stopped, until the test lets it go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, text):
+        self.reached.set()
+        self.go_on.wait()
+        return super().write(text)
+
+
+class TestAReaderThatHasStopped:
+    def test_holds_up_nobody_and_what_finds_no_room_is_dropped_and_counted(self, process, monkeypatch):
+        monkeypatch.setattr(logs, "MOST_LINES", 3)
+        stream, dropped = Unread(), []
+        configure("INFO", stream)
+        count_dropped_lines(lambda: dropped.append(1))
+        emit(logging.getLogger("slotgen.test"), logging.INFO, "first")
+        stream.reached.wait()
+
+        for number in range(5):
+            emit(logging.getLogger("slotgen.test"), logging.INFO, "more", number=number)
+        stream.go_on.set()
+
+        assert [line.get("number") for line in lines(stream)] == [None, 0, 1, 2]
+        assert len(dropped) == 2
+
+    def test_ends_no_process_later_than_two_seconds(self, process, monkeypatch):
+        monkeypatch.setattr(logs, "_LAST_WORDS_SECONDS", 0)
+        stream = Unread()
+        configure("INFO", stream)
+        emit(logging.getLogger("slotgen.test"), logging.INFO, "first")
+        stream.reached.wait()
+
+        logging.getLogger().handlers[-1].flush()
+
+        assert stream.getvalue() == ""
+        stream.go_on.set()
+
+    def test_a_stream_that_takes_nothing_ends_no_thread(self, process):
+        class Full(io.StringIO):
+            full = True
+
+            def write(self, text):
+                if self.full:
+                    raise OSError(28, "No space left on device")
+                return super().write(text)
+
+        stream = Full()
+        configure("INFO", stream)
+        emit(logging.getLogger("slotgen.test"), logging.INFO, "lost")
+        assert lines(stream) == []
+
+        stream.full = False
+        emit(logging.getLogger("slotgen.test"), logging.INFO, "kept")
+
+        assert [line["event"] for line in lines(stream)] == ["kept"]
+
+
 class TestTheProcess:
     def test_writes_each_line_once_however_often_it_is_configured(self, process):
         other = io.StringIO()
@@ -185,6 +252,7 @@ class TestTheProcess:
         emit(logging.getLogger("slotgen.test"), logging.INFO, "told")
         emit(logging.getLogger("slotgen.test"), logging.INFO, "told")
 
+        assert [line["event"] for line in lines(stream)] == ["told", "told"]
         assert stream.flushed == 2
 
     @pytest.mark.parametrize("name", LIBRARIES)
@@ -225,7 +293,7 @@ class TestTheProcess:
         (line,) = lines(process)
         assert (line["message"], line["logger"]) == ("RuntimeWarning", "py.warnings")
         assert line["at"].startswith("test_logs.py:")
-        assert MARKER not in process.getvalue()
+        assert MARKER not in written(process)
 
 
 class TestACrash:
@@ -240,7 +308,7 @@ class TestACrash:
         (line,) = lines(process)
         assert (line["event"], line["thread"], line["level"]) == ("thread_crashed", "model-loop", "CRITICAL")
         assert line["error_type"] == "builtins.ValueError"
-        assert MARKER not in process.getvalue() + capsys.readouterr().err
+        assert MARKER not in written(process) + capsys.readouterr().err
 
     def test_of_the_process_is_a_line_without_its_text(self, process, capsys):
         error = ValueError(MARKER)
@@ -248,7 +316,7 @@ class TestACrash:
         sys.excepthook(ValueError, error, None)
 
         assert [line["event"] for line in lines(process)] == ["process_crashed"]
-        assert MARKER not in process.getvalue() + capsys.readouterr().err
+        assert MARKER not in written(process) + capsys.readouterr().err
 
     def test_of_a_finalizer_is_a_line_without_its_text(self, process, capsys):
         class Closing:
@@ -258,7 +326,7 @@ class TestACrash:
         Closing()
 
         assert [line["event"] for line in lines(process)] == ["finalizer_crashed"]
-        assert MARKER not in process.getvalue() + capsys.readouterr().err
+        assert MARKER not in written(process) + capsys.readouterr().err
 
     def test_is_not_what_ctrl_c_is(self, process, capsys):
         sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)

@@ -15,6 +15,7 @@ def test_the_public_surface_is_this():
         "Recorder",
         "application",
         "configure",
+        "count_dropped_lines",
         "emit",
         "listen",
         "markdown_table",

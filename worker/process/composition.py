@@ -26,7 +26,7 @@ from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
 from tasks.ports import ControlSource, Model
-from telemetry import Metrics, Recorder, application, listen
+from telemetry import Metrics, Recorder, application, count_dropped_lines, listen
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.results import PatientBackend, ResultWriter
@@ -99,6 +99,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     namespace, worker_id = settings.namespace, uuid.uuid4().hex
     metrics = _metrics(settings, config)
     observe = WorkerMetrics(metrics)
+    count_dropped_lines(metrics.counter("slotgen_log_lines_dropped_total").inc)
     loop = JobLoop()
     controls = _controls(settings, observe)
     health = WorkerHealth(loop, controls)
