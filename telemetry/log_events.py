@@ -43,6 +43,8 @@ LOG_EVENTS = (
     LogEvent("worker_stopped", "INFO", (), "it has ended in order"),
     LogEvent("background_broke", "ERROR", ("name", *_ERROR), "a thread's work raised an error; it is tried again, and logged again once it has succeeded between"),
     LogEvent("redis_unreachable", "ERROR", ("address", "remedy", *_ERROR), "Redis does not answer at the start; the worker goes on trying"),
+    LogEvent("redis_refused", "ERROR", ("address", "cause", "remedy", "error"), "Redis refuses what the consumer asks; the worker waits, and asks again"),
+    LogEvent("redis_accepted", "INFO", (), "it does so no more"),
     LogEvent("redis_unsafe", "WARNING", ("setting", "value", "remedy"), "this Redis could lose the queue or the brake"),
     LogEvent("redis_not_examined", "WARNING", _ERROR, "whether it could is not known"),
     LogEvent("page_broke", "ERROR", ("page", *_ERROR), "/metrics, /healthz or /readyz could not be answered"),

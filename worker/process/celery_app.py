@@ -13,6 +13,7 @@ from tasks.executor_config import ExecutorConfig
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
 from worker.adapters.celery.pool import completed
+from worker.adapters.celery.refusals import Refusals
 from worker.adapters.celery.results import backend_url
 from worker.adapters.celery.transport import MessageValidator, transport_name
 from worker.adapters.redis.batches import RedisBatches
@@ -28,7 +29,7 @@ MAX_DEATHS = 5
 TASK_NAME = "slotgen.generate"
 
 
-def build_app(settings: Settings, validator: MessageValidator, worker_id: str) -> Celery:
+def build_app(settings: Settings, validator: MessageValidator, worker_id: str, refusals: Refusals) -> Celery:
     """Return an app that is not Celery's default one; `worker_id` is the name of its heartbeats."""
     url, sentinel = settings.redis_url.replace("unix://", "redis+socket://", 1), {}
     if url.startswith(SCHEME):
@@ -36,13 +37,12 @@ def build_app(settings: Settings, validator: MessageValidator, worker_id: str) -
         url, timeouts = parsed.as_celery(), {"socket_timeout": 5, "socket_connect_timeout": 5}
         sentinel = {"master_name": parsed.service, "sentinel_kwargs": timeouts | parsed.sentinel_credentials}
     app = Celery("slotgen", broker=url, backend=backend_url(url), set_as_current=False)
-    app.conf.update(_configuration(settings, validator, worker_id, sentinel))
+    ours = {"validator": validator, "refusals": refusals, "worker_id": worker_id}
+    app.conf.update(_configuration(settings, ours, sentinel))
     return app
 
 
-def _configuration(
-    settings: Settings, validator: MessageValidator, worker_id: str, sentinel: dict[str, Any]
-) -> dict[str, Any]:
+def _configuration(settings: Settings, ours: dict[str, Any], sentinel: dict[str, Any]) -> dict[str, Any]:
     namespace = settings.namespace
     return {
         "task_default_queue": namespace,
@@ -63,10 +63,10 @@ def _configuration(
         # Remote control would let anyone who can write to Redis shut workers down behind the operator's back.
         "worker_enable_remote_control": False,
         "broker_connection_retry_on_startup": True,
+        # What Redis refuses is no reason to end: the consumer starts again, and Redis may take it then.
+        "broker_channel_error_retry": True,
         "broker_transport": transport_name(settings.redis_url),
         "broker_transport_options": {
-            "gatekeeper": validator,
-            "worker_id": worker_id,
             "visibility_timeout": settings.visibility_timeout_seconds,
             # Three heartbeats have to be missing before the others count a worker as lost.
             "worker_lost_seconds": settings.worker_lost_seconds,
@@ -79,6 +79,7 @@ def _configuration(
             # One key for each queue: roles, autoscalers and plain LPUSH see the same list.
             "priority_steps": [0],
         }
+        | ours
         | CONSUMER_OPTIONS
         | sentinel,
         "result_backend_transport_options": {"socket_timeout": 10, "socket_connect_timeout": 5} | sentinel,

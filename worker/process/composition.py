@@ -29,6 +29,7 @@ from tasks.ports import ControlSource, Model
 from telemetry import Metrics, Recorder, application, count_dropped_lines, listen
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
+from worker.adapters.celery.refusals import Refusals
 from worker.adapters.celery.results import PatientBackend, ResultWriter
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
@@ -137,7 +138,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
     count_dropped = metrics.counter("slotgen_history_dropped_total").inc
     history = HistoryWriter(client, namespace, settings.history_outcomes, count_dropped)
-    app = _app(settings, observe, client, worker_id)
+    app = _app(settings, observe, client, worker_id, Refusals(health.report_refusal))
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
 
     async def tell_progress(task_id: str, done: int, total: int) -> None:
@@ -233,7 +234,13 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     return OpenAIModel(client, observe.requested, observe.metrics.gauge("slotgen_inflight_requests").inc)
 
 
-def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker_id: str) -> Celery:
+def _app(
+    settings: Settings,
+    observe: WorkerMetrics,
+    client: redis.Redis,
+    worker_id: str,
+    refusals: Refusals,
+) -> Celery:
     dead_letters = RedisDeadLetters(client, settings.namespace)
     attach_queue(observe.metrics, client, settings.namespace, dead_letters)
     attach_account(
@@ -246,7 +253,7 @@ def _app(settings: Settings, observe: WorkerMetrics, client: redis.Redis, worker
 
     limits = MessageLimits(max_message_bytes=settings.max_message_bytes)
     validator = MessageValidation(limits, dead_letters, fail_task, observe.message_rejected)
-    app = build_app(settings, validator, worker_id)
+    app = build_app(settings, validator, worker_id, refusals)
     return app
 
 

@@ -3,12 +3,14 @@
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
 # mypy: disable-error-code="attr-defined, union-attr, index"
 
+import contextlib
 import json
 import logging
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
+from redis.exceptions import ResponseError
 
 from telemetry import emit
 from worker.adapters.redis.errors import REDIS_ERRORS
@@ -86,14 +88,16 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
-        super().restore_visible(start, num, interval)
-        if self._queue is not None:
-            with self.channel.conn_or_acquire() as client:
-                for tag in self._owed:
-                    self._forget(tag, client)
-                    self._owed -= {tag}
-                self._bring_back_the_dead(self._queue, client)
-                self._bring_back_the_forgotten(self._queue, client)
+        # What Redis refuses now is done at the next visit.
+        with contextlib.suppress(ResponseError):
+            super().restore_visible(start, num, interval)
+            if self._queue is not None:
+                with self.channel.conn_or_acquire() as client:
+                    for tag in self._owed:
+                        self._forget(tag, client)
+                        self._owed -= {tag}
+                    self._bring_back_the_dead(self._queue, client)
+                    self._bring_back_the_forgotten(self._queue, client)
 
     def _bring_back_the_forgotten(self, queue: str, client: Any) -> None:
         """Return what lies in this worker's own processing list although nobody takes note of it.
@@ -142,7 +146,7 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _return(self, queue: str, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or bury it when too many workers have died with it."""
-        validator = self.channel.connection.client.transport_options["gatekeeper"]
+        validator = self.channel.connection.client.transport_options["validator"]
         dead_lettered: list[str] = []
 
         def transaction(pipe: Any) -> None:

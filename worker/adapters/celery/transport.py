@@ -16,9 +16,11 @@ from queue import Empty
 from typing import Any, Protocol
 
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ResponseError
 
 from tasks.generate.intake import Rejected
 from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS
+from worker.adapters.celery.refusals import Refusals
 from worker.adapters.redis.keys import PROCESSING, TAKEN
 from worker.settings.redis_url import SCHEME
 
@@ -50,8 +52,13 @@ class Channel(kombu_redis.Channel):
         # The process's name, not the connection's: it stays the same when Redis comes back.
         self.worker_id: str = self.connection.client.transport_options["worker_id"]
         self._commands: Any = None
+        self._refusals: Refusals = self.connection.client.transport_options["refusals"]
         # The message between Redis and `unacked`, as it lies in the processing list.
         self.taken: bytes = b""
+
+    @property
+    def _validator(self) -> MessageValidator:
+        return self.connection.client.transport_options["validator"]
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -65,12 +72,23 @@ class Channel(kombu_redis.Channel):
             self._commands = self.Client(connection_pool=self.pool, single_connection_client=True)
         yield self._commands if client is None else client
 
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except ResponseError as error:
+            self._refusals.refused(error, self.client)
+            raise
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not queues:
+        if not queues or self._refusals.waiting:
             return
         (queue,) = queues  # this app consumes one
-        self.qos.register(queue)
+        try:
+            self.qos.register(queue)
+        except ResponseError as error:
+            self._refusals.refused(error, self.client)
+            return
         taking = PROCESSING(queue, self.worker_id)
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()
@@ -83,6 +101,7 @@ class Channel(kombu_redis.Channel):
     def _brpop_read(self, **options: Any) -> bool:
         try:
             raw = self._moved(**options)
+            self._refusals.accepted()
             if raw is None:
                 raise Empty
             self._queue_cycle.rotate(self._polled_queue)
@@ -91,6 +110,11 @@ class Channel(kombu_redis.Channel):
             if message is not None:
                 # kombu's own protocol between its channel and its transport.
                 self.connection._deliver(message, self._polled_queue)  # noqa: SLF001 - see above
+        except ResponseError as error:
+            # What was moved already lies in the processing list, and comes back from there.
+            self._refusals.refused(error, self.client)
+            raise Empty from None
+        else:
             return True
         finally:
             self._in_poll = None
@@ -111,12 +135,11 @@ class Channel(kombu_redis.Channel):
         raise NotImplementedError("slotgen consumes with basic_consume; basic_get is not offered")
 
     def _inspected(self, queue: str, raw: bytes) -> dict[str, Any] | None:
-        validator: MessageValidator = self.connection.client.transport_options["gatekeeper"]
         try:
-            return _readdressed(validator.inspect(raw), queue, self.worker_id)
+            return _readdressed(self._validator.inspect(raw), queue, self.worker_id)
         except Rejected as rejected:
             # When it cannot be kept (Redis full, or gone), this raises, and it stays in the processing list.
-            validator.reject(queue, raw, rejected)
+            self._validator.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
                 client.lrem(PROCESSING(queue, self.worker_id), 1, raw)
                 client.incr(TAKEN(queue))

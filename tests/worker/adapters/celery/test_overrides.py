@@ -72,7 +72,13 @@ def test_the_rest_of_slotgen_imports_what_is_public_of_them():
 
 
 def test_a_message_cannot_be_had_past_the_validation(redis_server):
-    options = {"worker_id": "w", "unacked_key": "u", "unacked_index_key": "i", "unacked_mutex_key": "m"}
+    options = {
+        "worker_id": "w",
+        "refusals": None,
+        "unacked_key": "u",
+        "unacked_index_key": "i",
+        "unacked_mutex_key": "m",
+    }
     with Celery(broker=redis_server.url, set_as_current=False) as app:
         app.conf.broker_transport = transport_name(redis_server.url)
         app.conf.broker_transport_options = options
