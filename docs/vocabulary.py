@@ -1,7 +1,8 @@
-"""`python docs/vocabulary.py`: writes the words of gates, reasons and dials to where code cannot ask.
+"""`python docs/vocabulary.py`: writes the lists of the code to where code cannot ask.
 
-That is the errorCode of telemetry v1 with its lock, and the tables behind a marker in the pages. With
-`--check` nothing is written, and what is not as it should be is named.
+Those are gates, reasons, dials, metrics, log events and commands; the places are the errorCode of telemetry
+v1 with its lock, and the tables behind a marker in the pages. With `--check` nothing is written, and what is
+not as it should be is named.
 """
 
 import json
@@ -13,6 +14,9 @@ from pathlib import Path
 from gates import DIALS, GATES, REASONS, Gate
 from schemas import lock
 from tasks.errors import ErrorCode
+from telemetry.log_events import LOG_EVENTS
+from telemetry.metrics import METRICS
+from worker.cli import descriptions
 
 ROOT = Path(__file__).resolve().parents[1]
 _SCHEMA = ROOT / "schemas" / "telemetry.v1.json"
@@ -101,6 +105,24 @@ def _settings(rows: list[str]) -> Iterator[str]:
             yield _row(f"`{dial.variable}`", "unset", meaning)
 
 
+def _metrics(_: list[str]) -> Iterator[str]:
+    for row in METRICS:
+        yield _row(f"`{row.name}`", row.kind, ", ".join(row.labels), row.meaning)
+
+
+def _log_events(_: list[str]) -> Iterator[str]:
+    for row in LOG_EVENTS:
+        yield _row(f"`{row.name}`", row.level, ", ".join(f"`{name}`" for name in row.fields), row.meaning)
+
+
+def _commands(rows: list[str]) -> Iterator[str]:
+    """Keep what is written of a command, with its options; a new one begins with its own help."""
+    commands = descriptions()
+    known = {re.findall(r"`slotgen ([a-z]+)", row)[0]: row for row in rows}
+    yield from (row for name, row in known.items() if name in commands)
+    yield from (_row(f"`slotgen {name}`", text) for name, text in commands.items() if name not in known)
+
+
 _ROWS = {
     "order": _order,
     "first-no": _first_no,
@@ -108,6 +130,9 @@ _ROWS = {
     "errorCodes": _error_codes,
     "dials": _dials,
     "settings": _settings,
+    "metrics": _metrics,
+    "log-events": _log_events,
+    "commands": _commands,
 }
 
 
@@ -117,7 +142,7 @@ def main() -> int:
     texts = {path: path.read_text("utf-8") for path in writers}
     changed = {path: new for path, write in writers.items() if (new := write(texts[path])) != texts[path]}
     for path in changed:
-        sys.stderr.write(f"{path.relative_to(ROOT)}: is not what the gates say\n")
+        sys.stderr.write(f"{path.relative_to(ROOT)}: is not what the code says\n")
     if "--check" in sys.argv:
         return 1 if changed else 0
     for path, text in changed.items():

@@ -2,7 +2,7 @@
 
 from telemetry.exporter import Exporter, PortUnavailable, listen
 from telemetry.logs import configure, count_dropped_lines, emit, error_location
-from telemetry.metrics import METRICS, Metrics, markdown_table
+from telemetry.metrics import METRICS, Metrics
 from telemetry.pages import Health, application
 from telemetry.recorder import Recorder
 
@@ -19,5 +19,4 @@ __all__ = [
     "emit",
     "error_location",
     "listen",
-    "markdown_table",
 ]

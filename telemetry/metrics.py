@@ -123,9 +123,3 @@ class Metrics:
         made = _KINDS[row.kind](row.name, row.meaning, row.labels, registry=self.registry, **buckets)
         made.bound = self._values.bounds(row.labels)
         return made
-
-
-def markdown_table() -> str:
-    """Return the table of all metrics, for the README."""
-    rows = [f"| `{row.name}` | {row.kind} | {', '.join(row.labels)} | {row.meaning} |" for row in METRICS]
-    return "\n".join(["| Metric | Kind | Labels | Meaning |", "|---|---|---|---|", *rows])

@@ -15,7 +15,6 @@ import pytest
 import schemas
 from gates import DIALS
 from tasks.errors import ErrorCode, Status
-from telemetry import markdown_table
 from tests import node
 from tests.builders import an_allowlist, open_dials
 from worker.dev.redis_server.binary import find_redis_server
@@ -66,10 +65,6 @@ def test_the_settings_table_has_the_real_defaults():
         if re.fullmatch(r"`?[\w.]+`?", default) and default not in {"none", "unset", "shipped"}:
             shown = f"{actual:g}" if isinstance(actual, float) else str(actual)
             assert shown == default.strip("`"), name
-
-
-def test_the_metrics_table_is_the_metrics():
-    assert markdown_table() in README
 
 
 def test_the_commands_table_is_the_command_line():

@@ -12,13 +12,14 @@ from tests.surroundings import ROOT
 SCRIPT = runpy.run_path(str(ROOT / "docs" / "vocabulary.py"))
 PAGE = (ROOT / "gates" / "CONTRACT.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+EVENTS = (ROOT / "docs" / "log-events.md").read_text("utf-8")
 SCHEMA = (ROOT / "schemas" / "telemetry.v1.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
     ("write", "text"),
-    [("_page", PAGE), ("_page", README), ("_schema", SCHEMA)],
-    ids=["contract", "readme", "schema"],
+    [("_page", PAGE), ("_page", README), ("_page", EVENTS), ("_schema", SCHEMA)],
+    ids=["contract", "readme", "log events", "schema"],
 )
 def test_nothing_is_left_to_write(write, text):
     assert SCRIPT[write](text) == text
@@ -35,12 +36,23 @@ def test_nothing_is_left_to_write(write, text):
         ("_page", README, "exactly `true`", "roughly `true`"),
         ("_page", README, "| `FEATURE_SLOTGEN_AI` | unset |", "| `FEATURE_GONE` | unset |"),
         ("_page", README, "| `NOT_OPTED_IN` | STUB |", "| `GONE` | STUB |"),
+        ("_page", README, "| `slotgen_halt_seconds` | histogram |", "| `slotgen_halt_seconds` | gauge |"),
+        ("_page", EVENTS, "| `calls_halted` | WARNING |", "| `calls_halted` | INFO |"),
     ],
 )
 def test_what_differs_is_put_right(write, text, old, new):
     assert old in text
 
     assert SCRIPT[write](text.replace(old, new)) == text
+
+
+def test_a_command_that_has_no_row_gets_one_and_one_that_is_gone_loses_it():
+    text = README.replace("| `slotgen tail` |", "| `slotgen gone` |")
+
+    written = SCRIPT["_page"](text)
+
+    assert "slotgen gone" not in written
+    assert "| `slotgen tail` | Show job outcomes as they come" in written
 
 
 def test_the_words_of_ours_in_the_schema_stay_where_they_are():

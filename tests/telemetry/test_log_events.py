@@ -1,4 +1,4 @@
-"""One list of log events: every place that logs one is held to it, and so is the page."""
+"""One list of log events: every place that logs one is held to it."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 from telemetry.log_events import LOG_EVENTS
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "log-events.md"
 ERROR = {"error_type", "error_at"}
 # Where the name of the event comes from elsewhere: the names that may come.
 HANDED_ON = {
@@ -15,16 +14,6 @@ HANDED_ON = {
     "worker/adapters/celery/delivery.py": {"lost_worker_found", "worker_forgotten"},
     "worker/adapters/redis/batches.py": {"result_refused", "results_stream_refused"},
 }
-
-
-def page():
-    """Return the page as it is, with the table as it has to be."""
-    head = PAGE.read_text("utf-8").partition("|---|")[0]
-    rows = (
-        f"| `{row.name}` | {row.level} | {', '.join(f'`{name}`' for name in row.fields)} | {row.meaning} |\n"
-        for row in LOG_EVENTS
-    )
-    return f"{head}|---|---|---|---|\n{''.join(rows)}"
 
 
 def emitted():
@@ -70,11 +59,3 @@ def test_every_event_of_the_table_is_logged_somewhere():
     assert sorted(row.name for row in LOG_EVENTS) == sorted(
         {each for _, _, names, _ in emitted() for each in names}
     )
-
-
-def test_the_page_is_the_table():
-    assert PAGE.read_text("utf-8") == page()
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")

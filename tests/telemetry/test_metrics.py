@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from telemetry import METRICS, Metrics, markdown_table
+from telemetry import METRICS, Metrics
 from tests.telemetry.samples import scraped, some_metrics
 
 PROMISED = {
@@ -106,12 +106,3 @@ def test_a_gauge_that_cannot_be_asked_is_nan_and_the_scrape_goes_on():
 
     assert math.isnan(metrics.registry.get_sample_value("slotgen_queue_depth"))
     assert metrics.registry.get_sample_value("slotgen_dead_letters") == 3
-
-
-def test_the_readme_table_has_one_line_for_each_metric_in_order():
-    header, rule, *rows = markdown_table().splitlines()
-
-    assert header == "| Metric | Kind | Labels | Meaning |"
-    assert rule == "|---|---|---|---|"
-    assert [line.split("`")[1] for line in rows] == [row.name for row in METRICS]
-    assert all(line.count(" | ") == 3 for line in rows)

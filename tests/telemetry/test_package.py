@@ -18,7 +18,6 @@ def test_the_public_surface_is_this():
         "count_dropped_lines",
         "emit",
         "listen",
-        "markdown_table",
         "error_location",
     }
     assert all(hasattr(telemetry, name) for name in telemetry.__all__)

@@ -27,11 +27,7 @@ class _Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         del ctx
-
-        def place(file: Path) -> tuple[float, float, str]:
-            return _described(file.with_name("__init__.py"))[0], _described(file)[0], file.stem
-
-        return [file.stem for file in sorted(_files().values(), key=place)]
+        return _names()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         del ctx
@@ -54,6 +50,13 @@ def _files() -> dict[str, Path]:
     return {file.stem: file for file in _FOLDER.glob("*/[!_]*.py")}
 
 
+def _names() -> list[str]:
+    def place(file: Path) -> tuple[float, float, str]:
+        return _described(file.with_name("__init__.py"))[0], _described(file)[0], file.stem
+
+    return [file.stem for file in sorted(_files().values(), key=place)]
+
+
 @cache
 def _described(file: Path) -> tuple[float, str]:
     """Return the ORDER in the source of a command or panel (without one: last) and its help."""
@@ -71,6 +74,11 @@ def _described(file: Path) -> tuple[float, str]:
             case ast.Assign([ast.Name("ORDER")], ast.Constant(value)):
                 order = value
     return order, text
+
+
+def descriptions() -> dict[str, str]:
+    """Return each command with the first sentence of its help, in the order of `slotgen --help`."""
+    return {name: _described(_files()[name])[1].partition("\n\n")[0] for name in _names()}
 
 
 def _imported(name: str) -> Any:
