@@ -86,6 +86,7 @@ format: $(DEV) ## Put the code into the house's form
 
 generate: $(DEV) ## Write what derives from the code: the words of telemetry v1, tables, ACL, interface, dashboards, pictures
 	$(BIN)/python docs/vocabulary.py
+	$(BIN)/python -m schemas.lock
 	$(BIN)/python docs/asyncapi.py
 	$(BIN)/python deploy/redis/generate.py
 	$(BIN)/python deploy/grafana/generate.py

@@ -243,6 +243,83 @@ def test_it_decides_and_is_counted():
     assert f"{series}1.0" in scraped(metrics)
     assert evaluate(a_subject(), dials()).allowed
 """
+METRIC_PROOF = """\
+from gates import evaluate
+from telemetry import Metrics
+from tests.gates.given import a_subject, dials
+from tests.telemetry.samples import scraped
+from worker.metrics.worker_metrics import WorkerMetrics
+from worker.metrics.zero_series import label_words
+
+
+def test_it_is_there_at_zero_and_fed():
+    metrics = Metrics(version="1", executor_version="1", words=label_words([]))
+    assert "slotgen_decisions_total 0.0" in scraped(metrics)
+
+    WorkerMetrics(metrics).decided(evaluate(a_subject(), dials()))
+
+    assert "slotgen_decisions_total 1.0" in scraped(metrics)
+"""
+WHERE = '''\
+"""`slotgen where`: which Redis this is."""
+
+from worker.cli.support.operator_session import open_session
+from worker.cli.support.options import AsJson
+from worker.cli.support.terminal import answer
+
+
+def where(*, as_json: AsJson = False) -> None:
+    """Say which namespace the commands are about."""
+    with open_session() as session:
+        namespace = session.settings.namespace
+    answer({"namespace": namespace}, namespace, as_json=as_json)
+'''
+WHERE_PROOF = """\
+def test_it_runs_and_is_shown(slotgen):
+    assert slotgen.json("where") == {"namespace": slotgen.namespace}
+    code, shown = slotgen("--help")
+    assert code == 0
+    assert "Say which namespace the commands are about." in shown
+"""
+HINT_PROOF = """\
+from tests.builders import a_job, a_spec
+from tests.fakes.ports import FakeModel, answer
+from tests.tasks.generate.use_case import UseCase
+
+HINT = {"hint": "Look at the membrane.", "question": "What can pass it?"}
+
+
+def test_a_job_of_that_type_is_completed_and_another_answer_is_not():
+    spec = a_spec(a_job(output={"field": "hint", "type": "hint"}))
+    good, bad = UseCase(model=FakeModel([answer(HINT)])), UseCase(model=FakeModel([answer("Look!")]))
+
+    (result,) = good.run(spec)
+    bad.run(spec)
+
+    assert (result["status"], result["output"]) == ("COMPLETED", {"hint": HINT})
+    assert bad.outcomes[0][:2] == ("FAILED", "OUTPUT_SCHEMA_INVALID")
+"""
+KEY_PROOF = """\
+from tests.surroundings import ROOT
+from worker.adapters.redis.keys import NOTES, TABLE
+
+
+def test_it_is_built_documented_and_allowed():
+    assert NOTES("slotgen", "job-1") == "slotgen:note:job-1"
+    assert NOTES in TABLE
+    assert "| `{ns}:note:{job}` | string | worker |" in (ROOT / "docs" / "redis-keys.md").read_text()
+    roles = (ROOT / "deploy" / "redis" / "users.acl").read_text().splitlines()
+    (worker,) = [line for line in roles if line.startswith("user worker")]
+    assert "~slotgen:note:*" in worker
+"""
+EVENT_PROOF = """\
+from tests.surroundings import ROOT
+
+
+def test_it_is_documented():
+    page = (ROOT / "docs" / "log-events.md").read_text()
+    assert "| `settings_read` | INFO |  | the settings are sound |" in page
+"""
 # What a gate could break, and what one with a dial could break besides.
 ABOUT_GATES = (
     "tests/gates",
@@ -278,6 +355,12 @@ def listed(module: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+def hint_schema() -> str:
+    """Return the schema that docs/new-types.md adds."""
+    page = (ROOT / "docs" / "new-types.md").read_text("utf-8")
+    return re.search(r"^## The schema: .*\n\n```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1]
+
+
 CHANGES = {
     "a gate with a dial": Change(
         places=3,
@@ -292,6 +375,94 @@ CHANGES = {
         replaced={"gates/pipeline.py": listed("drafts")},
         proof=("tests/gates/test_drafts.py", DRAFTS_PROOF),
         tests=ABOUT_GATES,
+    ),
+}
+
+
+CHANGES |= {
+    "a metric": Change(
+        places=2,  # its row, and what feeds it
+        new={},
+        replaced={
+            "telemetry/metrics.py": (
+                (
+                    '    Metric("slotgen_gate_decisions_total"',
+                    (
+                        '    Metric("slotgen_decisions_total", "counter", (), "decisions"),\n'
+                        '    Metric("slotgen_gate_decisions_total"'
+                    ),
+                ),
+            ),
+            "worker/metrics/worker_metrics.py": (
+                (
+                    '"""Note which gate spoke."""\n',
+                    (
+                        '"""Note which gate spoke."""\n'
+                        '        self.metrics.counter("slotgen_decisions_total").inc()\n'
+                    ),
+                ),
+            ),
+        },
+        proof=("tests/worker/metrics/test_decisions.py", METRIC_PROOF),
+        tests=("tests/telemetry", "tests/worker/metrics", "tests/docs/test_vocabulary.py"),
+    ),
+    "a command": Change(
+        places=1,
+        new={"worker/cli/commands/watching/where.py": WHERE},
+        replaced={},
+        proof=("tests/worker/cli/test_where.py", WHERE_PROOF),
+        tests=(
+            "tests/worker/cli/test_naming.py",
+            "tests/docs/test_vocabulary.py",
+            "tests/test_readme.py::test_the_commands_table_is_the_command_line",
+        ),
+    ),
+    "an output type": Change(
+        places=1,
+        new={"schemas/outputs/hint.v1.json": hint_schema()},
+        replaced={},
+        proof=("tests/schemas/test_hint.py", HINT_PROOF),
+        tests=("tests/schemas/test_wire.py", "tests/schemas/test_lock.py", "tests/docs/test_asyncapi.py"),
+    ),
+    "a Redis key": Change(
+        places=1,
+        new={},
+        replaced={
+            "worker/adapters/redis/keys.py": (
+                (
+                    'RESULTS = Key("{ns}:results"',
+                    (
+                        'NOTES = Key("{ns}:note:{job}", "string", "worker", "a note", "one for each job", '
+                        '"1 day", WORKER)\nRESULTS = Key("{ns}:results"'
+                    ),
+                ),
+            ),
+        },
+        proof=("tests/worker/adapters/redis/test_notes.py", KEY_PROOF),
+        tests=("tests/worker/adapters/redis/test_keys.py",),
+    ),
+    "a log event": Change(
+        places=2,  # its row, and where it happens
+        new={},
+        replaced={
+            "telemetry/log_events.py": (
+                (
+                    '    LogEvent("worker_ready"',
+                    (
+                        '    LogEvent("settings_read", "INFO", (), "the settings are sound"),\n'
+                        '    LogEvent("worker_ready"'
+                    ),
+                ),
+            ),
+            "worker/process/lifecycle.py": (
+                (
+                    "    configure(settings.log_level)\n",
+                    '    configure(settings.log_level)\n    emit(_log, logging.INFO, "settings_read")\n',
+                ),
+            ),
+        },
+        proof=("tests/telemetry/test_settings_read.py", EVENT_PROOF),
+        tests=("tests/telemetry/test_log_events.py", "tests/docs/test_vocabulary.py"),
     ),
 }
 
@@ -319,6 +490,7 @@ def generate(tree: Path) -> None:
         run(tree, *line.strip().removeprefix("$(BIN)/python ").split())
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_touches_as_many_files_as_promised(tmp_path, name):
