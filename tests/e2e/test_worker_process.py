@@ -149,25 +149,30 @@ class TestEnvironment:
         assert result["status"] == "STUB"
         assert system.lines.codes == ["BUDGET_EXCEEDED"]
 
-    def test_a_unix_socket_carries_everything(self, tmp_path):
+    @pytest.mark.parametrize(("user", "database"), [("", 0), ("", 3), (":pass%2Fword@", 3)])
+    def test_a_unix_socket_carries_everything(self, tmp_path, user, database):
         path = tmp_path / "redis.sock"
         lines = LogLines()
         with (
             EmbeddedRedis(extra_args=("--unixsocket", str(path))) as server,
             FakeOpenAI() as fake_openai,
-            open_sync(f"unix://{path}", timeout_seconds=5) as client,
+            open_sync(server.url) as operator,
+            open_sync(f"unix://{user}{path}?db={database}") as client,
         ):
+            operator.config_set("requirepass", "pass/word" if user else "")
             client.mset(open_dials())
-            environment = worker_environment(f"unix://{path}", fake_openai.base_url)
+            environment = worker_environment(f"unix://{user}{path}?db={database}", fake_openai.base_url)
             worker = WorkerProcess(environment, tmp_path / "worker.log", lines.hear)
             try:
                 worker.start(["--metrics-port", "0"])
-                with Celery(broker=server.url, backend=server.url, set_as_current=False) as celery:
+                url = f"redis://{user}127.0.0.1:{server.port}/{database}"
+                with Celery(broker=url, backend=url, set_as_current=False) as celery:
                     sent = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen")
                     (result,) = sent.get(timeout=WAIT_SECONDS)
                     del sent
             finally:
                 worker.stop()
+                operator.config_set("requirepass", "")
         assert result["status"] == "COMPLETED"
         assert [line["level"] for line in lines if line["logger"].startswith("slotgen")].count("ERROR") == 0
 

@@ -15,6 +15,7 @@ from typer.main import get_group
 
 from worker.cli.support.errors import CliError
 from worker.process.freeze_imports import freeze_imports
+from worker.settings.inherited import drop_inherited
 
 _FOLDER = Path(__file__).parent / "commands"
 
@@ -109,6 +110,7 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run `slotgen`; exit 0 done, 1 refused or failed, 2 usage. No traceback reaches a person."""
+    drop_inherited()
     try:
         build()()
     except CliError as refusal:

@@ -21,7 +21,7 @@ from worker.adapters.redis.clients import CONSUMER_OPTIONS
 from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.adapters.redis.message import DEFERRED_SINCE, raw_message
-from worker.settings.redis_url import SCHEME, SentinelUrl
+from worker.settings.redis_url import SCHEME, SentinelUrl, for_celery
 from worker.settings.settings import Settings
 
 # A message that this many workers have died with goes to the dead letters.
@@ -31,10 +31,10 @@ TASK_NAME = "slotgen.generate"
 
 def build_app(settings: Settings, validator: MessageValidator, worker_id: str, refusals: Refusals) -> Celery:
     """Return an app that is not Celery's default one; `worker_id` is the name of its heartbeats."""
-    url, sentinel = settings.redis_url.replace("unix://", "redis+socket://", 1), {}
-    if url.startswith(SCHEME):
-        parsed = SentinelUrl.parse(url)
-        url, timeouts = parsed.as_celery(), {"socket_timeout": 5, "socket_connect_timeout": 5}
+    url, sentinel = for_celery(settings.redis_url), {}
+    if settings.redis_url.startswith(SCHEME):
+        parsed = SentinelUrl.parse(settings.redis_url)
+        timeouts = {"socket_timeout": 5, "socket_connect_timeout": 5}
         sentinel = {"master_name": parsed.service, "sentinel_kwargs": timeouts | parsed.sentinel_credentials}
     app = Celery("slotgen", broker=url, backend=backend_url(url), set_as_current=False)
     ours = {"validator": validator, "refusals": refusals, "worker_id": worker_id}

@@ -13,7 +13,7 @@ _SCHEMES = ("redis", "rediss", "unix", "sentinel")
 _DEFAULT_PORT = 26379
 # The Sentinels' own credentials; the ones before the @ are the Redis's.
 _SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
-_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
+_TLS_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 
 
 def check_url(url: str) -> str:
@@ -23,13 +23,26 @@ def check_url(url: str) -> str:
         raise ValueError("not a Redis URL")
     if parts.scheme == "sentinel":
         SentinelUrl.parse(url)
-    elif parts.scheme != "unix":
+    elif parts.scheme == "unix":
+        if not parts.path.strip("/"):
+            raise ValueError("no path of a socket")
+        _database(_known(parts.query, {"db"}).get("db", ""))
+    else:
         _host(parts.netloc.rpartition("@")[2])
         _database(parts.path[1:])
-        _known(parts.query, _OPTIONS)
-    if parts.scheme == "rediss" and "ssl_cert_reqs=required" not in parts.query:
-        # Without it the broker's connection would accept any certificate.
-        raise ValueError("no certificate check")
+        options = _known(parts.query, _TLS_OPTIONS if parts.scheme == "rediss" else set())
+        if parts.scheme == "rediss" and options.get("ssl_cert_reqs") != "required":
+            # Without it the broker's connection would accept any certificate.
+            raise ValueError("no certificate check")
+    return url
+
+
+def for_celery(url: str) -> str:
+    """Return `url` in the words of Celery and kombu, which have their own for a socket and for Sentinels."""
+    if url.startswith(SCHEME):
+        return SentinelUrl.parse(url).as_celery()
+    if url.startswith("unix://"):
+        return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
     return url
 
 
@@ -104,7 +117,11 @@ def _database(text: str) -> int:
 
 
 def _known(query: str, names: set[str]) -> dict[str, str]:
-    given = dict(parse_qsl(query))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given = dict(pairs)
     if unknown := set(given) - names:
         raise ValueError(f"unknown option {min(unknown)}")
+    if len(given) < len(pairs):
+        # Each client would take another one of them.
+        raise ValueError("an option twice")
     return given

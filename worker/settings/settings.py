@@ -1,6 +1,7 @@
 """The only reader of the environment: every setting, validated at start, with the remedy beside it."""
 
 import os
+import ssl
 from collections.abc import Callable
 from functools import cached_property
 from ipaddress import ip_address
@@ -57,7 +58,18 @@ def _secret_file(check: Callable[[SecretStr], SecretStr] = lambda secret: secret
 
 
 def _http_url(value: str) -> str:
-    HttpUrl(value)
+    url = HttpUrl(value)
+    if url.query is not None or url.fragment is not None:
+        # The SDK would put its path behind them.
+        raise ValueError("a query, or a fragment")
+    return value
+
+
+def _certificates(value: str) -> str:
+    try:
+        ssl.create_default_context(cafile=value)
+    except OSError:
+        raise ValueError("no certificates") from None
     return value
 
 
@@ -98,6 +110,9 @@ class Settings(BaseSettings):
     )
     openai_base_url: Annotated[str, AfterValidator(_http_url)] | None = _setting(
         "OPENAI_BASE_URL", "set an address such as https://HOST/v1, or unset it", None
+    )
+    ssl_cert_file: Annotated[str, AfterValidator(_certificates)] | None = _setting(
+        "SSL_CERT_FILE", "name a readable file of certificates (PEM), or unset it", None
     )
     allow_plain_http: bool = _setting(
         "SLOTGEN_ALLOW_PLAIN_HTTP", "set true or false, or unset it", default=False
@@ -171,7 +186,7 @@ class Settings(BaseSettings):
                 f"{self.brake_grace_seconds:g} of SLOTGEN_BRAKE_GRACE_SECONDS, in which its calls go on"
             )
         url = self.openai_base_url
-        if url and not (self.allow_plain_http or url.startswith("https://") or _is_loopback(url)):
+        if url and not (self.allow_plain_http or url.startswith("https://") or is_loopback(url)):
             raise ValueError(
                 f"OPENAI_BASE_URL is {_shown(url)}, and the key would cross the network in clear; set "
                 "https://…, or SLOTGEN_ALLOW_PLAIN_HTTP=true for a server on a network of your own"
@@ -217,7 +232,8 @@ def load(**overrides: Any) -> Settings:
     return settings.model_copy(update=read)
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback

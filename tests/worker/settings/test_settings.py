@@ -42,6 +42,20 @@ def test_has_the_contracts_defaults():
         ("SLOTGEN_REDIS_URL", "redis://localhost/abc"),
         ("SLOTGEN_REDIS_URL", "redis://localhost/0?colour=red"),
         ("SLOTGEN_REDIS_URL", "redis://"),
+        ("SLOTGEN_REDIS_URL", "redis://localhost/0?ssl_cert_reqs=none"),
+        ("SLOTGEN_REDIS_URL", "rediss://localhost/0?ssl_cert_reqs=required&ssl_cert_reqs=none"),
+        ("SLOTGEN_REDIS_URL", "rediss://localhost/0?ssl_ca_certs=ssl_cert_reqs=required"),
+        ("SLOTGEN_REDIS_URL", "unix:///run/redis.sock?db=x"),
+        ("SLOTGEN_REDIS_URL", "unix:///run/redis.sock?db=1&db=2"),
+        ("SLOTGEN_REDIS_URL", "unix:///run/redis.sock?virtual_host=1"),
+        ("SLOTGEN_REDIS_URL", "unix://"),
+        ("OPENAI_BASE_URL", "https://example.org/v1?api-version=preview"),
+        ("OPENAI_BASE_URL", "https://example.org/v1#part"),
+        ("OPENAI_BASE_URL", "https://example.org:port/v1"),
+        ("OPENAI_BASE_URL", "https://example.org:99999/v1"),
+        ("OPENAI_BASE_URL", "https://"),
+        ("SSL_CERT_FILE", "/nowhere.pem"),
+        ("SSL_CERT_FILE", "/dev/null"),
         ("SLOTGEN_REDIS_URL", "sentinel://localhost:26379"),
         ("SLOTGEN_REDIS_URL", "sentinel:///mymaster"),
         ("SLOTGEN_REDIS_URL", "sentinel://one:26379,/mymaster"),
@@ -171,7 +185,7 @@ def test_the_environment_restricts(monkeypatch, name, value, restricted):
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h:1/0", "rediss://h:1/0?ssl_cert_reqs=required", "unix:///run/redis.sock"]
+    "url", ["redis://h:1/0", "rediss://h:1/0?ssl_cert_reqs=required", "unix:///run/redis.sock?db=3"]
 )
 def test_accepts_every_kind_of_url_that_it_supports(monkeypatch, url):
     monkeypatch.setenv("SLOTGEN_REDIS_URL", url)

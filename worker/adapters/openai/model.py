@@ -17,6 +17,7 @@ import openai
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
 from worker.adapters.openai.errors import translate
+from worker.settings.settings import is_loopback
 
 # What a failed response says of itself when the next one may succeed.
 _PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
@@ -32,7 +33,11 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
     """
     limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
     transport: httpx2.AsyncClient = openai.DefaultAioHttpClient(
-        limits=limits, timeout=None, follow_redirects=False
+        limits=limits,
+        timeout=None,
+        follow_redirects=False,
+        # A proxy of the environment is the way out, and none to this machine.
+        trust_env=not is_loopback(base_url or ""),
     )
     return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
 
