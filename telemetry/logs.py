@@ -77,6 +77,12 @@ class _Writer(QueueListener):
         super().__init__(lines)
         self.stream = stream
 
+    def start(self) -> None:
+        """Begin to write, in a thread called `log`."""
+        super().start()
+        if self._thread:
+            self._thread.name = "log"
+
     def handle(self, record: Any) -> None:
         """Write a line; a stream that is closed or full takes none."""
         with contextlib.suppress(OSError, ValueError):

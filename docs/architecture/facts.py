@@ -146,6 +146,7 @@ THREADS = (
         "worker/adapters/redis/jobs/history.py:HistoryWriter",
         ("background",),
     ),
+    Thread("log", "writes the lines of the log", "telemetry/logs.py:JsonHandler"),
     Thread(
         "exporter",
         "serves metrics and health",

@@ -26,7 +26,7 @@ FOLDER = ROOT / "docs" / "architecture"
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PICTURES = sorted(FOLDER.glob("*.svg"))
 WAIT_SECONDS = 30
-# Python runs it before the worker: at SIGUSR2 the process says what threads it has.
+# Python runs it before the worker: at SIGRTMIN the process says what threads it has.
 SAYS_ITS_THREADS = """
 import json, signal, sys, threading
 
@@ -35,7 +35,7 @@ def say(*_):
     sys.stderr.write(json.dumps({"event": "threads", "names": names}) + "\\n")
     sys.stderr.flush()
 
-signal.signal(signal.SIGUSR2, say)
+signal.signal(signal.SIGRTMIN, say)
 """
 
 
@@ -144,7 +144,7 @@ def wait_for(event, lines):
 
 
 def threads_of(system, lines):
-    system.worker._process.send(signal.SIGUSR2)
+    system.worker._process.send(signal.SIGRTMIN)
     names = {re.sub(r"_\d+$", "", name) for name in wait_for("threads", lines)["names"]}
     # Timers have no name of their own: they say once, soon after the start, what they have found.
     return {name for name in names if not re.fullmatch(r"Thread-\d+.*", name)}

@@ -255,6 +255,23 @@ class TestSilence:
         assert "job_completed" in log
         assert marker not in log
 
+    @pytest.mark.parametrize("which", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+    def test_no_signal_makes_it_say_what_a_job_has_or_ends_it(self, which):
+        marker = f"marker{uuid.uuid4().hex}"
+        with a_system(settings={"OPENAI_API_KEY": f"sk-{marker}", "CELERY_RDBSIG": "1"}) as system:
+            system.set_dials()
+            system.fake_openai.behave(Behaviour(delay_seconds=60))
+            sent = system.send(a_spec(new_job(input={"topic": marker})))
+            system.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
+
+            os.kill(system.stack.worker.pid, which)
+            system.fake_openai.release()
+
+            assert sent.get(timeout=WAIT_SECONDS)[0]["status"] == "COMPLETED"
+            log = system.stack.log_path.read_text()
+        assert marker not in log
+        assert all(json.loads(line) for line in log.splitlines()[:-1])
+
     def test_every_line_is_json(self, system):
         system.answer(a_spec(new_job()))
 

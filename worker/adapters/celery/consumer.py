@@ -1,16 +1,29 @@
 """Runs Celery's own worker, which consumes the queue, on a pool of ours."""
 
 import os
+import signal
 import socket
+from typing import Any
 
 from celery import Celery
+from celery.apps.worker import Worker as CeleryWorker
 
 from worker.adapters.celery.pool import JobLoopPool
 
 
+class _Worker(CeleryWorker):
+    def install_platform_tweaks(self, worker: Any) -> None:
+        super().install_platform_tweaks(worker)
+        # At the first Celery prints every thread's local variables, a job's input and the key among them, at
+        # the second it opens a debugger, at the third it runs this program anew, with the sockets of the old.
+        for each in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+
+
 def consume(app: Celery, pool: type[JobLoopPool], concurrency: int) -> int:
     """Consume until a signal ends it; return its exit code (0 done, 1 failed)."""
-    worker = app.Worker(
+    worker = _Worker(
+        app=app,
         hostname=f"slotgen-{os.getpid()}@{socket.gethostname()}",
         pool=pool,
         concurrency=concurrency,
