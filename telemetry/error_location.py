@@ -1,12 +1,7 @@
 """Says of an error what may be said: its type and the line that raised it, never its text."""
 
+import traceback
 from pathlib import PurePath
-from types import TracebackType
-
-
-def type_name(error: type[BaseException]) -> str:
-    """Return the qualified name of `error`, such as `redis.exceptions.TimeoutError`."""
-    return f"{error.__module__}.{error.__qualname__}"
 
 
 def error_location(error: BaseException) -> dict[str, str]:
@@ -15,13 +10,7 @@ def error_location(error: BaseException) -> dict[str, str]:
     `{"error_type": "builtins.ValueError", "error_at": "file.py:123 in fn"}`; `error_at` is "" when the error
     was never raised.
     """
-    return {"error_type": type_name(type(error)), "error_at": _place(error.__traceback__)}
-
-
-def _place(trace: TracebackType | None) -> str:
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return f"{PurePath(code.co_filename).name}:{trace.tb_lineno} in {code.co_name}"
+    kind, place = type(error), ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = f"{PurePath(frame.f_code.co_filename).name}:{line} in {frame.f_code.co_name}"
+    return {"error_type": f"{kind.__module__}.{kind.__qualname__}", "error_at": place}

@@ -4,22 +4,22 @@ import contextlib
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from queue import Queue
+from types import TracebackType
 from typing import Any, TextIO
 
-from telemetry.crashes import report_crashes
 from telemetry.error_location import error_location
 from telemetry.third_party_logs import sanitise
-
-__all__ = ["JsonFormatter", "configure", "count_dropped_lines", "emit", "error_location"]
 
 # At 1 kB a line this is 10 MB at the most, and several seconds of a busy worker.
 MOST_LINES = 10_000
 _LAST_WORDS_SECONDS = 2.0
 _FIELDS = "slotgen_fields"
+_crashes = logging.getLogger("slotgen.crashes")
 # Below WARNING these tell of every task and request; Celery's tracer logs results at INFO.
 _CHATTY = ("openai", "httpx", "httpx2", "httpcore2", "aiohttp", "asyncio", "kombu", "celery", "redis")
 _LOUDEST_OF_CELERY = ("celery.app.trace", "celery.worker.strategy", "celery.worker.request")
@@ -110,7 +110,9 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     for name in _CHATTY + _LOUDEST_OF_CELERY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
-    report_crashes(_crashed)
+    sys.excepthook = _process_crashed
+    threading.excepthook = _thread_crashed
+    sys.unraisablehook = _finalizer_crashed
 
 
 def count_dropped_lines(on_drop: Callable[[], object]) -> None:
@@ -125,10 +127,26 @@ def emit(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
     logger.log(level, event, extra={_FIELDS: fields})
 
 
-def _crashed(event: str, error: BaseException, thread: str | None) -> None:
-    emit(
-        logging.getLogger("slotgen.crashes"), logging.CRITICAL, event, thread=thread, **error_location(error)
-    )
+# Python's own hooks print the error's text, which may quote content.
+def _process_crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        _crashed("process_crashed", error)
+
+
+def _thread_crashed(crash: threading.ExceptHookArgs) -> None:
+    if crash.exc_value is not None and not isinstance(crash.exc_value, SystemExit):
+        _crashed("thread_crashed", crash.exc_value, crash.thread.name if crash.thread else None)
+
+
+def _finalizer_crashed(crash: Any) -> None:
+    if crash.exc_value is not None:
+        _crashed("finalizer_crashed", crash.exc_value)
+
+
+def _crashed(event: str, error: BaseException, thread: str | None = None) -> None:
+    emit(_crashes, logging.CRITICAL, event, thread=thread, **error_location(error))
 
 
 def _dumps(line: dict[str, Any]) -> str:

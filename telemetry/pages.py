@@ -10,7 +10,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from telemetry.logs import emit, error_location
+from telemetry.error_location import error_location
+from telemetry.logs import emit
 
 _log = logging.getLogger("slotgen.exporter")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from schemas import Violation, violations
-from telemetry.logs import emit, error_location
+from telemetry.error_location import error_location
+from telemetry.logs import emit
 from telemetry.metrics import Metrics
 
 Validate = Callable[[str, dict[str, Any]], list[Violation]]

@@ -7,8 +7,7 @@ from gates import GATES, Controls, Decision, Trouble, kill_switch
 from tasks.generate.spec import Job
 from tasks.limits.guard import GuardFinding
 from tasks.ports import ModelAnswer, ModelRequest
-from telemetry import Metrics, emit
-from telemetry.logs import error_location
+from telemetry import Metrics, emit, error_location
 
 _log = logging.getLogger("slotgen.worker")
 
