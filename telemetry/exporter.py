@@ -15,28 +15,6 @@ class PortUnavailable(OSError):  # noqa: N818 - reads as what it is
     """The address cannot be listened on; the text has it and the remedy."""
 
 
-class _Server(ThreadingWSGIServer):
-    """prometheus_client's server with a thread for each request, and three faults less.
-
-    Its `start_wsgi_server` looks up the host's name, which takes seconds without DNS; prints a traceback for
-    each client that goes away; and waits for a silent client without end.
-    """
-
-    request_queue_size = 64
-
-    def __init__(self, host: str, port: int) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
-
-    def server_bind(self) -> None:
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-    def handle_error(self, *_: Any) -> None:
-        """Say nothing of clients that go away."""
-
-
 class _Handler(WSGIRequestHandler):
     # Seconds of silence, after which a client is left.
     timeout = 10
@@ -49,23 +27,42 @@ class _Handler(WSGIRequestHandler):
         return io.StringIO()
 
 
-class Exporter:
-    """A running server; `port` is the one it listens on."""
+class Exporter(ThreadingWSGIServer):
+    """A running server with a thread for each request: prometheus_client's, with three faults less.
 
-    def __init__(self, server: _Server) -> None:
-        self._server = server
-        self.port: int = server.server_port
+    Its `start_wsgi_server` looks up the host's name, which takes seconds without DNS; prints a traceback for
+    each client that goes away; and waits for a silent client without end.
+    """
+
+    request_queue_size = 64
+
+    def __init__(self, answer: WSGIApplication, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
+        self.set_app(answer)
         # Not one of the worker's supervised threads: socketserver's loop survives what a request raises.
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(0.1,), name="exporter", daemon=True
-        )
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="exporter", daemon=True)
         self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self.server_port
+
+    def server_bind(self) -> None:
+        """Bind without asking for the host's name."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of clients that go away."""
 
     def close(self) -> None:
         """Stop listening and end the thread. Closing twice is harmless."""
-        self._server.shutdown()
+        self.shutdown()
         self._thread.join()
-        self._server.server_close()
+        self.server_close()
 
 
 def listen(answer: WSGIApplication, *, host: str, port: int) -> Exporter:
@@ -76,11 +73,9 @@ def listen(answer: WSGIApplication, *, host: str, port: int) -> Exporter:
 
     """
     try:
-        server = _Server(host, port)
+        return Exporter(answer, host, port)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or "no such port"
         raise PortUnavailable(
             f"cannot listen on {host}:{port} ({why}); free it, or take another port (SLOTGEN_METRICS_PORT)"
         ) from None
-    server.set_app(answer)
-    return Exporter(server)

@@ -1,7 +1,7 @@
 """Decides which values each label may hold, so that no input can grow the number of series."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from schemas import load
 
@@ -28,33 +28,26 @@ REJECTIONS = {
 }
 
 
-class LabelValues:
-    """The bounds of all labels; the words of outcomes are read from the locked schema of telemetry v1.
+def bounds(labels: Sequence[str], words: Mapping[str, Collection[str]] | None = None) -> tuple[Bound, ...]:
+    """Return for each of `labels` the function from any value to one that the label may hold.
 
-    `words` has those of labels whose words are decided elsewhere: `gate`, `control`, and the `rule`s of plain
-    text. Without them such a label takes none.
+    The words of outcomes are read from the locked schema of telemetry v1; `words` has those of labels whose
+    words are decided elsewhere: `gate`, `control`, and the `rule`s of plain text. Without them such a label
+    takes none.
     """
-
-    def __init__(self, words: Mapping[str, Collection[str]] | None = None) -> None:
-        event = load("telemetry.v1")["properties"]
-        codes = {code for code in event["errorCode"]["enum"] if code is not None}
-        self._closed = _FIXED | {
-            "status": set(event["status"]["enum"]),
-            "path": set(event["path"]["enum"]),
-            "error_code": codes | {"none"},
-            "error_type": codes | {"", "cancelled"},
-            "outcome": codes | {"ok", "cancelled"},
-            "reason": codes | {"admitted"} | REJECTIONS,
-            **dict.fromkeys(_ELSEWHERE, ()),
-            **(words or {}),
-        }
-
-    def bounds(self, labels: tuple[str, ...]) -> tuple[Bound, ...]:
-        """Return for each of `labels` the function from any value to one that the label may hold."""
-        return tuple(self._bound(label) for label in labels)
-
-    def _bound(self, label: str) -> Bound:
-        return _one_of(frozenset(self._closed[label])) if label in self._closed else _first_few()
+    event = load("telemetry.v1")["properties"]
+    codes = {code for code in event["errorCode"]["enum"] if code is not None}
+    closed = _FIXED | {
+        "status": event["status"]["enum"],
+        "path": event["path"]["enum"],
+        "error_code": codes | {"none"},
+        "error_type": codes | {"", "cancelled"},
+        "outcome": codes | {"ok", "cancelled"},
+        "reason": codes | {"admitted"} | REJECTIONS,
+        **dict.fromkeys(_ELSEWHERE, ()),
+        **(words or {}),
+    }
+    return tuple(_one_of(frozenset(closed[each])) if each in closed else _first_few() for each in labels)
 
 
 def _one_of(words: frozenset[str]) -> Bound:

@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 
 from telemetry.instruments import BoundedCounter, BoundedGauge, BoundedHistogram
-from telemetry.label_values import LabelValues
+from telemetry.label_values import bounds
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _JOB = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
@@ -84,9 +84,10 @@ METRICS = (
 class Metrics:
     """The metrics of one process, one for each row of the table; safe in any thread.
 
-    The exporter serves `registry`, a new one unless it is given; `words` are those of labels that are decided elsewhere, as `LabelValues` takes them. Label values are bounded: what a label may
-    not hold is counted as `other`. Creating one switches prometheus_client's `_created` series off, which
-    it knows for the whole process only.
+    The exporter serves `registry`, a new one unless it is given; `words` are those of labels that are decided
+    elsewhere, as `bounds` takes them. Label values are bounded: what a label may not hold is counted as
+    `other`. Creating one switches prometheus_client's `_created` series off, which it knows for the whole
+    process only.
     """
 
     def __init__(
@@ -99,8 +100,7 @@ class Metrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = registry or CollectorRegistry()
-        self._values = LabelValues(words)
-        self._made = {row.name: self._make(row) for row in METRICS}
+        self._made = {row.name: self._make(row, words) for row in METRICS}
         # CPU, memory and open files of the process, by the names that every Prometheus client gives them.
         ProcessCollector(registry=self.registry)
         self.gauge("slotgen_build_info").labels(version, executor_version).set(1)
@@ -118,8 +118,8 @@ class Metrics:
         """Return the histogram of the row `name`. Raises KeyError for a row that is not in the table."""
         return self._made[name]  # type: ignore[return-value]  # same
 
-    def _make(self, row: Metric) -> Counter | Gauge | Histogram:
+    def _make(self, row: Metric, words: Mapping[str, Collection[str]] | None) -> Counter | Gauge | Histogram:
         buckets: dict[str, Any] = {"buckets": row.buckets} if row.buckets else {}
         made = _KINDS[row.kind](row.name, row.meaning, row.labels, registry=self.registry, **buckets)
-        made.bound = self._values.bounds(row.labels)
+        made.bound = bounds(row.labels, words)
         return made

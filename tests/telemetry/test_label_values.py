@@ -1,6 +1,6 @@
 import pytest
 
-from telemetry.label_values import MAX_OPEN_VALUES, OTHER, LabelValues
+from telemetry.label_values import MAX_OPEN_VALUES, OTHER, bounds
 from telemetry.metrics import METRICS
 from tests.telemetry.samples import scraped, some_metrics
 
@@ -44,13 +44,13 @@ def test_the_wrong_labels_are_refused(positional, named):
 
 
 def test_values_that_are_not_text_are_bounded():
-    (bound,) = LabelValues().bounds(("status",))
+    (bound,) = bounds(("status",))
 
     assert [bound(value) for value in (None, [], {}, 1, "STUB")] == [OTHER, OTHER, OTHER, OTHER, "STUB"]
 
 
 def test_a_model_keeps_its_name_once_it_has_one():
-    (bound,) = LabelValues().bounds(("model",))
+    (bound,) = bounds(("model",))
 
     first = [bound(f"model-{number}") for number in range(MAX_OPEN_VALUES)]
 
@@ -60,7 +60,7 @@ def test_a_model_keeps_its_name_once_it_has_one():
 
 
 def test_two_metrics_do_not_share_the_room_for_open_values():
-    one, two = LabelValues().bounds(("model", "version"))
+    one, two = bounds(("model", "version"))
     for number in range(MAX_OPEN_VALUES):
         one(f"model-{number}")
 
