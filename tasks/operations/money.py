@@ -1,7 +1,6 @@
 """The fleet's account as an operator sees it. Amounts are integer nano-dollars."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +23,3 @@ class Account:
     def left(self) -> int | None:
         """What the cap still covers, 0 or more; None where there is no cap."""
         return None if self.cap is None else max(0, self.cap - self.spent - self.held - self.written_off)
-
-
-class AccountView(Protocol):
-    """The account of the window that runs now."""
-
-    def read(self) -> Account:
-        """Return it. Raises StoreUnavailable."""
-        ...

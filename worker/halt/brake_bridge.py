@@ -9,7 +9,7 @@ from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.limits.brake import Brake
 from tasks.operations.changes.halting import Confirmation
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.console.fleet import confirmation
+from worker.adapters.redis.console.fleet import encode
 from worker.adapters.redis.keys import HALTS
 
 
@@ -53,4 +53,4 @@ class BrakeBridge:
         said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
         # Whoever asked sees that this worker is missing; the halt itself needs no listener.
         with contextlib.suppress(StoreUnavailable):
-            await self.stores.command("PUBLISH", HALTS(self.namespace), confirmation(said))
+            await self.stores.command("PUBLISH", HALTS(self.namespace), encode(said))

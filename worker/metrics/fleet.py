@@ -7,8 +7,9 @@ from functools import partial
 import redis
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.money import Account, AccountView
+from tasks.operations.money import Account
 from telemetry import Metrics
+from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.errors import REDIS_ERRORS
@@ -28,7 +29,7 @@ def attach_queue(metrics: Metrics, client: redis.Redis, queue: str, dead_letters
         metrics.gauge(name).set_function(partial(_known, ask))
 
 
-def attach_account(metrics: Metrics, account: AccountView) -> None:
+def attach_account(metrics: Metrics, account: RedisAccount) -> None:
     """Let each scrape ask for the account of the window that runs now; NaN when Redis does not answer."""
     amounts: dict[str, Callable[[Account], float]] = {
         "slotgen_budget_cap_usd": lambda now: math.inf if now.cap is None else now.cap / _NANO,
@@ -41,7 +42,7 @@ def attach_account(metrics: Metrics, account: AccountView) -> None:
         metrics.gauge(name).set_function(partial(_amount, account, amount))
 
 
-def _amount(account: AccountView, of: Callable[[Account], float]) -> float:
+def _amount(account: RedisAccount, of: Callable[[Account], float]) -> float:
     return of(account.read())
 
 

@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 from tasks.limits.brake import Brake
 from tasks.operations.fleet import WorkerInfo
-from worker.adapters.redis.console.fleet import info
-from worker.metrics.worker_metrics import LastSeenDials
+from worker.adapters.redis.console.fleet import encode
+from worker.metrics.worker_metrics import WorkerMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class WorkerInfoSource:
     executor_version: str
     has_api_key: bool
     brake: Brake
-    last_seen: LastSeenDials
+    observed: WorkerMetrics
     started_mono: float = field(default_factory=time.monotonic)
 
     def info(self, wall_ms: int) -> str:
         """Return the info as of `wall_ms`, by Redis's clock."""
         reason = self.brake.reason
-        return info(
+        return encode(
             WorkerInfo(
                 worker_id=self.worker_id,
                 host=socket.gethostname(),
@@ -35,7 +35,7 @@ class WorkerInfoSource:
                 executor_version=self.executor_version,
                 in_flight=self.brake.in_flight,
                 brake=reason.value if reason else None,
-                policy_hash=self.last_seen.policy_hash,
+                policy_hash=self.observed.policy_hash,
                 has_api_key=self.has_api_key,
                 started_wall_ms=wall_ms - int((time.monotonic() - self.started_mono) * 1000),
                 seen_wall_ms=wall_ms,

@@ -1,7 +1,7 @@
 """Feeds what the parts of a worker observe into its metrics and its log."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gates import GATES, Controls, Decision, Trouble, kill_switch
 from tasks.generate.spec import Job
@@ -13,29 +13,26 @@ _log = logging.getLogger("slotgen.worker")
 
 
 @dataclass(slots=True)
-class LastSeenDials:
-    """What the process saw last: the dials, and the hash of the policy when it could read one."""
-
-    controls: Controls | None = None
-    policy_hash: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerMetrics:
-    """One worker's observations; every method is safe in any thread."""
+    """One worker's observations; every method is safe in any thread.
+
+    `policy_hash` is that of the policy that was read last.
+    """
 
     metrics: Metrics
-    last_seen: LastSeenDials = field(default_factory=LastSeenDials)
+    policy_hash: str | None = None
+    _controls: Controls | None = None
 
     def controls_read(self, controls: Controls, seconds: float) -> None:
         """Note one read of the dials, and what they effectively are."""
         self.metrics.histogram("slotgen_control_read_seconds").observe(seconds)
-        if controls == self.last_seen.controls:
+        if controls == self._controls:
             return
-        self.last_seen.controls = controls
+        self._controls = controls
         if not controls.note:
-            self.last_seen.policy_hash = controls.policy_hash
-            self.metrics.gauge("slotgen_policy_fingerprint").set(_fingerprint(controls.policy_hash))
+            self.policy_hash = controls.policy_hash
+            # Its 12 digits are 48 bits: a sample is a double, which holds every integer up to 2**53.
+            self.metrics.gauge("slotgen_policy_fingerprint").set(int(controls.policy_hash or "0", 16))
         for gate in GATES:
             if gate.dial:
                 reading, name = controls.of(gate), gate.dial.name
@@ -83,18 +80,9 @@ class WorkerMetrics:
     def guard_breached(self, finding: GuardFinding) -> None:
         """Note that the fleet's outcomes broke a rule; `tripped` is the one that halted it."""
         self.metrics.counter("slotgen_guard_breaches_total").inc()
-        emit(
-            _log,
-            logging.ERROR,
-            "guard_halted" if finding.tripped else "guard_warned",
-            reason=finding.reason,
-        )
+        event = "guard_halted" if finding.tripped else "guard_warned"
+        emit(_log, logging.ERROR, event, reason=finding.reason)
 
     def job_broke(self, job: Job, error: BaseException) -> None:
         """Note a bug: the type of the error and its place, never its text."""
         emit(_log, logging.ERROR, "job_broke", job_id=job.job_id, **error_location(error))
-
-
-def _fingerprint(policy_hash: str | None) -> int:
-    # Its 12 digits are 48 bits: a sample is a double, which holds every integer up to 2**53.
-    return int(policy_hash, 16) if policy_hash else 0

@@ -157,7 +157,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
     stream = _results_stream(settings, client, stores)
     GenerateTask(generate, config, stores, namespace, stream).attach(app)
-    info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe.last_seen).info
+    info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe).info
     heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)
 

@@ -92,14 +92,9 @@ def _together(before: Confirmation, after: Confirmation) -> Confirmation:
     return Confirmation(after.worker_id, before.calls + after.calls, halt_ms)
 
 
-def confirmation(said: Confirmation) -> str:
-    """Return what a worker publishes on `HALTS`."""
+def encode(said: WorkerInfo | Confirmation) -> str:
+    """Return what a worker keeps under `WORKER_INFO`, or publishes on `HALTS`."""
     return json.dumps(dataclasses.asdict(said))
-
-
-def info(of: WorkerInfo) -> str:
-    """Return what a worker keeps under `WORKER_INFO`."""
-    return json.dumps(dataclasses.asdict(of))
 
 
 def _read(kind: type[Said], raw: bytes) -> Said | None:
