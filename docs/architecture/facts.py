@@ -167,7 +167,7 @@ STEPS = (
     Step(
         "Check the message",
         "Size, form, job.v1. A bad one is kept, and its producer gets the reason.",
-        "worker/process/message_validation.py:MessageValidation",
+        "worker/adapters/celery/message_validation.py:MessageValidation",
         otherwise="dead letter",
     ),
     Step(

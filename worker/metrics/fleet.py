@@ -18,8 +18,10 @@ _NANO = 10**9
 _UNKNOWN = -1
 
 
-def attach_queue(metrics: Metrics, client: redis.Redis, queue: str, dead_letters: RedisDeadLetters) -> None:
-    """Let each scrape ask for the queue's figures; a Redis that does not answer reads as -1."""
+def attach_fleet(
+    metrics: Metrics, client: redis.Redis, queue: str, dead_letters: RedisDeadLetters, account: RedisAccount
+) -> None:
+    """Let each scrape ask Redis; without an answer the queue's figures read as -1, the account's as NaN."""
     asked: dict[str, Callable[[], float | None]] = {
         "slotgen_queue_depth": partial(client.llen, queue),
         "slotgen_queue_oldest_seconds": RedisQueueAge(client, queue).oldest_seconds,
@@ -27,10 +29,6 @@ def attach_queue(metrics: Metrics, client: redis.Redis, queue: str, dead_letters
     }
     for name, ask in asked.items():
         metrics.gauge(name).set_function(partial(_known, ask))
-
-
-def attach_account(metrics: Metrics, account: RedisAccount) -> None:
-    """Let each scrape ask for the account of the window that runs now; NaN when Redis does not answer."""
     amounts: dict[str, Callable[[Account], float]] = {
         "slotgen_budget_cap_usd": lambda now: math.inf if now.cap is None else now.cap / _NANO,
         "slotgen_budget_spent_usd": lambda now: now.spent / _NANO,

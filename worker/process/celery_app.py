@@ -1,6 +1,7 @@
 """The Celery app: its configuration, and the one task."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,17 @@ from celery.exceptions import Ignore, Reject
 from tasks.delivery import Answer
 from tasks.errors import Deferred, StoreUnavailable
 from tasks.executor_config import ExecutorConfig
+from tasks.generate.intake import MessageLimits
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
+from worker.adapters.celery.message_validation import MessageValidation
 from worker.adapters.celery.pool import completed
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.celery.results import backend_url
-from worker.adapters.celery.transport import MessageValidator, transport_name
+from worker.adapters.celery.transport import transport_name
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
+from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.adapters.redis.message import DEFERRED_SINCE, raw_message
@@ -29,14 +33,25 @@ MAX_DEATHS = 5
 TASK_NAME = "slotgen.generate"
 
 
-def build_app(settings: Settings, validator: MessageValidator, worker_id: str, refusals: Refusals) -> Celery:
-    """Return an app that is not Celery's default one; `worker_id` is the name of its heartbeats."""
+def build_app(
+    settings: Settings,
+    worker_id: str,
+    refusals: Refusals,
+    dead_letters: RedisDeadLetters,
+    count_rejected: Callable[[str], None],
+) -> Celery:
+    """Return an app that is not Celery's default one; `worker_id` is the name of its heartbeats.
+
+    What is no job spec goes to `dead_letters`, and its reason to `count_rejected`.
+    """
     url, sentinel = for_celery(settings.redis_url), {}
     if settings.redis_url.startswith(SCHEME):
         parsed = SentinelUrl.parse(settings.redis_url)
         timeouts = {"socket_timeout": 5, "socket_connect_timeout": 5}
         sentinel = {"master_name": parsed.service, "sentinel_kwargs": timeouts | parsed.sentinel_credentials}
     app = Celery("slotgen", broker=url, backend=backend_url(url), set_as_current=False)
+    limits = MessageLimits(max_message_bytes=settings.max_message_bytes)
+    validator = MessageValidation(limits, dead_letters, app, count_rejected)
     ours = {"validator": validator, "refusals": refusals, "worker_id": worker_id}
     app.conf.update(_configuration(settings, ours, sentinel))
     return app

@@ -13,11 +13,10 @@ import redis
 from celery import Celery
 
 from tasks import executor_config, plain_text
-from tasks.errors import ErrorCode, InvalidMessage
+from tasks.errors import ErrorCode
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
-from tasks.generate.intake import MessageLimits
 from tasks.generate.prompting import Prompts
 from tasks.generate.recording import OutcomeRecording
 from tasks.generate.spec import MAX_JOBS
@@ -25,7 +24,7 @@ from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
-from tasks.ports import ControlSource, Model
+from tasks.ports import Model
 from telemetry import Metrics, Recorder, application, count_dropped_lines, listen
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
@@ -48,7 +47,7 @@ from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable
 from worker.adapters.redis.keys import RESULTS
 from worker.halt.brake_bridge import BrakeBridge
-from worker.metrics.fleet import attach_account, attach_queue
+from worker.metrics.fleet import attach_fleet
 from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.metrics.zero_series import create_zero_series, label_words
@@ -57,7 +56,6 @@ from worker.process.celery_app import GenerateTask, build_app
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
-from worker.process.message_validation import MessageValidation
 from worker.settings.settings import BadSetting, Settings
 
 
@@ -100,10 +98,14 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     namespace, worker_id = settings.namespace, uuid.uuid4().hex
     metrics = _metrics(settings, config)
     observe = WorkerMetrics(metrics)
-    count_dropped_lines(metrics.counter("slotgen_log_lines_dropped_total").inc)
     loop = JobLoop()
-    controls = _controls(settings, observe)
-    health = WorkerHealth(loop, controls)
+    timeout_seconds = settings.control_read_timeout_ms / 1000
+    dial_client = open_sync(settings.redis_url, timeout_seconds=timeout_seconds)
+    controls = RedisControls(
+        dial_client, namespace, settings.ceilings, timeout_seconds, observe.controls_read
+    )
+    refusals = Refusals()
+    health = WorkerHealth(loop, controls, refusals)
     pages = application(metrics.registry, health.alive, health.ready)
     exporter = listen(pages, host=settings.metrics_host, port=settings.metrics_port)
     opened.callback(exporter.close)
@@ -138,7 +140,10 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
     count_dropped = metrics.counter("slotgen_history_dropped_total").inc
     history = HistoryWriter(client, namespace, settings.history_outcomes, count_dropped)
-    app = _app(settings, observe, client, worker_id, Refusals(health.report_refusal))
+    dead_letters = RedisDeadLetters(client, namespace)
+    account = RedisAccount(client, namespace, settings.budget_nano_usd, settings.budget_window_seconds)
+    attach_fleet(metrics, client, namespace, dead_letters, account)
+    app = build_app(settings, worker_id, refusals, dead_letters, observe.message_rejected)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
 
     async def tell_progress(task_id: str, done: int, total: int) -> None:
@@ -155,8 +160,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
         tell_progress=tell_progress,
     )
-    stream = _results_stream(settings, client, stores)
-    GenerateTask(generate, config, stores, namespace, stream).attach(app)
+    GenerateTask(generate, config, stores, namespace, _results_stream(settings, client, stores)).attach(app)
     info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe).info
     heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)
@@ -170,7 +174,6 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     # Redis may refuse that record for long, and each try reads a policy of up to 16 MiB.
     dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1, away_seconds=5)
     bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
-    timeout_seconds = settings.control_read_timeout_ms / 1000
     watch = KillSwitchWatch(settings.redis_url, namespace, settings.ceilings, timeout_seconds, bridge)
     background = (
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
@@ -199,6 +202,7 @@ def _metrics(settings: Settings, config: ExecutorConfig) -> Metrics:
     metrics = Metrics(version=version("slotgen"), executor_version=config.version, words=label_words(rules))
     create_zero_series(metrics, config.model, rules)
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
+    count_dropped_lines(metrics.counter("slotgen_log_lines_dropped_total").inc)
     return metrics
 
 
@@ -213,14 +217,6 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
         )
 
 
-def _controls(settings: Settings, observe: WorkerMetrics) -> ControlSource:
-    deadline_seconds = settings.control_read_timeout_ms / 1000
-    client = open_sync(settings.redis_url, timeout_seconds=deadline_seconds)
-    return RedisControls(
-        client, settings.namespace, settings.ceilings, deadline_seconds, observe.controls_read
-    )
-
-
 @freeze_imports()
 def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     from worker.adapters.openai.model import (  # noqa: PLC0415 - 0.4-2 s that only a model's request needs
@@ -232,29 +228,6 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
     return OpenAIModel(client, observe.requested, observe.metrics.gauge("slotgen_inflight_requests").inc)
-
-
-def _app(
-    settings: Settings,
-    observe: WorkerMetrics,
-    client: redis.Redis,
-    worker_id: str,
-    refusals: Refusals,
-) -> Celery:
-    dead_letters = RedisDeadLetters(client, settings.namespace)
-    attach_queue(observe.metrics, client, settings.namespace, dead_letters)
-    attach_account(
-        observe.metrics,
-        RedisAccount(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds),
-    )
-
-    def fail_task(task_id: str, error: InvalidMessage) -> None:
-        app.backend.mark_as_failure(task_id, error)
-
-    limits = MessageLimits(max_message_bytes=settings.max_message_bytes)
-    validator = MessageValidation(limits, dead_letters, fail_task, observe.message_rejected)
-    app = build_app(settings, validator, worker_id, refusals)
-    return app
 
 
 def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatches) -> ResultsStream | None:

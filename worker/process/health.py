@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tasks.ports import ControlSource
 from telemetry import Health
 from worker.adapters.celery.job_loop import JobLoop
-from worker.adapters.redis.errors import Cause
+from worker.adapters.celery.refusals import Refusals
 from worker.process.background import Background
 
 _LOOP_SECONDS = 5.0
@@ -18,13 +18,9 @@ class WorkerHealth:
 
     loop: JobLoop
     controls: ControlSource
+    refusals: Refusals
     consuming: bool = False
     background: tuple[Background, ...] = ()
-    refused: Cause | None = None
-
-    def report_refusal(self, cause: Cause | None) -> None:
-        """Note why Redis refuses what the consumer asks, or that it does so no more."""
-        self.refused = cause
 
     def alive(self) -> Health:
         """Whether a restart could help: a dead loop or thread asks for one. Redis is not asked."""
@@ -36,7 +32,7 @@ class WorkerHealth:
         # An absent kill key is a halted fleet, but a readable one: only a silent store has a note.
         return Health(
             {
-                "consuming": self.consuming and self.refused is None,
+                "consuming": self.consuming and self.refusals.cause is None,
                 "controls": not self.controls.read().note,
             }
         )

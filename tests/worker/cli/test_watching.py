@@ -9,7 +9,7 @@ import pytest
 
 from tasks.operations.fleet import WorkerInfo
 from tests.builders import a_rule, an_allowlist
-from worker.adapters.redis.console.fleet import info
+from worker.adapters.redis.console.fleet import encode
 from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
 
@@ -29,7 +29,7 @@ def a_worker(slotgen, worker_id="w1", **changes):
         "seen_wall_ms": now_ms,
     }
     slotgen.client.zadd(WORKERS(slotgen.namespace), {worker_id: now_ms / 1000})
-    slotgen.client.set(WORKER_INFO(slotgen.namespace, worker_id), info(WorkerInfo(**(values | changes))))
+    slotgen.client.set(WORKER_INFO(slotgen.namespace, worker_id), encode(WorkerInfo(**(values | changes))))
 
 
 class TestStatus:

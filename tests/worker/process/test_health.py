@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from worker.adapters.celery.job_loop import JobLoop
+from worker.adapters.celery.refusals import Refusals
 from worker.process.background import Background
 from worker.process.health import WorkerHealth
 
@@ -20,7 +21,7 @@ def loop():
 def test_names_each_thread_and_is_unwell_without_one(loop):
     ended = Background("history", lambda: None, None)
     runs = Background("heartbeat", threading.Event().set, None)
-    health = WorkerHealth(loop, controls=None, background=(ended, runs))
+    health = WorkerHealth(loop, controls=None, refusals=Refusals(), background=(ended, runs))
     runs.start()
 
     found = health.alive()

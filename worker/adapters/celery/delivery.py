@@ -146,7 +146,7 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _return(self, queue: str, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or bury it when too many workers have died with it."""
-        validator = self.channel.connection.client.transport_options["validator"]
+        validator = self.channel.validator
         dead_lettered: list[str] = []
 
         def transaction(pipe: Any) -> None:

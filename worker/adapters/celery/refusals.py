@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +17,12 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Refusals:
-    """What Redis refuses one process's consumer. `report(cause)` gets None once it is over.
+    """What Redis refuses one process's consumer; `cause` is why it does so now.
 
     A refusal is no broken connection: to open a new one would bring every message in hand back to the queue.
     """
 
-    report: Callable[[Cause | None], None]
-    _cause: Cause | None = None
+    cause: Cause | None = None
     _pause_seconds: float = _FIRST_PAUSE_SECONDS
     _until_mono: float = float("-inf")
 
@@ -41,9 +39,8 @@ class Refusals:
             hub.call_later(self._pause_seconds, lambda: None)
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
         found = unavailable_by(error, client)
-        if found.cause is not self._cause:
-            self._cause = found.cause
-            self.report(found.cause)
+        if found.cause is not self.cause:
+            self.cause = found.cause
             emit(
                 _log,
                 logging.ERROR,
@@ -56,7 +53,6 @@ class Refusals:
 
     def accepted(self) -> None:
         """Redis has done what it was asked."""
-        if self._cause is not None:
-            self._cause, self._pause_seconds = None, _FIRST_PAUSE_SECONDS
-            self.report(None)
+        if self.cause is not None:
+            self.cause, self._pause_seconds = None, _FIRST_PAUSE_SECONDS
             emit(_log, logging.INFO, "redis_accepted")

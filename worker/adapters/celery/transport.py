@@ -13,28 +13,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any
 
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ResponseError
 
 from tasks.generate.intake import Rejected
 from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS
+from worker.adapters.celery.message_validation import MessageValidation
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.redis.keys import PROCESSING, TAKEN
 from worker.settings.redis_url import SCHEME
-
-
-class MessageValidator(Protocol):
-    """Stands at the queue's exit; the transport option `validator`."""
-
-    def inspect(self, raw: bytes) -> dict[str, Any]:
-        """Return the message in `raw`. Raises Rejected."""
-        ...
-
-    def reject(self, queue: str, raw: bytes, rejected: Rejected) -> None:
-        """Keep the rejected message and tell its producer. Raises when it could not be kept."""
-        ...
 
 
 class Channel(kombu_redis.Channel):
@@ -50,15 +39,13 @@ class Channel(kombu_redis.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # The process's name, not the connection's: it stays the same when Redis comes back.
-        self.worker_id: str = self.connection.client.transport_options["worker_id"]
+        options = self.connection.client.transport_options
+        self.worker_id: str = options["worker_id"]
+        self.validator: MessageValidation = options["validator"]
+        self._refusals: Refusals = options["refusals"]
         self._commands: Any = None
-        self._refusals: Refusals = self.connection.client.transport_options["refusals"]
         # The message between Redis and `unacked`, as it lies in the processing list.
         self.taken: bytes = b""
-
-    @property
-    def _validator(self) -> MessageValidator:
-        return self.connection.client.transport_options["validator"]
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -136,10 +123,10 @@ class Channel(kombu_redis.Channel):
 
     def _inspected(self, queue: str, raw: bytes) -> dict[str, Any] | None:
         try:
-            return _readdressed(self._validator.inspect(raw), queue, self.worker_id)
+            return _readdressed(self.validator.inspect(raw), queue, self.worker_id)
         except Rejected as rejected:
             # When it cannot be kept (Redis full, or gone), this raises, and it stays in the processing list.
-            self._validator.reject(queue, raw, rejected)
+            self.validator.reject(queue, raw, rejected)
             with self.conn_or_acquire() as client:
                 client.lrem(PROCESSING(queue, self.worker_id), 1, raw)
                 client.incr(TAKEN(queue))

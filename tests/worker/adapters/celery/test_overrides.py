@@ -74,6 +74,7 @@ def test_the_rest_of_slotgen_imports_what_is_public_of_them():
 def test_a_message_cannot_be_had_past_the_validation(redis_server):
     options = {
         "worker_id": "w",
+        "validator": None,
         "refusals": None,
         "unacked_key": "u",
         "unacked_index_key": "i",

@@ -10,7 +10,7 @@ from tasks.errors import StoreUnavailable
 from tasks.operations.changes.halting import Confirmation
 from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.clients import open_sync
-from worker.adapters.redis.console.fleet import RedisFleet, confirmation, info
+from worker.adapters.redis.console.fleet import RedisFleet, encode
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
 from worker.dev.redis_server.server import EmbeddedRedis
@@ -27,7 +27,7 @@ def a_card(worker_id, wall_ms=1):
 
 def beat(redis_client, namespace, worker_id, started_ms, lost_seconds=15):
     heartbeat = Heartbeat(
-        redis_client, namespace, worker_id, lost_seconds, lambda _: info(a_card(worker_id, started_ms))
+        redis_client, namespace, worker_id, lost_seconds, lambda _: encode(a_card(worker_id, started_ms))
     )
     heartbeat.beat()
     return heartbeat
@@ -61,7 +61,7 @@ class TestCards:
 
     def test_come_back_as_they_were_written(self, fleet, redis_client, namespace):
         written = WorkerInfo("w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, 2)
-        Heartbeat(redis_client, namespace, "w", 15, lambda _: info(written)).beat()
+        Heartbeat(redis_client, namespace, "w", 15, lambda _: encode(written)).beat()
 
         assert fleet.workers() == [written]
 
@@ -84,7 +84,7 @@ class TestHalts:
     def test_are_heard_from_every_worker_that_was_asked_for(self, fleet, redis_client, namespace):
         listener = fleet.listen()
         for worker_id in ("a", "b"):
-            redis_client.publish(HALTS(namespace), confirmation(Confirmation(worker_id, 3, 1.5)))
+            redis_client.publish(HALTS(namespace), encode(Confirmation(worker_id, 3, 1.5)))
 
         heard = listener.wait_for({"a", "b"}, 30)
         listener.close()
@@ -93,7 +93,7 @@ class TestHalts:
 
     def test_that_do_not_come_are_not_waited_for_for_ever(self, fleet, redis_client, namespace):
         listener = fleet.listen()
-        redis_client.publish(HALTS(namespace), confirmation(Confirmation("a", 0, 1)))
+        redis_client.publish(HALTS(namespace), encode(Confirmation("a", 0, 1)))
 
         # When the first has been heard, 0.1 s is left; then that has passed, too.
         later = iter([29.9, 30])
@@ -110,7 +110,7 @@ class TestHalts:
         def stopped_clock():
             # The first look is for the deadline, the second one for the wait that begins.
             if next(looks) == 2:
-                said = confirmation(Confirmation("a", 2, 1))
+                said = encode(Confirmation("a", 2, 1))
                 redis_client.publish(HALTS(namespace), said)
             return 0
 
@@ -123,7 +123,7 @@ class TestHalts:
     def test_that_a_worker_speaks_of_twice_are_added_up(self, fleet, redis_client, namespace):
         listener = fleet.listen()
         for said in (Confirmation("a", 5, 80), Confirmation("a", 0, 1), Confirmation("b", 1, 2)):
-            redis_client.publish(HALTS(namespace), confirmation(said))
+            redis_client.publish(HALTS(namespace), encode(said))
 
         heard = listener.wait_for({"a", "b"}, 30)
         listener.close()
@@ -134,7 +134,7 @@ class TestHalts:
     def test_in_words_of_another_version_are_not_heard(self, fleet, redis_client, namespace, said):
         listener = fleet.listen()
         redis_client.publish(HALTS(namespace), said)
-        redis_client.publish(HALTS(namespace), confirmation(Confirmation("a", 0, 1)))
+        redis_client.publish(HALTS(namespace), encode(Confirmation("a", 0, 1)))
 
         heard = listener.wait_for({"a"}, 30)
         listener.close()

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from celery import Celery
+
 from tasks.errors import InvalidMessage
 from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
 from telemetry import emit
@@ -15,11 +17,11 @@ _log = logging.getLogger("slotgen.intake")
 
 @dataclass(frozen=True, slots=True)
 class MessageValidation:
-    """The transport's validator. `fail_task(task_id, error)` stores the failure for the producer."""
+    """Stands at the queue's exit; the transport option `validator`. `count` gets each message's reason."""
 
     limits: MessageLimits
     dead_letters: RedisDeadLetters
-    fail_task: Callable[[str, InvalidMessage], None]
+    app: Celery
     count: Callable[[str], None]
 
     def inspect(self, raw: bytes) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class MessageValidation:
             task_id=rejected.task_id,
         )
         if rejected.task_id:
-            self.fail_task(rejected.task_id, InvalidMessage(rejected.problem))
+            self.app.backend.mark_as_failure(rejected.task_id, InvalidMessage(rejected.problem))
 
     def dead_letter(self, queue: str, raw: bytes, task_id: str, deaths: int, pipe: Any) -> None:
         """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
@@ -53,4 +55,6 @@ class MessageValidation:
         """Answer the producer of a message that was dead-lettered, and count it."""
         self.count(RejectReason.KILLED_ITS_WORKERS.value)
         emit(_log, logging.ERROR, "message_dead_lettered", task_id=task_id)
-        self.fail_task(task_id, InvalidMessage("the workers that held this message ended; it is kept"))
+        self.app.backend.mark_as_failure(
+            task_id, InvalidMessage("the workers that held this message ended; it is kept")
+        )
