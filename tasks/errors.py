@@ -3,7 +3,7 @@
 Exception
 ├── InvalidMessage            the message is not a job spec; the producer's get() raises it
 ├── StoreUnavailable          Redis could not be asked
-├── PutOff                    the server asked for more time than a job has; it goes back to the queue
+├── Deferred                  the server asked for more time than a job has; it goes back to the queue
 └── JobEnded                  a job ends here, with an ErrorCode
     ├── Stubbed               a dial, a limit or the mode said no: STUB
     └── Failed                something broke: FAILED

@@ -49,11 +49,6 @@ class GuardRules:
     unexpected_codes: frozenset[str]
     max_invalid_events: int
 
-    @property
-    def max_nano_usd_per_minute(self) -> int:
-        """The same as `max_usd_per_minute`, rounded down."""
-        return int(self.max_usd_per_minute * 10**9)
-
 
 class GuardVerdict(StrEnum):
     """Breach, healthy, or too little to say; the last one changes nothing."""
@@ -119,7 +114,9 @@ class OutcomeMonitor:
 
     async def __call__(self, outcome: Outcome, context: JobContext, *, event_valid: bool) -> None:
         """Let the guard see `outcome` if it says anything of the model or of us."""
-        if not _telling(outcome, context):
+        # A STUB is a dial's word, a stored answer is an old one.
+        asked = context.attempts > 0 and outcome.status is not Status.STUB
+        if not (asked or outcome.error_code is ErrorCode.INTERNAL_ERROR):
             return
         marked = marks(outcome, context.model_ms, self.rules, event_valid=event_valid)
         try:
@@ -129,9 +126,3 @@ class OutcomeMonitor:
             return
         if finding.verdict is GuardVerdict.BREACH:
             self.report(finding)
-
-
-def _telling(outcome: Outcome, context: JobContext) -> bool:
-    # A STUB is a dial's word, a stored answer is an old one.
-    asked = context.attempts > 0 and outcome.status is not Status.STUB
-    return asked or outcome.error_code is ErrorCode.INTERNAL_ERROR

@@ -80,8 +80,9 @@ class WorkerMetrics:
     def guard_breached(self, finding: GuardFinding) -> None:
         """Note that the fleet's outcomes broke a rule; `tripped` is the one that halted it."""
         self.metrics.counter("slotgen_guard_breaches_total").inc()
-        event = "guard_halted" if finding.tripped else "guard_warned"
-        emit(_log, logging.ERROR, event, reason=finding.reason)
+        emit(
+            _log, logging.ERROR, "guard_halted" if finding.tripped else "guard_warned", reason=finding.reason
+        )
 
     def job_broke(self, job: Job, error: BaseException) -> None:
         """Note a bug: the type of the error and its place, never its text."""

@@ -183,12 +183,10 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
 def _failed(document: dict[str, Any]) -> ModelError:
     error, usage = document.get("error"), _usage(document.get("usage"))
     code = error.get("code") if isinstance(error, dict) else None
-    if code is None or code in _PASSING_FAILURES:
-        return ModelError(
-            ErrorCode.OPENAI_SERVER_ERROR, "the response failed", retryable=True, billed=True, usage=usage
-        )
-    # The same request would fail again.
-    return ModelError(ErrorCode.OPENAI_BAD_REQUEST, "the response failed", billed=True, usage=usage)
+    # After any other code the same request would fail again.
+    passes = code is None or code in _PASSING_FAILURES
+    kind = ErrorCode.OPENAI_SERVER_ERROR if passes else ErrorCode.OPENAI_BAD_REQUEST
+    return ModelError(kind, "the response failed", retryable=passes, billed=True, usage=usage)
 
 
 def _bad_response(detail: str) -> ModelError:

@@ -107,7 +107,7 @@ class RedisGuard:
             rules.minimum_sample,
             rules.max_failed_share,
             rules.max_unusable_share,
-            rules.max_nano_usd_per_minute,
+            int(rules.max_usd_per_minute * 10**9),
             rules.max_invalid_events,
             f"{rules.max_latency_p95_seconds:g}",
             ACTOR,
