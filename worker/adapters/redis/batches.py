@@ -54,6 +54,14 @@ class RedisBatches:
         """Return what will have the reply to one command, given in its words."""
         return self._commands.submit(words)
 
+    async def run(self, script: LuaScript, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+        """Return the reply of `script`, as `LuaScript.run` does."""
+        words = script.words(keys, arguments)
+        try:
+            return await self.command("EVALSHA", script.sha, *words)
+        except NoScriptError:
+            return await self.command("EVAL", script.text, *words)
+
     async def run_patiently(
         self,
         script: LuaScript,
@@ -71,7 +79,7 @@ class RedisBatches:
 
         try:
             # Almost always this is all, and costs a third of what tenacity takes to find that out.
-            await script.run_async(self, keys, *arguments)
+            await self.run(script, keys, *arguments)
         except RedisUnavailable as error:
             if not worth_waiting(error):
                 raise
@@ -79,7 +87,7 @@ class RedisBatches:
                 emit(_log, logging.WARNING, refused_event, error=error.error, cause=error.cause.what)
         else:
             return
-        await _PATIENCE.retrying(worth_waiting)(script.run_async, self, keys, *arguments)
+        await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
 
     async def _replies(self, commands: list[Words]) -> Sequence[Any]:
         with unavailable(self.client):
@@ -111,6 +119,6 @@ class RedisBatches:
         try:
             return await connection.read_response(timeout=math.inf)
         except NoScriptError as forgotten:
-            return forgotten  # for LuaScript, which knows the text
+            return forgotten  # for `run`, which knows the text
         except ResponseError as refusal:
             return unavailable_by(refusal, self.client)

@@ -1,23 +1,15 @@
-"""Runs Lua scripts, on a thread's client or on a loop's batches."""
+"""Runs Lua scripts on a thread's client; on an event loop `RedisBatches` does."""
 
 import hashlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import redis
 from redis.exceptions import NoScriptError
 
 # On one line with what follows, so that an error's line number is the script's own.
 _GIVEN = "local n = tonumber(ARGV[1]); local KEYS, ARGV = {unpack(ARGV, 2, n + 1)}, {unpack(ARGV, n + 2)};"
-
-
-class AsyncCommands(Protocol):
-    """A Redis to await, as `RedisBatches`."""
-
-    def command(self, *words: Any) -> Awaitable[Any]:
-        """Return what will have the reply to one command. NoScriptError is raised as it is."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +36,13 @@ class LuaScript:
 
         Raises what a plain command raises.
         """
-        words = self._words(keys, arguments)
+        words = self.words(keys, arguments)
         try:
             return client.evalsha(self.sha, *words)
         except NoScriptError:
             return client.eval(self.text, *words)
 
-    async def run_async(self, commands: AsyncCommands, keys: Sequence[str | bytes], *arguments: Any) -> Any:
-        """Do the same on an event loop. Raises what `commands` raises."""
-        words = self._words(keys, arguments)
-        try:
-            return await commands.command("EVALSHA", self.sha, *words)
-        except NoScriptError:
-            return await commands.command("EVAL", self.text, *words)
-
-    def _words(self, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> list[Any]:
+    def words(self, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> list[Any]:
+        """Return the words of EVAL and EVALSHA after the script."""
         counts = [len(keys)] if self.declares_keys else [0, len(keys)]
         return [*counts, *keys, *arguments]

@@ -91,9 +91,9 @@ def test_a_script_that_redis_has_forgotten_is_told_again(redis_server, redis_cli
     script = LuaScript("return redis.call('INCR', KEYS[1]) + ARGV[1]")
 
     async def scenario(batches):
-        first = await script.run_async(batches, [namespace], 10)
+        first = await batches.run(script, [namespace], 10)
         redis_client.script_flush()
-        return first, await script.run_async(batches, [namespace], 10)
+        return first, await batches.run(script, [namespace], 10)
 
     assert run(redis_server.url, scenario) == (11, 12)
 

@@ -98,7 +98,7 @@ class RedisBudget:
             self.window_seconds,
             int(reservation.seconds * 1000),
         ]
-        granted = bool(await _RESERVE.run_async(self.redis, self._keys, *arguments))
+        granted = bool(await self.redis.run(_RESERVE, self._keys, *arguments))
         if not granted:
             self.count_denied()
         return granted
@@ -107,7 +107,7 @@ class RedisBudget:
         """Replace the hold by what was spent. When Redis cannot be asked, it runs out: that is spent, too."""
         try:
             what = "spent" if known else "written_off"
-            await _SETTLE.run_async(self.redis, self._keys, reservation_id, spent_nano_usd, what)
+            await self.redis.run(_SETTLE, self._keys, reservation_id, spent_nano_usd, what)
         except StoreUnavailable:
             return
 

@@ -52,7 +52,7 @@ class RedisClaims:
         """Claim the job for `seconds`; False while a living worker holds it. Raises StoreUnavailable."""
         keys = [CLAIM(self.namespace, key), WORKERS(self.namespace)]
         arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
-        return bool(await _ACQUIRE.run_async(self.redis, keys, *arguments))
+        return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
         """Give the claim back, and the attempts of a `concluded` job with it.
@@ -61,16 +61,16 @@ class RedisClaims:
         """
         with contextlib.suppress(StoreUnavailable):
             keys = [CLAIM(self.namespace, key), LEDGER(self.namespace, key)]
-            await _RELEASE.run_async(self.redis, keys, self._held_by(token), int(concluded))
+            await self.redis.run(_RELEASE, keys, self._held_by(token), int(concluded))
 
     async def end_attempt(self, key: str) -> None:
         """Take one attempt back; when Redis cannot be asked, it counts on."""
         with contextlib.suppress(StoreUnavailable):
-            await _END_ATTEMPT.run_async(self.redis, [LEDGER(self.namespace, key)])
+            await self.redis.run(_END_ATTEMPT, [LEDGER(self.namespace, key)])
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
-        return int(await _BEGIN_ATTEMPT.run_async(self.redis, [LEDGER(self.namespace, key)], _LEDGER_SECONDS))
+        return int(await self.redis.run(_BEGIN_ATTEMPT, [LEDGER(self.namespace, key)], _LEDGER_SECONDS))
 
     def _held_by(self, token: str) -> str:
         return f"{self.worker_id}:{token}"

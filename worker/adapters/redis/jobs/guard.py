@@ -96,8 +96,8 @@ class RedisGuard:
         if self.rules.mode is GuardMode.OFF:
             return GuardFinding(GuardVerdict.NO_DATA)
         ns, rules = self.namespace, self.rules
-        verdict, reason, tripped = await _OBSERVE.run_async(
-            self.redis,
+        verdict, reason, tripped = await self.redis.run(
+            _OBSERVE,
             [KILL(ns), GUARD(ns), GUARD_SPENT(ns, ""), AUDIT(ns), AUDIT_SEEN(ns)],
             "".join(sorted(marked)),
             cost_nano_usd,

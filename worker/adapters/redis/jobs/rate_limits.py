@@ -39,20 +39,20 @@ class RedisRateLimits:
     async def state(self, model: str) -> RateLimitState:
         """Return what holds for a request to `model` now. Raises StoreUnavailable."""
         keys = [COOLDOWN(self.namespace, model), *self._breaker]
-        wait_ms, code, probe = await _PERMIT.run_async(self.redis, keys, self._probe_ms)
+        wait_ms, code, probe = await self.redis.run(_PERMIT, keys, self._probe_ms)
         return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`. Raises StoreUnavailable."""
-        await _COOL_DOWN.run_async(self.redis, [COOLDOWN(self.namespace, model)], max(1, int(seconds * 1000)))
+        await self.redis.run(_COOL_DOWN, [COOLDOWN(self.namespace, model)], max(1, int(seconds * 1000)))
 
     async def open_breaker(self, code: ErrorCode) -> None:
         """Let no request leave but a probe now and then. Raises StoreUnavailable."""
-        await _OPEN.run_async(self.redis, self._breaker, code.value, _BREAKER_SECONDS, self._probe_ms)
+        await self.redis.run(_OPEN, self._breaker, code.value, _BREAKER_SECONDS, self._probe_ms)
 
     async def close_breaker(self) -> None:
         """Let requests leave again. Raises StoreUnavailable."""
-        await _CLOSE.run_async(self.redis, self._breaker)
+        await self.redis.run(_CLOSE, self._breaker)
 
     @property
     def _breaker(self) -> list[str]:
