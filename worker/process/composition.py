@@ -99,11 +99,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     metrics = _metrics(settings, config)
     observe = WorkerMetrics(metrics)
     loop = JobLoop()
-    timeout_seconds = settings.control_read_timeout_ms / 1000
-    dial_client = open_sync(settings.redis_url, timeout_seconds=timeout_seconds)
-    controls = RedisControls(
-        dial_client, namespace, settings.ceilings, timeout_seconds, observe.controls_read
-    )
+    controls = _controls(settings, observe)
     refusals = Refusals()
     health = WorkerHealth(loop, controls, refusals)
     pages = application(metrics.registry, health.alive, health.ready)
@@ -174,7 +170,9 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     # Redis may refuse that record for long, and each try reads a policy of up to 16 MiB.
     dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1, away_seconds=5)
     bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
-    watch = KillSwitchWatch(settings.redis_url, namespace, settings.ceilings, timeout_seconds, bridge)
+    watch = KillSwitchWatch(
+        settings.redis_url, namespace, settings.ceilings, controls.deadline_seconds, bridge
+    )
     background = (
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
         Background("heartbeat", heartbeat.beat, settings.worker_lost_seconds / 3, finish=heartbeat.leave),
@@ -215,6 +213,12 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
             f"{longest_seconds:.0f}, for a spec of {MAX_JOBS} jobs may take {MAX_JOBS} times the "
             f"jobDeadlineSeconds of {config.job_deadline_seconds:g}, or lower those"
         )
+
+
+def _controls(settings: Settings, observe: WorkerMetrics) -> RedisControls:
+    seconds = settings.control_read_timeout_ms / 1000
+    client = open_sync(settings.redis_url, timeout_seconds=seconds)
+    return RedisControls(client, settings.namespace, settings.ceilings, seconds, observe.controls_read)
 
 
 @freeze_imports()
