@@ -29,6 +29,7 @@ class System:
     """The running system and what its worker has said so far."""
 
     stack: Stack
+    fake_openai: FakeOpenAI
     celery: Celery
     lines: LogLines
 
@@ -63,21 +64,17 @@ class System:
         """The telemetry line of `job_id`: telemetry and details."""
         return self.wait_for_line(lambda line: line.get("telemetry", {}).get("jobId") == job_id)
 
-    @property
-    def fake_openai(self) -> FakeOpenAI:
-        assert self.stack.fake_openai
-        return self.stack.fake_openai
-
 
 @contextmanager
 def a_system(**options: Any) -> Iterator[System]:
     """Run a system of its own, with these options of `stack`; no dial is set."""
     lines = LogLines()
     with (
-        stack(on_line=lines.hear, **options) as started,
+        FakeOpenAI() as fake_openai,
+        stack(openai_url=fake_openai.base_url, on_line=lines.hear, **options) as started,
         Celery(broker=started.redis_url, backend=started.redis_url, set_as_current=False) as celery,
     ):
-        yield System(started, celery, lines)
+        yield System(started, fake_openai, celery, lines)
 
 
 @pytest.fixture(scope="session")

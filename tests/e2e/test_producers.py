@@ -11,12 +11,10 @@ from celery.exceptions import TaskRevokedError
 
 import schemas
 from tests.builders import a_spec, new_job, open_dials
-from tests.e2e.conftest import WAIT_SECONDS
-from tests.log_lines import LogLines
+from tests.e2e.conftest import WAIT_SECONDS, a_system
 from tests.waiting import eventually
 from worker.client import InvalidMessage, Producer, Progress, TaskRevoked
 from worker.dev.fake_openai.server import Behaviour
-from worker.dev.stack import stack
 
 
 @pytest.fixture
@@ -127,31 +125,29 @@ NARROW = {"SLOTGEN_STREAM_RESULTS": "1000", "SLOTGEN_SHUTDOWN_GRACE_SECONDS": "1
 
 @contextmanager
 def a_narrow_system():
-    """A system of one thread, that hands its results to the stream as well, and what it has logged."""
-    lines = LogLines()
-    with stack(concurrency=1, settings=NARROW, on_line=lines.hear) as started:
-        started.client.mset(open_dials())
-        yield started, lines
+    """A system of one thread, that hands its results to the stream as well."""
+    with a_system(concurrency=1, settings=NARROW) as started:
+        started.stack.client.mset(open_dials())
+        yield started
 
 
 @pytest.fixture(scope="module")
-def narrow_with_lines():
+def narrow_for_all():
     with a_narrow_system() as started:
         yield started
 
 
 @pytest.fixture
-def narrow(narrow_with_lines):
-    started, _ = narrow_with_lines
-    started.client.delete("slotgen:results")
-    started.fake_openai.behave(Behaviour())
-    return started
+def narrow(narrow_for_all):
+    narrow_for_all.stack.client.delete("slotgen:results")
+    narrow_for_all.fake_openai.behave(Behaviour())
+    return narrow_for_all
 
 
 def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
     begun = narrow.fake_openai.journal.counts().begun
     narrow.fake_openai.play_next(Behaviour(delay_seconds=60))
-    with Producer.open(narrow.redis_url) as producer:
+    with Producer.open(narrow.stack.redis_url) as producer:
         # One is worked on, one lies ready in the worker, the others wait.
         sent = producer.send_all([a_spec(new_job(input={"topic": str(each)})) for each in range(5)])
         narrow.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 1, WAIT_SECONDS)
@@ -168,7 +164,7 @@ def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
     assert narrow.fake_openai.journal.counts().begun == begun + 4
     from celery import Celery
 
-    celery = Celery(broker=narrow.redis_url, backend=narrow.redis_url, set_as_current=False)
+    celery = Celery(broker=narrow.stack.redis_url, backend=narrow.stack.redis_url, set_as_current=False)
     with pytest.raises(TaskRevokedError):
         celery.AsyncResult(sent[4].task_id).get(timeout=WAIT_SECONDS)
     celery.close()
@@ -176,7 +172,7 @@ def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
 
 def test_what_has_not_begun_when_it_expires_is_revoked(narrow):
     begun = narrow.fake_openai.journal.counts().begun
-    with Producer.open(narrow.redis_url) as producer:
+    with Producer.open(narrow.stack.redis_url) as producer:
         sent = producer.send(a_spec(new_job()), expires_seconds=0.001)
 
         with pytest.raises(TaskRevoked):
@@ -185,9 +181,9 @@ def test_what_has_not_begun_when_it_expires_is_revoked(narrow):
 
 
 def test_a_consumer_that_dies_leaves_its_results_to_the_next(narrow):
-    key, client = "slotgen:results", narrow.client
+    key, client = "slotgen:results", narrow.stack.client
     client.xgroup_create(key, "content", id="0", mkstream=True)
-    with Producer.open(narrow.redis_url) as producer:
+    with Producer.open(narrow.stack.redis_url) as producer:
         sent = producer.send(a_spec(new_job(), new_job(mode="verbatim")))
         waited = producer.wait(sent, timeout_seconds=WAIT_SECONDS)
 
@@ -200,13 +196,13 @@ def test_a_consumer_that_dies_leaves_its_results_to_the_next(narrow):
     assert [entry_id for entry_id, _ in claimed] == [taken[1][0]]
 
 
-def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow, narrow_with_lines):
+def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow):
     """A worker killed between the two answers the message again: twice in the stream, never not at all."""
-    client, (_, lines) = narrow.client, narrow_with_lines
+    client = narrow.stack.client
     client.set("slotgen:results", "in the way")
-    with Producer.open(narrow.redis_url) as producer:
+    with Producer.open(narrow.stack.redis_url) as producer:
         sent = producer.send(a_spec(new_job(mode="verbatim")))
-        lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
+        narrow.lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
 
         assert producer.results([sent.task_id]) == []
         assert client.hlen("slotgen:unacked") == 1
@@ -216,10 +212,10 @@ def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow, na
 
 
 def test_a_worker_with_a_stream_in_the_way_still_stops_and_its_messages_go_back():
-    with a_narrow_system() as (narrow, lines), Producer.open(narrow.redis_url) as producer:
-        narrow.client.set("slotgen:results", "in the way")
+    with a_narrow_system() as narrow, Producer.open(narrow.stack.redis_url) as producer:
+        narrow.stack.client.set("slotgen:results", "in the way")
         producer.send(a_spec(new_job(mode="verbatim")))
-        lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
+        narrow.lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
 
-        assert narrow.worker.stop() == 0
+        assert narrow.stack.worker.stop() == 0
         assert producer.queue_depth() == 1

@@ -20,7 +20,7 @@ from tests.debian import program
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour, Play
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.stack import stack
 
 pytestmark = pytest.mark.thorough
@@ -127,8 +127,9 @@ def prometheus_config(folder, worker_port, exporter_port):
 class Load:
     """Jobs of every kind, sent again and again until somebody has seen enough."""
 
-    def __init__(self, system, celery, prometheus):
-        self.system, self.celery, self.prometheus = system, celery, prometheus
+    def __init__(self, system, fake_openai, celery, prometheus):
+        self.system, self.fake_openai = system, fake_openai
+        self.celery, self.prometheus = celery, prometheus
         self.sent, self.rounds = [], 0
 
     def send(self, *jobs, **changes):
@@ -137,12 +138,12 @@ class Load:
 
     def round(self):
         """Send one of each, provoke one error, change a dial; rounds differ by what they break."""
-        client, fake_openai = self.system.client, self.system.fake_openai
+        client = self.system.client
         self.rounds += 1
         # Half of the rounds fail on purpose: enough for the guard to halt the fleet.
         client.delete("slotgen:guard")
         plays = (Play.ANSWER, Play.NOT_JSON, Play.ANSWER, Play.REFUSAL)
-        fake_openai.behave(Behaviour(play=plays[self.rounds % len(plays)]))
+        self.fake_openai.behave(Behaviour(play=plays[self.rounds % len(plays)]))
         for _ in range(5):
             self.send(new_job())
         self.send(a_job("always-the-same"))
@@ -155,7 +156,7 @@ class Load:
     def halt_in_flight(self):
         """Halt while calls hang, and release it."""
         client = self.system.client
-        self.system.fake_openai.behave(Behaviour(play=Play.HANG))
+        self.fake_openai.behave(Behaviour(play=Play.HANG))
         for _ in range(3):
             self.send(new_job())
         eventually(lambda: "slotgen_inflight_requests 3" in self.metrics())
@@ -178,7 +179,11 @@ class Load:
 def test_every_query_has_data(tmp_path, saw_monitoring):
     ports = {"prometheus": free_port(), "exporter": free_port()}
     url = f"http://127.0.0.1:{ports['prometheus']}"
-    with stack(concurrency=16, settings={"SLOTGEN_BUDGET_USD": "50"}) as system:
+    settings = {"SLOTGEN_BUDGET_USD": "50"}
+    with (
+        FakeOpenAI() as fake_openai,
+        stack(concurrency=16, openai_url=fake_openai.base_url, settings=settings) as system,
+    ):
         config = prometheus_config(
             tmp_path, system.metrics_url.split(":")[2].split("/")[0], ports["exporter"]
         )
@@ -202,7 +207,7 @@ def test_every_query_has_data(tmp_path, saw_monitoring):
         try:
             wait_until_it_answers(f"{url}/-/ready")
             system.client.mset(open_dials())
-            load, missing = Load(system, celery, url), dict(QUERIES)
+            load, missing = Load(system, fake_openai, celery, url), dict(QUERIES)
 
             def all_have_data():
                 load.round()

@@ -12,6 +12,7 @@ from tests.benchmarks.rig.messages import generated, id_of, push
 from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import forget_results, memory_mb
 from tests.builders import open_dials
+from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.stack import Stack, stack
 
 FIRST, LAST = 2000, 200_000
@@ -23,12 +24,12 @@ PORTION, KEPT = 2000, 3
 def run(first: int = FIRST, last: int = LAST) -> Iterator[Row]:
     """Yield the rows; `first` and `last` are numbers of jobs."""
     found, done = {}, 0
-    with stack(concurrency=100) as system:
+    with FakeOpenAI() as fake_openai, stack(concurrency=100, openai_url=fake_openai.base_url) as system:
         system.client.mset(open_dials(rollout_percent=str(CALLED_PERCENT)))
         for number in (first, min(first * 10, last), last):
             feed(system, done, number)
             done, found[number] = number, memory_mb(system.worker.pid)
-        called = system.fake_openai.journal.counts().completed
+        called = fake_openai.journal.counts().completed
     yield Row(
         f"resident memory after {', '.join(f'{each:,}' for each in found)} jobs ({called:,} model calls)",
         ", ".join(f"{each:.1f}" for each in found.values()) + " MB",

@@ -19,7 +19,7 @@ from tests.benchmarks.rig.messages import generated, nothing, stubs
 from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import bare_worker, drain
 from tests.builders import open_dials
-from worker.dev.fake_openai.server import Behaviour
+from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
 from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 
@@ -34,12 +34,16 @@ def run() -> Iterator[Row]:
     with EmbeddedRedis() as server, bare_worker(server, *options), connected(server.url) as client:
         drain(client, "bare", nothing(200))
         bare = counted(client, lambda: drain(client, "bare", nothing(JOBS)))
-    with stack(concurrency=100) as system, connected(system.redis_url) as client:
+    with (
+        FakeOpenAI() as fake_openai,
+        stack(concurrency=100, openai_url=fake_openai.base_url) as system,
+        connected(system.redis_url) as client,
+    ):
         client.mset(open_dials(kill="true"))
         drain(client, "slotgen", stubs(200))
         stub = counted(client, lambda: drain(client, "slotgen", stubs(JOBS)))
         client.set("slotgen:kill", "false")
-        system.fake_openai.behave(Behaviour(delay_seconds=0.2))
+        fake_openai.behave(Behaviour(delay_seconds=0.2))
         drain(client, "slotgen", generated(range(100), "warm"))
         call = counted(client, lambda: drain(client, "slotgen", generated(range(JOBS), "call")))
     yield Row("Redis commands sent for a bare no-op task", shown(bare[0]))
