@@ -17,11 +17,11 @@ import yaml
 
 from tests.debian import program
 from tests.deploy.redis7 import redis_server
+from tests.fakes.openai.server import FakeOpenAI
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

@@ -16,13 +16,13 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 from tests.builders import a_spec, new_job, open_dials
 from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
+from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.dial_keys import TABLE
 from worker.adapters.redis.keys import ALL, LENGTH, PRIORITY_QUEUE, READ
 from worker.client import Producer
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

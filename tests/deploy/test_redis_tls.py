@@ -12,9 +12,9 @@ from redis.exceptions import ConnectionError as Unconnected
 
 from tests.builders import a_spec, new_job, open_dials
 from tests.deploy.redis7 import redis_server
+from tests.fakes.openai.server import FakeOpenAI
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

@@ -15,8 +15,8 @@ from celery import Celery
 from celery.result import AsyncResult
 
 from tests.builders import open_dials
+from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.log_lines import LogLines
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
 from worker.dev.stack import Stack, stack, worker_environment
 
 WAIT_SECONDS = 60

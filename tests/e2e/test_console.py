@@ -9,7 +9,7 @@ import pytest
 
 from tests.builders import a_job, a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
-from worker.dev.fake_openai.server import Behaviour
+from tests.fakes.openai.server import Behaviour
 
 
 def test_kill_hears_from_every_worker_that_its_calls_are_closed(system, slotgen):

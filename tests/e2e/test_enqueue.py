@@ -16,7 +16,7 @@ import pytest
 import schemas
 from tests.benchmarks.rig import workers
 from tests.builders import a_spec, new_job
-from worker.dev.fake_openai.server import Behaviour
+from tests.fakes.openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
 COMMAND = [sys.executable, "-m", "worker.cli", "enqueue"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.builders import a_spec, new_job
 from tests.e2e.conftest import System, a_system
-from worker.dev.fake_openai.server import Behaviour, Play
+from tests.fakes.openai.server import Behaviour, Play
 from worker.dev.stack import worker_environment
 
 CONCURRENCY = 40

@@ -10,8 +10,8 @@ import pytest
 import schemas
 from tests.builders import a_job, a_message, a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
+from tests.fakes.openai.server import Behaviour, Play
 from worker.dev.demo.specs import ALLOWLIST, load_specs
-from worker.dev.fake_openai.server import Behaviour, Play
 
 # The kind chooses the prompt and the type the schema: neither knows of the other.
 KINDS = ["statutory", "assessment", "explanatory", "revision"]

@@ -7,7 +7,7 @@ from collections import Counter
 
 from schemas import violations
 from tests.builders import a_job, a_spec
-from worker.dev.fake_openai.server import Behaviour
+from tests.fakes.openai.server import Behaviour
 
 WAIT_SECONDS = 60
 ALONE, TOGETHER = 150, 50

@@ -13,11 +13,11 @@ from gates.allowlist import policy_hash
 from tasks.operations.changes.dials import RAW_COMMAND
 from tests.builders import a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
+from tests.fakes.openai.server import Behaviour, Play
 from tests.waiting import eventually
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.jobs.history import RedisHistory
-from worker.dev.fake_openai.server import Behaviour, Play
 
 
 @pytest.fixture

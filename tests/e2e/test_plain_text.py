@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.builders import a_spec, new_job
+from tests.fakes.openai.server import Behaviour
 from tests.tasks.plain_text.cases import PLAIN, SHARED, cases
-from worker.dev.fake_openai.server import Behaviour
 
 # Each of them was once refused, and six in 24 halted the fleet.
 ORDINARY = (

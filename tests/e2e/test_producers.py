@@ -12,9 +12,9 @@ from celery.exceptions import TaskRevokedError
 import schemas
 from tests.builders import a_spec, new_job, open_dials
 from tests.e2e.conftest import WAIT_SECONDS, a_system
+from tests.fakes.openai.server import Behaviour
 from tests.waiting import eventually
 from worker.client import InvalidMessage, Producer, Progress, TaskRevoked
-from worker.dev.fake_openai.server import Behaviour
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from gates import rollout
 from tasks.operations.changes.dials import Change
 from tests.builders import a_spec, new_job
 from tests.e2e.conftest import WAIT_SECONDS
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.promise import within
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.drills import RedisDrills
-from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import worker_environment
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.builders import a_spec, new_job
 from tests.e2e.conftest import a_system
+from tests.fakes.openai.server import Behaviour, Reply
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour, Reply
 
 # Each decision is made on a fake clock in tests/tasks/limits/test_rate_limiter.py and test_generation.py.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(120)]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
-from worker.dev.fake_openai.server import Behaviour
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from collections import Counter
 import pytest
 
 from tests.builders import a_message, a_spec
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import LOST_SECONDS, Fleet, fleet, kill
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.sweeps import await_sweeps, hide_signs_of_life
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour
 
 CONCURRENCY = 50
 # A worker looks for the lost three times in the seconds after which it counts as lost.

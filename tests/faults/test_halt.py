@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.halting import PROMISED_MS, closed_after_ms, fill
 from tests.faults.rig.length import full_length_only
 from tests.faults.rig.promise import verdict, within
-from worker.dev.fake_openai.server import Behaviour
 
 # Redis looks for expired keys that nobody asks for ten times a second.
 EXPIRY_MS = 100

@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
+from tests.fakes.openai.server import Behaviour, Play
 from tests.faults.rig.accounts import extra_requests, ledger_keys, times_generated
 from tests.faults.rig.campaign import Campaign
 from tests.faults.rig.fleet import Fleet, fleet, kill
 from tests.faults.rig.hasty_config import write_config
 from tests.faults.rig.length import full_length_only, in_full
-from worker.dev.fake_openai.server import Behaviour, Play
 
 JOBS = in_full(2000, short=300)
 KILLS = in_full(20, short=3)

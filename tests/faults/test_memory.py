@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import OutOfMemoryError
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet
 from tests.faults.rig.halting import PROMISED_MS, closed_after_ms, fill
 from tests.faults.rig.promise import verdict, within
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour
 
 CONCURRENCY = 50
 

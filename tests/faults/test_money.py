@@ -9,12 +9,12 @@ from importlib import resources
 
 import pytest
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import fleet
 from tests.faults.rig.spenders import CAP, WINDOW_SECONDS
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.account import RedisAccount
-from worker.dev.fake_openai.server import Behaviour
 from worker.dev.redis_server.server import EmbeddedRedis
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import GRACE_SECONDS, Fleet, fleet
 from tests.faults.rig.halting import closed_after_ms, fill
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.tcp_proxy import TcpProxy
-from worker.dev.fake_openai.server import Behaviour
 
 GRACE_MS = GRACE_SECONDS * 1000
 PROMISED_MS = 500

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import redis
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour
 
 # From the end of the trouble to the first answer.
 BACK_SECONDS = 15

@@ -11,12 +11,12 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from tests.builders import a_spec, new_job, open_dials
+from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.faults.rig.halting import PROMISED_MS
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.sentinel import in_step, replication, watched_by_sentinel
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
 from worker.dev.stack import WorkerProcess, worker_environment
 
 pytestmark = pytest.mark.thorough

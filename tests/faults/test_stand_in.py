@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.openai.server import Behaviour, Play
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.hasty_config import write_config
-from worker.dev.fake_openai.server import Behaviour, Play
 
 # One bad answer of each kind is given to a worker in tests/e2e/test_main_job.py.
 pytestmark = pytest.mark.thorough

@@ -17,10 +17,10 @@ from celery import Celery
 
 from tests.builders import a_job, a_spec, new_job, open_dials
 from tests.debian import program
+from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 from worker.dev.stack import stack
 
 pytestmark = pytest.mark.thorough

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from worker.dev.fake_openai.server import Behaviour, Counts, FakeOpenAI
+from tests.fakes.openai.server import Behaviour, Counts, FakeOpenAI
 
 
 @dataclass(frozen=True, slots=True)

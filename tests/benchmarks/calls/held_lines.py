@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from worker.dev.fake_openai.server import Counts
+from tests.fakes.openai.server import Counts
 
 
 class Line(asyncio.Protocol):

@@ -12,7 +12,7 @@ from tests.benchmarks.rig.messages import generated, id_of, push
 from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import forget_results, memory_mb
 from tests.builders import open_dials
-from worker.dev.fake_openai.server import FakeOpenAI
+from tests.fakes.openai.server import FakeOpenAI
 from worker.dev.stack import Stack, stack
 
 FIRST, LAST = 2000, 200_000

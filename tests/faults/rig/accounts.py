@@ -12,9 +12,9 @@ from tasks import executor_config
 from tasks.generate.prompting import Prompts, job_key
 from tasks.generate.spec import Spec
 from tests.builders import a_spec
+from tests.fakes.openai.server import JournalRecord, Reply
 from tests.faults.rig.campaign import Kill
 from tests.faults.rig.fleet import job_of
-from worker.dev.fake_openai.server import JournalRecord, Reply
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, kill
-from worker.dev.fake_openai.server import Behaviour
 from worker.dev.stack import WorkerProcess
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from tests.fakes.openai.server import Behaviour, Counts
 from tests.faults.rig.fleet import Fleet
 from tests.waiting import eventually
-from worker.dev.fake_openai.server import Behaviour, Counts
 
 # Far above every grace period and bound, but below a request's own timeout: nothing ends by itself.
 CALL_SECONDS = 50

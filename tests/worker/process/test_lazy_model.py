@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from tests.fakes import clock
+from tests.fakes.openai.server import FakeOpenAI
 from tests.worker.adapters.openai.test_model import a_request
 from worker.adapters.openai.model import OpenAIModel, open_client
-from worker.dev.fake_openai.server import FakeOpenAI
 from worker.process.lazy_model import LazyModel
 
 WAIT_SECONDS = 10

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from worker.dev.demo.specs import ALLOWLIST, load_specs
-from worker.dev.fake_openai.server import Behaviour
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -158,4 +157,4 @@ def _halt(stack: Stack, act: Act) -> float:
 
 def _pace(stack: Stack, seconds: float) -> None:
     if stack.fake_openai:
-        stack.fake_openai.behave(Behaviour(delay_seconds=seconds))
+        stack.fake_openai.delay_seconds = seconds

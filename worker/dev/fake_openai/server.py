@@ -1,61 +1,44 @@
-"""Plays OpenAI's Responses API on loopback, good answers and every kind of bad ones, at no cost.
+"""Plays OpenAI's Responses API on loopback: refuses what the real one would, and answers well, at no cost."""
 
-By hand: `python -m worker.dev.fake_openai.server --port 8099 --delay 2`.
-"""
-
-import argparse
 import asyncio
-import signal
 import threading
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Self
 
 from aiohttp import web
 
-from worker.dev.fake_openai.behaviour import Behaviour, Play, ReplyScript
-from worker.dev.fake_openai.http import FakeServer
-from worker.dev.fake_openai.journal import Counts, Journal, JournalRecord, Reply
+from worker.dev.fake_openai.answer import good_text, response_document
+from worker.dev.fake_openai.request import RefusedError, check_key, error_document, read_request
 
-__all__ = ["Behaviour", "Counts", "FakeOpenAI", "Journal", "JournalRecord", "Play", "Reply"]
-
+PATH = "/v1/responses"
 _HOST = "127.0.0.1"
 _START_SECONDS = 10.0
 _BACKLOG = 1024
-# What is still in flight when the stand-in stops is cancelled after this; 0 would mean for ever.
+# What is still in flight when a server stops is cancelled after this; 0 would mean for ever.
 _SHUTDOWN_SECONDS = 0.05
 
 
-class FakeOpenAI:
-    """The stand-in, serving from a thread of its own inside `with FakeOpenAI() as fake_openai:`.
+class LoopbackServer(ABC):
+    """Serves on 127.0.0.1, from a thread of its own, inside `with`."""
 
-    `port` 0 takes a free one. Every method is safe in any thread.
-    """
-
+    # 0 takes a free one, and then is that one.
+    port = 0
     _thread: threading.Thread
     _loop: asyncio.AbstractEventLoop
     _stop_asked: asyncio.Event
 
-    def __init__(self, *, port: int = 0, behaviour: Behaviour | None = None) -> None:
-        self.port = port
-        self.journal = Journal()
-        self._script = ReplyScript(behaviour or Behaviour())
+    @abstractmethod
+    def web_server(self) -> web.Server:
+        """Return what answers the requests; called in the loop that serves."""
 
     @property
     def base_url(self) -> str:
         """What to set as OPENAI_BASE_URL."""
         return f"http://{_HOST}:{self.port}/v1"
-
-    def behave(self, behaviour: Behaviour) -> None:
-        """Treat every valid request from now on by `behaviour`; those in flight keep theirs."""
-        self._script.standing = behaviour
-
-    def play_next(self, *behaviours: Behaviour) -> None:
-        """Queue one behaviour for each of the next valid requests, before the standing one."""
-        self._script.queue.extend(behaviours)
-
-    def release(self) -> None:
-        """Answer at once every request in the journal that still waits out its delay."""
-        self._loop.call_soon_threadsafe(self._script.release)
 
     def __enter__(self) -> Self:
         """Serve, and return once connections are accepted. Raises OSError when the port is taken."""
@@ -66,7 +49,7 @@ class FakeOpenAI:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close every connection and end the thread; requests in flight count as cancelled."""
+        """Close every connection and end the thread; requests in flight are cancelled."""
         self._loop.call_soon_threadsafe(self._stop_asked.set)
         self._thread.join()
 
@@ -78,7 +61,7 @@ class FakeOpenAI:
 
     async def _serve(self, serving: Future[None]) -> None:
         self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.ServerRunner(FakeServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS)
+        runner = web.ServerRunner(self.web_server(), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             site = web.TCPSite(runner, _HOST, self.port, backlog=_BACKLOG)
@@ -90,22 +73,52 @@ class FakeOpenAI:
             await runner.cleanup()
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Serve until Ctrl-C or SIGTERM, then print what was seen."""
-    parser = argparse.ArgumentParser(prog="python -m worker.dev.fake_openai.server", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--play", type=Play, default=Play.ANSWER, choices=list(Play), help="what to answer")
-    given = parser.parse_args(argv)
-    ended = threading.Event()
-    for which in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(which, lambda *_: ended.set())
-    behaviour = Behaviour(play=given.play, delay_seconds=given.delay)
-    with FakeOpenAI(port=given.port, behaviour=behaviour) as fake_openai:
-        print(f"export OPENAI_BASE_URL={fake_openai.base_url} OPENAI_API_KEY=any", flush=True)  # noqa: T201 - for people
-        ended.wait()
-        print(fake_openai.journal.counts())  # noqa: T201 - for people
+class FakeOpenAI(LoopbackServer):
+    """The stand-in, inside `with FakeOpenAI() as fake_openai:`. Everything public is safe in any thread."""
 
+    def __init__(self) -> None:
+        # Before each answer that begins to wait from now on.
+        self.delay_seconds = 0.0
+        self._in_flight = 0
+        self._changed = threading.Condition()
 
-if __name__ == "__main__":
-    main()
+    def wait_for_calls(self, number: int, timeout_seconds: float = 10.0) -> None:
+        """Block until `number` requests or more wait for their answers. Raises TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._in_flight >= number, timeout_seconds):
+                raise TimeoutError(
+                    f"after {timeout_seconds:g} s {self._in_flight} calls are in flight, not {number}"
+                )
+
+    def web_server(self) -> web.Server:
+        """Return what checks and answers the requests."""
+        # handler_cancellation: a client that hangs up is seen at once, not when its delay is over.
+        return web.Server(self._respond, handler_cancellation=True, access_log=None)
+
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
+        suffix = uuid.uuid4().hex
+        headers = {"x-request-id": f"req_{suffix}"}
+        if (request.method, request.path) != ("POST", PATH):
+            message = f"This stand-in serves POST {PATH} and nothing else."
+            return web.json_response(error_document(message), status=404, headers=headers)
+        try:
+            check_key(request.headers.get("Authorization"))
+            asked = read_request(await request.read())
+        except RefusedError as refused:
+            return web.json_response(refused.document, status=refused.status, headers=headers)
+        with self._counted_in():
+            await asyncio.sleep(self.delay_seconds)
+        return web.json_response(response_document(asked, good_text(asked), suffix), headers=headers)
+
+    @contextmanager
+    def _counted_in(self) -> Iterator[None]:
+        self._add(1)
+        try:
+            yield
+        finally:
+            self._add(-1)
+
+    def _add(self, change: int) -> None:
+        with self._changed:
+            self._in_flight += change
+            self._changed.notify_all()

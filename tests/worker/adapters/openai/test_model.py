@@ -10,8 +10,8 @@ import pytest
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelRequest, TokenUsage
 from tests.fakes import clock
+from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from worker.adapters.openai.model import OpenAIModel, open_client, read_answer
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play
 
 WIRE = {
     "type": "object",

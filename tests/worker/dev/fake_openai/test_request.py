@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.dev.conftest import parameters
+from tests.fakes.openai.conftest import parameters
 from worker.dev.fake_openai.request import RefusedError, check_key, read_request
 
 

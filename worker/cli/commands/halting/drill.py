@@ -17,7 +17,6 @@ from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import Actor, AsJson, named
 from worker.cli.support.terminal import answer, fields
 from worker.dev.demo.specs import load_specs
-from worker.dev.fake_openai.server import Behaviour
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import Stack, WorkerDied, stack
 
@@ -73,12 +72,12 @@ def _embedded() -> Iterator[OperatorSession]:
 def _load(system: Stack) -> None:
     """Open every dial, and return with calls in flight that would take a minute."""
     assert system.fake_openai is not None  # a stack without --real has one
-    system.fake_openai.behave(Behaviour(delay_seconds=60))
+    system.fake_openai.delay_seconds = 60
     system.open_everything()
     producer = RedisProbe(system.client, "slotgen")
     for spec in load_specs()[:_EMBEDDED_CALLS]:
         producer.send(spec)
-    system.fake_openai.journal.wait_until(lambda counts: counts.in_flight >= _EMBEDDED_CALLS // 2)
+    system.fake_openai.wait_for_calls(_EMBEDDED_CALLS // 2)
 
 
 def _lines(record: DrillRecord, target: str) -> list[str]:

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from worker.dev.fake_openai.behaviour import Behaviour, Play
+from tests.fakes.openai.behaviour import Behaviour, Play
 from worker.dev.fake_openai.content import fill, with_markdown
 from worker.dev.fake_openai.request import Asked
 

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from tests.worker.dev.conftest import Asker, parameters
-from worker.dev.fake_openai.server import Behaviour, Counts, FakeOpenAI, Play, Reply
+from tests.fakes.openai.conftest import Asker, parameters
+from tests.fakes.openai.server import Behaviour, Counts, FakeOpenAI, Play, Reply
 
 
 def test_sees_a_hundred_requests_begin_and_be_cancelled(asker: Asker, fake_openai: FakeOpenAI) -> None:

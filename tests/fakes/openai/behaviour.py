@@ -50,7 +50,7 @@ class Behaviour:
     def __post_init__(self) -> None:
         if min(self.delay_seconds, self.drip_seconds) < 0:
             raise ValueError(f"delays are seconds from 0, not {self.delay_seconds}, {self.drip_seconds}")
-        if self.status is not None and not 400 <= self.status < 600:  # noqa: PLR2004 - HTTP's error classes
+        if self.status is not None and not 400 <= self.status < 600:
             raise ValueError(
                 f"status {self.status} is no error; set 400 to 599, or leave it out and set play"
             )

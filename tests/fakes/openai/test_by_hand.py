@@ -4,12 +4,12 @@ import signal
 import subprocess
 import sys
 
-from tests.worker.dev.conftest import Asker
-from worker.dev.fake_openai.server import FakeOpenAI
+from tests.fakes.openai.conftest import Asker
+from tests.fakes.openai.server import FakeOpenAI
 
 
 def test_runs_by_hand_until_it_is_told_to_stop() -> None:
-    command = [sys.executable, "-m", "worker.dev.fake_openai.server", "--delay", "0.01", "--play", "refusal"]
+    command = [sys.executable, "-m", "tests.fakes.openai.server", "--delay", "0.01", "--play", "refusal"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         export = process.stdout.readline()

@@ -12,7 +12,7 @@ import httpx2
 import openai
 import pytest
 
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI
+from tests.fakes.openai.server import Behaviour, FakeOpenAI
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

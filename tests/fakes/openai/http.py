@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from worker.dev.fake_openai.answers import body_for
-from worker.dev.fake_openai.behaviour import Behaviour, Play, ReplyScript
-from worker.dev.fake_openai.journal import Journal, Reply
+from tests.fakes.openai.answers import body_for
+from tests.fakes.openai.behaviour import Behaviour, Play, ReplyScript
+from tests.fakes.openai.journal import Journal, Reply
 from worker.dev.fake_openai.request import Asked, RefusedError, check_key, error_document, read_request
 
 _PATH = "/v1/responses"

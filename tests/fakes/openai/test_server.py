@@ -13,8 +13,8 @@ import openai
 import pytest
 
 from tests.fakes import clock
-from tests.worker.dev.conftest import Asker, parameters, served_here
-from worker.dev.fake_openai.server import Behaviour, FakeOpenAI, Play, Reply
+from tests.fakes.openai.conftest import Asker, parameters, served_here
+from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play, Reply
 
 
 def test_answers_as_the_responses_api_does(asker: Asker, fake_openai: FakeOpenAI) -> None:

@@ -1,0 +1,56 @@
+"""Writes the response object of a good answer."""
+
+import json
+import time
+from typing import Any
+
+from worker.dev.fake_openai.content import fill
+from worker.dev.fake_openai.request import Asked
+
+PROSE = "Here is what you asked for. It is a text, and not the JSON that the request wanted."
+
+
+def good_text(asked: Asked) -> str:
+    """Return JSON that fits the schema of `asked`, or prose where it has none."""
+    if asked.schema is None:
+        return PROSE
+    return json.dumps(fill(asked.schema, asked.input_text), ensure_ascii=False)
+
+
+def response_document(asked: Asked, text: str, suffix: str) -> dict[str, Any]:
+    """Return a completed response that says `text`, as the API sends it; `suffix` keeps ids apart."""
+    sent = count_tokens(asked.instructions) + count_tokens(asked.input_text)
+    written = count_tokens(text)
+    message = {"id": f"msg_{suffix}", "type": "message", "role": "assistant", "status": "completed"}
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {
+        "id": f"resp_{suffix}",
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": asked.instructions or None,
+        "max_output_tokens": asked.max_output_tokens,
+        "metadata": asked.document.get("metadata") or {},
+        "model": asked.model,
+        "output": [message | {"content": [part]}],
+        "parallel_tool_calls": True,
+        "service_tier": "default",
+        "temperature": asked.document.get("temperature", 1.0),
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": asked.document.get("top_p", 1.0),
+        "usage": {
+            "input_tokens": sent,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": written,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": sent + written,
+        },
+    }
+
+
+def count_tokens(text: str) -> int:
+    """Return about how many tokens `text` is: one for four bytes of English."""
+    return len(text.encode()) // 4 + 1
