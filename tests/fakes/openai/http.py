@@ -1,5 +1,7 @@
 """Serves POST /v1/responses: checks the request, plays the behaviour, and tells the journal."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import socket
@@ -13,9 +15,9 @@ from aiohttp.web_protocol import RequestHandler
 from tests.fakes.openai.answers import body_for
 from tests.fakes.openai.behaviour import Behaviour, Play, ReplyScript
 from tests.fakes.openai.journal import Journal, Reply
-from worker.dev.fake_openai.request import Asked, RefusedError, check_key, error_document, read_request
+from worker.dev.fake_openai.request import Asked, RefusedError, error_document, read_request
+from worker.dev.fake_openai.server import PATH
 
-_PATH = "/v1/responses"
 _DRIP_PIECES = 20
 _TYPES = {429: "requests", 500: "server_error", 503: "server_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded", 500: "server_error", 503: "server_error"}
@@ -61,8 +63,8 @@ class FakeServer(web.Server):
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; its number in the journal is in its `x-request-id`."""
-        if (request.method, request.path) != ("POST", _PATH):
-            message = f"This stand-in serves POST {_PATH} and nothing else."
+        if (request.method, request.path) != ("POST", PATH):
+            message = f"This stand-in serves POST {PATH} and nothing else."
             return web.json_response(error_document(message), status=404)
         body = await request.read()
         exchange = _Exchange(request, self._journal.begin(hashlib.sha256(body).hexdigest()))
@@ -86,6 +88,15 @@ class FakeServer(web.Server):
         if behaviour.status is not None:
             return _rejected(exchange, behaviour, behaviour.status)
         return await _played(exchange, behaviour, asked)
+
+
+def check_key(authorization: str | None) -> None:
+    """Accept `Bearer` with any key but `wrong`. Raises RefusedError (401)."""
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise RefusedError(401, "You didn't provide an API key.")
+    if key.strip() == "wrong":
+        raise RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
 def _rejected(exchange: _Exchange, behaviour: Behaviour, status: int) -> web.Response:

@@ -1,49 +1,37 @@
-"""Plays OpenAI's Responses API on loopback, good answers and every kind of bad ones, at no cost.
+"""The product's stand-in for OpenAI with every kind of bad answers, and a journal of what it saw.
 
 By hand: `python -m tests.fakes.openai.server --port 8099 --delay 2`.
 """
 
+from __future__ import annotations
+
 import argparse
-import asyncio
 import signal
 import threading
-from concurrent.futures import Future
-from typing import Self
 
 from aiohttp import web
 
 from tests.fakes.openai.behaviour import Behaviour, Play, ReplyScript
 from tests.fakes.openai.http import FakeServer
 from tests.fakes.openai.journal import Counts, Journal, JournalRecord, Reply
+from worker.dev.fake_openai.server import LoopbackServer
 
 __all__ = ["Behaviour", "Counts", "FakeOpenAI", "Journal", "JournalRecord", "Play", "Reply"]
 
-_HOST = "127.0.0.1"
-_START_SECONDS = 10.0
-_BACKLOG = 1024
-# What is still in flight when the stand-in stops is cancelled after this; 0 would mean for ever.
-_SHUTDOWN_SECONDS = 0.05
 
-
-class FakeOpenAI:
+class FakeOpenAI(LoopbackServer):
     """The stand-in, serving from a thread of its own inside `with FakeOpenAI() as fake_openai:`.
 
     `port` 0 takes a free one. Every method is safe in any thread.
     """
-
-    _thread: threading.Thread
-    _loop: asyncio.AbstractEventLoop
-    _stop_asked: asyncio.Event
 
     def __init__(self, *, port: int = 0, behaviour: Behaviour | None = None) -> None:
         self.port = port
         self.journal = Journal()
         self._script = ReplyScript(behaviour or Behaviour())
 
-    @property
-    def base_url(self) -> str:
-        """What to set as OPENAI_BASE_URL."""
-        return f"http://{_HOST}:{self.port}/v1"
+    def web_server(self) -> web.Server:
+        return FakeServer(self.journal, self._script)
 
     def behave(self, behaviour: Behaviour) -> None:
         """Treat every valid request from now on by `behaviour`; those in flight keep theirs."""
@@ -56,38 +44,6 @@ class FakeOpenAI:
     def release(self) -> None:
         """Answer at once every request in the journal that still waits out its delay."""
         self._loop.call_soon_threadsafe(self._script.release)
-
-    def __enter__(self) -> Self:
-        """Serve, and return once connections are accepted. Raises OSError when the port is taken."""
-        serving: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(serving,), name="fake-openai", daemon=True)
-        self._thread.start()
-        serving.result(_START_SECONDS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close every connection and end the thread; requests in flight count as cancelled."""
-        self._loop.call_soon_threadsafe(self._stop_asked.set)
-        self._thread.join()
-
-    def _run(self, serving: Future[None]) -> None:
-        try:
-            asyncio.run(self._serve(serving))
-        except OSError as failure:
-            serving.set_exception(failure)
-
-    async def _serve(self, serving: Future[None]) -> None:
-        self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.ServerRunner(FakeServer(self.journal, self._script), shutdown_timeout=_SHUTDOWN_SECONDS)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, _HOST, self.port, backlog=_BACKLOG)
-            await site.start()
-            self.port = site.port
-            serving.set_result(None)
-            await self._stop_asked.wait()
-        finally:
-            await runner.cleanup()
 
 
 def main(argv: list[str] | None = None) -> None:

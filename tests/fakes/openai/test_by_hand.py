@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 
-from tests.fakes.openai.conftest import Asker
+from tests.fakes.openai.asker import Asker
 from tests.fakes.openai.server import FakeOpenAI
 
 

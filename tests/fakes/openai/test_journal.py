@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from tests.fakes.openai.conftest import Asker, parameters
+from tests.fakes.openai.asker import Asker, parameters
 from tests.fakes.openai.server import Behaviour, Counts, FakeOpenAI, Play, Reply
 
 

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from tests.fakes import clock
-from tests.fakes.openai.conftest import Asker, parameters, served_here
+from tests.fakes.openai.asker import Asker, parameters, served_here
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play, Reply
 
 
@@ -118,7 +118,7 @@ def test_never_answers_while_it_hangs(asker: Asker, fake_openai: FakeOpenAI) -> 
 def test_drips_past_a_timeout_that_is_per_read() -> None:
     async def scenario() -> str:
         async with (
-            served_here(Behaviour(play=Play.DRIP, drip_seconds=60)) as fake_openai,
+            served_here(FakeOpenAI(behaviour=Behaviour(play=Play.DRIP, drip_seconds=60))) as fake_openai,
             Asker(fake_openai).client() as client,
             client.responses.with_streaming_response.create(**parameters(), timeout=40) as response,
         ):
@@ -253,7 +253,7 @@ def test_a_request_that_is_refused_leaves_the_queue_alone(asker: Asker, fake_ope
 
 def test_waits_before_it_answers() -> None:
     async def scenario() -> None:
-        async with served_here(Behaviour()) as fake_openai, Asker(fake_openai).client() as client:
+        async with served_here(FakeOpenAI()) as fake_openai, Asker(fake_openai).client() as client:
             fake_openai.play_next(Behaviour(delay_seconds=20))
             waits = asyncio.create_task(client.responses.create(**parameters()))
             await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.begun == 1)

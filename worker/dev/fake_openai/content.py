@@ -40,15 +40,6 @@ def topic_of(input_text: str) -> str:
     return next((found[name] for name in _TOPIC_NAMES if found.get(name)), "this topic")
 
 
-def with_markdown(value: Any) -> Any:
-    """Return `value` with every sentence in it made bold; single words, such as ids, stay."""
-    if isinstance(value, dict):
-        return {name: with_markdown(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [with_markdown(each) for each in value]
-    return f"**{value}**" if isinstance(value, str) and " " in value else value
-
-
 @cache
 def _sentences() -> dict[str, list[str]]:
     """Return sentences by property name, lower case; `{topic}` is the only variable in them."""

@@ -48,15 +48,6 @@ class Asked:
     document: dict[str, Any]
 
 
-def check_key(authorization: str | None) -> None:
-    """Accept `Bearer` with any key but `wrong`. Raises RefusedError (401)."""
-    scheme, _, key = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise RefusedError(401, "You didn't provide an API key.")
-    if key.strip() == "wrong":
-        raise RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
-
-
 def read_request(body: bytes) -> Asked:
     """Return what `body` asks for. Raises RefusedError (400)."""
     try:

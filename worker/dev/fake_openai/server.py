@@ -4,15 +4,13 @@ import asyncio
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Self
 
 from aiohttp import web
 
 from worker.dev.fake_openai.answer import good_text, response_document
-from worker.dev.fake_openai.request import RefusedError, check_key, error_document, read_request
+from worker.dev.fake_openai.request import RefusedError, error_document, read_request
 
 PATH = "/v1/responses"
 _HOST = "127.0.0.1"
@@ -102,23 +100,17 @@ class FakeOpenAI(LoopbackServer):
             message = f"This stand-in serves POST {PATH} and nothing else."
             return web.json_response(error_document(message), status=404, headers=headers)
         try:
-            check_key(request.headers.get("Authorization"))
             asked = read_request(await request.read())
         except RefusedError as refused:
             return web.json_response(refused.document, status=refused.status, headers=headers)
-        with self._counted_in():
+        self._count(1)
+        try:
             await asyncio.sleep(self.delay_seconds)
+        finally:
+            self._count(-1)
         return web.json_response(response_document(asked, good_text(asked), suffix), headers=headers)
 
-    @contextmanager
-    def _counted_in(self) -> Iterator[None]:
-        self._add(1)
-        try:
-            yield
-        finally:
-            self._add(-1)
-
-    def _add(self, change: int) -> None:
+    def _count(self, change: int) -> None:
         with self._changed:
             self._in_flight += change
             self._changed.notify_all()

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from schemas import OutputType, output_type, output_types
-from tasks.errors import ErrorCode, Failed
 from tasks.generate.acceptance import accept
 from tasks.ports import ModelAnswer
-from worker.dev.fake_openai.content import fill, topic_of, with_markdown
+from worker.dev.fake_openai.content import fill, topic_of
 from worker.dev.fake_openai.strict_schema import strict_fault
 
 # The last ones would be markup, a list or a new line if they went into an answer as they are.
@@ -46,17 +45,6 @@ def test_every_output_type_gets_an_answer_that_is_accepted(name: str, topic: str
     assert strict_fault(output.wire) is None
     for slot in range(12):
         accept(output, _answer(fill(output.wire, _input(topic, slotId=f"slot-{slot}"))))
-
-
-@pytest.mark.parametrize("name", output_types())
-def test_the_markdown_answer_breaks_the_policy_and_nothing_else(name: str) -> None:
-    output = _type(name)
-    marked = with_markdown(fill(output.wire, _input("Cell division")))
-
-    with pytest.raises(Failed) as failed:
-        accept(output, _answer(marked))
-
-    assert failed.value.code is ErrorCode.OUTPUT_POLICY_VIOLATION
 
 
 def test_writes_the_same_for_the_same_input_and_varies_with_it() -> None:
