@@ -90,13 +90,19 @@ class FakeServer(web.Server):
         return await _played(exchange, behaviour, asked)
 
 
+class KeyRefusedError(RefusedError):
+    """The API's error answer to a key."""
+
+    status = 401
+
+
 def check_key(authorization: str | None) -> None:
-    """Accept `Bearer` with any key but `wrong`. Raises RefusedError (401)."""
+    """Accept `Bearer` with any key but `wrong`. Raises KeyRefusedError."""
     scheme, _, key = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
-        raise RefusedError(401, "You didn't provide an API key.")
+        raise KeyRefusedError("You didn't provide an API key.")
     if key.strip() == "wrong":
-        raise RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
+        raise KeyRefusedError("Incorrect API key provided.", code="invalid_api_key")
 
 
 def _rejected(exchange: _Exchange, behaviour: Behaviour, status: int) -> web.Response:
@@ -107,7 +113,8 @@ def _rejected(exchange: _Exchange, behaviour: Behaviour, status: int) -> web.Res
         headers["retry-after-ms"] = str(behaviour.retry_after_ms)
     code = behaviour.error_code or _CODES.get(status)
     type_ = code if code == "insufficient_quota" else _TYPES.get(status, "invalid_request_error")
-    document = error_document(f"The stand-in refuses with {status}.", type_, code=code)
+    document = error_document(f"The stand-in refuses with {status}.", code=code)
+    document["error"]["type"] = type_
     return exchange.reject(status, document, **headers)
 
 

@@ -19,21 +19,18 @@ _PARAMETER_LIST = (
 
 
 class RefusedError(Exception):
-    """The API's error answer to this request: status, message, type, param and code."""
+    """The API's error answer to this request."""
 
-    def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None
-    ) -> None:
+    status = 400
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
         self.document = error_document(message, param=param, code=code)
 
 
-def error_document(
-    message: str, type_: str = "invalid_request_error", *, param: str | None = None, code: str | None = None
-) -> dict[str, Any]:
+def error_document(message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """Return the body of an API error."""
-    return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+    return {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +42,16 @@ class Asked:
     input_text: str
     schema: dict[str, Any] | None
     max_output_tokens: int | None
-    document: dict[str, Any]
 
 
 def read_request(body: bytes) -> Asked:
-    """Return what `body` asks for. Raises RefusedError (400)."""
+    """Return what `body` asks for. Raises RefusedError."""
     try:
         document = json.loads(body)
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise RefusedError(400, "We could not parse the JSON body of your request.")
+        raise RefusedError("We could not parse the JSON body of your request.")
     _check_parameters(document)
     given = document["input"]
     return Asked(
@@ -64,28 +60,25 @@ def read_request(body: bytes) -> Asked:
         input_text=given if isinstance(given, str) else json.dumps(given, ensure_ascii=False),
         schema=_schema(document.get("text")),
         max_output_tokens=document.get("max_output_tokens"),
-        document=document,
     )
 
 
 def _check_parameters(document: dict[str, Any]) -> None:
     unknown = sorted(set(document).difference(_PARAMETER_LIST.split()))
     if unknown:
-        raise RefusedError(
-            400, f"Unknown parameter: '{unknown[0]}'.", param=unknown[0], code="unknown_parameter"
-        )
+        raise RefusedError(f"Unknown parameter: '{unknown[0]}'.", param=unknown[0], code="unknown_parameter")
     for name, types in (("model", str), ("input", (str, list))):
         if not document.get(name) or not isinstance(document[name], types):
             code = "missing_required_parameter"
-            raise RefusedError(400, f"Missing required parameter: '{name}'.", param=name, code=code)
+            raise RefusedError(f"Missing required parameter: '{name}'.", param=name, code=code)
     if document.get("stream"):
-        raise RefusedError(400, "This stand-in does not stream.", param="stream", code="unsupported_value")
+        raise RefusedError("This stand-in does not stream.", param="stream", code="unsupported_value")
     param, limit = "max_output_tokens", document.get("max_output_tokens")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
-        raise RefusedError(400, f"Invalid type for '{param}'.", param=param, code="invalid_type")
+        raise RefusedError(f"Invalid type for '{param}'.", param=param, code="invalid_type")
     if limit is not None and limit < _LEAST_OUTPUT_TOKENS:
         message = f"Invalid '{param}': expected a value >= {_LEAST_OUTPUT_TOKENS}."
-        raise RefusedError(400, message, param=param, code="integer_below_min_value")
+        raise RefusedError(message, param=param, code="integer_below_min_value")
 
 
 def _schema(text: Any) -> dict[str, Any] | None:
@@ -93,10 +86,10 @@ def _schema(text: Any) -> dict[str, Any] | None:
     if not isinstance(wanted, dict) or wanted.get("type") != "json_schema":
         return None
     if not _NAME.fullmatch(str(wanted.get("name", ""))):
-        raise RefusedError(400, "Invalid 'text.format.name'.", param="text.format.name", code="invalid_value")
+        raise RefusedError("Invalid 'text.format.name'.", param="text.format.name", code="invalid_value")
     schema = wanted.get("schema")
     fault = strict_fault(schema) if wanted.get("strict") else None
     if fault or not isinstance(schema, dict):
         message = f"Invalid schema for response_format '{wanted['name']}': {fault or 'it is not an object.'}"
-        raise RefusedError(400, message, param="text.format.schema", code="invalid_json_schema")
+        raise RefusedError(message, param="text.format.schema", code="invalid_json_schema")
     return schema
