@@ -17,8 +17,8 @@ from gates import DIALS
 from tasks.errors import ErrorCode, Status
 from tests import node
 from tests.builders import an_allowlist, open_dials
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.redis_server.binary import find_redis_server
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack, worker_environment
 from worker.settings.settings import Settings
 

@@ -62,9 +62,11 @@ def test_every_block_runs_in_order_on_a_running_system(tmp_path):
     ):
         (tmp_path / name).write_text(text)
     with (
-        stack(persistent=True) as system,
+        stack() as system,
         Celery(broker=system.redis_url, backend=system.redis_url) as celery,
     ):
+        # What a Redis in production would do.
+        system.client.config_set("appendonly", "yes")
         environment = worker_environment(system.redis_url, system.openai_url) | {"COLUMNS": "100"}
         slotgen = shlex.join([sys.executable, "-m", "worker.cli"])
         redis_cli = shlex.join([str(find_redis_server().parent / "redis-cli"), "-u", system.redis_url])

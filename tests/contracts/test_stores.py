@@ -10,12 +10,12 @@ import pytest
 from tasks.errors import StoreUnavailable
 from tests.fakes.batches import NotedBatches
 from tests.fakes.ports import FakeAnswers, FakeClaims
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.answers import RedisAnswers
 from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.keys import WORKERS
-from worker.dev.redis_server.server import EmbeddedRedis
 
 WORKER = "worker-1"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests import leftovers
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
-from worker.dev.redis_server.server import EmbeddedRedis
 
 pytestmark = pytest.mark.thorough
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.safety import hazards
-from worker.dev.redis_server.server import EmbeddedRedis
 
 pytestmark = pytest.mark.thorough
 

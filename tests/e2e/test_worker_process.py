@@ -16,8 +16,8 @@ from tests.builders import a_job, a_message, a_spec, new_job, open_dials
 from tests.e2e.conftest import WAIT_SECONDS, a_system
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.log_lines import LogLines
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import WorkerProcess, worker_environment
 
 

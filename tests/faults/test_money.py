@@ -12,10 +12,10 @@ import pytest
 from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import fleet
 from tests.faults.rig.spenders import CAP, WINDOW_SECONDS
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.account import RedisAccount
-from worker.dev.redis_server.server import EmbeddedRedis
 
 
 @pytest.mark.timeout(120)

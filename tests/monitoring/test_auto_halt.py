@@ -16,9 +16,9 @@ import yaml
 
 from tests.debian import among_its_files
 from tests.ports import free_port
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
 
 pytestmark = pytest.mark.thorough

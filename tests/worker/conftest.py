@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from worker.dev.demo.specs import ALLOWLIST
 from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import find_redis_server
-from worker.dev.redis_server.server import EmbeddedRedis
+from worker.dev.redis_server.process import embedded_redis
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
@@ -147,7 +147,6 @@ class Stack:
 def stack(
     *,
     real: bool = False,
-    persistent: bool = False,
     concurrency: int = 50,
     openai_url: str | None = None,
     settings: dict[str, str] | None = None,
@@ -155,8 +154,7 @@ def stack(
 ) -> Iterator[Stack]:
     """Start everything, yield it, and end everything; nothing is left behind.
 
-    `persistent` is what a Redis in production would be. `openai_url` takes the place of our own stand-in;
-    `settings` are added to the worker's environment.
+    `openai_url` takes the place of our own stand-in; `settings` are added to the worker's environment.
 
     Raises:
         NoKey: `real`, without a key in the environment.
@@ -168,18 +166,18 @@ def stack(
         raise NoKey("--real calls OpenAI, and OPENAI_API_KEY is not set; set it, or leave --real out")
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
-        server = ending.enter_context(EmbeddedRedis(persistent=persistent))
+        redis_url = ending.enter_context(embedded_redis(folder))
         fake_openai = None if real or openai_url else ending.enter_context(FakeOpenAI())
         url = fake_openai.base_url if fake_openai else openai_url
-        client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
+        client = ending.enter_context(open_sync(redis_url, timeout_seconds=5))
         worker = WorkerProcess(
-            environment=worker_environment(server.url, url) | (settings or {}),
+            environment=worker_environment(redis_url, url) | (settings or {}),
             log_path=folder / "worker.log",
             on_line=on_line or (lambda _: None),
         )
         ending.callback(worker.stop)
         worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
-        yield Stack(server.url, url, worker, fake_openai, client, worker.log_path)
+        yield Stack(redis_url, url, worker, fake_openai, client, worker.log_path)
 
 
 def worker_environment(redis_url: str, openai_url: str | None) -> dict[str, str]:

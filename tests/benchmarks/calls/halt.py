@@ -25,7 +25,7 @@ from tests.benchmarks.rig.messages import id_of, message, push
 from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import DEADLINE_SECONDS, await_results, drain, forget_results
 from tests.builders import a_job, a_spec, new_job, open_dials
-from worker.dev.redis_server.server import EmbeddedRedis
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
 
 IN_FLIGHT = 500

@@ -8,9 +8,9 @@ from gates import Subject
 from tasks.generate.recording import OutcomeRecord
 from tests.benchmarks.jobs import stub_throughput
 from tests.benchmarks.rig.row import Row, at_most
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.history import HistoryWriter
-from worker.dev.redis_server.server import EmbeddedRedis
 
 OUTCOMES = 20_000
 SUBJECT = Subject("job-1", "lesson.intro", "explanatory", "Biology", "GCSE", "AQA", "8461", opted_in=True)

@@ -8,10 +8,10 @@ from statistics import median
 
 from tasks.ports import Reservation
 from tests.benchmarks.rig.row import Row, at_most
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.budget import RedisBudget
-from worker.dev.redis_server.server import EmbeddedRedis
 
 PAIRS = 2_000
 

@@ -9,7 +9,7 @@ import redis
 from tests.benchmarks.rig.messages import message
 from tests.benchmarks.rig.row import Row
 from tests.benchmarks.rig.workers import bare_worker, drain, memory_mb
-from worker.dev.redis_server.server import EmbeddedRedis
+from tests.redis_server.server import EmbeddedRedis
 
 CALLS = 200
 POOLS = [("threads", 200, CALLS), ("prefork", 8, 40), ("solo", 1, 5)]

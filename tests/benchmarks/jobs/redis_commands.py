@@ -20,7 +20,7 @@ from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import bare_worker, drain
 from tests.builders import open_dials
 from tests.fakes.openai.server import Behaviour, FakeOpenAI
-from worker.dev.redis_server.server import EmbeddedRedis
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 
 JOBS = 1000

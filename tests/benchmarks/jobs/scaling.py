@@ -18,7 +18,7 @@ from tests.benchmarks.rig.backlog import await_calm, drained_per_second, fill, t
 from tests.benchmarks.rig.redis_alone import jobs_per_second
 from tests.benchmarks.rig.row import Row
 from tests.benchmarks.rig.workers import cpu_seconds, more_workers
-from worker.dev.redis_server.server import EmbeddedRedis
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.stack import Stack, stack
 
 PROCESSES = (1, 2, 4)

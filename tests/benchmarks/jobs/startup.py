@@ -19,8 +19,8 @@ from tests.benchmarks.rig.messages import id_of, message, push
 from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import await_results, bare_worker, forget_results
 from tests.builders import a_job, a_spec
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.redis_server.binary import find_redis_server
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack, worker_environment
 
 RUNS = 11

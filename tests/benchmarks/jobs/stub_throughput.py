@@ -9,7 +9,7 @@ import redis
 from tests.benchmarks.rig.messages import nothing, stubs
 from tests.benchmarks.rig.row import Row, at_least
 from tests.benchmarks.rig.workers import bare_worker, drain
-from worker.dev.redis_server.server import EmbeddedRedis
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 
 JOBS = 2000

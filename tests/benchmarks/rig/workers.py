@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 
 from tests.benchmarks.rig.messages import id_of, push
-from worker.dev.redis_server.server import EmbeddedRedis
+from tests.redis_server.server import EmbeddedRedis
 from worker.dev.stack import Stack, WorkerProcess, worker_environment
 
 DEADLINE_SECONDS = 300

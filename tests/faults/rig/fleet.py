@@ -21,9 +21,9 @@ from celery import Celery
 from tests.builders import a_job, a_spec, open_dials
 from tests.fakes.openai.server import FakeOpenAI
 from tests.log_lines import LogLines
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import WorkerProcess, worker_environment
 
 LOST_SECONDS = 3

@@ -13,11 +13,11 @@ from typing import Any
 import redis
 
 from tests.ports import free_port
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.process import start_redis
-from worker.dev.redis_server.server import EmbeddedRedis
 
 SERVICE = "mymaster"
 

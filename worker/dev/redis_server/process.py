@@ -1,20 +1,50 @@
-"""Starts one Redis process and waits for its first answer, or says with its log why there is none."""
+"""Runs a private Redis server, or says with its log why there is none."""
 
 import contextlib
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from redis.exceptions import RedisError
 
 from worker.adapters.redis.clients import open_sync
+from worker.dev.processes.ports import ReservedPort
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 
+OPTIONS = (
+    *("--bind", "127.0.0.1", "--save", ""),
+    # An evicted dial is a stopped fleet, so a full Redis must refuse writes instead.
+    *("--maxmemory-policy", "noeviction"),
+)
 _START_SECONDS = 10.0
 _LOG_LINES = 8
+
+
+@contextmanager
+def embedded_redis(directory: Path) -> Iterator[str]:
+    """Run a Redis on a free port of 127.0.0.1, with its log in `directory`, and yield its URL.
+
+    It ends with the block: by SIGTERM, after 5 s by SIGKILL. It also ends when our process is killed, and
+    then `directory` is removed; Ctrl-C in the terminal does not reach it.
+
+    Raises:
+        EmbeddedRedisError: there is no server program, it ended at once, or it did not answer in 10 s.
+
+    """
+    port = ReservedPort()
+    arguments: list[str | Path] = ["--port", str(port.number), "--dir", directory, *OPTIONS]
+    try:
+        process = start_redis(arguments, port.number, directory / "redis.log", orphaned_dir=directory)
+        try:
+            yield f"redis://127.0.0.1:{port.number}/0"
+        finally:
+            process.end(signal.SIGTERM)
+    finally:
+        port.release()
 
 
 def start_redis(

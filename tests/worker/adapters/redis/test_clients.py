@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_async, open_connection, open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 
 TIMEOUT_SECONDS = 0.05
 

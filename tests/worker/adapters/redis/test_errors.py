@@ -13,12 +13,12 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from tasks.errors import StoreUnavailable
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import address_of, open_async, open_sync
 from worker.adapters.redis.errors import Cause, RedisUnavailable, cause_of, unavailable
 from worker.adapters.redis.scripts import LuaScript
-from worker.dev.redis_server.server import EmbeddedRedis
 
 NOWHERE = "redis://127.0.0.1:1/0"
 # What a command of a script says is wrapped in a sentence of the script's, and must come to the same.

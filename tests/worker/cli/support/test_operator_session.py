@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import an_allowlist
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.dials import RedisDials
-from worker.dev.redis_server.server import EmbeddedRedis
 
 CHANGES = [["rollout", "0"], ["feature", "off"], ["allowlist", "disable"], ["resume", "--reason", "x"]]
 

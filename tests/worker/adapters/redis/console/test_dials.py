@@ -12,10 +12,10 @@ from gates import allowlist, kill_switch
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import OPERATED, AuditRefused, Change, DialsMoved
 from tests.builders import an_allowlist
+from tests.redis_server.server import EmbeddedRedis
 from tests.worker.adapters.redis.dialling import all_at_once, key, to
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.dials import RedisDials
-from worker.dev.redis_server.server import EmbeddedRedis
 
 
 @pytest.fixture

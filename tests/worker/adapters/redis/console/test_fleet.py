@@ -9,11 +9,11 @@ import pytest
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.halting import Confirmation
 from tasks.operations.fleet import WorkerInfo
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.fleet import RedisFleet, encode
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
-from worker.dev.redis_server.server import EmbeddedRedis
 
 
 @pytest.fixture

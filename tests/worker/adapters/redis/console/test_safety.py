@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.safety import hazards
-from worker.dev.redis_server.server import EmbeddedRedis
 
 
 def settings_of(client):

@@ -10,10 +10,10 @@ import pytest
 from gates import BrakeState, Ceilings
 from tests.builders import OPEN, an_allowlist
 from tests.ports import free_port
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.controls import RedisControls
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.process import composition
 from worker.settings.settings import load
 

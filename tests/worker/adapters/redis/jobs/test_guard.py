@@ -10,11 +10,11 @@ import pytest
 from tasks.errors import StoreUnavailable
 from tasks.executor_config import load
 from tasks.limits.guard import GuardMode, GuardVerdict, JobResult
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.jobs.guard import RedisGuard
-from worker.dev.redis_server.server import EmbeddedRedis
 
 RULES = dataclasses.replace(load(None).guard, sample=20, minimum_sample=10)
 FAILED, UNUSABLE = frozenset({JobResult.FAILED}), frozenset({JobResult.FAILED, JobResult.UNUSABLE})

@@ -10,12 +10,12 @@ import pytest
 from redis.exceptions import NoScriptError, RedisError
 
 from tasks.errors import StoreUnavailable
+from tests.redis_server.server import EmbeddedRedis
 from tests.tasks.operations.past import an_outcome
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.history import HistoryWriter, RedisHistory
 from worker.adapters.redis.keys import HISTORY
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.process.background import Background
 
 

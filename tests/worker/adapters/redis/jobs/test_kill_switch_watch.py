@@ -9,10 +9,10 @@ import time
 import pytest
 
 from gates import Ceilings
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_connection, open_sync
 from worker.adapters.redis.jobs import kill_switch_watch
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.process.background import Background
 
 # Only so that a failure has a line: whatever is awaited here comes at once, or never.

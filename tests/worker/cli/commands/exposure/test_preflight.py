@@ -7,9 +7,9 @@ from importlib import resources
 
 import pytest
 
+from tests.redis_server.server import EmbeddedRedis
 from tests.worker.adapters.redis.test_clients import connections
 from worker.adapters.redis.clients import TIMEOUT_SECONDS, open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 
 
 def test_without_a_worker_the_checklist_fails_and_says_what_to_start(slotgen):

@@ -1,4 +1,6 @@
-"""Runs a private Redis server for as long as a block of code, and leaves nothing behind."""
+"""The embedded Redis of the product, to kill, freeze and restart; it leaves nothing behind."""
+
+from __future__ import annotations
 
 import shutil
 import signal
@@ -10,7 +12,7 @@ from typing import Self
 from worker.dev.processes.ports import ReservedPort
 from worker.dev.processes.watched import WatchedProcess
 from worker.dev.redis_server.binary import EmbeddedRedisError
-from worker.dev.redis_server.process import start_redis
+from worker.dev.redis_server.process import OPTIONS, start_redis
 
 
 class EmbeddedRedis:
@@ -29,12 +31,7 @@ class EmbeddedRedis:
         self._reserved: ReservedPort | None = None
         self.directory = directory
         self._private = directory is None
-        self._options = [
-            *("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes" if persistent else "no"),
-            # An evicted dial is a stopped fleet, so a full Redis must refuse writes instead.
-            *("--maxmemory-policy", "noeviction"),
-            *extra_args,
-        ]
+        self._options = [*OPTIONS, "--appendonly", "yes" if persistent else "no", *extra_args]
         self._process: WatchedProcess | None = None
 
     @property
