@@ -56,10 +56,9 @@ def findings(schema: dict[str, Any], instance: Any, error: ValidationError) -> I
 def declared_names(schema: Any) -> Iterator[str]:
     """Yield every property name that `schema` declares: these are never content."""
     if isinstance(schema, dict):
-        properties = schema.get("properties")
-        yield from properties if isinstance(properties, dict) else ()
-    children = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
-    for child in children:
+        yield from schema.get("properties", ())
+        schema = list(schema.values())
+    for child in schema if isinstance(schema, list) else ():
         yield from declared_names(child)
 
 

@@ -4,7 +4,6 @@ import json
 import re
 from functools import cache
 from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
 _NAME = re.compile(r"[A-Za-z]+\.v[1-9][0-9]*")
@@ -20,11 +19,9 @@ class UnknownSchema(LookupError):  # noqa: N818 - reads as what it is
 def names() -> tuple[str, ...]:
     """Return the name of every schema, sorted: `job.v1`, `outputs/quiz.v1`."""
     root = resources.files("schemas")
-    return tuple(sorted([*_names_in(root, ""), *_names_in(root / "outputs", "outputs/")]))
-
-
-def _names_in(folder: Traversable, prefix: str) -> list[str]:
-    return [prefix + each.name.removesuffix(_SUFFIX) for each in folder.iterdir() if is_name(each.name)]
+    files = [each.name for each in root.iterdir()]
+    files += [f"outputs/{each.name}" for each in (root / "outputs").iterdir()]
+    return tuple(sorted(file.removesuffix(_SUFFIX) for file in files if is_name(file.rsplit("/")[-1])))
 
 
 def is_name(file: str) -> bool:
@@ -45,16 +42,10 @@ def load(name: str) -> dict[str, Any]:
 
 @cache
 def _resolved(name: str) -> str:
-    document = _document(name)
-    return json.dumps(_inline(document, document))
-
-
-def _document(name: str) -> dict[str, Any]:
     if name not in names():
         raise UnknownSchema(f"there is no schema {name!r}; there are {', '.join(names())}")
-    text = (resources.files("schemas") / f"{name}{_SUFFIX}").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
-    return document
+    document = json.loads((resources.files("schemas") / f"{name}{_SUFFIX}").read_text("utf-8"))
+    return json.dumps(_inline(document, document))
 
 
 def _inline(node: Any, root: dict[str, Any]) -> Any:
@@ -69,14 +60,8 @@ def _inline(node: Any, root: dict[str, Any]) -> Any:
 
 def _target(reference: str, root: dict[str, Any]) -> dict[str, Any]:
     if reference.startswith(_URN):
-        document = _document(_name_of(reference))
-        target: dict[str, Any] = _inline(document, document)
+        *folders, name, version = reference.removeprefix(_URN).split(":")
+        target = load("/".join([*folders, f"{name}.{version}"]))
         return {key: value for key, value in target.items() if key not in {"$schema", "$id", "examples"}}
-    definition = reference.removeprefix("#/$defs/")
-    found: dict[str, Any] = _inline(root["$defs"][definition], root)
+    found: dict[str, Any] = _inline(root["$defs"][reference.removeprefix("#/$defs/")], root)
     return found
-
-
-def _name_of(urn: str) -> str:
-    *folders, name, version = urn.removeprefix(_URN).split(":")
-    return "/".join([*folders, f"{name}.{version}"])

@@ -19,8 +19,3 @@ def dotted(path: Path, declared: Collection[str]) -> str:
     steps = [f"[{part}]" if isinstance(part, int) else f".{nameable(part, declared)}" for part in path]
     # No name that is shown has a blank.
     return "".join(steps).removeprefix(".").replace(_HIDDEN, f"({_HIDDEN})")
-
-
-def sort_key(path: Path) -> list[tuple[bool, str | int]]:
-    """Return what sorts paths in reading order: `jobs[2]` before `jobs[10]`."""
-    return [(isinstance(part, str), part) for part in path]

@@ -36,7 +36,10 @@ def parse(text: bytes | str, *, max_bytes: int, max_depth: int = 32) -> Any:
     value = _loads(decoded, max_depth)
     check_depth(value, max_depth)
     if _SURROGATE_ESCAPE.search(decoded):
-        _check_surrogates(value)
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UnacceptableJson("has half a surrogate pair", "send whole Unicode characters") from None
     return value
 
 
@@ -102,10 +105,3 @@ def _refuse_number() -> NoReturn:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise UnacceptableJson(f"has {constant}, which JSON does not know", "send a number or null")
-
-
-def _check_surrogates(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise UnacceptableJson("has half a surrogate pair", "send whole Unicode characters") from None

@@ -27,7 +27,7 @@ _REPAIRABLE = {
     ErrorCode.OUTPUT_POLICY_VIOLATION,
 }
 _HALTED = {ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED}
-# For a Redis that is away a while when a job ends.
+# For a Redis that is away a while when a job ends: what is held then must not go to another worker.
 _SPARE_SECONDS = 60.0
 _CLAIM_POLL_SECONDS = 0.1
 
@@ -75,10 +75,10 @@ class Generation:
         admitted = _Admitted(job, output, job_key(job, self.prompts, self.config), context)
         value = await self._stored(admitted)
         self.count_cache("miss" if value is None else "hit")
-        if value is None:
-            async with self.slots:
-                return await self._claimed_content(admitted)
-        return value
+        if value is not None:
+            return value
+        async with self.slots:
+            return await self._claimed_content(admitted)
 
     async def _stored(self, admitted: _Admitted) -> Any | None:
         value = await self.answers.get(admitted.key)
@@ -119,7 +119,6 @@ class Generation:
         return value
 
     async def _claim(self, key: str, token: str) -> None:
-        # Redis being away while an answer waits to be stored must not hand the job to another worker.
         while not await self.claims.acquire(key, token, self._held_seconds):  # noqa: ASYNC110 - its holder is another process
             await asyncio.sleep(_CLAIM_POLL_SECONDS)
 
@@ -235,14 +234,19 @@ class Generation:
             )
 
     async def _request(self, request: ModelRequest, context: JobContext) -> ModelAnswer:
-        context.begin_request(request.model)
+        context.attempts += 1
+        context.model = request.model
         loop = asyncio.get_running_loop()
         began_mono = loop.time()
         try:
             answer = await self.model.respond(request)
         finally:
             context.model_ms += (loop.time() - began_mono) * 1000
-        context.add_answer(answer)
+        context.request_id = answer.request_id
+        if usage := answer.usage:
+            context.input_tokens += usage.input_tokens
+            context.cached_input_tokens += usage.cached_input_tokens
+            context.output_tokens += usage.output_tokens
         return answer
 
     def _cost(self, usage: TokenUsage | None, worst: int) -> tuple[int, bool]:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from tasks.ports import ModelAnswer, TokenUsage
-
 
 @dataclass(slots=True)
 class JobContext:
@@ -33,19 +31,3 @@ class JobContext:
     def path(self) -> str:
         """`openai` once a model request was begun for this outcome, else `stub`."""
         return "openai" if self.attempts else "stub"
-
-    def begin_request(self, model: str) -> None:
-        """Note that a request to `model` is about to leave."""
-        self.attempts += 1
-        self.model = model
-
-    def add_answer(self, answer: ModelAnswer) -> None:
-        """Note what came back and what it used."""
-        self.request_id = answer.request_id
-        if answer.usage:
-            self._add_usage(answer.usage)
-
-    def _add_usage(self, usage: TokenUsage) -> None:
-        self.input_tokens += usage.input_tokens
-        self.cached_input_tokens += usage.cached_input_tokens
-        self.output_tokens += usage.output_tokens
