@@ -146,6 +146,12 @@ THREADS = (
         "worker/adapters/redis/jobs/history.py:HistoryWriter",
         ("background",),
     ),
+    Thread(
+        "fleet_gauges",
+        "reads the gauges of queue and account",
+        "worker/metrics/fleet.py:FleetGauges",
+        ("background",),
+    ),
     Thread("log", "writes the lines of the log", "telemetry/logs.py:JsonHandler"),
     Thread(
         "exporter",

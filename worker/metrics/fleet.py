@@ -1,13 +1,13 @@
-"""Measures what the fleet shares, at the moment of a scrape: its queue, its dead letters, its account."""
+"""Measures what the fleet shares, beside the scrapes: its queue, its dead letters, its account."""
 
 import math
+import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, field
 
 import redis
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.money import Account
 from telemetry import Metrics
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.dead_letters import RedisDeadLetters
@@ -18,35 +18,46 @@ _NANO = 10**9
 _UNKNOWN = -1
 
 
-def attach_fleet(
-    metrics: Metrics, client: redis.Redis, queue: str, dead_letters: RedisDeadLetters, account: RedisAccount
-) -> None:
-    """Let each scrape ask Redis; without an answer the queue's figures read as -1, the account's as NaN."""
-    asked: dict[str, Callable[[], float | None]] = {
-        "slotgen_queue_depth": partial(client.llen, queue),
-        "slotgen_queue_oldest_seconds": RedisQueueAge(client, queue).oldest_seconds,
-        "slotgen_dead_letters": dead_letters.count,
-    }
-    for name, ask in asked.items():
-        metrics.gauge(name).set_function(partial(_known, ask))
-    amounts: dict[str, Callable[[Account], float]] = {
-        "slotgen_budget_cap_usd": lambda now: math.inf if now.cap is None else now.cap / _NANO,
-        "slotgen_budget_spent_usd": lambda now: now.spent / _NANO,
-        "slotgen_budget_held_usd": lambda now: now.held / _NANO,
-        "slotgen_budget_written_off_usd": lambda now: now.written_off / _NANO,
-    }
-    for name, amount in amounts.items():
-        # Our gauges read as NaN when their function raises.
-        metrics.gauge(name).set_function(partial(_amount, account, amount))
+@dataclass(slots=True)
+class FleetGauges:
+    """The gauges of one namespace, as they were read last: a scrape waits for no Redis.
 
+    Without an answer the queue's figures are -1 and the account's NaN; how old the last answer is has a gauge
+    of its own.
+    """
 
-def _amount(account: RedisAccount, of: Callable[[Account], float]) -> float:
-    return of(account.read())
+    metrics: Metrics
+    client: redis.Redis
+    queue: str
+    dead_letters: RedisDeadLetters
+    account: RedisAccount
+    now_mono: Callable[[], float] = time.monotonic
+    _answered_mono: float = field(init=False)
 
+    def __post_init__(self) -> None:
+        self._answered_mono = self.now_mono()
+        age = self.metrics.gauge("slotgen_fleet_sample_age_seconds")
+        age.set_function(lambda: self.now_mono() - self._answered_mono)
+        self._set(_UNKNOWN, _UNKNOWN, _UNKNOWN)
 
-def _known(ask: Callable[[], float | None]) -> float:
-    try:
-        found = ask()
-    except (StoreUnavailable, *REDIS_ERRORS):
-        return _UNKNOWN
-    return _UNKNOWN if found is None else found
+    def sample(self) -> None:
+        """Read them. Raises StoreUnavailable or RedisError, after it has said that nothing is known."""
+        try:
+            depth, dead = self.client.llen(self.queue), self.dead_letters.count()
+            oldest_seconds = RedisQueueAge(self.client, self.queue).oldest_seconds()
+            account = self.account.read()
+        except (StoreUnavailable, *REDIS_ERRORS):
+            self._set(_UNKNOWN, _UNKNOWN, _UNKNOWN)
+            raise
+        self._answered_mono = self.now_mono()
+        cap = math.inf if account.cap is None else account.cap / _NANO
+        amounts = (account.spent / _NANO, account.held / _NANO, account.written_off / _NANO)
+        self._set(depth, dead, _UNKNOWN if oldest_seconds is None else oldest_seconds, cap, *amounts)
+
+    def _set(self, depth: int, dead: int, oldest_seconds: float, *account_usd: float) -> None:
+        self.metrics.gauge("slotgen_queue_depth").set(depth)
+        self.metrics.gauge("slotgen_queue_oldest_seconds").set(oldest_seconds)
+        self.metrics.gauge("slotgen_dead_letters").set(dead)
+        names = ("cap", "spent", "held", "written_off")
+        for name, amount in zip(names, account_usd or [math.nan] * len(names), strict=True):
+            self.metrics.gauge(f"slotgen_budget_{name}_usd").set(amount)

@@ -47,7 +47,7 @@ from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable
 from worker.adapters.redis.keys import RESULTS
 from worker.halt.brake_bridge import BrakeBridge
-from worker.metrics.fleet import attach_fleet
+from worker.metrics.fleet import FleetGauges
 from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.metrics.zero_series import create_zero_series, label_words
@@ -57,6 +57,9 @@ from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
 from worker.settings.settings import BadSetting, Settings
+
+# Prometheus asks every 15 s by default.
+_SAMPLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     history = HistoryWriter(client, namespace, settings.history_outcomes, count_dropped)
     dead_letters = RedisDeadLetters(client, namespace)
     account = RedisAccount(client, namespace, settings.budget_nano_usd, settings.budget_window_seconds)
-    attach_fleet(metrics, client, namespace, dead_letters, account)
+    gauges = FleetGauges(metrics, client, namespace, dead_letters, account)
     app = build_app(settings, worker_id, refusals, dead_letters, observe.message_rejected)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
 
@@ -177,6 +180,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
         Background("heartbeat", heartbeat.beat, settings.worker_lost_seconds / 3, finish=heartbeat.leave),
         dial_changes,
+        Background("fleet_gauges", gauges.sample, every_seconds=_SAMPLE_SECONDS),
         Background("kill_switch_watch", watch.look, every_seconds=0, finish=watch.close),
     )
     for thread in background:
