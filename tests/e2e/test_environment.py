@@ -9,8 +9,8 @@ import pytest
 from celery import Celery
 
 from tests.builders import a_job, a_spec, open_dials
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
-from worker.dev.redis_server.server import EmbeddedRedis
 from worker.dev.stack import stack
 
 WAIT_SECONDS = 60
