@@ -1,20 +1,16 @@
 """The demonstration's acts: shut, opened in the runbook's order, halted in the middle, opened again."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from celery import Celery
 
 from worker.dev.demo.specs import ALLOWLIST, load_specs
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from worker.dev.stack import Stack
+from worker.dev.stack import Stack
 
 _ACT_SECONDS = 60.0
 # In the halting act a call takes this long, so that some are always in flight when the brake comes on.
