@@ -60,7 +60,7 @@ def test_nothing_that_is_inherited_decides_where_jobs_come_from_or_go(decoy):
         with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
             sent = celery.send_task("slotgen.generate", args=[a_spec(a_job("here"))], queue="slotgen")
             (result,) = sent.get(timeout=WAIT_SECONDS)
-        log = system.log_path.read_text()
+        log = system.worker.log_path.read_text()
 
     assert (result["jobId"], result["status"]) == ("here", "COMPLETED")
     with open_sync(decoy.url) as client:

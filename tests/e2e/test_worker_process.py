@@ -250,7 +250,7 @@ class TestSilence:
             system.push(a_message(body=marker.encode()))
             system.push(marker.encode())
             system.answer(a_spec(new_job(mode="verbatim", input={"text": marker})))
-            log = system.stack.log_path.read_text()
+            log = system.stack.worker.log_path.read_text()
         assert system.lines.events.count("message_rejected") == 3
         assert "job_completed" in log
         assert marker not in log
@@ -275,5 +275,5 @@ class TestSilence:
     def test_every_line_is_json(self, system):
         system.answer(a_spec(new_job()))
 
-        for line in system.stack.log_path.read_text().splitlines():
+        for line in system.stack.worker.log_path.read_text().splitlines():
             assert json.loads(line)["event"]

@@ -19,7 +19,6 @@ from worker.adapters.redis.clients import open_sync
 from worker.dev.demo.specs import ALLOWLIST
 from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.processes.watched import WatchedProcess
-from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.redis_server.process import embedded_redis
 
 _START_SECONDS = 30.0
@@ -109,7 +108,6 @@ class Stack:
     worker: WorkerProcess
     fake_openai: FakeOpenAI | None
     client: redis.Redis
-    log_path: Path
 
     def shut(self) -> None:
         """Close every dial, all in one step."""
@@ -124,23 +122,6 @@ class Stack:
     def metrics_url(self) -> str:
         """Where Prometheus would look."""
         return f"http://127.0.0.1:{self.worker.ready['metrics_port']}/metrics"
-
-    @property
-    def redis_cli(self) -> str:
-        """A redis-cli command line for this Redis."""
-        beside_the_server = find_redis_server().parent / "redis-cli"
-        return f"{beside_the_server if beside_the_server.exists() else 'redis-cli'} -u {self.redis_url}"
-
-    def addresses(self) -> dict[str, Any]:
-        """Return every address, for `--json`."""
-        return {
-            "redisUrl": self.redis_url,
-            "openaiUrl": self.openai_url,
-            "metricsUrl": self.metrics_url,
-            "log": str(self.log_path),
-            "allowlist": str(ALLOWLIST),
-            "workerPid": self.worker.pid,
-        }
 
 
 @contextmanager
@@ -177,7 +158,7 @@ def stack(
         )
         ending.callback(worker.stop)
         worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
-        yield Stack(redis_url, url, worker, fake_openai, client, worker.log_path)
+        yield Stack(redis_url, url, worker, fake_openai, client)
 
 
 def worker_environment(redis_url: str, openai_url: str | None) -> dict[str, str]:

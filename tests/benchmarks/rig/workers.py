@@ -46,7 +46,7 @@ def more_workers(system: Stack, number: int, concurrency: int) -> Iterator[list[
     with ExitStack() as ending:
         pids = []
         for each in range(number):
-            log = system.log_path.with_name(f"worker-{each + 2}.log")
+            log = system.worker.log_path.with_name(f"worker-{each + 2}.log")
             environment = worker_environment(system.redis_url, system.openai_url)
             worker = WorkerProcess(environment, log, lambda _: None)
             ending.callback(worker.stop)

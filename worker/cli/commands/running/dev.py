@@ -12,7 +12,7 @@ from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
 from worker.cli.support.terminal import answer
 from worker.dev.demo.specs import ALLOWLIST
-from worker.dev.redis_server.binary import EmbeddedRedisError
+from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 from worker.dev.stack import NoKey, Stack, WorkerDied, stack
 
 
@@ -35,7 +35,15 @@ def dev(
         suppress(KeyboardInterrupt),
     ):
         running.shut()
-        answer(running.addresses(), [_addresses(running)], as_json=as_json)
+        addresses = {
+            "redisUrl": running.redis_url,
+            "openaiUrl": running.openai_url,
+            "metricsUrl": running.metrics_url,
+            "log": str(running.worker.log_path),
+            "allowlist": str(ALLOWLIST),
+            "workerPid": running.worker.pid,
+        }
+        answer(addresses, [_shown(running)], as_json=as_json)
         while True:
             with interruptible():
                 time.sleep(0.2)
@@ -43,13 +51,14 @@ def dev(
     typer.echo("stopped, and cleaned up")
 
 
-def _addresses(running: Stack) -> str:
-    cli = running.redis_cli
+def _shown(running: Stack) -> str:
+    beside_the_server = find_redis_server().parent / "redis-cli"
+    cli = f"{beside_the_server if beside_the_server.exists() else 'redis-cli'} -u {running.redis_url}"
     return f"""\
 Redis    {running.redis_url}
 OpenAI   {running.openai_url or "the real one: calls cost money"}
 metrics  {running.metrics_url}
-log      {running.log_path}
+log      {running.worker.log_path}
 
 Every dial is shut: a job is answered by a STUB. In another terminal:
 
