@@ -1,5 +1,7 @@
 """Pulls the brake by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
 
+import contextlib
+
 import redis
 from redis.exceptions import ResponseError
 
@@ -30,33 +32,23 @@ def pull(
         StoreUnavailable: Redis did not answer at all.
 
     """
-    keys = [KILL(namespace), AUDIT(namespace), AUDIT_SEEN(namespace)]
+    kill, audit, seen = keys = [KILL(namespace), AUDIT(namespace), AUDIT_SEEN(namespace)]
     with unavailable(client):
-        try:
+        with contextlib.suppress(ResponseError):
             _ENGAGE.run(client, keys, actor, command, reason, value)
-        except ResponseError:
-            entry = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
-            return _plainly(client, keys, value, entry)
-    return Engaged(by="SET", recorded=True)
-
-
-def _plainly(client: redis.Redis, keys: list[str], value: bytes, entry: dict[str, str]) -> Engaged:
-    kill, audit, seen = keys
-    try:
-        client.set(kill, value)
-    except ResponseError as refusal:
-        if cause_of(refusal) not in {Cause.FULL, Cause.FORBIDDEN}:
-            raise
+            return Engaged(by="SET", recorded=True)
+        try:
+            client.set(kill, value)
+        except ResponseError as refusal:
+            if cause_of(refusal) not in {Cause.FULL, Cause.FORBIDDEN}:
+                raise
+        else:
+            return Engaged(by="SET", recorded=False)
         # An absent key halts as well. DEL works when nothing else does, and is all that some roles have.
         client.delete(kill)
-        return Engaged(by="DEL", recorded=_noted(client, audit, seen, entry))
-    return Engaged(by="SET", recorded=False)
-
-
-def _noted(client: redis.Redis, audit: str, seen: str, entry: dict[str, str]) -> bool:
     try:
-        client.xadd(audit, entry)  # type: ignore[arg-type]  # redis-py's mapping type is invariant
+        client.xadd(audit, {"dial": "kill", "actor": actor, "command": command, "reason": reason})
         client.hdel(seen, "kill")
     except REDIS_ERRORS:
-        return False
-    return True
+        return Engaged(by="DEL", recorded=False)
+    return Engaged(by="DEL", recorded=True)

@@ -74,17 +74,14 @@ class HistoryWriter:
 
     def flush(self) -> None:
         """Write what waits, in one thread. Raises RedisError; the next call tries the same again."""
+        keys = (HISTORY(self.namespace), HISTORY_WRITTEN(self.namespace, self._writer_id))
         while self._batch or self._waiting:
             if not self._batch:
                 self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
                 self._batch_number += 1
-            self._write()
+            entries = [_entry(each) for each in self._batch]
+            _WRITE.run(self.client, keys, self._batch_number, self.kept, *entries)
             self._batch = []
-
-    def _write(self) -> None:
-        keys = (HISTORY(self.namespace), HISTORY_WRITTEN(self.namespace, self._writer_id))
-        entries = [_entry(each) for each in self._batch]
-        _WRITE.run(self.client, keys, self._batch_number, self.kept, *entries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,24 +104,23 @@ class KillSwitchWatch:
 
     def _report(self, connection: Connection) -> None:
         asked_mono = time.monotonic()
-        kill, reported_meanwhile = self._ask(connection)
-        reported = self._reported or reported_meanwhile
+        kill = self._ask(connection)
         state = kill_switch.DIAL.read(kill, self.ceilings.of(kill_switch.GATE)).value
         if state is BrakeState.RELEASED:
             self.listener.released(asked_mono)
-        elif state is BrakeState.ENGAGED:
-            self.listener.engaged(ErrorCode.KILL_SWITCH, self._seen_mono, reported=reported)
         else:
-            self.listener.engaged(ErrorCode.KILL_UNVERIFIED, self._seen_mono, reported=reported)
-        if reported:
+            engaged = state is BrakeState.ENGAGED
+            reason = ErrorCode.KILL_SWITCH if engaged else ErrorCode.KILL_UNVERIFIED
+            self.listener.engaged(reason, self._seen_mono, reported=self._reported)
+        if self._reported:
             self.listener.dials_changed()
 
-    def _ask(self, connection: Connection) -> tuple[bytes | None, bool]:
+    def _ask(self, connection: Connection) -> bytes | None:
         # MGET, not GET: a key of another type reads as absent, like everywhere else.
         connection.send_command("MGET", KILL(self.namespace))
-        reported = False
         # A change that is reported just before the answer reads as None. Without `push_request` redis-py
         # would skip it, and nobody would confirm the halt.
         while (answer := connection.read_response(push_request=True)) is None:
-            reported = True
-        return answer[0], reported
+            self._reported = True
+        value: bytes | None = answer[0]
+        return value
