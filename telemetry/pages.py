@@ -44,10 +44,14 @@ def application(
             if path == "/metrics":
                 return _metrics(scrape, environ, start)
             if path in checks:
-                return _health(checks[path](), environ, start)
+                found = checks[path]()
+                status = HTTPStatus.OK if found.good else HTTPStatus.SERVICE_UNAVAILABLE
+                said = {"status": "ok" if found.good else "unavailable", "checks": found.checks}
+                return answer_json(environ, start, status, said)
         except Exception as error:  # noqa: BLE001 - the prober gets an answer whatever broke, the log the place
             emit(_log, logging.ERROR, "page_broke", page=path, **error_location(error))
-            return _health(None, environ, start)
+            broken = {"status": "unavailable", "checks": {}}
+            return answer_json(environ, start, HTTPStatus.SERVICE_UNAVAILABLE, broken)
         return answer_json(
             environ, start, HTTPStatus.NOT_FOUND, {"error": "there are /metrics, /healthz and /readyz"}
         )
@@ -77,9 +81,3 @@ def _metrics(scrape: Callable[..., Any], environ: WSGIEnvironment, start: StartR
     (status, headers), *_ = started
     start(status, [*headers, ("Content-Length", str(len(body)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
-def _health(health: Health | None, environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
-    good, checks = (health.good, health.checks) if health else (False, {})
-    status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-    return answer_json(environ, start, status, {"status": "ok" if good else "unavailable", "checks": checks})

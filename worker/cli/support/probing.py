@@ -25,9 +25,9 @@ def probe(
     began_wall_ms = session.history.now_ms()
     producer = RedisProbe(session.client, session.settings.namespace)
     deadline_mono = time.monotonic() + timeout_seconds
-    task_ids = {producer.send(probe_spec(1, opted_in=opted_in)) for _ in range(number)}
+    task_ids = {producer.send(probe_spec(opted_in=opted_in)) for _ in range(number)}
     for each in task_ids:
-        producer.results(each, deadline_mono - time.monotonic())
+        producer.wait_for_results(each, deadline_mono - time.monotonic())
     return _ended(session, began_wall_ms, task_ids)
 
 

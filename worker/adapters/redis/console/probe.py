@@ -1,6 +1,5 @@
 """Sends a job spec as any producer in any language could, but ahead of all others; waits for its results."""
 
-import json
 import time
 import uuid
 from dataclasses import dataclass
@@ -30,24 +29,20 @@ class RedisProbe:
             self.client.rpush(self.namespace, raw_message(spec, task_id, self.namespace))
         return task_id
 
-    def results(self, task_id: str, timeout_seconds: float) -> list[dict[str, Any]] | None:
-        """Return the task's results, or None when none have come in time. Raises StoreUnavailable."""
+    def wait_for_results(self, task_id: str, timeout_seconds: float) -> None:
+        """Return once the task has its results, or the time is up. Raises StoreUnavailable."""
         deadline_mono = time.monotonic() + timeout_seconds
         key = TASK_META(task_id)
         with unavailable(self.client):
-            while (kept := self.client.get(key)) is None:
-                if time.monotonic() > deadline_mono:
-                    return None
+            while not self.client.expire(key, 60) and time.monotonic() <= deadline_mono:
                 time.sleep(_POLL_SECONDS)  # a plain key has nothing to await
-            self.client.expire(key, 60)
-        found = json.loads(kept)["result"]
-        return found if isinstance(found, list) else None
 
 
-def probe_spec(number: int, *, opted_in: bool) -> dict[str, Any]:
-    """Return a spec of `number` jobs that no policy admits, so that they cost nothing whatever happens."""
+def probe_spec(*, opted_in: bool) -> dict[str, Any]:
+    """Return a spec of one job that no policy admits, so that it costs nothing whatever happens."""
     name = f"probe-{uuid.uuid4()}"
     job = {
+        "jobId": name,
         "slotId": "probe",
         "kind": "explanatory",
         "mode": "generate",
@@ -59,6 +54,6 @@ def probe_spec(number: int, *, opted_in: bool) -> dict[str, Any]:
     return {
         "version": "v1",
         "appliesTo": {"subject": name, "level": "probe", "board": "probe", "specVersion": "probe"},
-        "jobs": [job | {"jobId": f"{name}-{each}"} for each in range(number)],
+        "jobs": [job],
         "metadata": {"requiresReview": False, "allowAI": opted_in},
     }
