@@ -245,7 +245,11 @@ def _line(error: ErrorDetails) -> str:
     if not error["loc"]:
         # One of several settings that do not agree: its text is whole.
         return str(error["ctx"]["error"])
-    env, remedy = _env_and_remedy(str(error["loc"][0]))
+    # The variable's name or, for a flag, its field's.
+    name = error["loc"][0]
+    fields = Settings.model_fields.items()
+    field = next(each for own, each in fields if name in {own, each.validation_alias})
+    env, remedy = field.validation_alias, field.description
     if error["type"] == "missing":
         return f"{env} is not set; {remedy}"
     why = f" ({error['msg']})" if error["type"] == "secret_file" else ""
@@ -256,11 +260,3 @@ def _line(error: ErrorDetails) -> str:
 def _shown(value: object) -> str:
     # A URL may carry a password.
     return _HIDDEN if "@" in str(value) else repr(value)
-
-
-def _env_and_remedy(location: str) -> tuple[str, str]:
-    """Return the variable at `location`, which is its name or, for a flag, its field's."""
-    for name, field in Settings.model_fields.items():
-        if location in {name, field.validation_alias}:
-            return str(field.validation_alias), str(field.description)
-    raise LookupError(location)
