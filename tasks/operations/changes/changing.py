@@ -6,17 +6,12 @@ from typing import Any
 
 from gates import BrakeState, Controls, Dial, RawControls, kill_switch
 from tasks.generate.outcome import OutcomeRecord
-from tasks.operations.changes.dials import RAW_COMMAND, Change, DialStore, DialValues, RecordedChange
+from tasks.operations.changes.dials import RAW_COMMAND, Change, DialValues, RecordedChange
 from tasks.operations.changes.estimate import Effect, estimate
 from tasks.operations.changes.exposure import opens, widened
 from tasks.operations.changes.one_dimension import Permission, judge
-from tasks.operations.history import History
 
 FIRST_OPENING = "first_opening"
-_DAY_MS = 86_400_000
-# What an estimate looks at, and how far back the one-dimension rule can see.
-_OUTCOMES = 5_000
-_CHANGES = 500
 
 
 class ChangeRefused(Exception):  # noqa: N818 - a refusal is not a malfunction
@@ -25,7 +20,10 @@ class ChangeRefused(Exception):  # noqa: N818 - a refusal is not a malfunction
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a change is judged by. `outcomes` are those of the last 24 h, `wall_ms` is Redis's clock."""
+    """What a change is judged by. `outcomes` are those of the last 24 h, `wall_ms` is Redis's clock.
+
+    `recent` has the changes that the one-dimension rule can see, newest first.
+    """
 
     dials: DialValues
     recent: list[RecordedChange]
@@ -45,15 +43,6 @@ class Proposal:
     widens: tuple[str, ...]
     effect: Effect
     verdict: Permission
-
-
-def situation_now(store: DialStore, history: History, window_seconds: int) -> Situation:
-    """Return the situation of this moment. Raises StoreUnavailable."""
-    dials = store.read()
-    wall_ms = history.now_ms()
-    outcomes = history.since(wall_ms - _DAY_MS, _OUTCOMES)
-    recent = [_with_widening(each) for each in store.audit(_CHANGES)]
-    return Situation(dials, recent, outcomes, wall_ms, window_seconds)
 
 
 def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Proposal:
@@ -78,30 +67,18 @@ def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Propo
     )
 
 
-def make(
-    store: DialStore,
-    situation: Situation,
-    proposal: Proposal,
-    *,
-    actor: str,
-    command: str,
-    reason: str,
-    override: str,
-) -> RecordedChange:
-    """Make the change, if nothing has moved since it was proposed.
+def permitted(proposal: Proposal, *, actor: str, command: str, reason: str, override: str) -> Change:
+    """Return the change that `proposal` may become.
 
     Raises:
         ChangeRefused: the one-dimension rule says no, and no `override` says why not to mind.
-        DialsMoved, AuditRefused, StoreUnavailable: as the store says.
 
     """
+    overrode = "" if proposal.verdict.allowed else override
     if not proposal.verdict.allowed and not override:
         raise ChangeRefused(proposal.verdict.sentence)
-    overrode = override if not proposal.verdict.allowed else ""
-    change = Change(
-        proposal.dial, proposal.after, actor, command, reason or override, proposal.widens, overrode
-    )
-    return store.change(change, situation.dials.version)
+    why = reason or override
+    return Change(proposal.dial, proposal.after, actor, command, why, proposal.widens, overrode)
 
 
 def _with_widening(recorded: RecordedChange) -> RecordedChange:
@@ -127,4 +104,5 @@ def _widened(dials: DialValues, after: RawControls) -> tuple[tuple[str, ...], bo
 
 def _judged(situation: Situation, dimensions: tuple[str, ...]) -> Permission:
     last = situation.outcomes[-1].wall_ms if situation.outcomes else None
-    return judge(dimensions, situation.recent, last, situation.wall_ms, situation.window_seconds)
+    recent = map(_with_widening, situation.recent)
+    return judge(dimensions, recent, last, situation.wall_ms, situation.window_seconds)

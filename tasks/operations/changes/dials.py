@@ -1,7 +1,7 @@
 """The dials as an operator handles them: raw values with a version, changes, and the record of changes."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from gates import DIALS, Dial, RawControls
 from tasks.operations.changes import spend_cap
@@ -76,31 +76,3 @@ class DialsMoved(Exception):  # noqa: N818 - says what happened
 
 class AuditRefused(Exception):  # noqa: N818 - says what happened
     """The change could not be recorded, so it was not made (Redis out of memory, for one)."""
-
-
-class DialStore(Protocol):
-    """The dials and the record of their changes, shared by every operator."""
-
-    def read(self) -> DialValues:
-        """Return the dials, after recording what raw commands have changed.
-
-        Raises:
-            StoreUnavailable: Redis did not answer.
-
-        """
-        ...
-
-    def change(self, change: Change, version: str) -> RecordedChange:
-        """Set one dial and record it, both or neither, if nothing has changed since `version`.
-
-        Raises:
-            DialsMoved: something has.
-            AuditRefused: it could not be recorded.
-            StoreUnavailable: Redis did not answer.
-
-        """
-        ...
-
-    def audit(self, limit: int) -> list[RecordedChange]:
-        """Return the newest `limit` changes, newest first."""
-        ...

@@ -1,6 +1,6 @@
 """The runbook's rule for increasing exposure: one dimension at a time, and observe before the next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.operations.changes.dials import RecordedChange
@@ -25,7 +25,7 @@ _YES = Permission(allowed=True)
 
 def judge(
     widens: Sequence[str],
-    recent: Sequence[RecordedChange],
+    recent: Iterable[RecordedChange],
     last_outcome_wall_ms: int | None,
     now_wall_ms: int,
     window_seconds: int,

@@ -84,7 +84,8 @@ def change(
     proposal = changing.propose(situation, dial, after)
     words = by._replace(actor=named(by.actor))._asdict()
     with refuses(changing.ChangeRefused, after=f"\n{refused}"):
-        return proposal, changing.make(session.dials, situation, proposal, **words)
+        permitted = changing.permitted(proposal, **words)
+    return proposal, session.dials.change(permitted, situation.dials.version)
 
 
 def percentage(text: str) -> str:

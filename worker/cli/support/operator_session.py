@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import redis
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.changing import Situation, situation_now
+from tasks.operations.changes.changing import Situation
 from tasks.operations.changes.dials import AuditRefused, DialsMoved
 from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.dials import RedisDials
@@ -17,6 +17,11 @@ from worker.adapters.redis.jobs.history import RedisHistory
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import CliError
 from worker.settings.settings import Settings
+
+_DAY_MS = 86_400_000
+# What an estimate is made from, and how far back the one-dimension rule can see.
+_OUTCOMES = 5_000
+_CHANGES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,10 @@ class OperatorSession:
 
     def situation(self) -> Situation:
         """Return what a change of a dial is judged by at this moment. Raises StoreUnavailable."""
-        return situation_now(self.dials, self.history, self.settings.observation_seconds)
+        dials, wall_ms = self.dials.read(), self.history.now_ms()
+        outcomes = self.history.since(wall_ms - _DAY_MS, _OUTCOMES)
+        recent = self.dials.audit(_CHANGES)
+        return Situation(dials, recent, outcomes, wall_ms, self.settings.observation_seconds)
 
 
 @contextmanager
