@@ -11,6 +11,12 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.drill import DrillRecord
 from tasks.operations.timefmt import ago
 
+# What is expected of a stable beta; shares are of the admitted jobs.
+_SMALLEST_SAMPLE = 20
+_COMPLETED_SHARE = 0.95
+_FAILED_SHARE = 0.05
+_LATENCY_P95_SECONDS = 30
+_DRILL_DAYS = 7
 _GATES = {reason.value for reason in REASONS}
 _SCHEMA_CODES = {
     "OUTPUT_NOT_JSON",
@@ -26,17 +32,6 @@ class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What is expected of a stable beta. Shares are 0 to 1 of the admitted jobs."""
-
-    smallest_sample: int = 20
-    completed_share: float = 0.95
-    failed_share: float = 0.05
-    latency_p95_seconds: float = 30.0
-    drill_days: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +62,7 @@ class Report:
         return all(each.verdict is Verdict.PASS for each in self.criteria)
 
 
-def judge(
-    outcomes: Sequence[OutcomeRecord],
-    last_drill: DrillRecord | None,
-    thresholds: Thresholds,
-    now_wall_ms: int,
-) -> Report:
+def judge(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, now_wall_ms: int) -> Report:
     """Return the report over `outcomes`."""
     # One that the brake halted in flight had passed the gates.
     admitted = [each for each in outcomes if each.error_code not in _GATES or each.path == "openai"]
@@ -87,21 +77,21 @@ def judge(
         criteria=(
             _criterion(
                 "expected distribution of STUB vs COMPLETED for admitted jobs",
-                f"{share:.1%} of {len(answered)} COMPLETED (at least {thresholds.completed_share:.0%}); "
+                f"{share:.1%} of {len(answered)} COMPLETED (at least {_COMPLETED_SHARE:.0%}); "
                 f"{stubs} more were STUB, {halted} of them halted",
-                sample=_Sample(len(answered), thresholds.smallest_sample),
-                passed=share >= thresholds.completed_share,
+                sample=len(answered),
+                passed=share >= _COMPLETED_SHARE,
             ),
-            _schemas(outcomes, admitted, _Sample(len(answered), thresholds.smallest_sample)),
-            _error_codes(answered, thresholds),
+            _schemas(outcomes, admitted, len(answered)),
+            _error_codes(answered),
             _criterion(
                 "latency is within expected bounds for admitted jobs",
                 ", ".join(f"{each} {ms / 1000:.2f} s" for each, ms in percentiles.items())
-                + f" (p95 at most {thresholds.latency_p95_seconds:g} s)",
-                sample=_Sample(len(generated), thresholds.smallest_sample),
-                passed=percentiles.get("p95", 0) <= thresholds.latency_p95_seconds * 1000,
+                + f" (p95 at most {_LATENCY_P95_SECONDS} s)",
+                sample=len(generated),
+                passed=percentiles.get("p95", 0) <= _LATENCY_P95_SECONDS * 1000,
             ),
-            _rollback(last_drill, thresholds, now_wall_ms),
+            _rollback(last_drill, now_wall_ms),
         ),
         admitted=len(admitted),
         jobs=len(outcomes),
@@ -113,49 +103,43 @@ def judge(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    jobs: int
-    needed: int
-
-
-def _criterion(name: str, figure: str, *, sample: _Sample, passed: bool, broken: bool = False) -> Criterion:
+def _criterion(name: str, figure: str, *, sample: int, passed: bool, broken: bool = False) -> Criterion:
     """Return a criterion; `broken` fails it, however few the jobs."""
     if broken:
         return Criterion(name, Verdict.FAIL, figure)
-    if sample.jobs < sample.needed:
-        few = f"only {sample.jobs} jobs, and {sample.needed} are needed"
+    if sample < _SMALLEST_SAMPLE:
+        few = f"only {sample} jobs, and {_SMALLEST_SAMPLE} are needed"
         return Criterion(name, Verdict.UNKNOWN, few)
     return Criterion(name, Verdict.PASS if passed else Verdict.FAIL, figure)
 
 
 def _schemas(
-    outcomes: Sequence[OutcomeRecord], admitted: Sequence[OutcomeRecord], answered: _Sample
+    outcomes: Sequence[OutcomeRecord], admitted: Sequence[OutcomeRecord], answered: int
 ) -> Criterion:
     bad = Counter(each.cause for each in admitted if each.error_code in _SCHEMA_CODES)
     invalid = sum(not each.telemetry_valid for each in outcomes)
     causes = ": " + ", ".join(f"{number} {cause}" for cause, number in bad.most_common(3)) if bad else ""
-    figure = f"{bad.total()} unusable outputs of {answered.jobs}{causes}; {invalid} invalid events"
+    figure = f"{bad.total()} unusable outputs of {answered}{causes}; {invalid} invalid events"
     name = "no schema validation failures for outputs"
     return _criterion(name, figure, sample=answered, passed=True, broken=bool(bad or invalid))
 
 
-def _error_codes(answered: Sequence[OutcomeRecord], thresholds: Thresholds) -> Criterion:
+def _error_codes(answered: Sequence[OutcomeRecord]) -> Criterion:
     failed = Counter(each.cause for each in answered if each.status == "FAILED")
     bugs = failed["INTERNAL_ERROR"]
     share = failed.total() / max(1, len(answered))
     worst = ", ".join(f"{number} {code}" for code, number in failed.most_common(3)) or "none"
-    figure = f"{share:.1%} FAILED (at most {thresholds.failed_share:.0%}): {worst}"
+    figure = f"{share:.1%} FAILED (at most {_FAILED_SHARE:.0%}): {worst}"
     return _criterion(
         "errorCode rates are understood and acceptable",
         f"{bugs} INTERNAL_ERROR, a bug: report it" if bugs else figure,
-        sample=_Sample(len(answered), thresholds.smallest_sample),
-        passed=share <= thresholds.failed_share,
+        sample=len(answered),
+        passed=share <= _FAILED_SHARE,
         broken=bugs > 0,
     )
 
 
-def _rollback(last: DrillRecord | None, thresholds: Thresholds, now_wall_ms: int) -> Criterion:
+def _rollback(last: DrillRecord | None, now_wall_ms: int) -> Criterion:
     name = "rollback has been tested and behaves deterministically"
     if last is None:
         return Criterion(name, Verdict.UNKNOWN, "never drilled; run `slotgen drill`")
@@ -164,8 +148,8 @@ def _rollback(last: DrillRecord | None, thresholds: Thresholds, now_wall_ms: int
     if not last.passed:
         broken = ", ".join(each.name for each in last.checks if not each.passed)
         return Criterion(name, Verdict.FAIL, f"{when}; not so: {broken}")
-    if age_ms > thresholds.drill_days * 86_400_000:
-        return Criterion(name, Verdict.UNKNOWN, f"{when}, over {thresholds.drill_days} d; drill again")
+    if age_ms > _DRILL_DAYS * 86_400_000:
+        return Criterion(name, Verdict.UNKNOWN, f"{when}, over {_DRILL_DAYS} d; drill again")
     return Criterion(
         name, Verdict.PASS, f"{when}: {last.workers} workers halted in {last.halt_ms or 0:.0f} ms"
     )
