@@ -50,15 +50,9 @@ def outcomes_check(outcomes: Sequence[OutcomeRecord], probes: Sequence[OutcomeRe
         f"{len(strays)} of {len(outcomes)} outcomes were not by the kill switch"
     )
     if strays:
-        seen += (
-            f", such as {strays[0].subject.job_id} {strays[0].status} {strays[0].error_code or ''}".rstrip()
-        )
+        stray = strays[0]
+        seen += f", such as {stray.subject.job_id} {stray.status} {stray.error_code or ''}".rstrip()
     return Check("every outcome after the halt is a STUB by the kill switch", passed, seen)
-
-
-def restored_check(*, restored: bool, why: str) -> Check:
-    """Whether the dials are as they were."""
-    return Check("the dials are as they were", restored, why)
 
 
 def foreign_change(changes: Sequence[RecordedChange], actor: str, command: str) -> RecordedChange | None:
@@ -67,15 +61,10 @@ def foreign_change(changes: Sequence[RecordedChange], actor: str, command: str) 
     `changes` are those since then, newest first. One like our own may be a second drill of the same person.
     """
     own = [each for each in changes if (each.actor, each.command) == (actor, command)][-1:]
-    foreign = [each for each in changes if each not in own]
-    return foreign[0] if foreign else None
+    return next((each for each in changes if each not in own), None)
 
 
 def later(audit_id: str, than: str) -> bool:
     """Whether one place in the audit comes after another."""
-    return _place(audit_id) > _place(than)
-
-
-def _place(audit_id: str) -> tuple[int, int]:
-    ms, _, number = audit_id.partition("-")
-    return int(ms), int(number)
+    place, other = ([int(number) for number in each.split("-")] for each in (audit_id, than))
+    return place > other

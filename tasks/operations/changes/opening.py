@@ -7,13 +7,11 @@ from gates import (
     DIALS,
     BrakeState,
     Controls,
-    Decision,
     Dial,
     RawControls,
     Subject,
     allowlist,
     bucket,
-    explain,
     kill_switch,
     rollout,
 )
@@ -71,8 +69,3 @@ def sample(raw: RawControls) -> Subject | None:
     subject, level, board, spec_version, kind = map(min, rule.lists[:-1])
     slot_id = min(rule.slot_ids, default="sample")
     return Subject(job_id, slot_id, kind, subject, level, board, spec_version, opted_in=True)
-
-
-def verdicts(subject: Subject, raw: RawControls) -> tuple[Decision, ...]:
-    """Return every gate's answer to `subject` under `raw`."""
-    return explain(subject, Controls.parse(raw))

@@ -17,7 +17,6 @@ from tasks.operations.drill import (
     foreign_change,
     later,
     outcomes_check,
-    restored_check,
 )
 from tasks.operations.fleet import WorkerInfo
 from worker.cli.support.errors import CliError
@@ -35,6 +34,7 @@ _SETTLE_SECONDS = 0.5
 _OUTCOMES = 100_000
 _CHANGES = 100
 _RESTORE_ATTEMPTS = 3
+_RESTORED = "the dials are as they were"
 _STAYS = 'the kill dial stays as it is now; see `slotgen audit`, then `slotgen resume --reason "…"`'
 
 
@@ -113,11 +113,11 @@ class HaltDrill:
             for _ in range(_RESTORE_ATTEMPTS):
                 try:
                     restored, why = self._put_back(before)
-                    return restored_check(restored=restored, why=why)
+                    return Check(_RESTORED, restored, why)
                 except StoreUnavailable as error:
                     why = f"{error}; {_STAYS}"
                     time.sleep(1)
-        return restored_check(restored=False, why=why)
+        return Check(_RESTORED, passed=False, seen=why)
 
     def _put_back(self, before: DialValues) -> tuple[bool, str]:
         dials = self.session.dials

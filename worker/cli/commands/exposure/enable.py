@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gates import RawControls, Subject, kill_switch
+from gates import Controls, RawControls, Subject, explain, kill_switch
 from gates import allowlist as policy_gate
 from tasks.operations.changes import opening
 from tasks.operations.changes.changing import judge_release
@@ -93,7 +93,7 @@ class _Walk:
             self._change(step, dials)
         self._raw = dials.with_value(step.dial, step.after) if self.dry_run else self._read_back(step)
         shown = described if step.dial is policy_gate.DIAL else shown_text
-        gates = opening.verdicts(self.subject, self._raw)
+        gates = explain(self.subject, Controls.parse(self._raw))
         return {
             "title": step.title,
             "dial": step.dial.name,
