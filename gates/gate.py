@@ -31,10 +31,6 @@ class Reading(Generic[T]):
     digest: str | None = None
 
 
-def _smaller(value: Any, ceiling: Any) -> Any:
-    return min(value, ceiling)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Dial(Generic[T]):
     """A plain Redis key, `<namespace>:<name>`, that an operator sets.
@@ -59,7 +55,7 @@ class Dial(Generic[T]):
     bound: str = "one word"
     open_value: bytes | None = None
     variable: str | None = None
-    strictest: Callable[[T, T], T] = _smaller
+    strictest: Callable[[Any, Any], Any] = min
     digest: Callable[[bytes], str] | None = None
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The fleet at one moment: kill switch, dials, workers, queue, outcomes, and what is in the way."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,19 @@ class Overview:
     @property
     def disagreements(self) -> list[str]:
         """In what the workers differ from each other, and from the policy in force."""
-        return list(_disagreements(self.workers, self.controls.policy_hash))
+        found = []
+        for what, values in (
+            ("versions", {each.version for each in self.workers}),
+            ("executor versions", {each.executor_version for each in self.workers}),
+        ):
+            if len(values) > 1:
+                found.append(f"the workers have different {what}: {', '.join(sorted(values))}")
+        policy = self.controls.policy_hash
+        return found + [
+            f"worker {each.host}/{each.pid} saw policy {each.policy_hash} last, not {policy}"
+            for each in self.workers
+            if each.policy_hash != policy
+        ]
 
     @property
     def blockers(self) -> list[Blocker]:
@@ -121,16 +133,3 @@ class Overview:
 
     def _last(self, dial: Dial[Any]) -> RecordedChange | None:
         return next((each for each in self.audit if each.dial == dial.name), None)
-
-
-def _disagreements(workers: Sequence[WorkerInfo], policy_hash: str | None) -> Iterator[str]:
-    for what, values in (
-        ("versions", {each.version for each in workers}),
-        ("executor versions", {each.executor_version for each in workers}),
-    ):
-        if len(values) > 1:
-            yield f"the workers have different {what}: {', '.join(sorted(values))}"
-    for each in workers:
-        if each.policy_hash != policy_hash:
-            name = f"{each.host}/{each.pid}"
-            yield f"worker {name} saw policy {each.policy_hash} last, not {policy_hash}"
