@@ -13,8 +13,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from telemetry.instruments import BoundedCounter, BoundedGauge, BoundedHistogram
-from telemetry.label_values import bounds
+from telemetry.label_bounds import BoundedCounter, BoundedGauge, BoundedHistogram, bounds
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _JOB = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)

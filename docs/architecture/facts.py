@@ -179,7 +179,7 @@ STEPS = (
     Step(
         "Note who has it",
         "In one script: noted under this worker's name, and off its list.",
-        "worker/adapters/celery/delivery.py:ConsumerQoS.append",
+        "worker/adapters/celery/redelivery.py:ConsumerQoS.append",
         "consumer",
         "HSET slotgen:unacked …",
     ),
@@ -306,7 +306,7 @@ STEPS = (
     Step(
         "Acknowledge",
         "Only now is the message forgotten.",
-        "worker/adapters/celery/delivery.py:ConsumerQoS.ack",
+        "worker/adapters/celery/redelivery.py:ConsumerQoS.ack",
         "consumer",
         "HDEL slotgen:unacked …",
     ),

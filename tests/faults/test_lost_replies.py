@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.tcp_proxy import TcpProxy
-from worker.adapters.celery.delivery import _ACK, _APPEND
+from worker.adapters.celery.redelivery import _ACK, _APPEND
 
 # By words that the command on the wire has in it, in the order of a job's way.
 COMMANDS = {

@@ -5,7 +5,7 @@ import pytest
 from gates import DIALS, GATES
 from tasks.errors import ErrorCode, Status
 from tasks.generate.intake import RejectReason
-from telemetry.label_values import OTHER, bounds
+from telemetry.label_bounds import OTHER, bounds
 from worker.metrics.zero_series import label_words
 
 

@@ -11,7 +11,7 @@ ERROR = {"error_type", "error_at"}
 HANDED_ON = {
     "telemetry/logs.py": {"process_crashed", "thread_crashed", "finalizer_crashed"},
     "telemetry/recorder.py": {"job_completed", "job_stubbed", "job_failed"},
-    "worker/adapters/celery/delivery.py": {"lost_worker_found", "worker_forgotten"},
+    "worker/adapters/celery/redelivery.py": {"lost_worker_found", "worker_forgotten"},
     "worker/adapters/redis/batches.py": {"result_refused", "results_stream_refused"},
 }
 

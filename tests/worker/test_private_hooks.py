@@ -32,7 +32,7 @@ ROOT = Path(worker.__file__).parents[1]
 
 POOL = "worker/adapters/celery/pool.py"
 RESULTS = "worker/adapters/celery/results.py"
-DELIVERY = "worker/adapters/celery/delivery.py"
+DELIVERY = "worker/adapters/celery/redelivery.py"
 TRANSPORT = "worker/adapters/celery/transport.py"
 BATCHES = "worker/adapters/redis/batches.py"
 CLIENTS = "worker/adapters/redis/clients.py"

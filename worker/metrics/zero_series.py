@@ -6,8 +6,9 @@ from itertools import product
 from gates import DIALS, GATES
 from schemas import load, violations
 from tasks.errors import ErrorCode, Status
+from tasks.generate.intake import RejectReason
 from telemetry import Metrics
-from telemetry.label_values import REJECTIONS
+from telemetry.label_bounds import FIXED
 
 
 def label_words(rules: Collection[str]) -> dict[str, Collection[str]]:
@@ -15,6 +16,7 @@ def label_words(rules: Collection[str]) -> dict[str, Collection[str]]:
     return {
         "gate": {gate.name for gate in GATES},
         "control": {dial.name for dial in DIALS},
+        "reason": {"admitted", *ErrorCode, *RejectReason},
         "rule": rules,
     }
 
@@ -34,10 +36,10 @@ def create_zero_series(metrics: Metrics, model: str, rules: Iterable[str]) -> No
     decisions.labels(GATES[-1].name, "admitted")
     for outcome in ("ok", "cancelled", *(code for code in ErrorCode if code.startswith("OPENAI_"))):
         metrics.counter("slotgen_openai_requests_total").labels(str(outcome))
-    for result in ("hit", "miss", "store_failed"):
+    for result in FIXED["result"]:
         metrics.counter("slotgen_cache_total").labels(result)
-    for rejection in REJECTIONS:
-        metrics.counter("slotgen_rejected_messages_total").labels(rejection)
+    for rejection in RejectReason:
+        metrics.counter("slotgen_rejected_messages_total").labels(rejection.value)
     metrics.counter("slotgen_cost_usd_total").labels(model)
     for rule in rules:
         metrics.counter("slotgen_policy_violations_total").labels(rule)

@@ -13,7 +13,7 @@ import uuid
 import redis
 
 from tests.benchmarks.rig.messages import push, stubs
-from worker.adapters.celery.delivery import _ACK, _APPEND
+from worker.adapters.celery.redelivery import _ACK, _APPEND
 from worker.adapters.celery.results import _STORE
 from worker.adapters.redis.dial_keys import dial_keys
 from worker.adapters.redis.keys import PROCESSING, TAKEN

@@ -19,8 +19,8 @@ from kombu.transport import redis as kombu_redis
 from redis.exceptions import ResponseError
 
 from tasks.generate.intake import Rejected
-from worker.adapters.celery.delivery import TAG_SEPARATOR, ConsumerQoS
 from worker.adapters.celery.message_validation import MessageValidation
+from worker.adapters.celery.redelivery import TAG_SEPARATOR, ConsumerQoS
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.redis.keys import PROCESSING, TAKEN
 from worker.settings.redis_url import SCHEME

@@ -1,6 +1,6 @@
 import pytest
 
-from telemetry.label_values import MAX_OPEN_VALUES, OTHER, bounds
+from telemetry.label_bounds import MAX_OPEN_VALUES, OTHER, bounds
 from telemetry.metrics import METRICS
 from tests.telemetry.samples import scraped, some_metrics
 
