@@ -268,7 +268,7 @@ class TestSilence:
             system.fake_openai.release()
 
             assert sent.get(timeout=WAIT_SECONDS)[0]["status"] == "COMPLETED"
-            log = system.stack.log_path.read_text()
+            log = system.stack.worker.log_path.read_text()
         assert marker not in log
         assert all(json.loads(line) for line in log.splitlines()[:-1])
 
