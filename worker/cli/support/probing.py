@@ -3,7 +3,7 @@
 import time
 
 from tasks.generate.outcome import OutcomeRecord
-from worker.adapters.redis.console.probe import RedisProbe, probe_spec
+from worker.adapters.redis.console.probe import probe_spec, send_probe, wait_for_results
 from worker.cli.support.operator_session import OperatorSession
 
 # A result is there before its outcome is in the history, which workers write every 0.2 s.
@@ -23,11 +23,11 @@ def probe(
 
     """
     began_wall_ms = session.history.now_ms()
-    producer = RedisProbe(session.client, session.settings.namespace)
+    client, namespace = session.client, session.settings.namespace
     deadline_mono = time.monotonic() + timeout_seconds
-    task_ids = {producer.send(probe_spec(opted_in=opted_in)) for _ in range(number)}
+    task_ids = {send_probe(client, namespace, probe_spec(opted_in=opted_in)) for _ in range(number)}
     for each in task_ids:
-        producer.wait_for_results(each, deadline_mono - time.monotonic())
+        wait_for_results(client, each, deadline_mono - time.monotonic())
     return _ended(session, began_wall_ms, task_ids)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from tasks.operations.drill import DrillRecord
 from worker.adapters.redis.console.drills import RedisDrills
-from worker.adapters.redis.console.probe import RedisProbe
+from worker.adapters.redis.console.probe import send_probe
 from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import refuses
 from worker.cli.support.guard_drill import guard_drill
@@ -74,9 +74,8 @@ def _load(system: Stack) -> None:
     assert system.fake_openai is not None  # a stack without --real has one
     system.fake_openai.delay_seconds = 60
     system.open_everything()
-    producer = RedisProbe(system.client, "slotgen")
     for spec in load_specs()[:_EMBEDDED_CALLS]:
-        producer.send(spec)
+        send_probe(system.client, "slotgen", spec)
     system.fake_openai.wait_for_calls(_EMBEDDED_CALLS // 2)
 
 
