@@ -144,10 +144,6 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     gauges = FleetGauges(metrics, client, namespace, dead_letters, account)
     app = build_app(settings, worker_id, refusals, dead_letters, observe.message_rejected)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)
-
-    async def tell_progress(task_id: str, done: int, total: int) -> None:
-        await results.store(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")
-
     guard = RedisGuard(stores, namespace, config.guard)
     generate = Generate(
         dial_reader=dial_reader,
@@ -157,7 +153,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         record=OutcomeRecording(Recorder(metrics), config.version, worker_id, history.add),
         report_bug=observe.job_broke,
         monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
-        tell_progress=tell_progress,
+        tell_progress=results.store_progress,
     )
     GenerateTask(generate, config, stores, namespace, _results_stream(settings, client, stores)).attach(app)
     info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe).info

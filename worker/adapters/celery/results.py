@@ -99,3 +99,7 @@ class ResultWriter:
         said = self.backend.encode_result(result, state)
         key, expires, document = self.backend.entry(task_id, said, state, request=request)
         await self.redis.run_patiently(_STORE, [key], expires, document, refused_event="result_refused")
+
+    async def store_progress(self, task_id: str, done: int, total: int) -> None:
+        """Do the same with how many of a spec's jobs have their outcome."""
+        await self.store(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")
