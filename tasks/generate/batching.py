@@ -36,14 +36,19 @@ class Batcher(Generic[Request, Reply]):
         while self._waiting:
             most = self.most()
             self._under_way, self._waiting = self._waiting[:most], self._waiting[most:]
-            _hand_out(self._under_way, await self._answered([request for request, _ in self._under_way]))
+            replies: Sequence[Reply | Exception]
+            try:
+                replies = await self.answer([request for request, _ in self._under_way])
+            except Exception as error:  # noqa: BLE001 - it is each asker's, who knows which ones it expects
+                replies = [error] * len(self._under_way)
+            for (_, reply), said in zip(self._under_way, replies, strict=True):
+                if reply.done():
+                    continue  # its asker was cancelled meanwhile
+                if isinstance(said, Exception):
+                    reply.set_exception(said)
+                else:
+                    reply.set_result(said)
         self._under_way, self._task = [], None
-
-    async def _answered(self, requests: list[Request]) -> Sequence[Reply | Exception]:
-        try:
-            return await self.answer(requests)
-        except Exception as error:  # noqa: BLE001 - it is each asker's, who knows which ones it expects
-            return [error] * len(requests)
 
     def _forsake(self, task: asyncio.Task[None]) -> None:
         """Cancel whoever waits when the answering was cancelled, as at the end of the loop, or broke."""
@@ -52,16 +57,3 @@ class Batcher(Generic[Request, Reply]):
             self._under_way, self._waiting, self._task = [], [], None
             for _, reply in forsaken:
                 reply.cancel()
-
-
-def _hand_out(
-    asked: list[tuple[Request, asyncio.Future[Reply]]], replies: Sequence[Reply | Exception]
-) -> None:
-    """Give each asker that still waits its reply."""
-    for (_, reply), said in zip(asked, replies, strict=True):
-        if reply.done():
-            continue  # its asker was cancelled meanwhile
-        if isinstance(said, Exception):
-            reply.set_exception(said)
-        else:
-            reply.set_result(said)
