@@ -90,12 +90,8 @@ class _TextField:
 
     def place(self, line: int) -> tuple[str, int]:
         """Return the path of the string that has line `line` of the whole, and the line's number in it."""
-        for path, text in self.parts:
-            lines = text.count("\n") + _BETWEEN_PARAGRAPHS.count("\n")
-            if line <= lines:
-                return path, line
-            line -= lines
-        raise AssertionError(f"the whole has {line} lines less")
+        lengths = ((path, text.count("\n") + _BETWEEN_PARAGRAPHS.count("\n")) for path, text in self.parts)
+        return [(path, number + 1) for path, length in lengths for number in range(length)][line - 1]
 
 
 def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_TextField]:
