@@ -42,21 +42,17 @@ class Explanation:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class CostModel:
-    """What a request costs at most: the executor's config and its prompts."""
-
-    config: ExecutorConfig
-    prompts: Prompts
-
-
-def explanations(spec: Spec, controls: Controls, costs: CostModel) -> list[Explanation]:
+def explanations(
+    spec: Spec, controls: Controls, config: ExecutorConfig, prompts: Prompts
+) -> list[Explanation]:
     """Return an explanation for each job, in order; the answers are those of a worker with an API key."""
     admission = Admission(lambda _: None, has_api_key=True)
-    return [_explanation(job, admission, controls, costs) for job in spec.jobs]
+    return [_explanation(job, admission, controls, config, prompts) for job in spec.jobs]
 
 
-def _explanation(job: Job, admission: Admission, controls: Controls, costs: CostModel) -> Explanation:
+def _explanation(
+    job: Job, admission: Admission, controls: Controls, config: ExecutorConfig, prompts: Prompts
+) -> Explanation:
     status, code, detail = _end(job, admission, controls)
     rule = matching_rule(job.subject, controls)
     own = bucket(job.job_id)
@@ -70,8 +66,8 @@ def _explanation(job: Job, admission: Admission, controls: Controls, costs: Cost
         admitted_from_percent=(own + 1) / 1000,
         rule_id=rule.id if rule else None,
         nearest=None if rule else _nearest(job, controls),
-        worst_case_nano_usd=_worst_case(job, costs),
-        attempts=costs.config.attempts,
+        worst_case_nano_usd=_worst_case(job, config, prompts),
+        attempts=config.attempts,
     )
 
 
@@ -92,9 +88,9 @@ def _nearest(job: Job, controls: Controls) -> Nearest | None:
     return Nearest(rule.id, tuple((name, values[name]) for name in names))
 
 
-def _worst_case(job: Job, costs: CostModel) -> int | None:
+def _worst_case(job: Job, config: ExecutorConfig, prompts: Prompts) -> int | None:
     output = output_type(job.output_type)
     if job.mode == "verbatim" or output is None:
         return None
-    request = build_request(job, output, costs.prompts, costs.config)
-    return costs.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
+    request = build_request(job, output, prompts, config)
+    return config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)

@@ -1,4 +1,4 @@
-"""The workers as an operator sees them: who lives, and what they see of the dials."""
+"""The workers as an operator sees them: who lives, what they see of the dials, and how they halted."""
 
 from dataclasses import dataclass
 
@@ -22,3 +22,12 @@ class WorkerInfo:
     has_api_key: bool
     started_wall_ms: int
     seen_wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A worker's word that it cancelled `calls`, and that none is left `halt_ms` after it saw the brake."""
+
+    worker_id: str
+    calls: int
+    halt_ms: float

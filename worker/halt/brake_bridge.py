@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.limits.brake import Brake
-from tasks.operations.changes.halting import Confirmation
+from tasks.operations.fleet import Confirmation
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.console.fleet import encode
 from worker.adapters.redis.keys import HALTS

@@ -66,6 +66,14 @@ class RecordedChange:
     override: str
 
 
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """How the brake was pulled: by `SET`, or by `DEL` where Redis refuses to write; and if it is recorded."""
+
+    by: str
+    recorded: bool
+
+
 RAW_ACTOR = "unknown"
 RAW_COMMAND = "raw Redis command"
 

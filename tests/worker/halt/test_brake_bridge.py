@@ -13,7 +13,7 @@ import pytest
 
 from tasks.errors import ErrorCode, Stubbed
 from tasks.limits.brake import Brake
-from tasks.operations.changes.halting import Confirmation
+from tasks.operations.fleet import Confirmation
 from tests.fakes import clock
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async

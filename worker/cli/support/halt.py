@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.halting import Confirmation, Engaged
-from tasks.operations.fleet import WorkerInfo
+from tasks.operations.changes.dials import Engaged
+from tasks.operations.fleet import Confirmation, WorkerInfo
 from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.keys import KILL

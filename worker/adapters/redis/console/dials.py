@@ -19,9 +19,9 @@ from tasks.operations.changes.dials import (
     Change,
     DialsMoved,
     DialValues,
+    Engaged,
     RecordedChange,
 )
-from tasks.operations.changes.halting import Engaged
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES

@@ -10,8 +10,7 @@ from typing import Any, TypeVar, cast
 import redis
 import redis.client
 
-from tasks.operations.changes.halting import Confirmation
-from tasks.operations.fleet import WorkerInfo
+from tasks.operations.fleet import Confirmation, WorkerInfo
 from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS

@@ -5,7 +5,7 @@ import contextlib
 import redis
 from redis.exceptions import ResponseError
 
-from tasks.operations.changes.halting import Engaged
+from tasks.operations.changes.dials import Engaged
 from worker.adapters.redis.errors import REDIS_ERRORS, Cause, cause_of, unavailable
 from worker.adapters.redis.keys import AUDIT, AUDIT_SEEN, KILL
 from worker.adapters.redis.scripts import LuaScript

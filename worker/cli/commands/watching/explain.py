@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from gates import DIALS, Ceilings, Controls
-from tasks.operations.explanation import CostModel, Explanation, explanations
+from tasks.operations.explanation import Explanation, explanations
 from tasks.plain_text import RULES, FieldKind, findings
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.cli.support.connection import load_settings, open_redis
@@ -44,8 +44,7 @@ def explain(
     spec = read_spec(file)
     settings = None if controls else load_settings()
     dials = _live(settings) if settings else _offline(str(controls))
-    costs = CostModel(*load_executor(settings.executor_config if settings else None))
-    found = explanations(spec, dials, costs)
+    found = explanations(spec, dials, *load_executor(settings.executor_config if settings else None))
     answer([_document(each) for each in found], ["\n\n".join(map(_paragraph, found))], as_json=as_json)
 
 

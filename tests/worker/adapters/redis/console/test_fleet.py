@@ -7,8 +7,7 @@ import itertools
 import pytest
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.halting import Confirmation
-from tasks.operations.fleet import WorkerInfo
+from tasks.operations.fleet import Confirmation, WorkerInfo
 from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.fleet import RedisFleet, encode
