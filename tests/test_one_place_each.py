@@ -97,8 +97,8 @@ from typing import Annotated
 import typer
 
 from gates.window import DIAL
-from worker.cli.support.actor import Actor
-from worker.cli.support.dial_command import AsJson, DialCommand, Override, Reason, apply, shown_text
+from worker.cli.support.dial_command import By, apply
+from worker.cli.support.options import Actor, AsJson, Override, Reason
 
 
 def window(
@@ -110,17 +110,13 @@ def window(
     as_json: AsJson = False,
 ) -> None:
     """Open or close the window."""
-    wish = DialCommand(
-        dial=DIAL,
-        after=lambda _: state.encode(),
+    apply(
+        DIAL,
+        lambda _: state.encode(),
+        By(f"slotgen window {state}", actor, reason, override),
         undo=lambda recorded: f"slotgen window {(recorded.before or b'closed').decode()}",
-        shown=shown_text,
-        command=f"slotgen window {state}",
-        reason=reason,
-        actor=actor,
-        override=override,
+        as_json=as_json,
     )
-    apply(wish, as_json=as_json)
 '''
 WINDOW_PROOF = """\
 import pytest

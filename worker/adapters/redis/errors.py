@@ -35,7 +35,7 @@ class Cause(Enum):
     LOADING = ("is loading its data", "wait until it has", True, "BusyLoadingError")
     LOCKED = ("wants another password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
     FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True, "OutOfMemoryError|OOM")
-    READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY")
+    READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY|UNBLOCKED")
     NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
     UNSAVED = ("could not save its data", "see its log, and make room on its disk", True, "MISCONF")
     BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
