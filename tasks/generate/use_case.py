@@ -24,7 +24,6 @@ class _Run:
     context: JobContext
     began_mono: float
     outcome: Outcome | None = None
-    deferred: bool = False
     output: OutputType | None = None
 
 
@@ -66,7 +65,7 @@ class Generate:
             if run.outcome is not None:
                 self._record(run, task_id)
         await self._generate_admitted(runs, task_id)
-        self._end_deferred([run for run in runs if run.deferred], task_id, may_defer=may_defer)
+        self._end_deferred([run for run in runs if run.outcome is None], task_id, may_defer=may_defer)
         return [_outcome(run) for run in runs]
 
     async def _generate_admitted(self, runs: list[_Run], task_id: str) -> None:
@@ -99,10 +98,8 @@ class Generate:
     async def _admit(self, run: _Run, read: asyncio.Future[DialRead], admission: Admission) -> None:
         try:
             run.output = admission.admit(run.job, run.context, (await read).controls)
-        except JobEnded as end:
-            run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
-            run.outcome = self._broken(run, error)
+            run.outcome = self._ended(run, error)
 
     async def _generate(self, run: _Run, task_id: str) -> None:
         assert run.output is not None  # it was admitted
@@ -110,23 +107,20 @@ class Generate:
             value = await self.generation.content(run.job, run.output, run.context)
             run.outcome = completed(run.job.job_id, {run.job.output_field: value})
         except Deferred:
-            run.deferred = True
             return
-        except JobEnded as end:
-            run.outcome = self._ended(run, end)
         except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
-            run.outcome = self._broken(run, error)
+            run.outcome = self._ended(run, error)
         event_valid = self._record(run, task_id)
         await self.monitor(_outcome(run), run.context, event_valid=event_valid)
 
-    def _ended(self, run: _Run, end: JobEnded) -> Outcome:
+    def _ended(self, run: _Run, error: Exception) -> Outcome:
+        end = error
+        if not isinstance(end, JobEnded):
+            self.report_bug(run.job, error)
+            end = Failed(ErrorCode.INTERNAL_ERROR)
         run.context.detail = end.detail or run.context.detail
         run.context.policy_rule = end.rule
         return ended(run.job.job_id, end)
-
-    def _broken(self, run: _Run, error: Exception) -> Outcome:
-        self.report_bug(run.job, error)
-        return ended(run.job.job_id, Failed(ErrorCode.INTERNAL_ERROR))
 
     def _record(self, run: _Run, task_id: str) -> bool:
         latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
