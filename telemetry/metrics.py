@@ -74,7 +74,7 @@ METRICS = (
     Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name runs; 0 is a bug"),
     Metric("slotgen_fleet_sample_age_seconds", "gauge", (), "how old the next three and the budget's are"),
     Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
-    Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited at the least; -1 when nobody can say"),
+    Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited at the least; -1 when it is not known"),
     Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 when Redis cannot be asked"),
     Metric("slotgen_build_info", "gauge", ("version", "executor_version"), "always 1"),
 )

@@ -73,7 +73,7 @@ class Brake:
         return self._halt(reason, self._engaged_mono if seen_mono is None else seen_mono)
 
     def _expire(self) -> None:
-        # Nobody has seen the brake on: the next read that finds it off may release it, however old.
+        # The kill switch was not seen on: the next read that finds it off may release it, however old.
         self._halt(ErrorCode.KILL_UNVERIFIED, asyncio.get_running_loop().time())
 
     def _halt(self, reason: ErrorCode, seen_mono: float) -> int:

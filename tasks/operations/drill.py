@@ -1,4 +1,4 @@
-"""A rehearsal of the rollback: what was measured, and whether the halt did what it must."""
+"""A drill of the rollback: what was measured, and whether the halt did what it must."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _BRAKE = {"KILL_SWITCH", "KILL_UNVERIFIED"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that a drill looks at: `passed`, and what was seen."""
+    """One thing that a drill checks: `passed`, and what was seen."""
 
     name: str
     passed: bool

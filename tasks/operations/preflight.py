@@ -38,7 +38,7 @@ def found(name: str, *, passed: bool, evidence: str, remedy: str) -> PreflightCh
 
 
 def ci_is_green() -> PreflightCheck:
-    """Nobody here can see the CI."""
+    """Ask a person: the CI cannot be seen from here."""
     remedy = "look at the last run on main"
     return PreflightCheck("CI is green on main", CheckResult.TO_CONFIRM, "not visible from here", remedy)
 

@@ -82,7 +82,7 @@ def permitted(proposal: Proposal, *, actor: str, command: str, reason: str, over
 
 
 def _with_widening(recorded: RecordedChange) -> RecordedChange:
-    """Return a raw change with what it has widened, which nobody worked out when it was made."""
+    """Return a raw change with what it has widened, which was not worked out when it was made."""
     if recorded.command != RAW_COMMAND:
         return recorded
     before, after = ({recorded.dial: value} for value in (recorded.before, recorded.after))

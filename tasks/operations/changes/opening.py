@@ -58,7 +58,7 @@ def dials_after(sequence: tuple[Step, ...], dials: DialValues) -> RawControls:
 
 
 def sample(raw: RawControls) -> Subject | None:
-    """Return a made-up job that `raw` would admit were the kill switch off; None where it admits nobody."""
+    """Return a made-up job that `raw` would admit were the kill switch off; None where it admits no job."""
     controls = Controls.parse(raw)
     rules = controls.allowlist.rules if controls.allowlist else ()
     rule = next((each for each in rules if each.enabled and all(each.lists[:-1])), None)

@@ -16,7 +16,7 @@ from gates.rule import AllowRule
 from tasks.operations.policy_diff.cells import Box, Cells, ComplexityLimit, cell_of, numbers, overlap
 
 ANY_OTHER_SLOT = "(any other slot)"
-# About 2 s: nobody waits longer. 1,000 rules of which a few have changed take some thousand steps.
+# About 2 s, as long as an operator waits. 1,000 rules of which a few have changed take some thousand steps.
 _MOST_STEPS = 200_000
 
 

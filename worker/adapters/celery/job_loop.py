@@ -41,7 +41,7 @@ class JobLoop:
 
     def cancel_jobs(self) -> None:
         """Cancel every job that runs now, from any thread; each unwinds by itself."""
-        # One turn later: a job that is cancelled before its first step could tell nobody how it ended.
+        # One turn later: a job that is cancelled before its first step could not say how it ended.
         self.loop.call_soon_threadsafe(self.loop.call_soon, self._cancel_begun)
 
     def wait_for_jobs(self) -> None:

@@ -28,7 +28,7 @@ from worker.adapters.celery.results import ResultWriter
 
 T = TypeVar("T")
 
-# A Redis that is well has stored a result by then; a worker that is told to end has some seconds more.
+# A Redis that is well has stored a result by then; a worker that is stopping has some seconds more.
 _LAST_SECONDS = 2.0
 _log = logging.getLogger("slotgen.worker")
 _JSON_ALONE = {"application/json"}
@@ -76,7 +76,7 @@ class JobLoopPool(BasePool):
         self.loop.cancel_jobs()
 
     def terminate_job(self, *_: Any) -> None:
-        """Cancel what has begun: a worker that is told to end at once asks for one job after the other."""
+        """Cancel what has begun: a worker that must end at once asks for one job after the other."""
         self.loop.cancel_jobs()
 
     async def _perform(
@@ -107,7 +107,7 @@ class JobLoopPool(BasePool):
         ended((1, failure, 0.0))
 
     async def _failed(self, task_id: str, error: Exception, request: Context) -> ExceptionInfo:
-        """Tell the log and the producer of an error that nobody expected."""
+        """Tell the log and the producer of an unexpected error."""
         failure = ExceptionInfo()
         emit(_log, logging.ERROR, "task_broke", task_id=task_id, **error_location(error))
         try:
@@ -122,7 +122,7 @@ class JobLoopPool(BasePool):
 async def completed(work: Coroutine[Any, Any, T]) -> T:
     """Return the result of `work`, which is given a moment to end when its task is cancelled.
 
-    For what tells the outside of a job that has ended: cut short it may be done and nobody know, and the job
+    For what tells the outside of a job that has ended: cut short it may be done unseen, and the job
     would be answered twice.
     """
     task = asyncio.ensure_future(work)

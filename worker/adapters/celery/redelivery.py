@@ -50,9 +50,9 @@ class ConsumerQoS(kombu_redis.QoS):
     _owed: frozenset[str] = frozenset()
 
     def register(self, queue: str) -> None:
-        """Before the first message: give a sign of life, and return what an earlier connection held.
+        """Before the first message: send a heartbeat, and return what an earlier connection held.
 
-        A connection that breaks between a command and its reply leaves messages of ours that nobody works
+        A connection that breaks between a command and its reply leaves messages of ours that no one works
         on, and acknowledgements that were never made. What is still worked on gets its stored answer.
         """
         if self._queue is None:
@@ -100,7 +100,7 @@ class ConsumerQoS(kombu_redis.QoS):
                     self._bring_back_the_forgotten(self._queue, client)
 
     def _bring_back_the_forgotten(self, queue: str, client: Any) -> None:
-        """Return what lies in this worker's own processing list although nobody takes note of it.
+        """Return what lies in this worker's own processing list although it was never noted.
 
         Redis may hand a message to a connection that is gone already on our side: a frozen one that wakes up
         finds the old request first. What we do take leaves the list within milliseconds, so that what lies
@@ -145,7 +145,7 @@ class ConsumerQoS(kombu_redis.QoS):
         return returned + len(tags)
 
     def _return(self, queue: str, tag: bytes, client: Any, *, died: bool) -> None:
-        """Put one message back on the queue, or bury it when too many workers have died with it."""
+        """Put one message back on the queue, or dead-letter it when too many workers have died with it."""
         validator = self.channel.validator
         dead_lettered: list[str] = []
 

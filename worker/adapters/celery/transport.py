@@ -27,7 +27,7 @@ from worker.settings.redis_url import SCHEME
 
 
 class Channel(kombu_redis.Channel):
-    """A channel whose messages have all passed the gatekeeper, and which never holds the only copy of one.
+    """A channel whose messages have all been validated, and which never holds the only copy of one.
 
     Stock kombu pops a message and writes it to `unacked` afterwards: a worker that dies between the two
     takes it along. Here Redis moves it to a list of this worker's own, and it leaves that list in the

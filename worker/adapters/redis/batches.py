@@ -109,7 +109,7 @@ class RedisBatches:
                 self._used_mono = time.monotonic()
                 return replies
         except BaseException:
-            # What was sent may still be answered: nobody else must read that.
+            # What was sent may still be answered: no other caller may read that.
             self._connection = None
             await connection.disconnect(nowait=True)
             await pool.release(connection)

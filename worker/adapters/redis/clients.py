@@ -59,7 +59,7 @@ def open_connection(url: str, timeout_seconds: float, *, protocol: int) -> Conne
     pool = _pool(redis, url, timeout_seconds, {"retry": _ONCE, "protocol": protocol})
     connection: Connection = pool.make_connection()
     # One behind Sentinel knows its pool by a weak reference only.
-    connection.owner = pool  # type: ignore[attr-defined]  # kept for its life, read by nobody
+    connection.owner = pool  # type: ignore[attr-defined]  # kept alive, never read
     return connection
 
 

@@ -115,7 +115,7 @@ def _repeated(items: list[dict[str, Any]], path: str, field: str) -> list[str]:
 
 
 def _schema_of(document: Any) -> str | None:
-    """Return the schema that the file means to follow, or None when its version is nobody's."""
+    """Return the schema that the file means to follow, or None when there is no such version."""
     if not isinstance(document, dict):
         return "job.v1"
     if "prices" in document or "attempts" in document:

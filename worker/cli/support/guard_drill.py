@@ -1,4 +1,4 @@
-"""One rehearsal of the guard: the script and rules of the workers, on a kill switch that nobody follows."""
+"""One drill of the guard: the script and rules of the workers, on a kill switch that no worker follows."""
 
 import asyncio
 import uuid

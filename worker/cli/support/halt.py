@@ -52,7 +52,7 @@ def _confirmed(listener: HaltListener, workers: list[WorkerInfo]) -> dict[str, C
 
 
 def halt_fleet(actor: str, command: str, reason: str) -> tuple[Settings, Halt]:
-    """Halt the fleet of the environment; that nobody can be heard does not hinder it. Raises CliError."""
+    """Halt the fleet of the environment; hearing from no worker does not hinder it. Raises CliError."""
     settings = load_settings()
     with open_redis(settings) as client:
         fleet = RedisFleet(client, settings.namespace)

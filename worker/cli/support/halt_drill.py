@@ -1,4 +1,4 @@
-"""One rehearsal of the halt: sets the kill switch, sees what follows, and puts everything back."""
+"""One drill of the halt: sets the kill switch, sees what follows, and puts everything back."""
 
 import time
 from collections.abc import Callable

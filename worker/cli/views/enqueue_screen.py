@@ -25,7 +25,7 @@ _LINE_EVERY_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Screen:
-    """The listener of one run, of `total` specs; None is a number that nobody knows yet."""
+    """The listener of one run, of `total` specs; None where that is not known yet."""
 
     checkpoint: Checkpoint
     total: int | None
@@ -42,7 +42,7 @@ class Screen:
         if self.as_json or not sys.stderr.isatty():
             return nullcontext()
         columns = [bars.BarColumn(), bars.MofNCompleteColumn(), bars.TextColumn("specs")]
-        # Nobody knows how much is left of a pipe.
+        # How much is left of a pipe is unknown.
         columns += [bars.TextColumn("left:"), bars.TimeRemainingColumn()] if self.total is not None else []
         columns += [bars.TextColumn("{task.fields[rate]}")]
         self._progress = bars.Progress(*columns)

@@ -8,7 +8,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.keys import CLAIM, LEDGER, WORKERS
 from worker.adapters.redis.scripts import LuaScript
 
-# A claim is free when nobody holds it, or when its holder has given no sign of life for too long (by Redis's
+# A claim is free when it has no holder, or when its holder has sent no heartbeat for too long (by Redis's
 # clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,
 # however old its last sign is: when Redis has just come back, its own jobs are still in flight.
 _ACQUIRE = LuaScript("""

@@ -72,7 +72,7 @@ class RedisControls:
                 # Reading a new policy takes us a while, and is not Redis's to answer for.
                 began_mono = self.mono()
         except BaseException:
-            # What was asked may still be answered: nobody else must read that.
+            # What was asked may still be answered: no other caller may read that.
             connection.disconnect()
             raise
         finally:

@@ -31,7 +31,7 @@ class Heartbeat:
         self.client.delete(WORKER_INFO(self.namespace, self.worker_id))
 
     def beat(self) -> None:
-        """Give a sign of life, from any thread. Raises RedisError."""
+        """Send a heartbeat, from any thread. Raises RedisError."""
         seconds, micros = self.client.time()
         # First, and by itself: nothing that follows may make this worker look lost.
         self.client.zadd(WORKERS(self.namespace), {self.worker_id: seconds})

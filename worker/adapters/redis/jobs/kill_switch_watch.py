@@ -119,7 +119,7 @@ class KillSwitchWatch:
         # MGET, not GET: a key of another type reads as absent, like everywhere else.
         connection.send_command("MGET", KILL(self.namespace))
         # A change that is reported just before the answer reads as None. Without `push_request` redis-py
-        # would skip it, and nobody would confirm the halt.
+        # would skip it, and the halt would go unconfirmed.
         while (answer := connection.read_response(push_request=True)) is None:
             self._reported = True
         value: bytes | None = answer[0]

@@ -1,4 +1,4 @@
-"""Keeps in Redis what the servers have told any worker: wait until then, or do not come back."""
+"""Keeps in Redis what servers have answered any worker: wait until then, or do not come back."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
 """)
 _CLOSE = LuaScript("redis.call('DEL', KEYS[1], KEYS[2])")
-# A breaker that nobody asks about any more ends by itself.
+# A breaker that is no longer asked about ends by itself.
 _BREAKER_SECONDS = 86_400
 
 
@@ -70,5 +70,5 @@ def _code(text: str) -> ErrorCode | None:
     try:
         return ErrorCode(text)
     except ValueError:
-        # Somebody wrote to it by hand: a refusal nobody knows is a refusal.
+        # Somebody wrote to it by hand: an unknown refusal is a refusal.
         return ErrorCode.OPENAI_AUTH_ERROR

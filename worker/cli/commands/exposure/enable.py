@@ -55,7 +55,7 @@ def enable(
             raise CliError(f"{permission.sentence}\nnothing was changed")
         subject = opening.sample(target)
         if subject is None:
-            raise CliError("these would admit nobody: no enabled rule can match, or the percentage is 0")
+            raise CliError("these would admit no job: no enabled rule can match, or the percentage is 0")
         by = By("slotgen enable", actor, reason.strip(), override)
         walk = _Walk(session, by, subject, dry_run)
         steps = []

@@ -32,5 +32,5 @@ def rollout(
 
 def _undo(recorded: RecordedChange) -> str:
     before = recorded.before or b"0"
-    # A malformed percentage admits nobody, and so does 0.
+    # A malformed percentage admits no job, and neither does 0.
     return f"slotgen rollout {before.decode() if DIAL.parse(before) is not None else '0'}"

@@ -147,7 +147,7 @@ def _leave(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def _why(error: BaseException) -> str | None:
-    """Return in words what ended the run; None for what nobody expected."""
+    """Return in words what ended the run; None for what is unexpected."""
     match error:
         case KeyboardInterrupt():
             return "interrupted"
