@@ -73,7 +73,7 @@ def test_enable_refuses_what_would_admit_nobody(system, slotgen, tmp_path):
 
     assert (done.returncode, done.stderr) == (
         1,
-        "these would admit nobody: no enabled rule can match, or the percentage is 0\n",
+        "these would admit no job: no enabled rule can match, or the percentage is 0\n",
     )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 SCHEME = "sentinel://"
 _SCHEMES = ("redis", "rediss", "unix", "sentinel")
@@ -16,9 +16,16 @@ _SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "pass
 _TLS_OPTIONS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 
 
+def _split(url: str) -> SplitResult:
+    """Return the parts of `url`; Python's own way takes no brackets beside other hosts."""
+    scheme, _, rest = url.partition("://")
+    end = min((at for sign in "/?#" if (at := rest.find(sign)) >= 0), default=len(rest))
+    return urlsplit(f"{scheme}://{rest[end:]}")._replace(netloc=rest[:end])
+
+
 def check_url(url: str) -> str:
     """Return `url` if every client of ours can use it. Raises ValueError."""
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
         raise ValueError("not a Redis URL")
     if parts.scheme == "sentinel":
@@ -48,13 +55,13 @@ def for_celery(url: str) -> str:
 
 def address(url: str) -> str:
     """Return what of `url` may be shown: neither its credentials nor its options."""
-    parts = urlsplit(url)
+    parts = _split(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def with_password(url: str, password: str) -> str:
     """Return `url` with `password` for its user. Raises ValueError when it holds a password already."""
-    parts = urlsplit(url)
+    parts = _split(url)
     user, _, hosts = parts.netloc.rpartition("@")
     if ":" in user:
         raise ValueError("a password already")
@@ -78,7 +85,7 @@ class SentinelUrl:
     @classmethod
     def parse(cls, url: str) -> SentinelUrl:
         """Return the parts of `url`. Raises ValueError when it is no such URL."""
-        parts = urlsplit(url)
+        parts = _split(url)
         userinfo, _, hosts = parts.netloc.rpartition("@")
         user, _, password = userinfo.partition(":")
         credentials = {"username": unquote(user), "password": unquote(password)}
