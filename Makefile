@@ -53,7 +53,7 @@ test-thorough: $(DEV) ## Run the rest: more faults, image, compose, Kubernetes, 
 
 test-all: test test-thorough ## Run every test
 
-$(COVERED): pyproject.toml $(shell find $(CODE) tests -name '*.py' -o -name '*.json' -o -name '*.lua' -o -name '*.md')
+$(COVERED): pyproject.toml $(shell find $(CODE) tests -name '*.py' -o -name '*.json' -o -name '*.md')
 	$(MAKE) test COVERAGE=1
 
 check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make test`, the wheel: what CI runs beside the tests

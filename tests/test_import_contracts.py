@@ -48,6 +48,7 @@ def tree(tmp_path):
         ("gates/opt_in.py", "import os", "gates decide"),
         ("tasks/generate/generation.py", "import redis", "tasks speak"),
         ("worker/process/lifecycle.py", "import openai", "OpenAI SDK"),
+        ("worker/adapters/redis/clients.py", "import httpx2", "OpenAI SDK"),
     ],
 )
 def test_breaks_on_a_planted_violation(tree, file, planted, contract):

@@ -1,4 +1,8 @@
-"""The one retry policy: how long to wait before a failed call is made again, and when not to."""
+"""The one retry policy of calls: how long to wait before a failed one is made again, and when not to.
+
+What is no call keeps a pause of its own: a thread that looks again (Background), a consumer that Redis
+refuses (Refusals), and a producer that waits for answers.
+"""
 
 import math
 from collections.abc import Callable

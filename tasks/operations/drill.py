@@ -12,7 +12,7 @@ _BRAKE = {"KILL_SWITCH", "KILL_UNVERIFIED"}
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DrillCheck:
     """One thing that a drill checks: `passed`, and what was seen."""
 
     name: str
@@ -30,17 +30,19 @@ class DrillRecord:
     halt_ms: float | None
     workers: int
     cancelled_calls: int
-    checks: tuple[Check, ...]
+    checks: tuple[DrillCheck, ...]
 
 
-def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> Check:
+def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> DrillCheck:
     """Whether all of at least one worker confirmed in time."""
     passed = workers > 0 and confirmed == workers and halt_ms <= CONFIRM_MS
     seen = f"{confirmed} of {workers} workers within {halt_ms:.0f} ms (at most {CONFIRM_MS:.0f})"
-    return Check("every worker confirms the halt", passed, seen)
+    return DrillCheck("every worker confirms the halt", passed, seen)
 
 
-def outcomes_check(outcomes: Sequence[OutcomeRecord], probes: Sequence[OutcomeRecord], sent: int) -> Check:
+def outcomes_check(
+    outcomes: Sequence[OutcomeRecord], probes: Sequence[OutcomeRecord], sent: int
+) -> DrillCheck:
     """Whether every job that ended after the halt is a STUB by it, and all `sent` probes did end."""
     strays = [each for each in outcomes if each.status != "STUB" or each.error_code not in _BRAKE]
     passed = not strays and len(probes) == sent > 0
@@ -52,7 +54,7 @@ def outcomes_check(outcomes: Sequence[OutcomeRecord], probes: Sequence[OutcomeRe
     if strays:
         stray = strays[0]
         seen += f", such as {stray.subject.job_id} {stray.status} {stray.error_code or ''}".rstrip()
-    return Check("every outcome after the halt is a STUB by the kill switch", passed, seen)
+    return DrillCheck("every outcome after the halt is a STUB by the kill switch", passed, seen)
 
 
 def foreign_change(changes: Sequence[RecordedChange], actor: str, command: str) -> RecordedChange | None:

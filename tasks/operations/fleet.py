@@ -26,7 +26,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A worker's word that it cancelled `calls`, and that none is left `halt_ms` after it saw the brake."""
+    """A worker's word that it cancelled `calls`, and that none is left `halt_ms` after it saw the halt."""
 
     worker_id: str
     calls: int

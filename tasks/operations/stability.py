@@ -62,7 +62,7 @@ class Report:
         return all(each.verdict is Verdict.PASS for each in self.criteria)
 
 
-def judge(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, now_wall_ms: int) -> Report:
+def assess(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, now_wall_ms: int) -> Report:
     """Return the report over `outcomes`."""
     # One that the brake halted in flight had passed the gates.
     admitted = [each for each in outcomes if each.error_code not in _GATES or each.path == "openai"]

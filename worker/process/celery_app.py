@@ -15,7 +15,7 @@ from tasks.generate.intake import MessageLimits
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
 from worker.adapters.celery.message_validation import MessageValidation
-from worker.adapters.celery.pool import completed
+from worker.adapters.celery.pool import finished
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.celery.results import backend_url
 from worker.adapters.celery.transport import transport_name
@@ -137,7 +137,7 @@ class GenerateTask:
         try:
             outcomes = await self.generate(spec, request.id, may_defer=may_defer)
         except Deferred:
-            await completed(self._requeue(document, request.id, since))
+            await finished(self._requeue(document, request.id, since))
             # Acknowledged without a result: the copy at the queue's end will have one.
             raise Ignore from None
         answer = Answer.of(spec, outcomes, self.config.version)

@@ -1,4 +1,4 @@
-"""Composes one worker process: the only place where ports meet adapters."""
+"""Composes one worker process: the one place where the ports of a job meet their adapters."""
 
 import asyncio
 import uuid
@@ -165,7 +165,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         controls.read()  # sets the gauges of the dials
         heartbeat.beat()
 
-    # A change may be the brake: while hundreds of calls are being closed, the record can wait.
+    # A change may be a halt: while hundreds of calls are being closed, the record can wait.
     # Redis may refuse that record for long, and each try reads a policy of up to 16 MiB.
     dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1, away_seconds=5)
     bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)

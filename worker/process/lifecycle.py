@@ -129,7 +129,7 @@ def _say_if_unreachable(settings: Settings) -> None:
 
 
 def _warn_of_hazards(settings: Settings) -> None:
-    """Log what about the Redis would lose the brake or the queue; it is the operator's choice."""
+    """Log what about the Redis would lose the dials or the queue; it is the operator's choice."""
     try:
         with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
             found = hazards(client)

@@ -90,7 +90,7 @@ def _with_widening(recorded: RecordedChange) -> RecordedChange:
 
 
 def judge_release(situation: Situation, after: RawControls) -> Permission:
-    """Return whether the dials may become `after`, all at once, with the brake off."""
+    """Return whether the dials may become `after`, all at once, with the kill switch off."""
     return _judged(situation, _widened(situation.dials, after)[0])
 
 

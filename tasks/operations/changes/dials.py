@@ -14,7 +14,7 @@ OPERATED: tuple[Dial[Any], ...] = (*DIALS, spend_cap.DIAL)
 class DialValues:
     """The raw dials at one moment, by name. `version` names the last recorded change; a change must name it.
 
-    `live` has the dials as they were when the brake was last off, none when it never was.
+    `live` has the dials as they were when the kill switch was last off, none when it never was.
     """
 
     raw: RawControls
@@ -68,7 +68,7 @@ class RecordedChange:
 
 @dataclass(frozen=True, slots=True)
 class Engaged:
-    """How the brake was pulled: by `SET`, or by `DEL` where Redis refuses to write; and if it is recorded."""
+    """How the kill switch was set: by `SET`, or by `DEL` where Redis refuses that; and if it is recorded."""
 
     by: str
     recorded: bool

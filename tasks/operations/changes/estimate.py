@@ -28,7 +28,7 @@ class Effect:
 
 
 def estimate(outcomes: Sequence[OutcomeRecord], before: Controls, after: Controls) -> Effect:
-    """Return the effect over the distinct jobs in `outcomes`, the brake taken as off in both."""
+    """Return the effect over the distinct jobs in `outcomes`, the kill switch taken as off in both."""
     subjects = list({each.subject.job_id: each.subject for each in outcomes}.values())
     return Effect(len(subjects), _admitted(subjects, before), _admitted(subjects, after))
 

@@ -19,7 +19,7 @@ def widened(before: RawControls, after: RawControls) -> tuple[str, ...]:
 
 
 def opens(raw: RawControls) -> bool:
-    """Whether anything could be admitted, were the brake off."""
+    """Whether anything could be admitted, were the kill switch off."""
     return all(_is_wider(dial, {}, raw) for dial in _BY_GATES.values())
 
 

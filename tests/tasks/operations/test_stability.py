@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.operations.drill import Check, DrillRecord
-from tasks.operations.stability import Verdict, judge
+from tasks.operations.drill import DrillCheck, DrillRecord
+from tasks.operations.stability import Verdict, assess
 from tests.tasks.operations.past import NOW_MS, an_outcome
 
 GOOD = [an_outcome() for _ in range(100)]
@@ -14,7 +14,7 @@ DISTRIBUTION, SCHEMAS, CODES, LATENCY, ROLLBACK = range(5)
 
 
 def criterion(number, outcomes, drill=DRILL):
-    return judge(outcomes, drill, NOW_MS).criteria[number]
+    return assess(outcomes, drill, NOW_MS).criteria[number]
 
 
 def failed(code, number=1):
@@ -26,27 +26,27 @@ def stub(code, number=1, path="stub"):
 
 
 def test_a_good_day_with_a_drill_is_stable():
-    report = judge(GOOD, DRILL, NOW_MS)
+    report = assess(GOOD, DRILL, NOW_MS)
 
     assert report.stable
     assert [each.verdict for each in report.criteria] == [Verdict.PASS] * 5
 
 
 def test_no_data_is_unknown_and_never_stable():
-    report = judge([], None, NOW_MS)
+    report = assess([], None, NOW_MS)
 
     assert [each.verdict for each in report.criteria] == [Verdict.UNKNOWN] * 5
     assert not report.stable
 
 
 def test_too_few_jobs_are_unknown():
-    verdicts = [each.verdict for each in judge(GOOD[:19], DRILL, NOW_MS).criteria]
+    verdicts = [each.verdict for each in assess(GOOD[:19], DRILL, NOW_MS).criteria]
 
     assert verdicts == [Verdict.UNKNOWN] * 4 + [Verdict.PASS]
 
 
 def test_what_the_gates_kept_out_is_not_judged():
-    report = judge([*GOOD, *stub("ROLLOUT_EXCLUDED", 5000)], DRILL, NOW_MS)
+    report = assess([*GOOD, *stub("ROLLOUT_EXCLUDED", 5000)], DRILL, NOW_MS)
 
     assert (report.jobs, report.admitted, report.stable) == (5100, 100, True)
 
@@ -97,7 +97,9 @@ def test_latency_is_that_of_generated_jobs_alone():
         (None, Verdict.UNKNOWN, "never drilled; run `slotgen drill`"),
         (DRILL, Verdict.PASS, "drilled 1 h ago by ann: 2 workers halted in 12 ms"),
         (
-            DrillRecord(NOW_MS, "ann", False, None, 2, 0, (Check("the dials are as they were", False, "x"),)),
+            DrillRecord(
+                NOW_MS, "ann", False, None, 2, 0, (DrillCheck("the dials are as they were", False, "x"),)
+            ),
             Verdict.FAIL,
             "drilled just now by ann; not so: the dials are as they were",
         ),

@@ -93,7 +93,7 @@ class JobLoopPool(BasePool):
             args, _, _ = loads(body, content_type, encoding, accept=_JSON_ALONE)
             result = await task.run(request, *args)
             if not request.ignore_result:
-                await completed(self.results.store(task_id, result, states.SUCCESS, request))
+                await finished(self.results.store(task_id, result, states.SUCCESS, request))
         except (Ignore, Reject):
             failure = ExceptionInfo(internal=True)
         except asyncio.CancelledError:
@@ -113,13 +113,13 @@ class JobLoopPool(BasePool):
         try:
             if not request.ignore_result:
                 # Without the traceback that Celery adds: it may have in it what must not leave the worker.
-                await completed(self.results.store(task_id, error, states.FAILURE, request))
+                await finished(self.results.store(task_id, error, states.FAILURE, request))
         except asyncio.CancelledError:
             return _back_to_the_queue()
         return failure
 
 
-async def completed(work: Coroutine[Any, Any, T]) -> T:
+async def finished(work: Coroutine[Any, Any, T]) -> T:
     """Return the result of `work`, which is given a moment to end when its task is cancelled.
 
     For what tells the outside of a job that has ended: cut short it may be done unseen, and the job

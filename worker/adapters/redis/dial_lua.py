@@ -1,9 +1,9 @@
 """What scripts make of the bytes of the two dials that they read; a test holds each to the parser in Python.
 
-Scripts, because the brake and the cap must be judged in the same step that relies on them.
+Scripts, because the kill switch and the cap must be judged in the same step that relies on them.
 """
 
-# Whether the bytes of the kill dial release the brake, as `gates.kill_switch.parse` says.
+# Whether the bytes of the kill dial release it, as `gates.kill_switch.parse` says.
 RELEASES = r"""
 local function releases(raw)
   return raw and string.lower(string.match(raw, '^%s*(.-)%s*$')) == 'false'

@@ -1,6 +1,7 @@
 """Turns whatever redis-py and kombu raise into one error: which Redis it was, why, and what to do.
 
-Nothing else in slotgen reads the classes or the words of a Redis error.
+Nothing else reads the words of a Redis error. Where one refusal means something to a single command (no such
+script, a refused transaction), that command's adapter catches its class.
 """
 
 import re

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, JobResult
-from tasks.operations.drill import Check, DrillRecord
+from tasks.operations.drill import DrillCheck, DrillRecord
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.guard import RedisGuard
@@ -39,7 +39,7 @@ def guard_drill(session: OperatorSession, actor: str) -> DrillRecord:
     )
 
 
-def _checks(session: OperatorSession, namespace: str, rules: GuardRules) -> tuple[Check, ...]:
+def _checks(session: OperatorSession, namespace: str, rules: GuardRules) -> tuple[DrillCheck, ...]:
     client, kill, url = session.client, KILL(namespace), session.settings.redis_url
     client.set(kill, "false", ex=60)
     good = asyncio.run(_observed(url, namespace, rules, frozenset()))
@@ -51,13 +51,13 @@ def _checks(session: OperatorSession, namespace: str, rules: GuardRules) -> tupl
     if rules.mode is not GuardMode.HALT:
         seen = f"its mode is {rules.mode}; set it to halt in the executor config"
     return (
-        Check(
+        DrillCheck(
             "good outcomes halt nothing",
             passed=after_good == b"false" and not any(each.tripped for each in good),
             seen=f"{len(good)} outcomes",
         ),
-        Check("unusable outcomes halt", passed=client.get(kill) == b"true", seen=seen),
-        Check(
+        DrillCheck("unusable outcomes halt", passed=client.get(kill) == b"true", seen=seen),
+        DrillCheck(
             "it trips once",
             passed=sum(each.tripped for each in bad) == 1,
             seen=f"{sum(each.tripped for each in bad)} times in {len(bad)} outcomes",

@@ -11,7 +11,7 @@ from gates.kill_switch import DIAL
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import AuditRefused, Change, DialsMoved, DialValues
 from tasks.operations.drill import (
-    Check,
+    DrillCheck,
     DrillRecord,
     confirmation_check,
     foreign_change,
@@ -45,7 +45,7 @@ class HaltDrill:
     session: OperatorSession
     actor: str
     jobs: int
-    _checks: list[Check] = field(default_factory=list)
+    _checks: list[DrillCheck] = field(default_factory=list)
     _halt_ms: float | None = None
     _cancelled: int = 0
 
@@ -106,18 +106,18 @@ class HaltDrill:
         outcomes = self.session.history.since(halted_wall_ms, _OUTCOMES)
         self._checks.append(outcomes_check(outcomes, probes, self.jobs))
 
-    def _restore(self, before: DialValues) -> Check:
+    def _restore(self, before: DialValues) -> DrillCheck:
         """Put the kill dial back, once more and again when Redis does not answer."""
         why = ""
         with termination_ignored():
             for _ in range(_RESTORE_ATTEMPTS):
                 try:
                     restored, why = self._put_back(before)
-                    return Check(_RESTORED, restored, why)
+                    return DrillCheck(_RESTORED, restored, why)
                 except StoreUnavailable as error:
                     why = f"{error}; {_STAYS}"
                     time.sleep(1)
-        return Check(_RESTORED, passed=False, seen=why)
+        return DrillCheck(_RESTORED, passed=False, seen=why)
 
     def _put_back(self, before: DialValues) -> tuple[bool, str]:
         dials = self.session.dials

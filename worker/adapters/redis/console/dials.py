@@ -2,7 +2,7 @@
 
 `<namespace>:audit` is a stream of changes, the newest 10,000. `…:audit:seen` has the values that the record
 accounts for: a dial that holds something else was changed by a raw command, and is recorded as such by
-whoever looks next. `…:audit:live` has the dials as they were when the brake was last off.
+whoever looks next. `…:audit:live` has the dials as they were when the kill switch was last off.
 """
 
 from dataclasses import dataclass
@@ -139,7 +139,7 @@ class RedisDials:
         return _recorded(entry)
 
     def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
-        """Pull the brake by whatever Redis still takes. Raises StoreUnavailable."""
+        """Halt by whatever Redis still takes. Raises StoreUnavailable."""
         return pull(self.client, self.namespace, actor=actor, command=command, reason=reason, value=value)
 
     def audit(self, limit: int) -> list[RecordedChange]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import redis
 
-from tasks.operations.drill import Check, DrillRecord
+from tasks.operations.drill import DrillCheck, DrillRecord
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import DRILLS
 
@@ -35,7 +35,7 @@ class RedisDrills:
         if not entries:
             return None
         fields = json.loads(entries[0][1][b"d"])
-        return DrillRecord(**(fields | {"checks": tuple(Check(**each) for each in fields["checks"])}))
+        return DrillRecord(**(fields | {"checks": tuple(DrillCheck(**each) for each in fields["checks"])}))
 
     @property
     def _key(self) -> str:

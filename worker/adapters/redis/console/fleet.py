@@ -86,7 +86,7 @@ class RedisFleet:
 
 
 def _together(before: Confirmation, after: Confirmation) -> Confirmation:
-    # A worker whose own look finds the brake on a moment before Redis reports the change speaks twice.
+    # A worker whose own look finds the kill switch on a moment before Redis reports the change speaks twice.
     halt_ms = max(before.halt_ms, after.halt_ms)
     return Confirmation(after.worker_id, before.calls + after.calls, halt_ms)
 

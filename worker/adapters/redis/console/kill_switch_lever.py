@@ -1,4 +1,4 @@
-"""Pulls the brake by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
+"""Halts by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
 
 import contextlib
 
@@ -24,7 +24,7 @@ redis.call('HSET', KEYS[3], 'kill', ARGV[4])
 def pull(
     client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str, value: bytes = b"true"
 ) -> Engaged:
-    """Engage the brake by SET with its record, by plain SET, or by DEL; return by which.
+    """Set the kill switch by SET with its record, by plain SET, or by DEL; return by which.
 
     `value` is any spelling of true.
 

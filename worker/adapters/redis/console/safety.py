@@ -1,4 +1,4 @@
-"""Says what about a Redis would lose the brake or the queue."""
+"""Says what about a Redis would lose the dials or the queue."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -17,7 +17,7 @@ from worker.adapters.redis.scripts import LuaScript
 
 _EXPIRED_AT_ONCE = 100
 # KEYS: the account without its start (of Redis's clock), its holds, their expiry, the dial of the cap.
-LEDGER = f"""{CAP}
+ACCOUNT = f"""{CAP}
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function account(start) return KEYS[1] .. start end
@@ -52,7 +52,7 @@ end
 
 # The cap is -1 for none. A dial that is no number of dollars denies: an unknown cap is not a wide one.
 _RESERVE = LuaScript(
-    f"""{LEDGER}
+    f"""{ACCOUNT}
 local id, amount, model, cap, window, hold_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
 local start = string.format('%.0f', clock[1] - clock[1] % window)
@@ -67,7 +67,7 @@ return 1
     declares_keys=False,
 )
 _SETTLE = LuaScript(
-    f"""{LEDGER}
+    f"""{ACCOUNT}
 local start, _, model = take(ARGV[1])
 if not start then return 0 end
 if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
@@ -113,6 +113,6 @@ class RedisBudget:
 
     @property
     def _keys(self) -> list[str]:
-        """Return the KEYS of every script that begins with `LEDGER`."""
+        """Return the KEYS of every script that begins with `ACCOUNT`."""
         ns = self.namespace
         return [BUDGET(ns, ""), BUDGET_HOLDS(ns), BUDGET_EXPIRY(ns), BUDGET_CAP(ns)]

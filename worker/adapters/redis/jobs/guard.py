@@ -1,7 +1,7 @@
-"""Judges the fleet's latest outcomes in Redis, and pulls the brake there, in one script.
+"""Judges the fleet's latest outcomes in Redis, and halts there, in one script.
 
 There is no leader to lose: whichever worker brings the outcome that breaches a rule, the same numbers decide,
-and the brake is on before the script ends. `<namespace>:guard` has the latest outcomes, newest first.
+and the kill switch is on before the script ends. `<namespace>:guard` has the latest outcomes, newest first.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from worker.adapters.redis.scripts import LuaScript
 ACTOR = "guard"
 # KEYS: the kill dial, the latest outcomes, the spend of a minute without its number (of Redis's clock), the
 # audit, its account of values.
-# Outcomes count while the brake is off only, and a breach forgets them all: after the release the fleet is
-# judged by what it does from then on.
+# Outcomes count while the kill switch is off only, and a breach forgets them all: after the release the fleet
+# is judged by what it does from then on.
 _OBSERVE = LuaScript(
     RELEASES
     + """
@@ -92,7 +92,7 @@ class RedisGuard:
     rules: GuardRules
 
     async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
-        """Count one outcome, judge, and pull the brake on a breach. Raises StoreUnavailable."""
+        """Count one outcome, judge, and halt on a breach. Raises StoreUnavailable."""
         if self.rules.mode is GuardMode.OFF:
             return GuardFinding(GuardVerdict.NO_DATA)
         ns, rules = self.namespace, self.rules

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.operations.stability import Report, judge
+from tasks.operations.stability import Report, assess
 from tasks.operations.timefmt import moment, span
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.cli.support.errors import CliError
@@ -40,7 +40,7 @@ def report(
         outcomes = session.history.since(from_wall_ms, _OUTCOMES)
         oldest = session.history.oldest_ms()
         drill = RedisDrills(session.client, session.settings.namespace).last()
-    found = judge(outcomes, drill, now_wall_ms)
+    found = assess(outcomes, drill, now_wall_ms)
     covers = _covers(since, oldest, from_wall_ms, now_wall_ms)
     if html is not None:
         try:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from tasks.errors import StoreUnavailable
-from tasks.operations.drill import Check, DrillRecord
+from tasks.operations.drill import DrillCheck, DrillRecord
 from tests.ports import free_port
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.drills import RedisDrills
@@ -19,7 +19,7 @@ RECORD = DrillRecord(
     halt_ms=36.5,
     workers=2,
     cancelled_calls=30,
-    checks=(Check("every worker confirms the halt", passed=True, seen="2 of 2"),),
+    checks=(DrillCheck("every worker confirms the halt", passed=True, seen="2 of 2"),),
 )
 
 
