@@ -45,6 +45,11 @@ def tree(tmp_path):
         ("worker/metrics/fleet.py", "import worker.process.health", "cli -> process"),
         ("worker/client/reader.py", "import worker.process.celery_app", "cli -> process"),
         ("worker/dev/stack.py", "import worker.cli", "cli -> process"),
+        (
+            "worker/adapters/redis/jobs/budget.py",
+            "import worker.adapters.redis.console.dials",
+            "what a job does",
+        ),
         ("gates/opt_in.py", "import os", "gates decide"),
         ("tasks/generate/generation.py", "import redis", "tasks speak"),
         ("worker/process/lifecycle.py", "import openai", "OpenAI SDK"),

@@ -10,9 +10,9 @@ import redis
 from tasks.errors import StoreUnavailable
 from telemetry import Metrics
 from worker.adapters.redis.console.account import RedisAccount
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
-from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.errors import REDIS_ERRORS
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
+from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 
 _NANO = 10**9
 _UNKNOWN = -1

@@ -21,7 +21,7 @@ from worker.adapters.celery.results import backend_url
 from worker.adapters.celery.transport import transport_name
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.adapters.redis.message import DEFERRED_SINCE, raw_message

@@ -33,12 +33,12 @@ from worker.adapters.celery.results import PatientBackend, ResultWriter
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.account import RedisAccount
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.jobs.answers import RedisAnswers
 from worker.adapters.redis.jobs.budget import RedisBudget
 from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.jobs.controls import RedisControls
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.guard import RedisGuard
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.history import HistoryWriter

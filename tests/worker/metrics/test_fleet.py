@@ -11,8 +11,8 @@ from tasks.errors import StoreUnavailable
 from telemetry import Metrics
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.account import RedisAccount
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.errors import REDIS_ERRORS
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.metrics.fleet import FleetGauges
 
 UNKNOWN = {"slotgen_queue_depth": -1, "slotgen_queue_oldest_seconds": -1, "slotgen_dead_letters": -1}

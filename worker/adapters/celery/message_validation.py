@@ -10,7 +10,7 @@ from celery import Celery
 from tasks.errors import InvalidMessage
 from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
 from telemetry import emit
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 
 _log = logging.getLogger("slotgen.intake")
 

@@ -9,10 +9,10 @@ import redis
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.changing import Situation
 from tasks.operations.changes.dials import AuditRefused, DialsMoved
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.history import RedisHistory
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import CliError

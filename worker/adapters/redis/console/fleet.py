@@ -11,8 +11,8 @@ import redis
 import redis.client
 
 from tasks.operations.fleet import Confirmation, WorkerInfo
-from worker.adapters.redis.console.queue_age import RedisQueueAge
 from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
 
 Said = TypeVar("Said", WorkerInfo, Confirmation)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.adapters.redis.console.queue_age import RedisQueueAge
+from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
 

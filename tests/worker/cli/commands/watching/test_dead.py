@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.cli import build
 from worker.cli.support.errors import CliError
 

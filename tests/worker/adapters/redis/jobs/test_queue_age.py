@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from worker.adapters.redis.clients import open_sync
-from worker.adapters.redis.console.queue_age import RedisQueueAge
+from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import ARRIVED, TAKEN
 
 # Seconds since 1970 in a script's floats, printed and read again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.adapters.redis.console.dead_letters import RedisDeadLetters
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 
 RAW = b'\x00\xff not json "'
 
