@@ -34,6 +34,7 @@ def test_narrowing_reaches_an_admitted_job(change, code, gate):
     assert case.outcomes == [("STUB", code, "stub")]
     assert case.model.requests == []
     assert case.records[0][4].gate == gate
+    assert case.records[0][4].policy_hash == case.controls.current.policy_hash
     assert case.budget.spent == 0
 
 
