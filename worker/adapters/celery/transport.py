@@ -88,8 +88,8 @@ class Channel(kombu_redis.Channel):
     def _brpop_read(self, **options: Any) -> bool:
         try:
             raw = self._moved(**options)
-            self._refusals.accepted()
             if raw is None:
+                self._refusals.accepted()
                 raise Empty
             self._queue_cycle.rotate(self._polled_queue)
             self.taken = raw
@@ -102,6 +102,7 @@ class Channel(kombu_redis.Channel):
             self._refusals.refused(error, self.client)
             raise Empty from None
         else:
+            self._refusals.accepted()
             return True
         finally:
             self._in_poll = None
