@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from worker.cli.support.errors import CliError
+from worker.cli.support.terminal import say
 from worker.process.freeze_imports import freeze_imports
 from worker.settings.inherited import drop_inherited
 
@@ -124,5 +125,5 @@ def main() -> None:
 
 
 def _fail(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    say(*text.split("\n"), err=True)
     sys.exit(1)

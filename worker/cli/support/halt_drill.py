@@ -5,8 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-import typer
-
 from gates.kill_switch import DIAL
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import AuditRefused, Change, DialsMoved, DialValues
@@ -24,6 +22,7 @@ from worker.cli.support.halt import halt
 from worker.cli.support.operator_session import OperatorSession
 from worker.cli.support.probing import probe
 from worker.cli.support.signals import termination_held, termination_ignored
+from worker.cli.support.terminal import say
 
 _COMMAND = "slotgen drill"
 # The gates read it as true, blanks apart; a plain `SET … true` by somebody else can be told from it.
@@ -83,7 +82,7 @@ class HaltDrill:
                 # Ctrl-C included: a drill that leaves the fleet halted would be an incident of its own.
                 check = self._restore(before)
                 if not check.passed:
-                    typer.echo(check.seen, err=True)
+                    say(check.seen, err=True)
                 raise
             self._checks.append(self._restore(before))
 

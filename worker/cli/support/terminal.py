@@ -1,4 +1,8 @@
-"""What a command prints: one JSON document, or lines that a terminal can be shown."""
+"""What a command prints: one JSON document, or lines.
+
+Nothing from outside reaches a terminal but as visible text: a producer's name for a job must not move the
+cursor of an operator's terminal, nor a stored reason end the command that shows it.
+"""
 
 import json
 import sys
@@ -10,12 +14,51 @@ import typer
 STATUS_COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
 
 
+class Shown(str):
+    """Text that a terminal may be given as it is; what is added to it is made visible first.
+
+    As markupsafe's Markup is for a page. An f-string makes a plain string of it, whose colours are then
+    written out: add instead.
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: str) -> "Shown":
+        """Return both, `other` made visible."""
+        return Shown(super().__add__(visible(other)))
+
+    def __radd__(self, other: str) -> "Shown":
+        """Return both, `other` made visible."""
+        return visible(other) + self
+
+
+def visible(text: str) -> Shown:
+    """Return `text` as one line, in which what cannot be seen, a newline too, is written out."""
+    if isinstance(text, Shown):
+        return text
+    return Shown(text if text.isprintable() else "".join(map(_written_out, text)))
+
+
+def _written_out(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def styled(text: str, colour: str | None = None, *, bold: bool = False) -> Shown:
+    """Return `text`, made visible, in a colour by name."""
+    return Shown(typer.style(visible(text), fg=colour, bold=bold or None))
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print each of `lines` as one line, at once: a reader at the other end of a pipe may wait for it."""
+    typer.echo("\n".join(map(visible, lines)), err=err)
+
+
 def answer(document: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print `document` as JSON, or else `lines`."""
     if as_json:
         print_json(document)
     else:
-        typer.echo("\n".join(lines))
+        say(*lines)
 
 
 def fields(of: object, *names: str) -> dict[str, Any]:
@@ -25,17 +68,32 @@ def fields(of: object, *names: str) -> dict[str, Any]:
     return dict(zip(keys, (getattr(of, name) for name in names), strict=True))
 
 
-def print_json(value: Any) -> None:
-    """Print `value` as one JSON document."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+def print_json(document: Any, *, indent: int | None = 2, err: bool = False) -> None:
+    """Print `document` as JSON, at once; without `indent` on one line.
+
+    What cannot be seen, or the stream cannot encode, is escaped as JSON does it.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=indent, separators=None if indent else (",", ":"))
+    stream = sys.stderr if err else sys.stdout
+    stream.write(escaped(text, stream.encoding or "ascii") + "\n")
     # A command that goes on running has a reader that waits for this.
-    sys.stdout.flush()
+    stream.flush()
 
 
-def escape_control(text: str) -> str:
-    """Return `text` with its control characters written out."""
-    # A producer's name for a job must not move the cursor of an operator's terminal.
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def escaped(document: str, encoding: str) -> str:
+    """Return a JSON text that has only visible characters, and only ones that `encoding` knows."""
+
+    def as_json(character: str) -> str:
+        return character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+
+    if not document.replace("\n", "").isprintable():
+        document = "".join(map(as_json, document))
+    try:
+        document.encode(encoding)
+    except UnicodeEncodeError:
+        # Outside its strings JSON is ASCII.
+        return "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in document)
+    return document
 
 
 def text_of(value: bytes | None) -> str | None:

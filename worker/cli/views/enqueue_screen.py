@@ -1,6 +1,5 @@
 """What `slotgen enqueue` shows: answers on stdout, one JSON document a line; everything else on stderr."""
 
-import json
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -8,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich import progress as bars
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.text import Text
 
 from tasks.delivery import Delivery
-from worker.cli.support.terminal import STATUS_COLOURS, escape_control
+from worker.cli.support.console import ContentConsole, words
+from worker.cli.support.terminal import STATUS_COLOURS, print_json, say
 from worker.client.checkpoint import Checkpoint
 from worker.client.producer import Sent
 from worker.client.sources import Item
@@ -50,7 +49,7 @@ class Screen:
         # What goes to a file must not pass through the console of stderr.
         return Live(
             get_renderable=self._drawn,
-            console=Console(stderr=True),
+            console=ContentConsole(stderr=True),
             refresh_per_second=5,
             redirect_stdout=sys.stdout.isatty(),
         )
@@ -59,19 +58,18 @@ class Screen:
         """Say on stderr which spec was not sent (no task id) or has no answer, and why."""
         if self.as_json:
             document = {"place": place, "taskId": task_id, "problem": problem}
-            sys.stderr.write(json.dumps({"problem": document}, ensure_ascii=False) + "\n")
+            print_json({"problem": document}, indent=None, err=True)
             return
         # While the bar stands, stderr is the console's, which puts the lines above it.
-        for line in problem.splitlines():
-            sys.stderr.write(f"{escape_control(place)}: {escape_control(line)}\n")
+        say(*(f"{place}: {line}" for line in problem.splitlines()), err=True)
 
     def sent(self, item: Item, sent: Sent) -> None:
         """Print the receipt of one spec."""
-        _print({"source": item.source, "line": item.number, "taskId": sent.task_id})
+        print_json({"source": item.source, "line": item.number, "taskId": sent.task_id}, indent=None)
 
     def delivered(self, delivery: Delivery) -> None:
         """Print one job's delivery v1."""
-        _print(delivery.as_document())
+        print_json(delivery.as_document(), indent=None)
 
     def looked(self, queue_depth: int, problem: str) -> None:
         """Bring the bar, or the log, up to date."""
@@ -80,9 +78,8 @@ class Screen:
             self._progress.update(self._task, completed=self._done, rate=f"{self._per_second():,.0f}/s")
         elif not self.as_json and time.monotonic() - self._said_mono > _LINE_EVERY_SECONDS:
             self._said_mono = time.monotonic()
-            sys.stderr.write(
-                f"{self.summary()} ({self._per_second():,.0f}/s; {self._in_the_way or 'going on'})\n"
-            )
+            pace = f"{self._per_second():,.0f}/s; {self._in_the_way or 'going on'}"
+            say(f"{self.summary()} ({pace})", err=True)
 
     def summary(self) -> str:
         """Return what was done, in a line."""
@@ -100,9 +97,9 @@ class Screen:
             counts = self.checkpoint.counts
             summary = {each: counts[each] for each in ("sent", "answered", "refused", "unanswered")}
             document = summary | {"outcomes": dict(self._outcomes()), "resume": resume}
-            sys.stderr.write(json.dumps({"summary": document}) + "\n")
+            print_json({"summary": document}, indent=None, err=True)
         else:
-            sys.stderr.write(self.summary() + "\n")
+            say(self.summary(), err=True)
 
     @property
     def _done(self) -> int:
@@ -121,16 +118,9 @@ class Screen:
         return (self._done - done) / max(time.monotonic() - began_mono, 0.001)
 
     def _drawn(self) -> RenderableType:
-        line = Text("")
+        line = words("")
         failed = [(word, self.checkpoint.counts[word]) for word in ("refused", "unanswered")]
         for word, number in (*self._outcomes(), *(each for each in failed if each[1])):
-            line.append(f"{word} {number:,}  ", style=STATUS_COLOURS.get(word.split()[0], "red"))
-        line.append(self._in_the_way, style="dim")
+            line.append_text(words(f"{word} {number:,}  ", STATUS_COLOURS.get(word.split()[0], "red")))
+        line.append_text(words(self._in_the_way, "dim"))
         return Group(self._progress or "", line)
-
-
-def _print(document: dict[str, Any]) -> None:
-    escaped = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
-    sys.stdout.write(json.dumps(document, ensure_ascii=escaped, separators=(",", ":")) + "\n")
-    # What is counted as handed on is on its way.
-    sys.stdout.flush()

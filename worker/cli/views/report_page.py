@@ -1,15 +1,15 @@
 """The report as one page that needs nothing else: criteria, outcomes over time, errorCodes, latency."""
 
+import html
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 from importlib import resources
 from math import ceil, log10
 
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.stability import Report
 from tasks.operations.timefmt import moment, span
-from worker.cli.support.terminal import STATUS_COLOURS
+from worker.cli.support.terminal import STATUS_COLOURS, visible
 
 _SLICES = 48
 _WIDTH, _HEIGHT = 720, 200
@@ -42,7 +42,7 @@ def page(report: Report, outcomes: Sequence[OutcomeRecord], covers: str, now: st
     ended = f"{report.jobs} jobs ended, {report.admitted} of them had passed the gates."
     parts = (
         f"<h1>{title}</h1>",
-        f"<p>{escape(now)}: {escape(covers)}. {ended}</p>",
+        f"<p>{_escape(now)}: {_escape(covers)}. {ended}</p>",
         _criteria(report),
         f"<h2>Outcomes over time</h2><p>{''.join(keys)}</p>{_over_time(outcomes)}",
         f"<h2>errorCodes</h2>{_codes(report)}",
@@ -54,8 +54,8 @@ def page(report: Report, outcomes: Sequence[OutcomeRecord], covers: str, now: st
 
 def _criteria(report: Report) -> str:
     rows = "".join(
-        f'<tr><td>{escape(each.name)}</td><td><b class="{each.verdict}">{each.verdict}</b></td>'
-        f"<td>{escape(each.figure)}</td></tr>"
+        f'<tr><td>{_escape(each.name)}</td><td><b class="{each.verdict}">{each.verdict}</b></td>'
+        f"<td>{_escape(each.figure)}</td></tr>"
         for each in report.criteria
     )
     head = "<tr><th>criterion</th><th>verdict</th><th>figure</th></tr>"
@@ -92,7 +92,7 @@ def _codes(report: Report) -> str:
     for number, (code, count) in enumerate(report.causes.items()):
         y, width = _ROW * number, max(2.0, (_WIDTH - _WORDS_WIDTH) * count / most)
         rows.append(_bar("bar", 0, y, width, 22, title=code))
-        rows.append(f'<text x="{width + 8:.0f}" y="{y + 17}">{count} {escape(code)}</text>')
+        rows.append(f'<text x="{width + 8:.0f}" y="{y + 17}">{count} {_escape(code)}</text>')
     return _svg("".join(rows), "how often each errorCode occurred", _ROW * len(report.causes))
 
 
@@ -127,7 +127,12 @@ def _axis(first: str, last: str) -> str:
 
 def _bar(kind: str, x: float, y: float, width: float, height: float, *, title: str) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect class="{kind}" {place}><title>{escape(title)}</title></rect>'
+    return f'<rect class="{kind}" {place}><title>{_escape(title)}</title></rect>'
+
+
+def _escape(text: str) -> str:
+    """Return `text` for the page, as visible as on a terminal."""
+    return html.escape(visible(text))
 
 
 def _svg(inside: str, label: str, height: int = _HEIGHT + _LINE) -> str:

@@ -11,8 +11,9 @@ from gates import BrakeState, allowlist
 from tasks.operations.changes.dials import RAW_COMMAND
 from tasks.operations.overview import DialLine, Overview
 from tasks.operations.timefmt import ago, moment, span
+from worker.cli.support.console import words
 from worker.cli.support.documents import described
-from worker.cli.support.terminal import STATUS_COLOURS, escape_control, fields, shown_text, text_of
+from worker.cli.support.terminal import STATUS_COLOURS, fields, shown_text, text_of
 
 _STATES = {
     BrakeState.RELEASED: ("RELEASED", "bold white on green"),
@@ -24,20 +25,23 @@ _STATES = {
 def page(of: Overview) -> RenderableType:
     """Return the screen; it fits 80 by 24 in the usual case."""
     word, style = _STATES[of.controls.brake]
-    state = Text.assemble((f" {word} ", style), f"  {escape_control(of.why)}")
+    state = Text.assemble((f" {word} ", style), "  ", words(of.why))
     parts: list[RenderableType] = [Panel(state, padding=(0, 1)), _dials(of), _fleet(of), _outcomes(of)]
     if of.blockers:
         table = Table.grid(padding=(0, 2))
         for each in of.blockers:
-            table.add_row(f"   {each.what}", Text(each.command, style="bold"))
-        parts += [Text(" between now and the first generated job:"), table]
+            table.add_row(f"   {each.what}", words(each.command, "bold"))
+        parts += [words(" between now and the first generated job:"), table]
     return Group(*parts)
 
 
 def unreadable(problem: str) -> RenderableType:
     """Return the screen while Redis does not answer."""
     aside = "workers that cannot reach it either halt by themselves within seconds"
-    return Panel(Text(f"HALTED (unverified)\n{problem}\n{aside}", style="bold white on red"))
+    lines = [
+        words(each, "bold white on red") for each in ("HALTED (unverified)", *problem.split("\n"), aside)
+    ]
+    return Panel(Group(*lines))
 
 
 def _dials(of: Overview) -> RenderableType:
@@ -46,7 +50,7 @@ def _dials(of: Overview) -> RenderableType:
         last, when = line.last, ""
         if last is not None:
             raw = last.command == RAW_COMMAND
-            who = "a raw command" if raw else escape_control(last.actor)
+            who = "a raw command" if raw else last.actor
             when = f"{ago(of.now_wall_ms - last.wall_ms)} by {who}"
         table.add_row(line.dial.name, _value(line), line.effective, when)
     return table
@@ -57,31 +61,30 @@ def _value(line: DialLine) -> Text:
     # What it enables stands in the next column.
     shown = described(line.value).split(",")[0].replace(" (", ", ") if policy else shown_text(line.value)
     if line.malformed:
-        return Text(shown if policy else f"{shown} MALFORMED", style="red")
-    return Text(f"{shown} (restricted here)" if line.restricted else shown)
+        return words(shown if policy else f"{shown} MALFORMED", "red")
+    return words(f"{shown} (restricted here)" if line.restricted else shown)
 
 
 def _fleet(of: Overview) -> RenderableType:
     oldest = "unknown" if of.oldest_seconds is None else span(of.oldest_seconds)
     waiting = f"{of.queue_depth} waiting, the oldest for {oldest}" if of.queue_depth else "empty"
-    text = Text(f" queue: {waiting}; {of.dead_letters} dead letters")
+    lines = [words(f" queue: {waiting}; {of.dead_letters} dead letters")]
     for each in of.workers:
-        text.append(
-            f"\n worker {each.host}/{each.pid}: {each.in_flight} in flight, {each.brake or 'released'}, "
-            f"{each.policy_hash}, v{each.version}/{each.executor_version}"
+        state = f"{each.in_flight} in flight, {each.brake or 'released'}, {each.policy_hash}"
+        lines.append(
+            words(f" worker {each.host}/{each.pid}: {state}, v{each.version}/{each.executor_version}")
         )
-    for disagreement in of.disagreements:
-        text.append(f"\n {disagreement}", style="red")
-    return text
+    lines += [words(f" {disagreement}", "red") for disagreement in of.disagreements]
+    return Group(*lines)
 
 
 def _outcomes(of: Overview) -> RenderableType:
     if not of.outcomes:
-        return Text(f" no job has ended in the last {span(of.since_seconds)}")
+        return words(f" no job has ended in the last {span(of.since_seconds)}")
     table = Table.grid(padding=(0, 2))
     for (status, code), number in of.outcomes:
-        table.add_row("  ", Text(status, style=STATUS_COLOURS[status]), code, f"{number:>6}")
-    return Group(Text(f" last {span(of.since_seconds)}:"), table)
+        table.add_row("  ", words(status, STATUS_COLOURS.get(status, "")), code, f"{number:>6}")
+    return Group(words(f" last {span(of.since_seconds)}:"), table)
 
 
 def document(of: Overview) -> dict[str, Any]:

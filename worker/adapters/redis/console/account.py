@@ -32,7 +32,7 @@ class RedisAccount:
             (dial,) = cast("list[bytes | None]", self.client.mget([key]))
             if dial is None and self.client.exists(key):
                 dial = b"not a string"  # which covers no call, as every cap that needs guessing
-        amounts = {name.decode(): int(value) for name, value in raw.items()}
+        amounts = {name.decode(errors="backslashreplace"): int(value) for name, value in raw.items()}
         models = sorted({name.partition(":")[2] for name in amounts if ":" in name})
         return Account(
             cap=spend_cap.DIAL.read(dial, self.cap_nano_usd).value,

@@ -171,7 +171,7 @@ def _named(values: Any) -> dict[str, bytes | None]:
 
 def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:
     audit_id, fields = entry[0].decode(), entry[1]
-    words = {name: fields.get(name.encode(), b"").decode() for name in _WORDS}
+    words = {name: fields.get(name.encode(), b"").decode(errors="backslashreplace") for name in _WORDS}
     return RecordedChange(
         audit_id=audit_id,
         # A stream id begins with Redis's own clock.

@@ -60,7 +60,8 @@ class RedisFleet:
         """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
         with unavailable(self.client):
             known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
-            keys = [WORKER_INFO(self.namespace, each.decode()) for each in known]
+            # A name that is no UTF-8 is none of a worker, and has no card.
+            keys = [WORKER_INFO(self.namespace, each.decode(errors="backslashreplace")) for each in known]
             infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
         found = [info for raw in infos if raw and (info := _read(WorkerInfo, raw))]
         return sorted(found, key=lambda each: each.started_wall_ms)

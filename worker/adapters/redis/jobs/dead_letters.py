@@ -70,7 +70,11 @@ class RedisDeadLetters:
 
 def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:
     dead_id, fields = entry[0].decode(), entry[1]
-    text = {name.decode(): value.decode() for name, value in fields.items() if name != b"message"}
+    text = {
+        name.decode(errors="backslashreplace"): value.decode(errors="backslashreplace")
+        for name, value in fields.items()
+        if name != b"message"
+    }
     return DeadLetter(
         dead_id=dead_id,
         reason=text["reason"],

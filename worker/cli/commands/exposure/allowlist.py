@@ -74,7 +74,7 @@ def show(*, as_json: AsJson = False) -> None:
     document = json.loads(raw or b"") if valid else None
     lines = [f"# {described(raw)}"]
     if raw is not None:
-        lines.append(json.dumps(document, indent=2) if valid else str(text_of(raw)))
+        lines += json.dumps(document, indent=2).split("\n") if valid else [str(text_of(raw))]
     answer({"policy": described(raw), "valid": valid, "document": document}, lines, as_json=as_json)
 
 

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tasks.operations.changes.dials import RecordedChange
@@ -11,10 +10,11 @@ from tasks.operations.changes.spend_cap import DIAL
 from tasks.operations.money import Account
 from tasks.operations.timefmt import moment
 from worker.adapters.redis.console.account import RedisAccount
+from worker.cli.support.console import ContentConsole
 from worker.cli.support.dial_command import By, apply
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import Actor, AsJson, Override, Reason
-from worker.cli.support.terminal import print_json, text_of
+from worker.cli.support.terminal import print_json, say, text_of
 
 app = typer.Typer(help="Show the fleet's spend, or set its cap.", no_args_is_help=False)
 _NONE = "none"
@@ -78,8 +78,8 @@ def _print(account: Account) -> None:
     table.add_section()
     table.add_row("together", *map(_dollars, (account.spent, account.held, account.written_off)))
     ends = moment(account.ends * 1000)
-    typer.echo(f"cap {_dollars(account.cap)}, left {_dollars(account.left)}; the window ends {ends}")
-    Console().print(table)
+    say(f"cap {_dollars(account.cap)}, left {_dollars(account.left)}; the window ends {ends}")
+    ContentConsole().print(table)
 
 
 def _dollars(nano: int | None) -> str:

@@ -18,7 +18,7 @@ from worker.cli.support.documents import described, read_valid
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import Actor, AsJson, Override, named
-from worker.cli.support.terminal import answer, shown_text
+from worker.cli.support.terminal import answer, say, shown_text
 
 ORDER = 2
 
@@ -62,7 +62,7 @@ def enable(
         for number, step in enumerate(sequence, 1):
             steps.append({"step": number} | walk.take(step))
             if not as_json:
-                typer.echo(_lines(steps[-1]))
+                say(*_lines(steps[-1]))
     end = "nothing was changed" if dry_run else "open. undo: slotgen kill; watch: slotgen status --watch"
     answer({"dryRun": dry_run, "steps": steps}, [end], as_json=as_json)
 
@@ -120,7 +120,7 @@ class _Walk:
         return dials.raw
 
 
-def _lines(step: dict[str, Any]) -> str:
+def _lines(step: dict[str, Any]) -> tuple[str, str]:
     words = "already so" if step["alreadySo"] else f"{step['before']} -> {step['after']}"
     gates = ", ".join(f"{gate} {word}" for gate, word in step["sampleJob"].items())
-    return f"{step['step']}. {step['title']}: {words}\n   a sample job: {gates}"
+    return f"{step['step']}. {step['title']}: {words}", f"   a sample job: {gates}"

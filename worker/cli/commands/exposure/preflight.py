@@ -14,7 +14,7 @@ from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
 from worker.cli.support.probing import probe
-from worker.cli.support.terminal import answer, fields
+from worker.cli.support.terminal import answer, fields, styled
 
 ORDER = 1
 _PROBES = 3
@@ -30,7 +30,7 @@ def preflight(*, as_json: AsJson = False) -> None:
     with open_session() as session:
         found = _found(session)
     documents = [fields(each, "name", "mark", "evidence") | {"remedy": each.remedy or None} for each in found]
-    answer(documents, map(_line, found), as_json=as_json)
+    answer(documents, [line for each in found for line in _lines(each)], as_json=as_json)
     if any(each.mark == "fail" for each in found):
         raise typer.Exit(1)
 
@@ -94,7 +94,7 @@ def _executor(session: OperatorSession) -> PreflightCheck:
     return points.found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy="")
 
 
-def _line(each: PreflightCheck) -> str:
-    mark = typer.style(f"{each.mark.value:<10}", fg=_COLOURS[each.mark])
-    remedy = f"\n{'':<10}   {each.remedy}" if each.remedy else ""
-    return f"{mark} {each.name}: {each.evidence}{remedy}"
+def _lines(each: PreflightCheck) -> list[str]:
+    mark = styled(f"{each.mark.value:<10}", _COLOURS[each.mark])
+    remedy = [f"{'':<10}   {each.remedy}"] if each.remedy else []
+    return [mark + f" {each.name}: {each.evidence}", *remedy]

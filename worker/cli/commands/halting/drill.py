@@ -15,7 +15,7 @@ from worker.cli.support.guard_drill import guard_drill
 from worker.cli.support.halt_drill import HaltDrill
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import Actor, AsJson, named
-from worker.cli.support.terminal import answer, fields
+from worker.cli.support.terminal import answer, fields, styled
 from worker.dev.demo.specs import load_specs
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import Stack, WorkerDied, stack
@@ -81,10 +81,12 @@ def _load(system: Stack) -> None:
 
 def _lines(record: DrillRecord, target: str) -> list[str]:
     colour = "green" if record.passed else "red"
-    word = typer.style("PASS" if record.passed else "FAIL", fg=colour, bold=True)
-    checks = (f"  {'yes' if each.passed else 'NO '}  {each.name}: {each.seen}" for each in record.checks)
+    word = styled("PASS" if record.passed else "FAIL", colour, bold=True)
+    checks: Iterator[str] = (
+        f"  {'yes' if each.passed else 'NO '}  {each.name}: {each.seen}" for each in record.checks
+    )
     if target == "guard":
-        return [f"{word}: the guard, on a kill switch of its own", *checks]
+        return [word + ": the guard, on a kill switch of its own", *checks]
     halted = "not confirmed by all" if record.halt_ms is None else f"confirmed after {record.halt_ms:.0f} ms"
     cancelled = f"{record.cancelled_calls} calls in flight were cancelled"
-    return [f"{word}: the halt was {halted}; {cancelled}", *checks]
+    return [word + f": the halt was {halted}; {cancelled}", *checks]

@@ -6,7 +6,7 @@ import typer
 
 from worker.adapters.redis.keys import KILL
 from worker.cli.support.options import Actor, AsJson, named
-from worker.cli.support.terminal import answer
+from worker.cli.support.terminal import answer, styled
 
 ORDER = 1
 
@@ -48,7 +48,7 @@ def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
     how = "is true"
     if halt["by"] == "DEL":
         how = "is deleted, for Redis is out of memory and refuses SET; an absent key halts as well"
-    lines = [typer.style("HALTED", bold=True, fg="red") + f": {halt['key']} {how}"]
+    lines: list[str] = [styled("HALTED", "red", bold=True) + f": {halt['key']} {how}"]
     if halt["workers"]:
         lines.append(
             f"{halt['confirmed']} of {halt['workers']} workers confirmed after {halt['milliseconds']:.0f} ms"

@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 import typer
 from celery import Celery
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Column, Table
+from rich.text import Text
 
+from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
-from worker.cli.support.terminal import STATUS_COLOURS, print_json
+from worker.cli.support.terminal import STATUS_COLOURS, print_json, say
 from worker.dev.demo.script import Act, Demonstration, DemonstrationStuck
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, WorkerDied, stack
@@ -34,7 +36,7 @@ def demo(
     Needs no Redis and no key: both are stood in for, on this machine, and cleaned up. A key in the
     environment is never used unless --real is given.
     """
-    console = Console()
+    console = ContentConsole()
     try:
         with (
             refuses(DemonstrationStuck, WorkerDied, before="the demonstration could not go on: "),
@@ -48,8 +50,8 @@ def demo(
         return
     console.print(_summary(demonstration))
     if not real:
-        console.print(_STOOD_IN)
-    console.print(_NEXT.format(slotgen=_own_name()))
+        say(_STOOD_IN)
+    say(*_NEXT.format(slotgen=_own_name()).split("\n"))
 
 
 def _own_name() -> str:
@@ -60,7 +62,7 @@ def _own_name() -> str:
     return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
 
 
-def _play(console: Console, *, real: bool, quiet: bool) -> Demonstration:
+def _play(console: ContentConsole, *, real: bool, quiet: bool) -> Demonstration:
     if not quiet:
         console.print("Starting an embedded Redis, a stand-in for OpenAI and a worker …")
     celery = Celery(set_as_current=False)
@@ -90,26 +92,35 @@ def _picture(acts: list[Act]) -> RenderableType:
     if not acts:
         return "…"
     *before, act = acts
-    parts: list[RenderableType] = [f"[green]✓[/] {each.title}: {_counts(each)}" for each in before]
+    parts: list[RenderableType] = [
+        Text.assemble(words("✓ ", "green"), words(f"{each.title}: "), _counts(each)) for each in before
+    ]
     filled = round(_BAR_CELLS * min(act.tally.total / max(act.jobs, 1), 1))
     outcomes = Table.grid(padding=(0, 2))
     for (status, code, path), number in _by_number(act):
         aside = "call was in flight" if code and path == "openai" else ""
         aside = "from the store" if status == "COMPLETED" and path == "stub" else aside
         colour = STATUS_COLOURS[status]
-        outcomes.add_row("", f"[{colour}]{status}[/]", code, f"{number:>4}", f"[dim]{aside}[/]")
+        outcomes.add_row("", words(status, colour), code, f"{number:>4}", words(aside, "dim"))
     return Group(
         *parts,
-        f"\n[bold]{len(acts)}. {act.title}[/]",
-        *(f"  [dim]redis> {command}[/]" for command in act.commands),
-        f"  [cyan]{'━' * filled}[/][dim]{'━' * (_BAR_CELLS - filled)}[/] {act.tally.total}/{act.jobs} jobs",
+        "",
+        words(f"{len(acts)}. {act.title}", "bold"),
+        *(words(f"  redis> {command}", "dim") for command in act.commands),
+        Text.assemble(
+            "  ",
+            words("━" * filled, "cyan"),
+            words("━" * (_BAR_CELLS - filled), "dim"),
+            f" {act.tally.total}/{act.jobs} jobs",
+        ),
         outcomes,
     )
 
 
-def _counts(act: Act) -> str:
+def _counts(act: Act) -> Text:
     counts = ((act.tally.count(status), status) for status in STATUS_COLOURS)
-    return ", ".join(f"[{STATUS_COLOURS[status]}]{number} {status}[/]" for number, status in counts if number)
+    found = (words(f"{number} {status}", STATUS_COLOURS[status]) for number, status in counts if number)
+    return Text(", ").join(found)
 
 
 def _by_number(act: Act) -> list[tuple[tuple[str, str, str], int]]:
@@ -125,19 +136,26 @@ def _summary(demonstration: Demonstration) -> RenderableType:
     table.title_justify = "left"
     halts = []
     for number, act in enumerate(demonstration.acts, 1):
-        cached = f"\n[dim]{act.tally.cached} cached[/]" if act.tally.cached else ""
+        completed: RenderableType = f"{act.tally.count('COMPLETED')}"
+        if act.tally.cached:
+            completed = Group(completed, words(f"{act.tally.cached} cached", "dim"))
         why = (
-            f"{count:>3} {code}{' [dim]in flight[/]' if path == 'openai' else ''}"
+            Text.assemble(f"{count:>3} {code}", words(" in flight" if path == "openai" else "", "dim"))
             for (_, code, path), count in _by_number(act)
             if code
         )
-        counts = f"{act.tally.count('COMPLETED')}{cached}", f"{act.tally.count('STUB')}"
-        table.add_row(f"{number}", act.title, f"{act.jobs}", *counts, "\n".join(why))
+        table.add_row(
+            f"{number}", act.title, f"{act.jobs}", completed, f"{act.tally.count('STUB')}", Group(*why)
+        )
         if act.halt_ms is not None:
             halts.append(
-                "From `SET slotgen:kill true` to the last call in flight closed and answered: "
-                f"[bold]{act.in_flight_ms:.0f} ms[/]; "
-                f"to the last STUB of the queue: [bold]{act.halt_ms:.0f} ms[/]."
+                Text.assemble(
+                    "From `SET slotgen:kill true` to the last call in flight closed and answered: ",
+                    words(f"{act.in_flight_ms:.0f} ms", "bold"),
+                    "; to the last STUB of the queue: ",
+                    words(f"{act.halt_ms:.0f} ms", "bold"),
+                    ".",
+                )
             )
     return Group(table, *halts)
 

@@ -10,7 +10,7 @@ import typer
 from worker.cli.support.errors import refuses
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
-from worker.cli.support.terminal import answer
+from worker.cli.support.terminal import answer, say
 from worker.dev.demo.specs import ALLOWLIST
 from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 from worker.dev.stack import NoKey, Stack, WorkerDied, stack
@@ -43,12 +43,12 @@ def dev(
             "allowlist": str(ALLOWLIST),
             "workerPid": running.worker.pid,
         }
-        answer(addresses, [_shown(running)], as_json=as_json)
+        answer(addresses, _shown(running).split("\n"), as_json=as_json)
         while True:
             with interruptible():
                 time.sleep(0.2)
             running.worker.check()
-    typer.echo("stopped, and cleaned up")
+    say("stopped, and cleaned up")
 
 
 def _shown(running: Stack) -> str:

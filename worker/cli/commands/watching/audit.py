@@ -10,7 +10,7 @@ from tasks.operations.timefmt import moment
 from worker.cli.support.documents import described
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import answer, escape_control, fields, shown_text, text_of
+from worker.cli.support.terminal import answer, fields, shown_text, styled, text_of
 
 _KEPT = 10_000
 
@@ -29,7 +29,7 @@ def audit(
         session.dials.read()  # records what raw commands have changed up to now
         found = session.dials.audit(_KEPT if dial else limit)
     kept = [each for each in found if dial in (None, each.dial)][:limit]
-    lines = map(_lines, kept) if kept else ["no change of a dial is recorded"]
+    lines = [line for each in kept for line in _lines(each)] or ["no change of a dial is recorded"]
     answer([_document(each) for each in kept], lines, as_json=as_json)
 
 
@@ -42,17 +42,13 @@ def _document(each: RecordedChange) -> dict[str, Any]:
     }
 
 
-def _lines(each: RecordedChange) -> str:
+def _lines(each: RecordedChange) -> tuple[str, str]:
     shown = described if each.dial == DIAL.name else shown_text
-    dial = typer.style(each.dial, bold=True)
     why = [
         each.command,
         each.reason if each.reason != each.override else "",
         f"widened {', '.join(each.widened)}" if each.widened else "",
         f"OVERRIDE: {each.override}" if each.override else "",
     ]
-    return (
-        f"{moment(each.wall_ms)}  {escape_control(each.actor)}  "
-        f"{dial} {shown(each.before)} -> {shown(each.after)}\n"
-        f"    {escape_control('; '.join(filter(None, why)))}"
-    )
+    change = styled(each.dial, bold=True) + f" {shown(each.before)} -> {shown(each.after)}"
+    return f"{moment(each.wall_ms)}  {each.actor}  " + change, f"    {'; '.join(filter(None, why))}"

@@ -4,15 +4,15 @@ import re
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tasks.operations.timefmt import moment
 from tasks.ports import DeadLetter
+from worker.cli.support.console import ContentConsole
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import answer, fields, text_of
+from worker.cli.support.terminal import answer, fields, say, text_of
 
 app = typer.Typer(help="List, show, replay or drop rejected messages.", no_args_is_help=True)
 _STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
@@ -50,9 +50,8 @@ def list_dead(
     table = Table("id", "rejected at", "reason", "problem", "bytes")
     for each in letters:
         table.add_row(each["id"], each["rejectedAt"], each["reason"], each["problem"], str(each["bytes"]))
-    console = Console()
-    console.print(table)
-    console.print(f"{total} dead; next: slotgen dead show ID, slotgen dead replay ID, slotgen dead drop ID")
+    ContentConsole().print(table)
+    say(f"{total} dead; next: slotgen dead show ID, slotgen dead replay ID, slotgen dead drop ID")
 
 
 @app.command()

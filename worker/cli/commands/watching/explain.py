@@ -13,7 +13,7 @@ from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.documents import AsField, load_executor, read_json, read_spec, read_text
 from worker.cli.support.errors import CliError
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import answer, escape_control, fields
+from worker.cli.support.terminal import answer, fields, styled, visible
 from worker.settings.settings import Settings
 
 ORDER = 2
@@ -45,7 +45,7 @@ def explain(
     settings = None if controls else load_settings()
     dials = _live(settings) if settings else _offline(str(controls))
     found = explanations(spec, dials, *load_executor(settings.executor_config if settings else None))
-    answer([_document(each) for each in found], ["\n\n".join(map(_paragraph, found))], as_json=as_json)
+    answer([_document(each) for each in found], _paragraphs(found), as_json=as_json)
 
 
 def _explain_text(file: str, field: FieldKind, *, as_json: bool) -> None:
@@ -61,17 +61,16 @@ def _explain_text(file: str, field: FieldKind, *, as_json: bool) -> None:
         }
         for line, rule in found
     ]
-    lines = [
-        f"{typer.style(rule.name, fg='yellow')} on line {line}: {rule.reason}\n"
-        f"  refused   {_one_line(rule.refused)}\n  accepted  {_one_line(rule.accepted)}"
-        for line, rule in found
-    ]
+    lines: list[str] = []
+    for line, rule in found:
+        lines.append(styled(rule.name, "yellow") + f" on line {line}: {rule.reason}")
+        lines += [f"  refused   {_one_line(rule.refused)}", f"  accepted  {_one_line(rule.accepted)}"]
     fine = f"{file}: is plain text; an answer may say it as it stands"
     answer(documents, lines or [fine], as_json=as_json)
 
 
 def _one_line(text: str) -> str:
-    return escape_control(text.replace("\n", " / "))
+    return text.replace("\n", " / ")
 
 
 def _live(settings: Settings) -> Controls:
@@ -100,20 +99,22 @@ def _raw(value: Any) -> bytes | None:
     return (value if isinstance(value, str) else json.dumps(value)).encode()
 
 
-def _paragraph(each: Explanation) -> str:
-    name = typer.style(escape_control(each.job_id), bold=True)
-    verdict = f"would be generated (rule {escape_control(each.rule_id or '')})"
+def _paragraphs(found: list[Explanation]) -> list[str]:
+    return [line for each in found for line in ("", *_lines(each))][1:]
+
+
+def _lines(each: Explanation) -> list[str]:
+    verdict = visible(f"would be generated (rule {each.rule_id})")
     if each.code is not None:
         colour = "yellow" if each.status == "STUB" else "red"
-        verdict = f"{typer.style(f'{each.status} {each.code}', fg=colour)}: {escape_control(each.detail)}"
-    lines = [f"{name}: {verdict}"]
+        verdict = styled(f"{each.status} {each.code}", colour) + f": {each.detail}"
+    lines: list[str] = [styled(each.job_id, bold=True) + ": " + verdict]
     for gate in each.gates:
-        word = typer.style("yes", fg="green") if gate.allowed else typer.style("no ", fg="yellow")
-        lines.append(f"  {gate.gate:<9} {word} {escape_control(gate.detail)}")
+        word = styled("yes", "green") if gate.allowed else styled("no ", "yellow")
+        lines.append(f"  {gate.gate:<9} " + word + f" {gate.detail}")
     if each.nearest is not None:
         failing = ", ".join(f"{field} lacks {value!r}" for field, value in each.nearest.failing)
-        rule_id = escape_control(each.nearest.rule_id)
-        lines.append(f"  nearest   rule {rule_id}: {failing or 'its policy is disabled'}")
+        lines.append(f"  nearest   rule {each.nearest.rule_id}: {failing or 'its policy is disabled'}")
     lines.append(f"  bucket {each.bucket}: inside from {each.admitted_from_percent:.3f} % on")
     if each.worst_case_nano_usd is None:
         lines.append("  costs nothing")
@@ -121,7 +122,7 @@ def _paragraph(each: Explanation) -> str:
         usd = each.worst_case_nano_usd / 1e9
         all_attempts = f"${usd * each.attempts:.6f} with {each.attempts} attempts"
         lines.append(f"  costs at most ${usd:.6f} a request, {all_attempts}")
-    return "\n".join(lines)
+    return lines
 
 
 def _document(each: Explanation) -> dict[str, Any]:

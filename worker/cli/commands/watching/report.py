@@ -4,17 +4,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tasks.operations.stability import Report, assess
 from tasks.operations.timefmt import moment, span
 from worker.adapters.redis.console.drills import RedisDrills
+from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import AsJson, duration, seconds
-from worker.cli.support.terminal import fields, print_json
+from worker.cli.support.terminal import fields, print_json, say, styled
 from worker.cli.views.report_page import page
 
 ORDER = 4
@@ -67,13 +66,14 @@ def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str
 def _print(found: Report, covers: str, html: Path | None) -> None:
     table = Table("criterion", "verdict", "figure", title=f"beta stable? {covers}", title_justify="left")
     for each in found.criteria:
-        table.add_row(each.name, f"[{_COLOURS[each.verdict]}]{each.verdict}[/]", escape(each.figure))
-    screen = Console()
-    screen.print(table)
-    word = "[bold green]stable[/]" if found.stable else "[bold red]not stable, or not known to be[/]"
-    screen.print(f"{word}: {found.jobs} jobs ended, {found.admitted} of them had passed the gates")
+        table.add_row(each.name, words(each.verdict, _COLOURS[each.verdict]), each.figure)
+    ContentConsole().print(table)
+    word = styled("stable", "green", bold=True)
+    if not found.stable:
+        word = styled("not stable, or not known to be", "red", bold=True)
+    say(word + f": {found.jobs} jobs ended, {found.admitted} of them had passed the gates")
     if html is not None:
-        screen.print(f"page: {html}", markup=False, highlight=False)
+        say(f"page: {html}")
 
 
 def _document(found: Report, covers: str, now_wall_ms: int) -> dict[str, Any]:

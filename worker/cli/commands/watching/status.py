@@ -1,15 +1,13 @@
 """`slotgen status`: the kill switch first, then everything else an operator asks."""
 
-import json
-import sys
 import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from tasks.operations.overview import Overview
+from worker.cli.support.console import ContentConsole
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import AsJson, duration, seconds
@@ -37,7 +35,7 @@ def status(
         if as_json:
             print_json(document(found))
         else:
-            Console(markup=False).print(page(found))
+            ContentConsole().print(page(found))
         return
     try:
         _watch(since_seconds, watch, as_json=as_json)
@@ -48,10 +46,9 @@ def status(
 def _watch(since_seconds: int, every_seconds: float, *, as_json: bool) -> None:
     if as_json:
         while True:
-            sys.stdout.write(json.dumps(document(_overview(since_seconds))) + "\n")
-            sys.stdout.flush()
+            print_json(document(_overview(since_seconds)), indent=None)
             time.sleep(every_seconds)
-    with Live(screen=True, auto_refresh=False, console=Console(markup=False)) as live:
+    with Live(screen=True, auto_refresh=False, console=ContentConsole()) as live:
         while True:
             try:
                 live.update(page(_overview(since_seconds)), refresh=True)

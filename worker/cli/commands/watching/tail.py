@@ -1,8 +1,6 @@
 """`slotgen tail`: outcomes as they come."""
 
 import itertools
-import json
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -13,7 +11,7 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.timefmt import moment
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import STATUS_COLOURS, escape_control, fields
+from worker.cli.support.terminal import STATUS_COLOURS, Shown, fields, print_json, say, styled
 
 ORDER = 3
 _BLOCK_SECONDS = 2.0
@@ -72,20 +70,21 @@ def _coming(session: OperatorSession, past: list[OutcomeRecord]) -> Iterator[Out
 
 def _show(outcomes: Iterable[OutcomeRecord], *, as_json: bool) -> None:
     for each in outcomes:
-        typer.echo(json.dumps(_document(each)) if as_json else _line(each))
-        # A reader at the other end of a pipe is waiting for this line.
-        sys.stdout.flush()
+        if as_json:
+            print_json(_document(each), indent=None)
+        else:
+            say(_line(each))
 
 
-def _line(each: OutcomeRecord) -> str:
-    status = typer.style(f"{each.status:9}", fg=STATUS_COLOURS[each.status])
-    parts = [moment(each.wall_ms), status, f"{each.latency_ms:>8.0f} ms", escape_control(each.subject.job_id)]
-    parts += [escape_control(each.cause)] if each.cause else []
+def _line(each: OutcomeRecord) -> Shown:
+    status = styled(f"{each.status:9}", STATUS_COLOURS[each.status])
+    parts = [f"{each.latency_ms:>8.0f} ms", each.subject.job_id]
+    parts += [each.cause] if each.cause else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
     parts += ["cached"] if each.cached else []
-    parts += [f"rule {escape_control(each.rule_id)}"] if each.rule_id else []
+    parts += [f"rule {each.rule_id}"] if each.rule_id else []
     parts += [f"${each.cost_nano_usd / 1e9:.6f}"] if each.cost_nano_usd else []
-    return "  ".join(parts)
+    return f"{moment(each.wall_ms)}  " + status + "  " + "  ".join(parts)
 
 
 def _document(each: OutcomeRecord) -> dict[str, Any]:
