@@ -19,7 +19,7 @@ COVERED := .coverage-measured
 unexport PYTHONOPTIMIZE PYTHONWARNINGS PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONDEVMODE
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTEST_DISABLE_PLUGIN_AUTOLOAD
 
-.PHONY: help demo dev test test-thorough test-all check format generate faults monitoring-test mutants soak plain-text tools sbom dist bench lock clean
+.PHONY: help demo dev test test-thorough test-all check format generate faults monitoring-test mutants soak plain-text tools outdated sbom dist bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -109,6 +109,9 @@ tools: $(DEV) ## Put Prometheus, Alertmanager, Redis 7 and Node's packages below
 	$(BIN)/python -m tests.debian
 	$(BIN)/python -m tests.node
 
+outdated: $(DEV) ## List the pinned packages, images and actions that have a newer release
+	$(BIN)/python .ci/outdated.py
+
 sbom: $(DEV) ## Write the bill of materials of what runs (CycloneDX)
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o dist/slotgen.cdx.json requirements/runtime.lock
@@ -128,7 +131,7 @@ bench: $(DEV) $(FLAGS) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks
 
 lock: $(DEV) ## Renew the hashed locks (needs uv)
-	for lock in "pyproject.toml -o requirements/runtime.lock" "--group build -o requirements/build.lock" "pyproject.toml --group dev -o requirements/dev.lock" "--group bench -o requirements/bench.lock"; do \
+	for lock in "pyproject.toml -o requirements/runtime.lock" "--group build -o requirements/build.lock" "--group sbom -o requirements/sbom.lock" "pyproject.toml --group dev -o requirements/dev.lock" "--group bench -o requirements/bench.lock"; do \
 	  uv pip compile $$lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' --quiet || exit 1; \
 	done
 

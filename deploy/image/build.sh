@@ -21,3 +21,8 @@ PYTHONPATH="$workshop"/tools "$target"/bin/python -m pip wheel --quiet --disable
 "$target"/bin/python -m compileall -q -j 0 "$target" || true
 "$target"/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check pip setuptools 2>/dev/null ||
     "$target"/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check pip
+
+# What is in the image, for whoever has to look a vulnerability up: CycloneDX, read from what was installed.
+"$python" -m venv "$workshop"/sbom
+"$workshop"/sbom/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/sbom.lock
+"$workshop"/sbom/bin/cyclonedx-py environment --output-reproducible --output-file "$target"/slotgen.cdx.json "$target"

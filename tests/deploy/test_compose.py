@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -44,8 +45,9 @@ def test_a_service_may_do_no_more_than_it_needs(name):
     assert "no-new-privileges:true" in service["security_opt"]
     assert "mem_limit" in service
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-    assert "build" in service or ":" in service["image"]
-    assert not service["image"].endswith(":latest")
+    assert service["ulimits"] == {"core": 0}
+    # What is built here has no digest before it is built.
+    assert "build" in service or re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", service["image"])
     for variable, value in service.get("environment", {}).items():
         secret = any(word in variable for word in ("PASSWORD", "KEY", "TOKEN", "SECRET"))
         assert not secret or str(value).startswith("/run/secrets/"), variable
@@ -69,6 +71,26 @@ def test_workers_are_two_and_are_given_the_time_to_end_their_jobs():
 
     assert worker["deploy"]["replicas"] == 2
     assert job_deadline_seconds() < grace < int(worker["stop_grace_period"].removesuffix("s"))
+
+
+def test_the_networks_keep_apart_who_need_not_speak_to_whom():
+    networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
+    reaching = {name for name, of in networks.items() if "internet" in of}
+    speaking = {name for name, of in networks.items() if "redis" in of}
+
+    assert all(COMPOSE["networks"][name]["internal"] for name in ("redis", "metrics", "alerts"))
+    assert reaching == {"worker"}
+    assert speaking == {"redis", "worker", "slotgen", "halt-webhook", "redis-exporter"}
+    assert networks["redis"] == {"redis"}
+    # Whoever has to speak to whom can: Prometheus scrapes, and its alerts reach the webhook.
+    for one, other in (
+        ("prometheus", "worker"),
+        ("prometheus", "redis-exporter"),
+        ("prometheus", "alertmanager"),
+        ("alertmanager", "halt-webhook"),
+        ("grafana", "prometheus"),
+    ):
+        assert networks[one] & networks[other], (one, other)
 
 
 def test_every_file_that_is_mounted_is_there():

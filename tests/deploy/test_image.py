@@ -23,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 UNPRIVILEGED = 10001
 WAIT_SECONDS = 60
+# MemoryDenyWriteExecute of the systemd unit: PR_SET_MDWE, which lasts over exec. An older kernel refuses it.
+NO_WRITABLE_CODE = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def test_the_dockerfile_is_one_that_hadolint_takes():
@@ -39,7 +45,7 @@ def test_the_dockerfile_keeps_the_promises_of_an_image():
     final = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
 
     assert all(
-        re.fullmatch(r"FROM python:\d+\.\d+\.\d+-slim-bookworm( AS build)?", line)
+        re.fullmatch(r"FROM python:\d+\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}( AS build)?", line)
         for line in DOCKERFILE.splitlines()
         if line.startswith("FROM")
     )
@@ -137,6 +143,11 @@ def test_holds_what_runs_and_no_tool_to_build_with(image):
     assert {"slotgen", "celery", "openai"} <= installed
     assert not installed & {"pip", "setuptools", "wheel", "hatchling", "pytest", "ruff", "mypy"}
     assert not list(image.glob("bin/pip*"))
+    listed = {
+        each["name"].lower().replace("_", "-")
+        for each in json.loads((image / "slotgen.cdx.json").read_text())["components"]
+    }
+    assert {each.replace("_", "-") for each in installed} == listed
 
 
 @pytest.mark.timeout(120)
@@ -144,7 +155,15 @@ def test_starts_as_an_unprivileged_user_is_healthy_and_ends_on_sigterm(image):
     files_before = sorted(image.rglob("*"))
     with EmbeddedRedis() as server:
         worker = subprocess.Popen(
-            [image / "bin/slotgen", "worker", "--metrics-port", "0"],
+            [
+                image / "bin/python",
+                "-c",
+                NO_WRITABLE_CODE,
+                image / "bin/slotgen",
+                "worker",
+                "--metrics-port",
+                "0",
+            ],
             env={
                 "SLOTGEN_REDIS_URL": server.url,
                 "SLOTGEN_METRICS_HOST": "127.0.0.1",

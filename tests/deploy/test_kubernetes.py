@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import ipaddress
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import kubernetes_validate
@@ -19,11 +22,11 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 CUSTOM = {"ScaledObject", "TriggerAuthentication", "ServiceMonitor", "Kustomization"}
-OBJECTS = {
-    document["kind"]: document
-    for path in sorted(FOLDER.glob("*.yaml"))
-    for document in yaml.safe_load_all(path.read_text())
-}
+DOCUMENTS = [
+    document for path in sorted(FOLDER.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())
+]
+OBJECTS = {document["kind"]: document for document in reversed(DOCUMENTS)}
+POLICIES = {each["metadata"]["name"]: each["spec"] for each in DOCUMENTS if each["kind"] == "NetworkPolicy"}
 POD = OBJECTS["Deployment"]["spec"]["template"]["spec"]
 (WORKER,) = POD["containers"]
 SETTINGS = {str(field.validation_alias) for field in Settings.model_fields.values()} | {
@@ -35,9 +38,13 @@ def job_deadline_seconds():
     return json.loads((ROOT / "tasks" / "executor.v1.json").read_text())["jobDeadlineSeconds"]
 
 
-@pytest.mark.parametrize("kind", sorted(set(OBJECTS) - CUSTOM))
-def test_an_object_is_valid_for_the_api(kind):
-    kubernetes_validate.validate(OBJECTS[kind], "1.33", strict=True)
+@pytest.mark.parametrize(
+    "document",
+    [each for each in DOCUMENTS if each["kind"] not in CUSTOM],
+    ids=lambda each: f"{each['kind']} {each['metadata']['name']}",
+)
+def test_an_object_is_valid_for_the_api(document):
+    kubernetes_validate.validate(document, "1.33", strict=True)
 
 
 def test_a_misspelt_field_would_be_noticed():
@@ -110,6 +117,41 @@ def test_selectors_find_the_workers():
         OBJECTS["ServiceMonitor"]["spec"]["endpoints"][0]["port"]
         == OBJECTS["Service"]["spec"]["ports"][0]["name"]
     )
+
+
+def test_a_worker_reaches_redis_names_and_the_public_https_alone():
+    redis, dns, public = POLICIES["slotgen"]["egress"]
+    (block,) = (each["ipBlock"] for each in public["to"])
+
+    assert [each["port"] for each in redis["ports"]] == [6379]
+    assert {each["port"] for each in dns["ports"]} == {53}
+    assert [each["port"] for each in public["ports"]] == [443]
+    inside = [ipaddress.ip_network(each) for each in block["except"]]
+    for address in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "127.0.0.1"):
+        assert any(ipaddress.ip_address(address) in each for each in inside), address
+
+
+def test_a_redis_hears_nobody_without_a_label():
+    (rule,) = POLICIES["slotgen-redis"]["ingress"]
+
+    assert POLICIES["slotgen-redis"]["podSelector"]["matchLabels"] == {"app": "redis"}
+    assert all(selector for peer in rule["from"] for selector in peer.values())
+    assert [each["port"] for each in rule["ports"]] == [6379]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+def test_systemd_rates_what_the_unit_leaves_open():
+    unit = ROOT / "deploy/systemd/slotgen.service"
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", unit],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (level,) = re.findall(r"Overall exposure level for slotgen.service: ([\d.]+)", rated.stdout)
+
+    assert float(level) <= 1.5
+    assert "LimitCORE=0" in unit.read_text()
 
 
 def test_the_systemd_unit_waits_longer_than_the_worker_and_holds_no_secret():

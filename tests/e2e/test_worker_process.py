@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from celery import Celery
@@ -61,6 +63,11 @@ class TestStart:
         assert words in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
         assert "Traceback" not in done.stderr + done.stdout
+
+    def test_a_crash_leaves_no_core(self, running):
+        limits = Path(f"/proc/{running.stack.worker.pid}/limits").read_text()
+
+        assert re.search(r"Max core file size +0 +0 ", limits)
 
     def test_a_taken_metrics_port_is_named(self, running):
         port = str(running.stack.worker.ready["metrics_port"])

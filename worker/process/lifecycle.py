@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import resource
 import sys
 import threading
 from collections.abc import Callable
@@ -58,6 +59,8 @@ def run(settings: Settings) -> int:
     Raises what `compose` raises.
     """
     refuse_collision()
+    # A core dump would hold the keys, and the jobs that were in flight.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     configure(settings.log_level)
     # A thread that reads the dials waits this long for the interpreter while the loop is busy, several times
     # in a read; with the default of 5 ms a healthy Redis looked 280 ms slow.
