@@ -1,6 +1,7 @@
 """One change of a dial: what it would do, whether it may be made now, and the making of it."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,9 @@ from gates import BrakeState, Controls, Dial, RawControls, kill_switch
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import RAW_COMMAND, Change, DialValues, RecordedChange
 from tasks.operations.changes.estimate import Effect, estimate
-from tasks.operations.changes.exposure import opens, widened
-from tasks.operations.changes.one_dimension import Permission, judge
+from tasks.operations.changes.exposure import is_live
+from tasks.operations.changes.observed import Period, exposures, periods, ways_beyond
+from tasks.operations.changes.one_dimension import GRANTED, UNKNOWN, Permission, permission
 
 FIRST_OPENING = "first_opening"
 
@@ -52,7 +54,7 @@ def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Propo
     # Without ceilings: those of the operator's shell say nothing about the workers'.
     before, will_be = Controls.parse(dials.raw), Controls.parse(raw_after)
     at_once = BrakeState.RELEASED in (before.brake, will_be.brake)
-    dimensions, first = _widened(dials, raw_after) if at_once else ((), False)
+    widens, verdict = _permission(situation, raw_after)
     if dial is kill_switch.DIAL and before.brake is not BrakeState.RELEASED:
         # The effect of a release is measured from nothing.
         before = Controls.unreadable("the kill switch is on")
@@ -61,9 +63,9 @@ def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Propo
         before=dials.value(dial),
         after=after,
         at_once=at_once,
-        widens=(FIRST_OPENING,) if first else dimensions,
+        widens=widens,
         effect=estimate(situation.outcomes, before, will_be),
-        verdict=_judged(situation, dimensions),
+        verdict=verdict,
     )
 
 
@@ -81,28 +83,55 @@ def permitted(proposal: Proposal, *, actor: str, command: str, reason: str, over
     return Change(proposal.dial, proposal.after, actor, command, why, proposal.widens, overrode)
 
 
-def _with_widening(recorded: RecordedChange) -> RecordedChange:
-    """Return a raw change with what it has widened, which was not worked out when it was made."""
+def permission_to_release(situation: Situation, after: RawControls) -> Permission:
+    """Return whether the dials may become `after`, all at once, with the kill switch off."""
+    return _permission(situation, after)[1]
+
+
+def _permission(situation: Situation, after: RawControls) -> tuple[tuple[str, ...], Permission]:
+    """Return what `after` widens beyond all that was live in the window, and whether it may.
+
+    Only what would be live counts: while a fleet is closed any number of dials may be set, and the one that
+    opens it again is judged by their sum.
+    """
+    if not is_live(after):
+        return (), GRANTED
+    history = periods(situation.dials, situation.recent, situation.wall_ms)
+    window_ms = situation.window_seconds * 1000
+    observed = exposures(history, situation.wall_ms - window_ms)
+    if not observed and is_live(situation.dials.live):
+        observed = [situation.dials.live]
+    if not observed:
+        # The kill switch was off, and yet all that was live is gone from the record.
+        known = situation.dials.live.get(kill_switch.DIAL.name) is None or _begins(history)
+        return (FIRST_OPENING,), GRANTED if known else UNKNOWN
+    recent = [
+        _with_widening(each, history[number:], window_ms) for number, each in enumerate(situation.recent)
+    ]
+    last = situation.outcomes[-1].wall_ms if situation.outcomes else None
+    ways = sorted(ways_beyond(observed, after), key=len)
+    found = [
+        (way, permission(way, recent, last, situation.wall_ms, situation.window_seconds))
+        for way in dict.fromkeys(ways)
+    ]
+    return next((each for each in found if each[1].allowed), found[0])
+
+
+def _begins(history: Sequence[Period]) -> bool:
+    """Whether the record has its beginning still, when no dial but the kill switch held anything."""
+    return all(value is None for name, value in history[-1].raw.items() if name != kill_switch.DIAL.name)
+
+
+def _with_widening(recorded: RecordedChange, history: Sequence[Period], window_ms: int) -> RecordedChange:
+    """Return a raw change with what it has widened, which was not worked out when it was made.
+
+    `history` begins with the period that followed it.
+    """
     if recorded.command != RAW_COMMAND:
         return recorded
-    before, after = ({recorded.dial: value} for value in (recorded.before, recorded.after))
-    return dataclasses.replace(recorded, widened=widened(before, after))
-
-
-def judge_release(situation: Situation, after: RawControls) -> Permission:
-    """Return whether the dials may become `after`, all at once, with the kill switch off."""
-    return _judged(situation, _widened(situation.dials, after)[0])
-
-
-def _widened(dials: DialValues, after: RawControls) -> tuple[tuple[str, ...], bool]:
-    """Return what is wider than what was live last, and whether nothing ever was.
-
-    While the kill switch is on, any number of dials may be set; its release is judged by their sum.
-    """
-    return (widened(dials.live, after), False) if opens(dials.live) else ((), opens(after))
-
-
-def _judged(situation: Situation, dimensions: tuple[str, ...]) -> Permission:
-    last = situation.outcomes[-1].wall_ms if situation.outcomes else None
-    recent = map(_with_widening, situation.recent)
-    return judge(dimensions, recent, last, situation.wall_ms, situation.window_seconds)
+    now, *before = history
+    if now.ended_wall_ms == now.began_wall_ms or not is_live(now.raw):
+        return recorded
+    observed = exposures(before, recorded.wall_ms - window_ms)
+    way = min(ways_beyond(observed, now.raw), key=len, default=(FIRST_OPENING,))
+    return dataclasses.replace(recorded, widened=way)

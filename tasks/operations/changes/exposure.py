@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gates import GATES, Dial, RawControls, allowlist, kill_switch
+from gates import GATES, BrakeState, Dial, RawControls, allowlist, kill_switch
 from tasks.operations.changes import spend_cap
 from tasks.operations.policy_diff.comparison import is_broader
 
@@ -18,12 +18,15 @@ def widened(before: RawControls, after: RawControls) -> tuple[str, ...]:
     return tuple(name for name, dial in DIMENSIONS.items() if _is_wider(dial, before, after))
 
 
-def opens(raw: RawControls) -> bool:
-    """Whether anything could be admitted, were the kill switch off."""
-    return all(_is_wider(dial, {}, raw) for dial in _BY_GATES.values())
+def is_live(raw: RawControls) -> bool:
+    """Whether anything could be admitted: the kill switch is off, and every gate lets something through."""
+    released = kill_switch.DIAL.read(raw.get(kill_switch.DIAL.name)).value is BrakeState.RELEASED
+    return released and all(_is_wider(dial, {}, raw) for dial in _BY_GATES.values())
 
 
 def _is_wider(dial: Dial[Any], before: RawControls, after: RawControls) -> bool:
+    if before.get(dial.name) == after.get(dial.name):
+        return False
     # Without ceilings: those of the operator's shell say nothing about the workers'.
     was, will_be = (dial.read(raw.get(dial.name)).value for raw in (before, after))
     if dial is allowlist.DIAL:

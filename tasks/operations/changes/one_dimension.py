@@ -20,10 +20,15 @@ class Permission:
     wait_seconds: int | None = None
 
 
-_YES = Permission(allowed=True)
+GRANTED = Permission(allowed=True)
+UNKNOWN = Permission(
+    allowed=False,
+    sentence="the record of changes does not say what was live before, so there is nothing to compare this "
+    'with; see `slotgen audit`, begin small, and pass --override "reason"',
+)
 
 
-def judge(
+def permission(
     widens: Sequence[str],
     recent: Iterable[RecordedChange],
     last_outcome_wall_ms: int | None,
@@ -32,7 +37,7 @@ def judge(
 ) -> Permission:
     """Return whether `widens` may be widened now, after the changes in `recent` (newest first)."""
     if not widens:
-        return _YES
+        return GRANTED
     if len(widens) > 1:
         names = " and ".join(widens)
         return _no(f"this widens {names} at once; change only one of them, {_OTHERWISE}")
@@ -40,7 +45,7 @@ def judge(
     return (
         _other_widened(widens[0], widenings, now_wall_ms, window_seconds)
         or _unobserved(widenings, last_outcome_wall_ms, now_wall_ms)
-        or _YES
+        or GRANTED
     )
 
 

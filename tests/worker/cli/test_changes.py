@@ -154,6 +154,28 @@ class TestOneDimension:
         assert slotgen("resume", "--reason", "now")[0] == 0
         assert slotgen.dials.audit(1)[0].widened == ("allowlist",)
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            [["kill"], ["allowlist", "push", "BROAD"], ["rollout", "100"], ["resume", "--reason", "x"]],
+            [["feature", "off"], ["allowlist", "push", "BROAD"], ["rollout", "50"], ["feature", "on"]],
+            [["rollout", "0"], ["allowlist", "push", "BROAD"], ["rollout", "100"]],
+        ],
+    )
+    def test_closing_the_fleet_in_between_is_no_way_round(self, slotgen, words):
+        # Set by raw commands, and never looked at.
+        policy = {"allowlist": NARROW, "feature": "true", "kill": "false", "rollout_percent": "1"}
+        slotgen.client.mset({f"{slotgen.namespace}:{name}": value for name, value in policy.items()})
+        broad = slotgen.file("broad.json", an_allowlist())
+        *before, last = [[broad if word == "BROAD" else word for word in each] for each in words]
+        assert [slotgen(*each)[0] for each in before] == [0] * len(before)
+
+        code, said = slotgen(*last)
+
+        assert code == 1
+        assert "this widens allowlist and rollout at once" in said
+        assert slotgen(*last, "--override", "told to")[0] == 0
+
     def test_the_very_first_opening_is_free(self, slotgen):
         slotgen.open(kill="true")
 

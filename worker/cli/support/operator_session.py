@@ -19,9 +19,11 @@ from worker.cli.support.errors import CliError
 from worker.settings.settings import Settings
 
 _DAY_MS = 86_400_000
-# What an estimate is made from, and how far back the one-dimension rule can see.
+# What an estimate is made from, and how far back the one-dimension rule sees; further where that many changes
+# were made within its window.
 _OUTCOMES = 5_000
 _CHANGES = 500
+_MOST_CHANGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class OperatorSession:
         dials, wall_ms = self.dials.read(), self.history.now_ms()
         outcomes = self.history.since(wall_ms - _DAY_MS, _OUTCOMES)
         recent = self.dials.audit(_CHANGES)
-        return Situation(dials, recent, outcomes, wall_ms, self.settings.observation_seconds)
+        seconds = self.settings.observation_seconds
+        if len(recent) == _CHANGES and recent[-1].wall_ms > wall_ms - seconds * 1000:
+            recent = self.dials.audit(_MOST_CHANGES)
+        return Situation(dials, recent, outcomes, wall_ms, seconds)
 
 
 @contextmanager

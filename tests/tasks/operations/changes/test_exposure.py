@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.operations.changes.exposure import opens, widened
+from tasks.operations.changes.exposure import is_live, widened
 from tests.builders import OPEN, a_rule, an_allowlist
 
 ALL_OPEN = OPEN | {"allowlist": an_allowlist().encode()}
@@ -46,7 +46,8 @@ def test_a_dimension_is_judged_by_its_own_dial(before, after, expected):
     ("dials", "expected"),
     [
         ({}, True),
-        ({"kill": b"true"}, True),
+        ({"kill": b"true"}, False),
+        ({"kill": None}, False),
         ({"feature": None}, False),
         ({"rollout_percent": b"0"}, False),
         ({"allowlist": None}, False),
@@ -54,5 +55,5 @@ def test_a_dimension_is_judged_by_its_own_dial(before, after, expected):
         ({"allowlist": an_allowlist(a_rule(kinds=[])).encode()}, False),
     ],
 )
-def test_it_opens_only_when_all_three_let_something_through(dials, expected):
-    assert opens(ALL_OPEN | dials) is expected
+def test_it_is_live_only_when_all_gates_let_something_through(dials, expected):
+    assert is_live(ALL_OPEN | dials) is expected

@@ -5,19 +5,30 @@ import contextlib
 import redis
 from redis.exceptions import ResponseError
 
+from gates import kill_switch
 from tasks.operations.changes.dials import Engaged
+from worker.adapters.redis.dial_keys import DIAL_KEYS
+from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.errors import REDIS_ERRORS, Cause, cause_of, unavailable
-from worker.adapters.redis.keys import AUDIT, AUDIT_SEEN, KILL
+from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, KILL
 from worker.adapters.redis.scripts import LuaScript
 
-# The brake comes first: whatever goes wrong with the record, the fleet is halted.
-_ENGAGE = LuaScript("""
+# KEYS: the kill dial, the audit, its account of values, what is live, the other dials. The brake comes first:
+# whatever goes wrong with the record, the fleet is halted. What was live until now is kept, for its release.
+_ENGAGE = LuaScript(f"""{RELEASES}
 local before = redis.call('MGET', KEYS[1])[1]
 redis.call('SET', KEYS[1], ARGV[4])
-local fields = {'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}
+local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
 redis.call('XADD', KEYS[2], '*', unpack(fields))
 redis.call('HSET', KEYS[3], 'kill', ARGV[4])
+if releases(before) then
+  redis.call('HSET', KEYS[4], 'kill', before)
+  for i, value in ipairs(redis.call('MGET', unpack(KEYS, 5))) do
+    local dial = ARGV[i + 4]
+    if value then redis.call('HSET', KEYS[4], dial, value) else redis.call('HDEL', KEYS[4], dial) end
+  end
+end
 """)
 
 
@@ -33,9 +44,11 @@ def pull(
 
     """
     kill, audit, seen = keys = [KILL(namespace), AUDIT(namespace), AUDIT_SEEN(namespace)]
+    others = {each.name: key(namespace) for each, key in DIAL_KEYS.items() if each is not kill_switch.DIAL}
     with unavailable(client):
         with contextlib.suppress(ResponseError):
-            _ENGAGE.run(client, keys, actor, command, reason, value)
+            keys_of_all = [*keys, AUDIT_LIVE(namespace), *others.values()]
+            _ENGAGE.run(client, keys_of_all, actor, command, reason, value, *others)
             return Engaged(by="SET", recorded=True)
         try:
             client.set(kill, value)

@@ -10,7 +10,7 @@ import typer
 from gates import Controls, RawControls, Subject, explain, kill_switch
 from gates import allowlist as policy_gate
 from tasks.operations.changes import opening
-from tasks.operations.changes.changing import judge_release
+from tasks.operations.changes.changing import permission_to_release
 from tasks.operations.changes.dials import DialValues
 from tasks.operations.changes.opening import Step
 from worker.cli.support.dial_command import By, change, percentage
@@ -50,7 +50,7 @@ def enable(
     with open_session() as session:
         situation = session.situation()
         target = opening.dials_after(sequence, situation.dials)
-        permission = judge_release(situation, target)
+        permission = permission_to_release(situation, target)
         if not permission.allowed and not override:
             raise CliError(f"{permission.sentence}\nnothing was changed")
         subject = opening.sample(target)

@@ -115,6 +115,14 @@ class TestLive:
         dials.client.set(key(dials, "kill"), "false")
         assert dials.read().live["rollout_percent"] is None
 
+    def test_is_kept_by_a_halt_that_is_the_first_to_look(self, dials):
+        dials.client.mset({key(dials, "rollout_percent"): "5", key(dials, "kill"): "false"})
+
+        dials.engage("ann", "slotgen kill", "")
+        dials.client.set(key(dials, "rollout_percent"), "100")
+
+        assert live(dials) == (b"5", None, None)
+
     def test_follows_every_change_while_the_brake_is_off(self, dials):
         dials.client.set(key(dials, "kill"), "false")
         dials.change(to(b"5"), dials.read().version)

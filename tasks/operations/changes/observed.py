@@ -1,0 +1,72 @@
+"""What was live, and when, by the record of changes; and what goes beyond that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gates import RawControls
+from tasks.operations.changes import spend_cap
+from tasks.operations.changes.dials import DialValues, RecordedChange
+from tasks.operations.changes.exposure import is_live, widened
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What the dials held between two recorded changes, by Redis's clock."""
+
+    raw: RawControls
+    began_wall_ms: int
+    ended_wall_ms: int
+
+
+def periods(dials: DialValues, recent: Sequence[RecordedChange], now_wall_ms: int) -> list[Period]:
+    """Return the periods that follow each of `recent` and the one before them all, newest first.
+
+    A policy that is recorded by its digest alone reads as shut, unless the dials hold it still: what cannot
+    be read was not observed.
+    """
+    values = dict(dials.raw)
+    # What the dials hold now is live now, however short a time ago that was noticed.
+    ended = now_wall_ms + 1
+    found = []
+    for change, before in zip(recent, _values_before(recent), strict=True):
+        found.append(Period(dict(values), change.wall_ms, ended))
+        values[change.dial], ended = before, change.wall_ms
+    return [*found, Period(values, 0, ended)]
+
+
+def exposures(history: Sequence[Period], since_wall_ms: int) -> list[RawControls]:
+    """Return what was live at or after `since_wall_ms`; if nothing was, what was live last; newest first.
+
+    Raw commands are recorded together when they are noticed: what lies between two of them never was.
+    """
+    lived = (each for each in history if each.ended_wall_ms > each.began_wall_ms and is_live(each.raw))
+    found: list[RawControls] = []
+    for each in lived:
+        if found and each.ended_wall_ms <= since_wall_ms:
+            break
+        if each.raw not in found:
+            found.append(each.raw)
+        if each.ended_wall_ms <= since_wall_ms:
+            break
+    return found
+
+
+def ways_beyond(observed: Sequence[RawControls], after: RawControls) -> list[tuple[str, ...]]:
+    """Return the dimensions in which `after` exceeds each of `observed` (newest first), each by itself.
+
+    Never the largest of each dimension: 100 % of a narrow policy and 1 % of a broad one are not 100 % of
+    the broad one. The cap on spending is no exposure, and is compared with the newest: a cap that is lowered
+    is not forgotten for the window's length.
+    """
+    cap = spend_cap.DIAL.name
+    return [widened({**each, cap: observed[0].get(cap)}, after) for each in observed]
+
+
+def _values_before(recent: Sequence[RecordedChange]) -> list[bytes | None]:
+    """Return what each change found: what the one before left, since a halt may be recorded without it."""
+    left: dict[str, bytes | None] = {}
+    found = []
+    for each in reversed(recent):
+        found.append(left.get(each.dial, each.before))
+        left[each.dial] = each.after
+    return found[::-1]
