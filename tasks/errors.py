@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     vars().update({reason.name: reason for reason in REASONS if not isinstance(reason, KillReason)})
     VERBATIM_MODE = "VERBATIM_MODE"
     RUN_LIMIT = "RUN_LIMIT"
+    INPUT_TOO_LONG = "INPUT_TOO_LONG"
     BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
     UNSUPPORTED_OUTPUT_TYPE = "UNSUPPORTED_OUTPUT_TYPE"
     MISSING_API_KEY = "MISSING_API_KEY"

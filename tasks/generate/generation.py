@@ -13,7 +13,7 @@ from tasks.executor_config import ExecutorConfig
 from tasks.generate.acceptance import accept, acceptable
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.job_context import JobContext
-from tasks.generate.prompting import Prompts, build_request, job_key, repair_request
+from tasks.generate.prompting import Prompts, build_request, check_length, job_key, repair_request
 from tasks.generate.spec import Job
 from tasks.limits.brake import Brake
 from tasks.limits.rate_limiter import RateLimiter
@@ -67,7 +67,7 @@ class Generation:
         """Return the content of `job`, from the cache or freshly generated and stored.
 
         Raises:
-            Stubbed: the brake came on, or the spend cap does not cover the call.
+            Stubbed: the brake came on, the request is too long, or the spend cap does not cover the call.
             Failed: no usable answer within the deadline and the attempts.
             Deferred: the server asked for more time than the job has.
 
@@ -106,12 +106,7 @@ class Generation:
         if value is not None:
             return value
         request = build_request(admitted.job, admitted.output, self.prompts, self.config)
-        limit = self.config.max_input_tokens
-        if request.size_bytes > limit:
-            raise Stubbed(
-                ErrorCode.BUDGET_EXCEEDED,
-                f"the request may have {request.size_bytes} input tokens, and maxInputTokens is {limit}",
-            )
+        check_length(request, self.config)
         value = await self._in_reach(self._usable_value(admitted, request), admitted.context)
         # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
         if not await self.answers.put(admitted.key, value):

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from schemas import OutputType, output_type, output_types
+from tasks.errors import ErrorCode, Stubbed
 from tasks.executor_config import BadExecutorConfig, ExecutorConfig
 from tasks.generate.spec import Job
 from tasks.ports import ModelRequest
@@ -106,6 +107,18 @@ def build_request(job: Job, output: OutputType, prompts: Prompts, config: Execut
         timeout_seconds=config.request_timeout_seconds,
         size_bytes=sum(sizes) + _ROLE_BYTES,
     )
+
+
+def check_length(request: ModelRequest, config: ExecutorConfig) -> None:
+    """Raise Stubbed where `request` may have more input tokens than the config allows: one for each byte."""
+    limit, size = config.max_input_tokens, request.size_bytes
+    if size > limit:
+        raise Stubbed(
+            ErrorCode.INPUT_TOO_LONG,
+            f"the request has {size} bytes, each of which may be an input token, and "
+            f"maxInputTokens is {limit}; shorten input and sources by {size - limit} bytes (UTF-8), or "
+            "raise maxInputTokens in the executor config",
+        )
 
 
 def repair_request(request: ModelRequest, problem: str) -> ModelRequest:

@@ -9,7 +9,7 @@ from tasks.errors import JobEnded
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.admission import Admission
 from tasks.generate.job_context import JobContext
-from tasks.generate.prompting import Prompts, build_request
+from tasks.generate.prompting import Prompts, build_request, check_length
 from tasks.generate.spec import Job, Spec
 
 
@@ -53,7 +53,7 @@ def explanations(
 def _explanation(
     job: Job, admission: Admission, controls: Controls, config: ExecutorConfig, prompts: Prompts
 ) -> Explanation:
-    status, code, detail = _end(job, admission, controls)
+    status, code, detail = _end(job, admission, controls, config, prompts)
     rule = matching_rule(job.subject, controls)
     own = bucket(job.job_id)
     return Explanation(
@@ -71,9 +71,12 @@ def _explanation(
     )
 
 
-def _end(job: Job, admission: Admission, controls: Controls) -> tuple[str, str | None, str]:
+def _end(
+    job: Job, admission: Admission, controls: Controls, config: ExecutorConfig, prompts: Prompts
+) -> tuple[str, str | None, str]:
     try:
-        admission.admit(job, JobContext(), controls)
+        output = admission.admit(job, JobContext(), controls)
+        check_length(build_request(job, output, prompts, config), config)
     except JobEnded as end:
         return end.status.value, end.code.value, end.detail
     return "generated", None, "would be sent to the model"

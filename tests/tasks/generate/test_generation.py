@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -293,6 +294,17 @@ class TestMoney:
         assert case.outcomes == [("STUB", "BUDGET_EXCEEDED", "stub")]
         assert case.records[0][4].detail == "the spend cap does not cover the worst case"
         assert case.model.requests == []
+
+    def test_a_request_that_is_too_long_is_no_question_of_money(self):
+        case = UseCase(changes={"max_input_tokens": 2048})
+
+        case.run(a_spec(a_job(input={"text": "é" * 1024})))
+
+        assert case.outcomes == [("STUB", "INPUT_TOO_LONG", "stub")]
+        sentence = r"has (\d+) bytes.* maxInputTokens is 2048; shorten input and sources by (\d+) bytes"
+        size, over = map(int, re.search(sentence, case.records[0][4].detail).groups())
+        assert size - over == 2048
+        assert (case.model.requests, case.budget.amounts) == ([], [])
 
     def test_settles_at_the_real_cost(self):
         case = UseCase()

@@ -38,6 +38,16 @@ def test_each_job_gets_its_verdict(slotgen, spec):
     }
 
 
+def test_a_job_that_is_too_long_is_found_out_before_it_is_sent(slotgen):
+    slotgen.open(rollout_percent="100")
+    path = slotgen.file("long.json", json.dumps(a_spec(a_job("long", input={"text": "a" * 70_000}))))
+
+    (found,) = slotgen.json("explain", path)
+
+    assert (found["status"], found["errorCode"]) == ("STUB", "INPUT_TOO_LONG")
+    assert "maxInputTokens is 65536" in found["detail"]
+
+
 def test_names_every_gate_the_bucket_the_nearest_rule_and_the_cost(slotgen, spec):
     slotgen.open(kill="true", rollout_percent="0", allowlist=EXPLANATORY)
 
