@@ -10,10 +10,11 @@ import re
 import sys
 import warnings
 
-# The last four are kombu's and billiard's, which have no prefix.
+# Those without a prefix are kombu's and billiard's; and the SSL module's file of session keys, which breaks
+# every connection where it cannot be written, and betrays it where it can.
 _OF_LIBRARIES = re.compile(
     r"CELERY_|C_[A-Z]+$|KOMBU_|PROMETHEUS_|AIOHTTP_|OPENAI_(?!API_KEY(_FILE)?$|BASE_URL$)"
-    r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$"
+    r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$|SSLKEYLOGFILE$"
 )
 
 
@@ -24,3 +25,16 @@ def drop_inherited() -> None:
     if sys.warnoptions:
         # A warning is a line of the log, and no error.
         warnings.resetwarnings()
+    _open_standard_streams()
+
+
+def _open_standard_streams() -> None:
+    """Let no closed stream become another file, and no encoding refuse a character: it is written out."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # The lowest number that is free: this one, as those below it are open by now.
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
