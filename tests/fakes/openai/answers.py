@@ -35,8 +35,12 @@ def body_for(behaviour: Behaviour, asked: Asked, number: int) -> Body:
         # A truncated answer used up its limit.
         sent = document["usage"]["input_tokens"]
         document["usage"] |= {"output_tokens": limit, "total_tokens": sent + limit}
+    if behaviour.served_tier is not None:
+        document["service_tier"] = behaviour.served_tier or None
     tokens = 0 if play is Play.FAILED else document["usage"]["total_tokens"]
     _spoil(document, play)
+    if behaviour.usage is not None:
+        document["usage"] = (document["usage"] or {}) | behaviour.usage
     content = json.dumps(document, ensure_ascii=False).encode()
     match play:
         case Play.HTML:

@@ -35,7 +35,8 @@ class Behaviour:
 
     `status` (400-599) with `error_code` is an API error; None plays. `retry_after` is sent as it is, so it
     is whole seconds or an HTTP date; `retry_after_ms` is the API's own header in milliseconds. `says` is the
-    value of a good answer; None makes one from the request's schema.
+    value of a good answer; None makes one from the request's schema. `served_tier` is the service tier that
+    the answer names; None is the one asked for, "" leaves it out. `usage` changes what it says it used.
     """
 
     play: Play = Play.ANSWER
@@ -46,6 +47,8 @@ class Behaviour:
     retry_after_ms: int | None = None
     drip_seconds: float = 1.0
     says: str | None = None
+    served_tier: object = None
+    usage: dict[str, object] | None = None
 
     def __post_init__(self) -> None:
         if min(self.delay_seconds, self.drip_seconds) < 0:

@@ -36,7 +36,7 @@ def response_document(asked: Asked, text: str, suffix: str) -> dict[str, Any]:
         "model": asked.model,
         "output": [message | {"content": [part]}],
         "parallel_tool_calls": True,
-        "service_tier": "default",
+        **({"service_tier": asked.tier} if asked.tier else {}),
         "temperature": 1.0,
         "tool_choice": "auto",
         "tools": [],

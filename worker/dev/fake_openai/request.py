@@ -7,8 +7,19 @@ from typing import Any
 
 from worker.dev.fake_openai.strict_schema import strict_fault
 
+_BEFORE_CACHE_OPTIONS = re.compile(r"gpt-4|o[134]|gpt-5(-|$|\.[0-5])")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LEAST_OUTPUT_TOKENS = 16
+# What a response calls each tier that a request may name; where the project decides, it names none.
+_TIERS = {
+    "auto": None,
+    "default": "default",
+    "flex": "flex",
+    "scale": "scale",
+    "priority": "priority",
+    "fast": "priority",
+    "ultrafast": "ultrafast",
+}
 _PARAMETER_LIST = (
     "access_programs background background_options context_management conversation image include input "
     "instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls "
@@ -35,13 +46,14 @@ def error_document(message: str, *, param: str | None = None, code: str | None =
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a valid request asks for; `schema` is None for plain text."""
+    """What a valid request asks for; `schema` is None for plain text, `tier` is what a response calls it."""
 
     model: str
     instructions: str
     input_text: str
     schema: dict[str, Any] | None
     max_output_tokens: int | None
+    tier: str | None
 
 
 def read_request(body: bytes) -> Asked:
@@ -60,6 +72,7 @@ def read_request(body: bytes) -> Asked:
         input_text=given if isinstance(given, str) else json.dumps(given, ensure_ascii=False),
         schema=_schema(document.get("text")),
         max_output_tokens=document.get("max_output_tokens"),
+        tier=_TIERS[document.get("service_tier") or "auto"],
     )
 
 
@@ -73,6 +86,13 @@ def _check_parameters(document: dict[str, Any]) -> None:
             raise RefusedError(f"Missing required parameter: '{name}'.", param=name, code=code)
     if document.get("stream"):
         raise RefusedError("This stand-in does not stream.", param="stream", code="unsupported_value")
+    tier = document.get("service_tier")
+    if tier is not None and (not isinstance(tier, str) or tier not in _TIERS):
+        message = f"Invalid value: 'service_tier'. Supported values are: {', '.join(_TIERS)}."
+        raise RefusedError(message, param="service_tier", code="invalid_value")
+    if "prompt_cache_options" in document and _BEFORE_CACHE_OPTIONS.match(document["model"]):
+        param = "prompt_cache_options"
+        raise RefusedError(f"Unsupported parameter: '{param}'.", param=param, code="unsupported_parameter")
     param, limit = "max_output_tokens", document.get("max_output_tokens")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
         raise RefusedError(f"Invalid type for '{param}'.", param=param, code="invalid_type")

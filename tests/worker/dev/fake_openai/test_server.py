@@ -33,7 +33,7 @@ def test_answers_with_content_that_fits_the_schema_and_with_what_it_cost(asker: 
     response = asker.ask()
 
     assert (response.object, response.status, response.model) == ("response", "completed", "gpt-6-luna")
-    assert (response.error, response.incomplete_details, response.service_tier) == (None, None, "default")
+    assert (response.error, response.incomplete_details) == (None, None)
     assert response._request_id.startswith("req_")
     assert "Cell division" in json.loads(response.output_text)["value"]
     usage = response.usage
@@ -56,6 +56,16 @@ def test_writes_prose_where_no_schema_is_asked_for(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "named"),
+    [("default", "default"), ("flex", "flex"), ("fast", "priority"), ("auto", None), (openai.omit, None)],
+)
+def test_names_the_tier_where_one_was_asked_for(asker: Asker, asked: object, named: str | None) -> None:
+    response = asker.ask(service_tier=asked, prompt_cache_options={"mode": "explicit"})
+
+    assert response.service_tier == named
+
+
+@pytest.mark.parametrize(
     ("changes", "param", "code"),
     [
         ({"model": ""}, "model", "missing_required_parameter"),
@@ -65,8 +75,14 @@ def test_writes_prose_where_no_schema_is_asked_for(asker: Asker) -> None:
             "text.format.schema",
             "invalid_json_schema",
         ),
+        ({"service_tier": "cheap"}, "service_tier", "invalid_value"),
+        (
+            {"model": "gpt-5.4-mini", "prompt_cache_options": {"mode": "explicit"}},
+            "prompt_cache_options",
+            "unsupported_parameter",
+        ),
     ],
-    ids=["parameter", "option", "schema"],
+    ids=["parameter", "option", "schema", "tier", "cache"],
 )
 def test_refuses_what_the_real_api_would(asker: Asker, changes: dict, param: str, code: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
