@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gates import GATES, Controls, Decision, Trouble, kill_switch
 from tasks.generate.spec import Job
 from tasks.limits.guard import GuardFinding
-from tasks.ports import ModelAnswer, ModelRequest
+from tasks.ports import ModelRequest, TokenUsage
 from telemetry import Metrics, emit, error_location
 
 _log = logging.getLogger("slotgen.worker")
@@ -55,17 +55,18 @@ class WorkerMetrics:
             emit(_log, logging.ERROR, "answer_not_stored")
 
     def requested(
-        self, outcome: str, request: ModelRequest, answer: ModelAnswer | None, seconds: float
+        self, outcome: str, request: ModelRequest, usage: TokenUsage | None, seconds: float
     ) -> None:
-        """Note one model request, its duration, its tokens and what it cost."""
+        """Note one model request, its duration, and its tokens."""
         self.metrics.counter("slotgen_openai_requests_total").labels(outcome).inc()
         error = "" if outcome == "ok" else outcome
         duration = self.metrics.histogram("gen_ai_client_operation_duration_seconds")
         duration.labels(request.model, error).observe(seconds)
-        if answer and answer.usage:
-            tokens = self.metrics.histogram("gen_ai_client_token_usage")
-            tokens.labels("input", request.model).observe(answer.usage.input_tokens)
-            tokens.labels("output", request.model).observe(answer.usage.output_tokens)
+        if usage is None:
+            return
+        tokens = self.metrics.histogram("gen_ai_client_token_usage")
+        tokens.labels("input", request.model).observe(usage.input_tokens)
+        tokens.labels("output", request.model).observe(usage.output_tokens)
 
     def halted(self, calls: int, seconds: float) -> None:
         """Note a halt: how many calls it cancelled, and how long until the last had closed."""

@@ -21,6 +21,8 @@ from worker.settings.settings import is_loopback
 
 # What a failed response says of itself when the next one may succeed.
 _PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
+# No request has more: the largest context of any model is a tenth of it.
+_MOST_TOKENS = 10_000_000
 
 
 def open_client(api_key: str, base_url: str | None, max_connections: int) -> openai.AsyncOpenAI:
@@ -46,12 +48,12 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
 class OpenAIModel:
     """The model behind one AsyncOpenAI client.
 
-    `count_request(outcome, request, answer, seconds)` gets every request once: outcome is "ok", an
+    `count_request(outcome, request, usage, seconds)` gets every request once: outcome is "ok", an
     errorCode, or "cancelled"; `in_flight(change)` gets +1 and -1.
     """
 
     client: openai.AsyncOpenAI
-    count_request: Callable[[str, ModelRequest, ModelAnswer | None, float], None]
+    count_request: Callable[[str, ModelRequest, TokenUsage | None, float], None]
     in_flight: Callable[[int], None]
     _closing: set[asyncio.Future[None]] = field(default_factory=set)
 
@@ -66,19 +68,19 @@ class OpenAIModel:
         """Send `request` once. Raises ModelError for every way in which no answer came."""
         loop = asyncio.get_running_loop()
         began_mono = loop.time()
-        outcome, answer = "cancelled", None
+        outcome, usage = "cancelled", None
         self.in_flight(+1)
         try:
             answer = await self._respond(request)
         except ModelError as error:
-            outcome = error.code.value
+            outcome, usage = error.code.value, error.usage
             raise
         else:
-            outcome = "ok"
+            outcome, usage = "ok", answer.usage
             return answer
         finally:
             self.in_flight(-1)
-            self.count_request(outcome, request, answer, loop.time() - began_mono)
+            self.count_request(outcome, request, usage, loop.time() - began_mono)
 
     def abort_connections(self) -> None:
         """Close every connection of the client at once; the next request opens new ones.
@@ -175,13 +177,13 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
         text="".join(texts) if texts else None,
         refused=refused or filtered,
         truncated=truncated,
-        usage=_usage(document.get("usage")),
+        usage=_usage(document),
         request_id=request_id,
     )
 
 
 def _failed(document: dict[str, Any]) -> ModelError:
-    error, usage = document.get("error"), _usage(document.get("usage"))
+    error, usage = document.get("error"), _usage(document)
     code = error.get("code") if isinstance(error, dict) else None
     # After any other code the same request would fail again.
     passes = code is None or code in _PASSING_FAILURES
@@ -197,8 +199,12 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _usage(usage: Any) -> TokenUsage | None:
-    """Return the usage, or None when a figure that costs money is missing: then the worst case is charged."""
+def _usage(document: dict[str, Any]) -> TokenUsage | None:
+    """Return what the response says that it used, or None when its figures are not to be believed.
+
+    Then the worst case is charged.
+    """
+    usage = document.get("usage")
     if not isinstance(usage, dict):
         return None
     details = usage.get("input_tokens_details")
@@ -210,6 +216,9 @@ def _usage(usage: Any) -> TokenUsage | None:
         usage.get("output_tokens"),
     )
     # A bool is an int to Python, and `true` is no number of tokens.
-    if not all(type(each) is int and each >= 0 for each in figures):
+    if not all(type(each) is int and 0 <= each <= _MOST_TOKENS for each in figures):
+        return None
+    # The cached and the cache-written tokens are some of the input's.
+    if figures[1] + figures[2] > figures[0]:
         return None
     return TokenUsage(*figures)  # type: ignore[arg-type]  # all four were just shown to be whole numbers

@@ -1,0 +1,72 @@
+"""What a worker notes of its model requests, with the real adapter and a real server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.errors import ModelError
+from tasks.ports import ModelRequest
+from telemetry import Metrics
+from tests.fakes.openai.asker import WIRE
+from tests.fakes.openai.server import Behaviour, FakeOpenAI
+from worker.adapters.openai.model import OpenAIModel, open_client
+from worker.metrics.worker_metrics import WorkerMetrics
+
+
+class Watch:
+    """A worker's metrics, and requests to a server that plays."""
+
+    def __init__(self):
+        self.metrics = Metrics(version="1", executor_version="1")
+        self.observe = WorkerMetrics(self.metrics)
+
+    def ask(self, *behaviours, **options):
+        async def all_of_them():
+            client = open_client("key", fake_openai.base_url, 10)
+            model = OpenAIModel(client, self.observe.requested, lambda _: None)
+            request = ModelRequest("gpt-6-luna", "Write.", "data", "text", WIRE, 2048, options, 10.0, 1000)
+            try:
+                return [await _answer(model, request) for _ in behaviours]
+            finally:
+                await client.close()
+
+        with FakeOpenAI() as fake_openai:
+            fake_openai.play_next(*behaviours)
+            return asyncio.run(all_of_them())
+
+    def count(self, name, **labels):
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+async def _answer(model, request):
+    try:
+        return await model.respond(request)
+    except ModelError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"output_tokens": 10**400},
+        {"output_tokens": 10_000_001},
+        {"output_tokens": 7.0},
+        {"output_tokens": True},
+        {"output_tokens": "7"},
+        {"output_tokens": -1},
+        {"input_tokens": None},
+        {"input_tokens": 5, "input_tokens_details": {"cached_tokens": 6}},
+        {"input_tokens": 5, "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 3}},
+    ],
+)
+def test_usage_that_cannot_be_is_unknown_and_is_not_measured(usage):
+    watch = Watch()
+
+    (answer,) = watch.ask(Behaviour(usage=usage), service_tier="default")
+
+    assert (answer.usage, bool(answer.text)) == (None, True)
+    assert watch.count("slotgen_openai_requests_total", outcome="ok") == 1
+    labels = {"gen_ai_token_type": "output", "gen_ai_request_model": "gpt-6-luna"}
+    assert watch.count("gen_ai_client_token_usage_count", **labels) is None
