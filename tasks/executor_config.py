@@ -1,6 +1,7 @@
 """The versioned executor config: model, limits, deadlines, attempts and prices, as typed values."""
 
 import json
+import re
 from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,11 @@ from tasks.ports import TokenUsage
 
 # A dollar for a million tokens is 1,000 nano-dollars for one.
 _NANO_USD_PER_TOKEN = Decimal(1000)
+# Families that spend output tokens on reasoning first: with few of them the API answers 400, or with nothing.
+_REASONING_MODELS = re.compile(r"(ft:)?(gpt-[5-9]|o[1-9])")
+_LEAST_WITH_REASONING = 1024
+# `prompt_cache_options` came with gpt-5.6; earlier models answer 400 to it.
+_WITHOUT_CACHE_OPTIONS = re.compile(r"(ft:)?(gpt-[34]|chatgpt-4|o[1-9]|gpt-5(?!\.([6-9]|\d\d)))")
 
 
 class BadExecutorConfig(ValueError):  # noqa: N818 - reads as what it is
@@ -35,6 +41,12 @@ class Price:
     cached_input: Decimal
     cache_write: Decimal
     output: Decimal
+
+    def times(self, factor: Decimal) -> "Price":
+        """Return the price at `factor` times the figures of this one."""
+        return Price(
+            self.input * factor, self.cached_input * factor, self.cache_write * factor, self.output * factor
+        )
 
     def cost_nano_usd(self, usage: TokenUsage) -> int:
         """Return the cost of `usage` in nano-dollars, rounded up."""
@@ -78,6 +90,12 @@ class ExecutorConfig:
     max_age_seconds: float = Field(validation_alias=AliasPath("traffic", "maxAgeSeconds"))
     probe_seconds: float = Field(validation_alias=AliasPath("traffic", "probeSeconds"))
     repair_attempts: int = 1
+    service_tier: str | None = "default"
+    service_tier_multipliers: dict[str, Decimal] = Field(
+        default_factory=lambda: {"flex": Decimal(1), "priority": Decimal(2)}
+    )
+    price_multiplier: Decimal | None = None
+    prompt_caching: bool = True
     temperature: float | None = None
     top_p: float | None = None
     reasoning_effort: str | None = None
@@ -89,6 +107,9 @@ class ExecutorConfig:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "reasoning_effort": self.reasoning_effort,
+            "service_tier": self.service_tier,
+            # Explicit breakpoints only, of which a request has none.
+            "prompt_cache_options": None if self.prompt_caching else {"mode": "explicit"},
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -99,10 +120,35 @@ class ExecutorConfig:
             self.backoff_initial_seconds, self.backoff_max_seconds, self.max_retry_after_seconds
         )
 
+    def worst_case_nano_usd(self, input_bytes: int, max_output_tokens: int) -> int:
+        """Return the most that one request can cost, in nano-dollars, by whichever tier it is served."""
+        dearest = max(self._tiers.values())
+        return self._price.times(dearest).worst_case_nano_usd(input_bytes, max_output_tokens)
+
+    def cost_nano_usd(self, usage: TokenUsage) -> int | None:
+        """Return what a request cost, in nano-dollars.
+
+        None where that is not known: it was served by another tier than the one asked for, or by one that
+        has no multiplier.
+        """
+        factor = self._tiers.get(usage.service_tier or "default")
+        if factor is None or not usage.served_as(self.service_tier):
+            return None
+        return self._price.times(factor).cost_nano_usd(usage)
+
     @property
-    def price(self) -> Price:
-        """The price of the configured model; `load` has made sure that it is known."""
-        return self.prices[self.model]
+    def pricing(self) -> str:
+        """What the prices in the file are for and multiplied by, in words."""
+        return f"service tier {self.service_tier or 'not sent'}, prices x {self.price_multiplier or 1}"
+
+    @property
+    def _price(self) -> Price:
+        # `load` has made sure that it is known.
+        return self.prices[self.model].times(self.price_multiplier or Decimal(1))
+
+    @property
+    def _tiers(self) -> dict[str, Decimal]:
+        return {"default": Decimal(1)} | self.service_tier_multipliers
 
 
 def load(path: Path | None) -> ExecutorConfig:
@@ -124,10 +170,25 @@ def load(path: Path | None) -> ExecutorConfig:
     found = violations("executor.v1", document)
     if found:
         raise BadExecutorConfig(f"{source}: {describe(found)}")
-    config = TypeAdapter(ExecutorConfig).validate_python(document)
-    if config.model not in config.prices:
-        raise BadExecutorConfig(
-            f"{source}: prices: has none for model {config.model!r}; add it, "
-            "for a call of unknown price is never made"
+    if together := disagreements(document):
+        raise BadExecutorConfig("\n".join(f"{source}: {each}" for each in together))
+    return TypeAdapter(ExecutorConfig).validate_python(document)
+
+
+def disagreements(document: dict[str, Any]) -> list[str]:
+    """Return a line for each of what executor.v1 cannot say: fields of `document` that do not go together."""
+    model, most = document["model"], document["maxOutputTokens"]
+    found = []
+    if model not in document["prices"]:
+        found.append(
+            f"prices: has none for model {model!r}; add it, for a call of unknown price is never made"
         )
-    return config
+    reasons = _REASONING_MODELS.match(model) and document.get("reasoningEffort") != "none"
+    if reasons and most < _LEAST_WITH_REASONING:
+        found.append(
+            f"maxOutputTokens: is {most}, and the reasoning of {model!r} comes out of it; "
+            f"set {_LEAST_WITH_REASONING} or more"
+        )
+    if not document.get("promptCaching", True) and _WITHOUT_CACHE_OPTIONS.match(model):
+        found.append(f"promptCaching: is false, which {model!r} answers with 400; remove it, or set true")
+    return found

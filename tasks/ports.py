@@ -38,12 +38,20 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens of one request. `input_tokens` includes the cached and cache-written ones."""
+    """Tokens of one request, and the service tier that the server named for it, None where it named none.
+
+    `input_tokens` includes the cached and cache-written ones.
+    """
 
     input_tokens: int
     cached_input_tokens: int
     cache_write_tokens: int
     output_tokens: int
+    service_tier: str | None = None
+
+    def served_as(self, asked: str | None) -> bool:
+        """Whether the request was served by the tier that was asked for; where none was, any will do."""
+        return asked is None or self.service_tier == asked
 
 
 @dataclass(frozen=True, slots=True)

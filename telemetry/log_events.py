@@ -29,6 +29,8 @@ LOG_EVENTS = (
     LogEvent("guard_halted", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and this worker halted it"),
     LogEvent("guard_warned", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and the guard only warns or has halted before"),
     LogEvent("answer_not_stored", "ERROR", (), "a paid answer could not be kept"),
+    LogEvent("service_tier_unexpected", "WARNING", ("asked", "served"), "a request was served by another tier than the one asked for, and is charged at its worst case; logged once a minute at most"),
+    LogEvent("price_doubtful", "WARNING", ("setting", "value", "remedy"), "the prices of the executor config may not be those of this server"),
     LogEvent("model_not_opened", "ERROR", _ERROR, "the model's client could not be made; the next job tries again"),
     LogEvent("message_rejected", "WARNING", ("reason", "problem", "dead_id", "task_id"), "a message is no job spec, and is kept among the dead letters"),
     LogEvent("message_dead_lettered", "ERROR", ("task_id",), "too many workers ended while they held this message"),

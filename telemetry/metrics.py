@@ -58,6 +58,7 @@ METRICS = (
     Metric("gen_ai_client_token_usage", "histogram", ("gen_ai_token_type", "gen_ai_request_model"), "tokens of a request (OpenTelemetry)", _GEN_AI_TOKENS),
     Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty without error", _GEN_AI_SECONDS),
     Metric("slotgen_cost_usd_total", "counter", ("model",), "cost of the calls, unknown outcomes at their worst case"),
+    Metric("slotgen_service_tier_unexpected_total", "counter", (), "requests that another service tier served than the one asked for, or none that was named: charged at their worst case"),
     Metric("slotgen_budget_cap_usd", "gauge", (), "the spend cap of a window; +Inf without one"),
     Metric("slotgen_budget_spent_usd", "gauge", (), "what the fleet has spent in the running window"),
     Metric("slotgen_budget_held_usd", "gauge", (), "what is set aside for requests in flight"),

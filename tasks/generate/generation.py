@@ -188,7 +188,7 @@ class Generation:
         return answer
 
     async def _one_request(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
-        worst = self.config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
+        worst = self.config.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
         reservation_id = f"{admitted.key}:{uuid.uuid4().hex}"
         spent, known = 0, True
         try:
@@ -246,9 +246,8 @@ class Generation:
 
     def _cost(self, usage: TokenUsage | None, worst: int) -> tuple[int, bool]:
         """Return the nano-dollars, and whether they are known: none can cost more than its worst case."""
-        if usage is None or (cost := self.config.price.cost_nano_usd(usage)) > worst:
-            return worst, False
-        return cost, True
+        cost = None if usage is None else self.config.cost_nano_usd(usage)
+        return (worst, False) if cost is None or cost > worst else (cost, True)
 
     async def _decide_again(self, admitted: _Admitted) -> None:
         """Let all gates decide by a read of this moment: no request starts against a dial."""

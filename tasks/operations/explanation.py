@@ -40,6 +40,7 @@ class Explanation:
     nearest: Nearest | None
     worst_case_nano_usd: int | None
     attempts: int
+    pricing: str
 
 
 def explanations(
@@ -68,6 +69,7 @@ def _explanation(
         nearest=None if rule else _nearest(job, controls),
         worst_case_nano_usd=_worst_case(job, config, prompts),
         attempts=config.attempts,
+        pricing=config.pricing,
     )
 
 
@@ -96,4 +98,4 @@ def _worst_case(job: Job, config: ExecutorConfig, prompts: Prompts) -> int | Non
     if job.mode == "verbatim" or output is None:
         return None
     request = build_request(job, output, prompts, config)
-    return config.price.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
+    return config.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)

@@ -40,7 +40,7 @@ def answer(value: Any = "A cell has a membrane.", **changes: Any) -> ModelAnswer
         "text": json.dumps({"value": value}),
         "refused": False,
         "truncated": False,
-        "usage": TokenUsage(100, 0, 0, 50),
+        "usage": TokenUsage(100, 0, 0, 50, "default"),
         "request_id": "req-1",
     }
     return ModelAnswer(**(fields | changes))

@@ -31,6 +31,7 @@ def required_fields():
     for case in closed_objects():
         name, index, path = case.values
         optional = {"topic", "allowAI", "reasoningEffort", "repairAttempts", "temperature", "topP"}
+        optional |= {"serviceTier", "serviceTierMultipliers", "priceMultiplier", "promptCaching"}
         for field in sorted(at(examples(name)[index], path).keys() - optional):
             yield pytest.param(name, index, (*path, field), id=f"{case.id}.{field}")
     for path in [
@@ -195,6 +196,10 @@ LIMITS = [
     ("executor.v1", ("attempts",), [1, 10], [0, 11]),
     ("executor.v1", ("jobDeadlineSeconds",), [0.1, 3600], [0, 3601]),
     ("executor.v1", ("maxOutputTokens",), [16, 128000], [15, 128001]),
+    ("executor.v1", ("maxInputTokens",), [1024, 272_000], [1023, 272_001, 2_000_000]),
+    ("executor.v1", ("serviceTier",), ["default", "flex", "priority", None], ["auto", "fast", "scale", ""]),
+    ("executor.v1", ("priceMultiplier",), ["1.1", "1", "0.5"], [1.1, "0", "0.0", "-1", "100", "1e1", "1\n"]),
+    ("executor.v1", ("promptCaching",), [True, False], [None, "off", 0]),
     ("executor.v1", ("prices",), [], [{}, {"gpt": {}}]),
     (
         "executor.v1",

@@ -28,7 +28,11 @@ def test_the_shipped_config_loads():
     config = load(None)
 
     assert config.version == SHIPPED["version"]
-    assert config.price.output > 0
+    assert config.options == {
+        "reasoning_effort": "low",
+        "service_tier": "default",
+        "prompt_cache_options": {"mode": "explicit"},
+    }
 
 
 def test_reads_a_file_of_the_operators(tmp_path):
@@ -43,6 +47,23 @@ def test_reads_a_file_of_the_operators(tmp_path):
         (SHIPPED | {"model": "gpt-unpriced"}, "gpt-unpriced"),
         (SHIPPED | {"temprature": 1}, "temprature"),
         ({}, "answerTtlSeconds: is missing"),
+        (
+            SHIPPED | {"maxInputTokens": 272_001},
+            "maxInputTokens: is greater than 272000; use an integer from 1024 up to 272000",
+        ),
+        (SHIPPED | {"serviceTier": "auto"}, "serviceTier"),
+        (SHIPPED | {"serviceTier": "ultrafast"}, "serviceTier"),
+        (SHIPPED | {"serviceTierMultipliers": {"flex": "1"}}, "serviceTierMultipliers.priority: is missing"),
+        (SHIPPED | {"priceMultiplier": "0.00"}, "priceMultiplier"),
+        (SHIPPED | {"priceMultiplier": 1.1}, "priceMultiplier"),
+        (
+            SHIPPED | {"maxOutputTokens": 16},
+            "maxOutputTokens: is 16, and the reasoning of 'gpt-6-luna' comes out of it; set 1024 or more",
+        ),
+        (
+            SHIPPED | {"model": "gpt-5.4-mini", "prices": {"gpt-5.4-mini": SHIPPED["prices"]["gpt-6-luna"]}},
+            "promptCaching: is false, which 'gpt-5.4-mini' answers with 400; remove it, or set true",
+        ),
     ],
 )
 def test_refuses_a_wrong_config_by_name(tmp_path, document, words):
@@ -53,6 +74,42 @@ def test_refuses_a_wrong_config_by_name(tmp_path, document, words):
 
     assert words in str(refusal.value)
     assert str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"serviceTier": None}, {}),
+        ({"serviceTier": "flex"}, {"service_tier": "flex"}),
+        ({}, {"service_tier": "default"}),
+        ({"promptCaching": False}, {"service_tier": "default", "prompt_cache_options": {"mode": "explicit"}}),
+        (
+            {"reasoningEffort": "none", "maxOutputTokens": 16},
+            {"service_tier": "default", "reasoning_effort": "none"},
+        ),
+    ],
+)
+def test_what_the_server_is_asked_for_beside_the_answer(tmp_path, changes, options):
+    left_out = {"serviceTier", "promptCaching", "reasoningEffort"}
+    bare = {name: value for name, value in SHIPPED.items() if name not in left_out}
+
+    assert load(written(tmp_path, bare | changes)).options == options
+
+
+@pytest.mark.parametrize(
+    ("model", "figures"),
+    [
+        ("gpt-6-luna", {"maxOutputTokens": 1024, "promptCaching": False}),
+        ("gpt-5.6-luna", {"promptCaching": False}),
+        ("gpt-5.10", {"promptCaching": False}),
+        ("gpt-4.1", {"maxOutputTokens": 16, "promptCaching": True}),
+        ("llama-4", {"maxOutputTokens": 16, "promptCaching": False}),
+    ],
+)
+def test_takes_what_a_model_takes(tmp_path, model, figures):
+    prices = {model: SHIPPED["prices"]["gpt-6-luna"]}
+
+    assert load(written(tmp_path, SHIPPED | {"model": model, "prices": prices} | figures)).model == model
 
 
 def test_refuses_a_file_that_is_not_there(tmp_path):
@@ -85,6 +142,47 @@ def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(
     usage = TokenUsage(tokens, from_cache, to_cache, int(max_out * share))
 
     assert LUNA.cost_nano_usd(usage) <= LUNA.worst_case_nano_usd(size, max_out)
+
+
+AMOUNTS = st.decimals(0, 100, places=4)
+MULTIPLIERS = st.decimals("0.01", 9, places=2)
+TIERS = st.sampled_from([None, "default", "flex", "priority"])
+
+
+@given(
+    price=st.builds(Price, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS),
+    multipliers=st.fixed_dictionaries({"flex": MULTIPLIERS, "priority": MULTIPLIERS}),
+    times=st.none() | MULTIPLIERS,
+    asked=TIERS,
+    served=TIERS | st.sampled_from(["ultrafast", "scale", "unreadable"]),
+    size=st.integers(1, 272_000),
+    most=st.integers(16, 128_000),
+    shares=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_what_is_known_to_be_charged_is_never_more_than_was_reserved(
+    price, multipliers, times, asked, served, size, most, shares
+):
+    config = dataclasses.replace(
+        load(None),
+        prices={"gpt-6-luna": price},
+        service_tier=asked,
+        service_tier_multipliers=multipliers,
+        price_multiplier=times,
+    )
+    tokens = int(size * shares[0])
+    from_cache = int(tokens * shares[1])
+    to_cache = int((tokens - from_cache) * shares[2])
+    usage = TokenUsage(tokens, from_cache, to_cache, int(most * shares[3]), served)
+    factor = {None: 1, "default": 1, **multipliers}.get(served)
+
+    cost = config.cost_nano_usd(usage)
+
+    assert (cost is None) == (factor is None or asked not in {None, served})
+    if cost is not None:
+        assert isinstance(cost, int)
+        assert cost <= config.worst_case_nano_usd(size, most)
+        charged = price.cost_nano_usd(usage) * factor * (times or 1)
+        assert charged - factor * (times or 1) < cost < charged + 1
 
 
 @pytest.mark.parametrize(

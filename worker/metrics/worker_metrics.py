@@ -1,6 +1,9 @@
 """Feeds what the parts of a worker observe into its metrics and its log."""
 
 import logging
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gates import GATES, Controls, Decision, Trouble, kill_switch
@@ -10,6 +13,8 @@ from tasks.ports import ModelRequest, TokenUsage
 from telemetry import Metrics, emit, error_location
 
 _log = logging.getLogger("slotgen.worker")
+# A project whose tier is changed elsewhere serves every request so.
+_TIER_WARNING_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -21,7 +26,9 @@ class WorkerMetrics:
 
     metrics: Metrics
     policy_hash: str | None = None
+    now_mono: Callable[[], float] = time.monotonic
     _controls: Controls | None = None
+    _tier_warned_mono: float = -math.inf
 
     def controls_read(self, controls: Controls, seconds: float) -> None:
         """Note one read of the dials, and what they effectively are."""
@@ -57,7 +64,7 @@ class WorkerMetrics:
     def requested(
         self, outcome: str, request: ModelRequest, usage: TokenUsage | None, seconds: float
     ) -> None:
-        """Note one model request, its duration, and its tokens."""
+        """Note one model request, its duration, its tokens and whether it got the tier it asked for."""
         self.metrics.counter("slotgen_openai_requests_total").labels(outcome).inc()
         error = "" if outcome == "ok" else outcome
         duration = self.metrics.histogram("gen_ai_client_operation_duration_seconds")
@@ -67,6 +74,16 @@ class WorkerMetrics:
         tokens = self.metrics.histogram("gen_ai_client_token_usage")
         tokens.labels("input", request.model).observe(usage.input_tokens)
         tokens.labels("output", request.model).observe(usage.output_tokens)
+        asked = request.options.get("service_tier")
+        if not usage.served_as(asked):
+            self._other_tier(asked, usage.service_tier)
+
+    def _other_tier(self, asked: str | None, served: str | None) -> None:
+        self.metrics.counter("slotgen_service_tier_unexpected_total").inc()
+        now = self.now_mono()
+        if now - self._tier_warned_mono >= _TIER_WARNING_SECONDS:
+            self._tier_warned_mono = now
+            emit(_log, logging.WARNING, "service_tier_unexpected", asked=asked, served=served)
 
     def halted(self, calls: int, seconds: float) -> None:
         """Note a halt: how many calls it cancelled, and how long until the last had closed."""

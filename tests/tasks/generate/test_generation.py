@@ -347,16 +347,50 @@ class TestMoney:
         size = UseCase()
         size.run(a_spec())
         (request,) = size.model.requests
-        # Every byte a token that was written to the cache, which is the dearest.
-        usage = TokenUsage(request.size_bytes, 0, request.size_bytes, request.max_output_tokens)
-        case = UseCase(model=FakeModel([answer(usage=usage)]))
+        # Every byte a token that was written to the cache, served by the dearest tier.
+        usage = TokenUsage(request.size_bytes, 0, request.size_bytes, request.max_output_tokens, "priority")
+        case = UseCase(model=FakeModel([answer(usage=usage)]), changes={"service_tier": "priority"})
 
         case.run(a_spec())
 
         assert ([case.budget.spent], case.budget.written_off) == (case.budget.amounts, 0)
 
+    @pytest.mark.parametrize(
+        ("asked", "served"),
+        [("default", "priority"), ("default", None), ("priority", "default"), (None, "ultrafast")],
+    )
+    def test_what_another_tier_served_costs_its_worst_case(self, asked, served):
+        model = FakeModel([answer(usage=TokenUsage(100, 0, 0, 50, served))])
+        case = UseCase(model=model, changes={"service_tier": asked})
+
+        case.run(a_spec())
+
+        (reserved,) = case.budget.amounts
+        assert case.outcomes == [("COMPLETED", None, "openai")]
+        assert (case.budget.spent, case.budget.written_off) == (reserved, reserved)
+
+    @pytest.mark.parametrize(
+        ("asked", "served", "times"),
+        [
+            ("default", "default", 1),
+            ("flex", "flex", 1),
+            ("priority", "priority", 2),
+            (None, None, 1),
+            (None, "priority", 2),
+        ],
+    )
+    def test_what_the_tier_served_that_was_asked_for_costs_its_price(self, asked, served, times):
+        model = FakeModel([answer(usage=TokenUsage(100, 0, 0, 50, served))])
+        case = UseCase(model=model, changes={"service_tier": asked})
+
+        case.run(a_spec())
+
+        assert (case.budget.spent, case.budget.written_off) == (35_000 * times, 0)
+
     def test_a_failure_that_says_what_it_cost_costs_that(self):
-        failed = ModelError(ErrorCode.OPENAI_BAD_REQUEST, billed=True, usage=TokenUsage(100, 0, 0, 50))
+        failed = ModelError(
+            ErrorCode.OPENAI_BAD_REQUEST, billed=True, usage=TokenUsage(100, 0, 0, 50, "default")
+        )
         case = UseCase(model=FakeModel([failed]))
 
         case.run(a_spec())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -10,9 +11,11 @@ from tasks.errors import ModelError
 from tasks.ports import ModelRequest
 from telemetry import Metrics
 from tests.fakes.openai.asker import WIRE
-from tests.fakes.openai.server import Behaviour, FakeOpenAI
+from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from worker.adapters.openai.model import OpenAIModel, open_client
 from worker.metrics.worker_metrics import WorkerMetrics
+
+UNEXPECTED = "slotgen_service_tier_unexpected_total"
 
 
 class Watch:
@@ -20,7 +23,8 @@ class Watch:
 
     def __init__(self):
         self.metrics = Metrics(version="1", executor_version="1")
-        self.observe = WorkerMetrics(self.metrics)
+        self.now = 1000.0
+        self.observe = WorkerMetrics(self.metrics, now_mono=lambda: self.now)
 
     def ask(self, *behaviours, **options):
         async def all_of_them():
@@ -45,6 +49,66 @@ async def _answer(model, request):
         return await model.respond(request)
     except ModelError as error:
         return error
+
+
+@pytest.fixture
+def warnings(caplog):
+    caplog.set_level(logging.WARNING, "slotgen.worker")
+    return lambda: [each for each in caplog.records if each.getMessage() == "service_tier_unexpected"]
+
+
+def test_the_tier_that_was_asked_for_is_served_and_nothing_is_said(warnings):
+    watch = Watch()
+
+    (default, flex, unasked) = (
+        *watch.ask(Behaviour(), service_tier="default"),
+        *watch.ask(Behaviour(), service_tier="flex"),
+        *watch.ask(Behaviour()),
+    )
+
+    assert [each.usage.service_tier for each in (default, flex, unasked)] == ["default", "flex", None]
+    assert (watch.count(UNEXPECTED), warnings()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "served"),
+    [
+        (Behaviour(served_tier="priority"), "priority"),
+        (Behaviour(served_tier=""), None),
+        (Behaviour(served_tier=["default"]), "unreadable"),
+        (Behaviour(served_tier="x" * 10_000), "unreadable"),
+        (Behaviour(served_tier="\x1b[31m"), "unreadable"),
+        (
+            Behaviour(
+                play=Play.FAILED, served_tier="priority", usage={"input_tokens": 5, "output_tokens": 7}
+            ),
+            "priority",
+        ),
+    ],
+    ids=["priority", "absent", "a list", "long", "an escape", "failed"],
+)
+def test_another_tier_is_counted_and_warned_of(warnings, behaviour, served):
+    watch = Watch()
+
+    (outcome,) = watch.ask(behaviour, service_tier="default")
+
+    assert outcome.usage.service_tier == served
+    assert watch.count(UNEXPECTED) == 1
+    (warning,) = warnings()
+    assert warning.slotgen_fields == {"asked": "default", "served": served}
+
+
+def test_a_tier_that_stays_wrong_is_warned_of_once_a_minute_and_counted_each_time(warnings):
+    watch, other = Watch(), Behaviour(served_tier="priority")
+
+    watch.ask(other, other, other, service_tier="default")
+    watch.now += 59.9
+    watch.ask(other, service_tier="default")
+    assert (watch.count(UNEXPECTED), len(warnings())) == (4, 1)
+
+    watch.now += 0.1
+    watch.ask(other, service_tier="default")
+    assert (watch.count(UNEXPECTED), len(warnings())) == (5, 2)
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status_error(error: openai.APIStatusError) -> ModelError:
-    status, code = error.status_code, _word(error.code)
+    status, code = error.status_code, word(error.code)
     detail = f"HTTP {status}" + (f" {code}" if code else "")
     if status == 429:  # noqa: PLR2004 - the status is its own name
-        if code in TERMINAL_CODES or _word(error.type) in TERMINAL_CODES:
+        if code in TERMINAL_CODES or word(error.type) in TERMINAL_CODES:
             return ModelError(ErrorCode.OPENAI_QUOTA_EXHAUSTED, detail)
         wait = retry_after_seconds(error.response.headers)
         return ModelError(ErrorCode.OPENAI_RATE_LIMITED, detail, retryable=True, retry_after_seconds=wait)
@@ -80,7 +80,7 @@ def _status_error(error: openai.APIStatusError) -> ModelError:
     return ModelError(ErrorCode.OPENAI_BAD_REQUEST, detail)
 
 
-def _word(code: object) -> str:
+def word(code: object) -> str:
     """Return `code` where it is a word that may be said, else "": servers put anything there."""
     fits = isinstance(code, str) and len(code) <= 64 and code.isascii()  # noqa: PLR2004 - a word, not a text
     return code if fits and isinstance(code, str) and code.isidentifier() else ""

@@ -16,7 +16,7 @@ import openai
 
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
-from worker.adapters.openai.errors import translate
+from worker.adapters.openai.errors import translate, word
 from worker.settings.settings import is_loopback
 
 # What a failed response says of itself when the next one may succeed.
@@ -221,4 +221,5 @@ def _usage(document: dict[str, Any]) -> TokenUsage | None:
     # The cached and the cache-written tokens are some of the input's.
     if figures[1] + figures[2] > figures[0]:
         return None
-    return TokenUsage(*figures)  # type: ignore[arg-type]  # all four were just shown to be whole numbers
+    tier = document.get("service_tier")
+    return TokenUsage(*figures, None if tier is None else word(tier) or "unreadable")  # type: ignore[arg-type]  # all four were just shown to be whole numbers

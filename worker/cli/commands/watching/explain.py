@@ -122,11 +122,21 @@ def _lines(each: Explanation) -> list[str]:
         usd = each.worst_case_nano_usd / 1e9
         all_attempts = f"${usd * each.attempts:.6f} with {each.attempts} attempts"
         lines.append(f"  costs at most ${usd:.6f} a request, {all_attempts}")
+        lines.append(f"  ({each.pricing}; reserved at the dearest tier)")
     return lines
 
 
 def _document(each: Explanation) -> dict[str, Any]:
-    names = ("job_id", "status", "detail", "bucket", "admitted_from_percent", "rule_id", "attempts")
+    names = (
+        "job_id",
+        "status",
+        "detail",
+        "bucket",
+        "admitted_from_percent",
+        "rule_id",
+        "attempts",
+        "pricing",
+    )
     return fields(each, *names) | {
         "errorCode": each.code,
         "gates": [fields(gate, "gate", "allowed", "reason", "detail") for gate in each.gates],

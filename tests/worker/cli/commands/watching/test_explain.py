@@ -67,6 +67,7 @@ def test_names_every_gate_the_bucket_the_nearest_rule_and_the_cost(slotgen, spec
     assert found["plain"]["ruleId"] == "biology"
     assert found["plain"]["admittedFromPercent"] == (bucket("plain") + 1) / 1000
     assert found["plain"]["worstCaseUsd"] > 0
+    assert found["plain"]["pricing"] == "service tier default, prices x 1"
     assert found["verbatim"]["worstCaseUsd"] is None
 
 
