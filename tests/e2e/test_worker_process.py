@@ -83,6 +83,26 @@ class TestStart:
         assert done.returncode == 1
         assert f"127.0.0.1:{port}" in done.stderr
 
+    def test_warns_of_prices_that_may_not_be_those_of_the_server(self, running):
+        port = str(running.stack.worker.ready["metrics_port"])
+
+        # It ends over the taken port, before it could ask this server anything.
+        done = slotgen(
+            "worker",
+            "--metrics-port",
+            port,
+            SLOTGEN_REDIS_URL=running.stack.redis_url,
+            SLOTGEN_METRICS_HOST="127.0.0.1",
+            OPENAI_BASE_URL="https://eu.api.openai.com/v1",
+        )
+
+        said = json.loads(done.stdout)
+        assert (said["event"], said["setting"], said["value"]) == (
+            "price_doubtful",
+            "priceMultiplier",
+            "not set",
+        )
+
     def test_warns_of_a_redis_that_would_lose_the_queue(self, running):
         said = running.wait_for_line(lambda line: line["event"] == "redis_unsafe")
 

@@ -1,6 +1,7 @@
 """Composes one worker process: the one place where the ports of a job meet their adapters."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,8 +25,9 @@ from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
+from tasks.operations.pricing import price_doubts
 from tasks.ports import Model
-from telemetry import Metrics, Recorder, application, count_dropped_lines, listen
+from telemetry import Metrics, Recorder, application, count_dropped_lines, emit, listen
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.refusals import Refusals
@@ -58,6 +60,7 @@ from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
 from worker.settings.settings import BadSetting, Settings
 
+_log = logging.getLogger("slotgen.worker")
 # Prometheus asks every 15 s by default.
 _SAMPLE_SECONDS = 2.0
 
@@ -93,6 +96,15 @@ def compose(settings: Settings) -> Composition:
     config = executor_config.load(settings.executor_config)
     _refuse_short_visibility(settings, config)
     prompts = Prompts.load(config.prompts)
+    for doubt in price_doubts(config, settings.openai_base_url):
+        emit(
+            _log,
+            logging.WARNING,
+            "price_doubtful",
+            setting=doubt.setting,
+            value=doubt.value,
+            remedy=doubt.remedy,
+        )
     with ExitStack() as opened:
         return _composed(settings, config, prompts, opened)
 

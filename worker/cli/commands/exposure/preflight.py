@@ -8,6 +8,7 @@ from gates import BrakeState, Controls
 from schemas.lock import problems
 from tasks.operations import preflight as points
 from tasks.operations.preflight import PreflightCheck
+from tasks.operations.pricing import price_doubts
 from worker.adapters.redis.console.safety import hazards
 from worker.cli.support.documents import load_executor
 from worker.cli.support.errors import CliError
@@ -52,7 +53,7 @@ def _found(session: OperatorSession) -> list[PreflightCheck]:
         *points.workers(workers, controls),
         *_redis(session),
         points.clock(session.history.now_ms(), int(time.time() * 1000)),
-        _executor(session),
+        *_executor(session),
     ]
 
 
@@ -83,15 +84,24 @@ def _redis(session: OperatorSession) -> list[PreflightCheck]:
     ]
 
 
-def _executor(session: OperatorSession) -> PreflightCheck:
+def _executor(session: OperatorSession) -> list[PreflightCheck]:
     name = "executor config is valid and its prices known"
     try:
         config, _ = load_executor(session.settings.executor_config)
     except CliError as error:
-        return points.found(
-            name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`"
-        )
-    return points.found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy="")
+        return [
+            points.found(name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`")
+        ]
+    doubts = price_doubts(config, session.settings.openai_base_url)
+    return [
+        points.found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy=""),
+        points.found(
+            "the prices are those of the server",
+            passed=not doubts,
+            evidence=", ".join(f"{each.setting} {each.value}" for each in doubts) or config.pricing,
+            remedy="; ".join(each.remedy for each in doubts),
+        ),
+    ]
 
 
 def _lines(each: PreflightCheck) -> list[str]:

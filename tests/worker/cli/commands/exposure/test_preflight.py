@@ -23,6 +23,45 @@ def test_without_a_worker_the_checklist_fails_and_says_what_to_start(slotgen):
     assert slotgen.client.llen(slotgen.namespace) == 0
 
 
+@pytest.mark.parametrize(
+    ("url", "changes", "line"),
+    [
+        (None, {}, "pass       the prices are those of the server: service tier default, prices x 1\n"),
+        (
+            "https://eu.api.openai.com/v1",
+            {},
+            (
+                "fail       the prices are those of the server: priceMultiplier not set\n"
+                "             set priceMultiplier, for eu.api.openai.com may charge more"
+            ),
+        ),
+        (
+            "https://eu.api.openai.com/v1",
+            {"priceMultiplier": "1.1"},
+            "pass       the prices are those of the server: service tier default, prices x 1.1\n",
+        ),
+        (
+            None,
+            {"serviceTier": None},
+            (
+                "fail       the prices are those of the server: serviceTier null\n"
+                '             set serviceTier "default"'
+            ),
+        ),
+    ],
+    ids=["list price", "regional", "regional with a multiplier", "the project's tier"],
+)
+def test_the_prices_are_held_against_the_server(slotgen, monkeypatch, url, changes, line):
+    document = json.loads((resources.files("tasks") / "executor.v1.json").read_text()) | changes
+    monkeypatch.setenv("SLOTGEN_EXECUTOR_CONFIG", slotgen.file("executor.json", json.dumps(document)))
+    if url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+
+    _, said = slotgen("preflight")
+
+    assert line in said
+
+
 def test_without_a_worker_there_is_nothing_to_drill(slotgen):
     slotgen.open()
 
