@@ -98,7 +98,9 @@ def _judged(text: bytes, schema: str | None) -> tuple[str | None, list[str]]:
         return None, [f"version is {version!r}; a job spec has 'v1', an allowlist 'allowlist.v1'"]
     if found := violations(schema, document, limit=20):
         return schema, describe(found).splitlines()
-    # What no schema can say: names that must be unique.
+    # What no schema can say: fields that do not go together, names that must be unique.
+    if schema == "executor.v1":
+        return schema, executor_config.disagreements(document)
     if schema == "allowlist.v1":
         return schema, _repeated(document["rules"], "rules", "id")
     return schema, _repeated(document["jobs"], "jobs", "jobId") if schema == "job.v1" else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
 from worker.cli import build
 from worker.cli.support.errors import CliError
+
+EXECUTOR = json.loads((resources.files("tasks") / "executor.v1.json").read_text())
 
 
 def run(*arguments, stdin=None):
@@ -23,7 +26,8 @@ def written(tmp_path, document):
 
 
 @pytest.mark.parametrize(
-    ("document", "schema"), [(a_spec(), "job.v1"), (json.loads(an_allowlist()), "allowlist.v1")]
+    ("document", "schema"),
+    [(a_spec(), "job.v1"), (json.loads(an_allowlist()), "allowlist.v1"), (EXECUTOR, "executor.v1")],
 )
 def test_says_what_a_valid_file_is(tmp_path, document, schema):
     done = run(written(tmp_path, document))
@@ -44,6 +48,9 @@ def test_says_what_a_valid_file_is(tmp_path, document, schema):
         (7, "the document"),
         (a_spec(version="v9"), "version is 'v9'"),
         ({}, "version: is missing"),
+        (EXECUTOR | {"maxInputTokens": 2_000_000}, "maxInputTokens: is greater than 272000"),
+        (EXECUTOR | {"maxOutputTokens": 64}, "maxOutputTokens: is 64, and the reasoning of 'gpt-6-luna'"),
+        (EXECUTOR | {"model": "sol"}, "prices: has none for model 'sol'"),
     ],
 )
 def test_names_every_problem_with_path_and_remedy(tmp_path, document, words):
