@@ -72,7 +72,11 @@ TARGETS = (
     Target("tasks/limits/brake.py", ("tests/tasks/limits/test_brake.py",)),
     Target("worker/halt/brake_bridge.py", ("tests/worker/halt/test_brake_bridge.py",)),
     # The budget: what a call may cost and did, the cap, and the account.
-    Target("tasks/executor_config.py", ("tests/tasks/test_executor_config.py",), ("Price", "_ceiling")),
+    Target(
+        "tasks/executor_config.py",
+        ("tests/tasks/test_executor_config.py",),
+        ("Price", "_ceiling", "ExecutorConfig.worst_case", "ExecutorConfig.cost"),
+    ),
     Target(
         "tasks/generate/generation.py",
         ("tests/tasks/generate/test_generation.py", "tests/tasks/generate/test_decided_again.py"),

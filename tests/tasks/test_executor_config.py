@@ -144,6 +144,46 @@ def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(
     assert LUNA.cost_nano_usd(usage) <= LUNA.worst_case_nano_usd(size, max_out)
 
 
+def priced(**changes):
+    tiers = {"flex": Decimal("0.5"), "priority": Decimal(2)}
+    given = {"prices": {"gpt-6-luna": LUNA}, "service_tier_multipliers": tiers}
+    return dataclasses.replace(load(None), **(given | changes))
+
+
+# 50 tokens plain, 20 from the cache, 30 into it and 10 out are 13,950 nano-dollars at the list price.
+@pytest.mark.parametrize(
+    ("asked", "served", "nano_usd"),
+    [
+        ("default", "default", 15_345),
+        ("priority", "priority", 30_690),
+        ("flex", "flex", 7_673),
+        (None, None, 15_345),
+        (None, "priority", 30_690),
+        (None, "ultrafast", None),
+        ("default", "priority", None),
+        ("default", None, None),
+        ("priority", "default", None),
+    ],
+)
+def test_a_request_costs_by_its_tier_and_the_deployments_multiplier(asked, served, nano_usd):
+    config = priced(service_tier=asked, price_multiplier=Decimal("1.1"))
+
+    assert config.cost_nano_usd(TokenUsage(100, 20, 30, 10, served)) == nano_usd
+
+
+@pytest.mark.parametrize(
+    ("changes", "nano_usd"),
+    [
+        ({}, 450_000),
+        ({"price_multiplier": Decimal("1.1")}, 495_000),
+        ({"service_tier_multipliers": {"flex": Decimal(3), "priority": Decimal(2)}}, 675_000),
+        ({"service_tier_multipliers": {"flex": Decimal("0.5"), "priority": Decimal("0.5")}}, 225_000),
+    ],
+)
+def test_the_worst_case_is_that_of_the_dearest_tier(changes, nano_usd):
+    assert priced(**changes).worst_case_nano_usd(1000, 200) == nano_usd
+
+
 AMOUNTS = st.decimals(0, 100, places=4)
 MULTIPLIERS = st.decimals("0.01", 9, places=2)
 TIERS = st.sampled_from([None, "default", "flex", "priority"])
