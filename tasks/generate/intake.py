@@ -2,6 +2,9 @@
 
 import base64
 import binascii
+import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,6 +17,15 @@ from tasks.generate.spec import refuse_invalid
 _ENVELOPE_BYTES = 65_536
 _ENVELOPE_DEPTH = 32
 _EMBED = frozenset({"callbacks", "errbacks", "chain", "chord"})
+_CANVAS = (
+    "the task can neither be linked nor stand in a chain or a chord, since this worker sends no tasks on: "
+    'send_task("slotgen.generate", args=[spec], queue="slotgen") and go on from its results'
+)
+# What protocol 1 has in its body and protocol 2 among its headers.
+_CALL_HEADERS = ("task", "id", "retries", "eta", "expires", "timelimit")
+_ZONELESS = re.compile(r"[^T]*T[^Z+-]*")
+# A JSON string that ends in a quote is no part of another: there it would be escaped.
+_CORRELATION_ID = re.compile(rb'"correlation_id": ?"([\x20\x21\x23-\x5b\x5d-\x7e]+)"')
 
 
 class RejectReason(StrEnum):
@@ -36,17 +48,24 @@ class MessageLimits:
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on its way up
-    """The message may not be delivered; `task_id` is known when its headers could be read."""
+    """The message may not be delivered.
 
-    def __init__(self, reason: RejectReason, problem: str, task_id: str | None = None) -> None:
+    `task_id` is that of the task, wherever the message has it; `followers` are the tasks that a canvas would
+    have sent after it: who waits for one of them waits for this one.
+    """
+
+    def __init__(
+        self, reason: RejectReason, problem: str, task_id: str | None = None, followers: Sequence[str] = ()
+    ) -> None:
         super().__init__(problem)
         self.reason = reason
         self.problem = problem
         self.task_id = task_id
+        self.followers = tuple(followers)
 
 
 def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
-    """Return the Celery message in `raw`, once everything a worker reads of it is proven sound.
+    """Return the message in `raw` by protocol 2, once everything a worker reads of it is proven sound.
 
     Raises:
         Rejected: the message would harm the worker, or is not a job spec v1.
@@ -54,8 +73,8 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     """
     # Beyond this no body under the limit can hide; it is refused unread, to bound the work.
     if len(raw) > 2 * limits.max_message_bytes + _ENVELOPE_BYTES:
-        raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits))
-    message = _envelope(raw)
+        raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits), _id_at_the_end(raw))
+    message = _envelope(raw, limits)
     task_id = message["headers"]["id"]
     spec = _spec(_body(message, limits, task_id), task_id)
     try:
@@ -66,25 +85,86 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     return message
 
 
-def _envelope(raw: bytes) -> dict[str, Any]:
+def task_id_of(raw: bytes) -> str | None:
+    """Return the id of the task in `raw`, by whichever protocol; None where it has none."""
+    try:
+        message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
+    except UnacceptableJson:
+        return _id_at_the_end(raw)
+    return _task_id(message)
+
+
+def _envelope(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     try:
         message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
     except UnacceptableJson as refusal:
-        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, f"the message {refusal}") from None
+        problem = f"the message {refusal}"
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _id_at_the_end(raw)) from None
+    call = _call(message, limits)
+    if call is not None:
+        message = _protocol_2(message, call)
     found = violations("message.v2", message)
     if found:
         raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, describe(found), _task_id(message))
-    if message["headers"].get("eta") is not None:
+    headers = message["headers"]
+    if headers.get("eta") is not None:
         # Celery would hold it in one worker's memory until then, beyond every limit of prefetching.
         problem = "headers.eta: delayed delivery is not offered; send the job when it is due"
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _task_id(message))
+    if call is not None and call.get("utc") is False and _ZONELESS.fullmatch(headers.get("expires") or ""):
+        problem = "expires: is a local time without its zone; send the zone, or UTC"
         raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _task_id(message))
     return dict(message)
 
 
+def _call(message: Any, limits: MessageLimits) -> dict[str, Any] | None:
+    """Return the body of a message of protocol 1 (Celery 3, `task_protocol=1`, gocelery): it has the task.
+
+    None for any other, and for one whose body cannot be read.
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("headers") or {}, dict):
+        return None
+    if "task" in (message.get("headers") or {}) or not isinstance(message.get("body"), str):
+        return None
+    try:
+        body = parse_json(
+            base64.b64decode(message["body"], validate=True),
+            max_bytes=limits.max_message_bytes,
+            max_depth=limits.max_depth + _ENVELOPE_DEPTH,
+        )
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) and "task" in body else None
+
+
+def _protocol_2(message: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+    """Return the message of protocol 1 with what it says in the places of protocol 2."""
+    headers = {name: call[name] for name in _CALL_HEADERS if name in call}
+    embed = {name: call[name] for name in _EMBED if call.get(name)}
+    arguments = [call.get("args") or [], call.get("kwargs") or {}, embed]
+    body = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+    return message | {
+        "headers": (message.get("headers") or {}) | headers | {"group": call.get("taskset")},
+        "body": base64.b64encode(body.encode()).decode(),
+    }
+
+
 def _task_id(message: Any) -> str | None:
-    headers = message.get("headers") if isinstance(message, dict) else None
-    task_id = headers.get("id") if isinstance(headers, dict) else None
-    return task_id if isinstance(task_id, str) and 0 < len(task_id) <= 256 else None  # noqa: PLR2004 - the schema's limit
+    """Return the id under which its producer waits, however long; Celery has it in two places."""
+    if not isinstance(message, dict):
+        return None
+    for part, name in (("headers", "id"), ("properties", "correlation_id")):
+        fields = message.get(part)
+        task_id = fields.get(name) if isinstance(fields, dict) else None
+        if isinstance(task_id, str) and task_id:
+            return task_id
+    return None
+
+
+def _id_at_the_end(raw: bytes) -> str | None:
+    """Return the id in the properties of a message that cannot be read whole: kombu writes them last."""
+    found = _CORRELATION_ID.findall(raw[-_ENVELOPE_BYTES:])
+    return found[-1].decode() if found else None
 
 
 def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
@@ -111,12 +191,27 @@ def _spec(body: Any, task_id: str) -> Any:
     match body:
         case [[spec], dict() as kwargs, dict() | None as embed] if not kwargs and _embed_sound(embed or {}):
             return spec
+        case [_, _, dict() as embed] if any(embed.get(name) for name in _EMBED):
+            raise Rejected(RejectReason.WRONG_ARGUMENTS, _CANVAS, task_id, tuple(_task_ids(embed)))
     raise Rejected(
         RejectReason.WRONG_ARGUMENTS,
         "the task takes one argument, the job spec: "
         'send_task("slotgen.generate", args=[spec], queue="slotgen")',
         task_id,
     )
+
+
+def _task_ids(embed: Any) -> Iterator[str]:
+    """Yield the ids of all tasks in the signatures of a canvas."""
+    waiting = [embed]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            options = node.get("options")
+            task_id = options.get("task_id") if isinstance(options, dict) else None
+            if isinstance(task_id, str) and task_id:
+                yield task_id
+        waiting += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
 
 
 def _embed_sound(embed: dict[str, Any]) -> bool:

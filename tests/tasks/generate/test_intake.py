@@ -197,3 +197,103 @@ def test_accepts_the_smallest_message_that_celery_accepts():
     }
 
     assert inspect(encode(message), LIMITS) == message
+
+
+def protocol_1(spec: object, task_id: str = "task-1", **call: object) -> dict[str, object]:
+    """Return what Celery 3 puts on the queue."""
+    body = {
+        "task": "slotgen.generate", "id": task_id, "args": [spec], "kwargs": {}, "retries": 0, "eta": None,
+        "expires": None, "utc": True, "callbacks": None, "errbacks": None, "timelimit": [None, None],
+        "taskset": None, "chord": None,
+    } | call  # fmt: skip
+    message = a_message(body=json.dumps(body).encode()) | {"headers": {}}
+    message["properties"]["correlation_id"] = task_id
+    return message
+
+
+@pytest.mark.parametrize("headers", [{}, None, {"slotgen_deaths": 2, "traceparent": "00-1-2-01"}])
+def test_a_message_of_protocol_1_is_let_pass_in_the_form_of_protocol_2(headers):
+    expires = "2030-01-01T00:00:00+00:00"
+    sent = protocol_1(a_spec(), expires=expires, taskset="group-1", kwargs=None) | {"headers": headers}
+
+    message = inspect(encode(sent), LIMITS)
+
+    assert message["headers"] == (headers or {}) | {
+        "task": "slotgen.generate", "id": "task-1", "retries": 0, "eta": None, "expires": expires,
+        "timelimit": [None, None], "group": "group-1",
+    }  # fmt: skip
+    assert json.loads(base64.b64decode(message["body"])) == [[a_spec()], {}, {}]
+    assert message["properties"] == sent["properties"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "words"),
+    [
+        (protocol_1({"version": "v2"}), RejectReason.SPEC_INVALID, "version"),
+        (protocol_1(a_spec(), task="celery.ping"), RejectReason.NOT_A_TASK_MESSAGE, "headers.task"),
+        (protocol_1(a_spec(), eta="2030-01-01T00:00:00"), RejectReason.NOT_A_TASK_MESSAGE, "headers.eta"),
+        (protocol_1(a_spec(), args=7), RejectReason.WRONG_ARGUMENTS, "send_task"),
+        (protocol_1(a_spec(), callbacks=[{"task": "x"}]), RejectReason.WRONG_ARGUMENTS, "linked"),
+        (
+            protocol_1(a_spec(), utc=False, expires="2030-01-01T00:00:00"),
+            RejectReason.NOT_A_TASK_MESSAGE,
+            "zone",
+        ),
+    ],
+)
+def test_a_message_of_protocol_1_is_refused_as_any_other_and_its_producer_told(sent, reason, words):
+    refusal = rejected(encode(sent))
+
+    assert (refusal.reason, refusal.task_id) == (reason, "task-1")
+    assert words in refusal.problem
+
+
+def test_a_local_time_with_its_zone_is_one_that_can_be_kept():
+    sent = protocol_1(a_spec(), utc=False, expires="2030-01-01T00:00:00+02:00")
+
+    assert inspect(encode(sent), LIMITS)["headers"]["expires"] == "2030-01-01T00:00:00+02:00"
+
+
+@pytest.mark.parametrize("task_id", ["x" * 257, "x" * 5000, "line\nbreak" * 100, "é😀" * 300, "\0" * 300])
+def test_the_producer_of_a_task_id_that_is_too_long_is_known(task_id):
+    refusal = rejected(encode(a_message(a_spec(), task_id=task_id)))
+
+    assert refusal.task_id == task_id
+    assert "headers.id" in refusal.problem
+
+
+@pytest.mark.parametrize("headers", [None, {}, [], {"id": 5}, {"id": ""}, {"task": "slotgen.generate"}])
+def test_the_correlation_id_is_the_task_id_where_the_headers_have_none(headers):
+    message = a_message(a_spec()) | {"headers": headers}
+    message["properties"]["correlation_id"] = "task-9"
+
+    assert rejected(encode(message)).task_id == "task-9"
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_the_producer_of_a_message_that_cannot_be_read_is_known_by_its_end(blank):
+    message = a_message(body=b"x" * 700_000)
+    message["headers"] |= {"argsrepr": '{"correlation_id": "not-this"}', "x": float("nan")}
+    message["properties"] |= {"correlation_id": "task-8"}
+    raw = json.dumps(message, separators=(",", f":{blank}")).encode()
+
+    assert rejected(raw).task_id == "task-8"
+    assert rejected(raw).reason is RejectReason.TOO_LARGE
+    assert rejected(raw.replace(b"eHh4", b"")).reason is RejectReason.NOT_A_TASK_MESSAGE
+    assert rejected(raw.replace(b"eHh4", b"")).task_id == "task-8"
+
+
+def test_who_waits_for_a_task_that_would_follow_is_known():
+    inner = [
+        {"task": "b", "options": {"task_id": "inner", "reply_to": "x"}},
+        {"options": {"task_id": 5}},
+        {"options": 1},
+    ]
+    followers = [{"task": "a", "options": {"task_id": "next"}, "kwargs": {"tasks": inner}}]
+    body = [[a_spec()], {}, {"callbacks": None, "errbacks": None, "chain": followers, "chord": None}]
+
+    refusal = rejected(encode(a_message(body=json.dumps(body).encode())))
+
+    assert set(refusal.followers) == {"next", "inner"}
+    assert "chain" in refusal.problem
+    assert "send_task" in refusal.problem

@@ -12,6 +12,7 @@ from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
 from telemetry import emit
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 
+_SHOWN = 256
 _log = logging.getLogger("slotgen.intake")
 
 
@@ -31,7 +32,9 @@ class MessageValidation:
     def reject(self, queue: str, raw: bytes, rejected: Rejected) -> None:
         """Keep the message, then answer its producer. Raises RedisError when it could not be kept."""
         reason = rejected.reason.value
-        dead_id = self.dead_letters.add(queue, reason, rejected.problem, rejected.task_id, raw)
+        # The id may be as long as the message.
+        task_id = rejected.task_id and rejected.task_id[:_SHOWN]
+        dead_id = self.dead_letters.add(queue, reason, rejected.problem, task_id, raw)
         self.count(reason)
         emit(
             _log,
@@ -40,21 +43,23 @@ class MessageValidation:
             reason=reason,
             problem=rejected.problem,
             dead_id=dead_id,
-            task_id=rejected.task_id,
+            task_id=task_id,
         )
-        if rejected.task_id:
-            self.app.backend.mark_as_failure(rejected.task_id, InvalidMessage(rejected.problem))
+        for each in (rejected.task_id, *rejected.followers):
+            self._answer(each, rejected.problem)
 
-    def dead_letter(self, queue: str, raw: bytes, task_id: str, deaths: int, pipe: Any) -> None:
+    def _answer(self, task_id: str | None, problem: str) -> None:
+        if task_id:
+            self.app.backend.mark_as_failure(task_id, InvalidMessage(problem))
+
+    def dead_letter(self, queue: str, raw: bytes, task_id: str | None, deaths: int, pipe: Any) -> None:
         """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
         problem = f"{deaths} workers ended while they held this message; find out why, then replay it"
         reason = RejectReason.KILLED_ITS_WORKERS.value
         self.dead_letters.within(pipe).add(queue, reason, problem, task_id, raw)
 
-    def report_dead_lettered(self, task_id: str) -> None:
+    def report_dead_lettered(self, task_id: str | None) -> None:
         """Answer the producer of a message that was dead-lettered, and count it."""
         self.count(RejectReason.KILLED_ITS_WORKERS.value)
         emit(_log, logging.ERROR, "message_dead_lettered", task_id=task_id)
-        self.app.backend.mark_as_failure(
-            task_id, InvalidMessage("the workers that held this message ended; it is kept")
-        )
+        self._answer(task_id, "the workers that held this message ended; it is kept")
