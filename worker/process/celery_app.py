@@ -16,6 +16,7 @@ from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
 from worker.adapters.celery.message_validation import MessageValidation
 from worker.adapters.celery.pool import finished
+from worker.adapters.celery.redelivery import put_off
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.celery.results import backend_url
 from worker.adapters.celery.transport import transport_name
@@ -24,7 +25,7 @@ from worker.adapters.redis.clients import CONSUMER_OPTIONS
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
-from worker.adapters.redis.message import DEFERRED_SINCE, raw_message
+from worker.adapters.redis.message import DEFERRED_SINCE
 from worker.settings.redis_url import SCHEME, SentinelUrl, for_celery
 from worker.settings.settings import Settings
 
@@ -137,8 +138,8 @@ class GenerateTask:
         try:
             outcomes = await self.generate(spec, request.id, may_defer=may_defer)
         except Deferred:
-            await finished(self._requeue(document, request.id, since))
-            # Acknowledged without a result: the copy at the queue's end will have one.
+            await finished(self._put_off(request, since))
+            # Without a result: the message at the queue's end will have one.
             raise Ignore from None
         answer = Answer.of(spec, outcomes, self.config.version)
         if self.stream:
@@ -147,10 +148,9 @@ class GenerateTask:
         request.slotgen_reasons = answer.reasons
         return answer.results
 
-    async def _requeue(self, document: dict[str, Any], task_id: str, since: int) -> None:
-        message = raw_message(document, task_id, self.namespace, deferred_since=since)
+    async def _put_off(self, request: Any, since: int) -> None:
         try:
-            await self.redis.command("LPUSH", self.namespace, message)
+            await put_off(self.redis, self.namespace, request.properties["delivery_tag"], since)
         except StoreUnavailable:
             # The message that we hold goes back in its place.
             raise Reject("the queue takes nothing", requeue=True) from None

@@ -12,9 +12,12 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
 from redis.exceptions import ResponseError
 
+from tasks.generate.intake import task_id_of
 from telemetry import emit
+from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import PROCESSING, TAKEN, WORKERS
+from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKERS
+from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, marked
 from worker.adapters.redis.scripts import LuaScript
 
 TAG_SEPARATOR = ":"
@@ -34,7 +37,11 @@ _ACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 """)
-_DEATHS = "slotgen_deaths"
+# The one way back of what is held: whoever removes it puts it back, so that two who try do it once.
+_PUT_BACK = LuaScript("""
+redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then redis.call(ARGV[2], KEYS[3], ARGV[3]) end
+""")
 _log = logging.getLogger("slotgen.delivery")
 
 
@@ -65,7 +72,8 @@ class ConsumerQoS(kombu_redis.QoS):
         """Write the message to `unacked` and take it off the processing list, both or neither."""
         info = message.delivery_info
         queue = info["routing_key"]
-        kept = json.dumps([message._raw, info["exchange"], queue])  # noqa: SLF001 - as kombu does
+        # In kombu's form, but for the message: as it was taken, not as the worker was given it.
+        kept = json.dumps([self.channel.taken.decode(), info["exchange"], queue])
         keys = [self.unacked_index_key, self.unacked_key, PROCESSING(queue, self.channel.worker_id)]
         with self.channel.conn_or_acquire() as client:
             arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
@@ -85,6 +93,24 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _forget(self, delivery_tag: str, client: Any) -> None:
         _ACK.run(client, [self.unacked_index_key, self.unacked_key], delivery_tag)
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+        """Put a message back as it came: what is rejected, overdue, or of a connection that broke."""
+        with self.channel.conn_or_acquire(client) as lent:
+            if (held := self._held(tag, lent)) is not None:
+                self._put_back(tag, *held, lent, at_the_end=leftmost)
+
+    def _held(self, tag: Any, client: Any) -> tuple[str, str] | None:
+        """Return the raw message under `tag`, and its queue; None when it is not held any more."""
+        kept = client.hget(self.unacked_key, tag)
+        if kept is None:
+            client.zrem(self.unacked_index_key, tag)
+            return None
+        return held_message(kept)
+
+    def _put_back(self, tag: Any, raw: str, queue: str, client: Any, *, at_the_end: bool = False) -> None:
+        keys = [self.unacked_index_key, self.unacked_key, queue]
+        _PUT_BACK.run(client, keys, tag, *_push(raw, at_the_end=at_the_end))
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
@@ -141,42 +167,68 @@ class ConsumerQoS(kombu_redis.QoS):
         prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
         tags = [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
         for tag in tags:
-            self._return(queue, tag, client, died=died)
+            self._return(tag, client, died=died)
         return returned + len(tags)
 
-    def _return(self, queue: str, tag: bytes, client: Any, *, died: bool) -> None:
+    def _return(self, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or dead-letter it when too many workers have died with it."""
-        validator = self.channel.validator
-        dead_lettered: list[str] = []
+        held = self._held(tag, client)
+        if held is None:
+            return
+        raw, queue = held
+        if not died:
+            self._put_back(tag, raw, queue, client)
+            return
+        deaths = _deaths(raw) + 1
+        raw = marked(raw, **{DEATHS: deaths})
+        if deaths < self._option("max_deaths"):
+            self._put_back(tag, raw, queue, client)
+        else:
+            self._dead_letter(tag, raw.encode(), queue, deaths, client)
 
-        def transaction(pipe: Any) -> None:
-            kept = pipe.hget(self.unacked_key, tag)
+    def _dead_letter(self, tag: bytes, raw: bytes, queue: str, deaths: int, client: Any) -> None:
+        validator, task_id = self.channel.validator, task_id_of(raw)
+
+        def transaction(pipe: Any) -> bool:
+            held = bool(pipe.hexists(self.unacked_key, tag))
             pipe.multi()
             self._remove_from_indices(tag, pipe)
-            dead_lettered.clear()
-            if not kept:
-                return
-            message = json.loads(kept)[0]
-            deaths = _count_death(message["headers"]) if died else 0
-            if deaths < self._option("max_deaths"):
-                pipe.rpush(queue, json.dumps(message))
-            else:
-                task_id = message["headers"]["id"]
-                validator.dead_letter(queue, json.dumps(message).encode(), task_id, deaths, pipe)
-                dead_lettered.append(task_id)
+            if held:
+                validator.dead_letter(queue, raw, task_id, deaths, pipe)
+            return held
 
-        client.transaction(transaction, self.unacked_key)
-        for task_id in dead_lettered:
+        if client.transaction(transaction, self.unacked_key, value_from_callable=True):
             validator.report_dead_lettered(task_id)
 
     def _option(self, name: str) -> int:
         return int(self.channel.connection.client.transport_options[name])
 
 
-def _count_death(headers: dict[str, Any]) -> int:
-    """Put one more death on a message's account; return the account."""
-    known = headers.get(_DEATHS)
+async def put_off(redis: RedisBatches, namespace: str, tag: str, since: int) -> None:
+    """Put the message that is held under `tag` at the queue's end, marked as put off since `since`.
+
+    What follows it, as an acknowledgement does, finds nothing of it. Raises StoreUnavailable.
+    """
+    held = await redis.command("HGET", UNACKED(namespace), tag)
+    if held is not None:
+        raw, queue = held_message(held)
+        keys = [UNACKED_INDEX(namespace), UNACKED(namespace), queue]
+        await redis.run(_PUT_BACK, keys, tag, *_push(marked(raw, **{DEFERRED_SINCE: since}), at_the_end=True))
+
+
+def held_message(kept: bytes) -> tuple[str, str]:
+    """Return the raw message of an entry of `unacked`, and its queue."""
+    message, _, queue = json.loads(kept)
+    # Older versions, and kombu, keep the message itself.
+    return message if isinstance(message, str) else json.dumps(message), queue
+
+
+def _push(raw: str, *, at_the_end: bool) -> tuple[str, str]:
+    # Workers take from the right.
+    return ("LPUSH" if at_the_end else "RPUSH"), raw
+
+
+def _deaths(raw: str) -> int:
+    known = (json.loads(raw).get("headers") or {}).get(DEATHS)
     # The message schema has it as a count; what is in `unacked` may be from an older version.
-    deaths = (known if isinstance(known, int) and known > 0 else 0) + 1
-    headers |= {_DEATHS: deaths, "redelivered": True}
-    return deaths
+    return known if isinstance(known, int) and known > 0 else 0

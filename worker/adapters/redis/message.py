@@ -1,27 +1,31 @@
-"""Builds the message that carries a job spec, by Celery's protocol 2, for a plain LPUSH."""
+"""Builds the message that carries a job spec, by Celery's protocol 2, and marks one that goes back."""
 
 import base64
 import json
 from datetime import datetime
 from typing import Any
 
+# The marks that a message may get on its way back, among its headers: when it was first put off (epoch
+# seconds), and how many workers have died with it.
 DEFERRED_SINCE = "slotgen_deferred_since"
+DEATHS = "slotgen_deaths"
 
 
-def raw_message(
-    spec: Any,
-    task_id: str,
-    queue: str,
-    *,
-    expires: datetime | None = None,
-    deferred_since: int | None = None,
-) -> str:
-    """Return the message for `queue`.
+def marked(raw: str, **marks: int) -> str:
+    """Return the message `raw` as it came, with `marks` among its headers.
 
-    A job that has not begun at `expires` (with its zone) is revoked. `deferred_since` (epoch seconds) marks a
-    message that was there before.
+    Every way back to a queue goes through here or leaves the bytes alone: nothing that a producer, its
+    tracing or Celery put into a message is lost on it.
     """
-    # Not escaped: a spec that came in as UTF-8 must not grow beyond the limit on its way back.
+    message = json.loads(raw)
+    # Protocol 1 may have none. Not escaped: a message that came in as UTF-8 must not grow beyond the limit.
+    message["headers"] = (message.get("headers") or {}) | marks
+    return json.dumps(message, ensure_ascii=False)
+
+
+def raw_message(spec: Any, task_id: str, queue: str, *, expires: datetime | None = None) -> str:
+    """Return the message for `queue`; a job that has not begun at `expires` (with its zone) is revoked."""
+    # Not escaped, so that the limit counts the bytes of UTF-8.
     body = json.dumps([[spec], {}, {}], ensure_ascii=False, separators=(",", ":")).encode()
     headers: dict[str, Any] = {"lang": "py", "task": "slotgen.generate", "id": task_id, "retries": 0}
     if expires is not None:
@@ -31,7 +35,7 @@ def raw_message(
             "body": base64.b64encode(body).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": headers | ({} if deferred_since is None else {DEFERRED_SINCE: deferred_since}),
+            "headers": headers,
             "properties": {
                 "body_encoding": "base64",
                 "delivery_tag": task_id,
