@@ -25,8 +25,8 @@ ROLES = {
     "+subscribe +unsubscribe +@read +@write +blmove -@dangerous +info {keys} {selectors}",
     # Whatever there will be below the namespace, it can see and mend it.
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
-    "-script|flush -script|kill -function +info +time ~slotgen ~slotgen:* ~celery-task-meta-* "
-    "~_kombu.binding*.slotgen &slotgen:halts &celery-task-meta-*",
+    "-script|flush -script|kill -function +info +time ~slotgen ~slotgen\x06\x16* ~slotgen:* "
+    "~celery-task-meta-* ~_kombu.binding*.slotgen &slotgen:halts &celery-task-meta-*",
     # For KEDA and the exporter, which ask for lengths, KEDA by a script.
     "monitor": f"-@all {CONNECTED} +info +time +eval +type +exists +llen +hlen +zcard +scard +xlen {{keys}}",
     "guard": f"-@all {CONNECTED} {{selectors}}",
@@ -38,7 +38,7 @@ INTRODUCTION = """# Keys in Redis
 to key. Celery's keys are its own: its names, types and life follow the locked release.
 
 The last column has what each role of `users.acl` may do: everything (all), read, ask for the length, or the
-commands that are named. The operator may do everything with every key but one: priorities are not offered.
+commands that are named. The operator may do everything with every key.
 
 | key | type | owner | holds | bound | lifetime | who may |
 | --- | --- | --- | --- | --- | --- | --- |

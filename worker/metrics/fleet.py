@@ -13,6 +13,7 @@ from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
+from worker.adapters.redis.waiting import depth
 
 _NANO = 10**9
 _UNKNOWN = -1
@@ -43,7 +44,7 @@ class FleetGauges:
     def sample(self) -> None:
         """Read them. Raises StoreUnavailable or RedisError, after it has said that nothing is known."""
         try:
-            depth, dead = self.client.llen(self.queue), self.dead_letters.count()
+            waiting, dead = depth(self.client, self.queue), self.dead_letters.count()
             oldest_seconds = RedisQueueAge(self.client, self.queue).oldest_seconds()
             account = self.account.read()
         except (StoreUnavailable, *REDIS_ERRORS):
@@ -52,10 +53,10 @@ class FleetGauges:
         self._answered_mono = self.now_mono()
         cap = math.inf if account.cap is None else account.cap / _NANO
         amounts = (account.spent / _NANO, account.held / _NANO, account.written_off / _NANO)
-        self._set(depth, dead, _UNKNOWN if oldest_seconds is None else oldest_seconds, cap, *amounts)
+        self._set(waiting, dead, _UNKNOWN if oldest_seconds is None else oldest_seconds, cap, *amounts)
 
-    def _set(self, depth: int, dead: int, oldest_seconds: float, *account_usd: float) -> None:
-        self.metrics.gauge("slotgen_queue_depth").set(depth)
+    def _set(self, waiting: int, dead: int, oldest_seconds: float, *account_usd: float) -> None:
+        self.metrics.gauge("slotgen_queue_depth").set(waiting)
         self.metrics.gauge("slotgen_queue_oldest_seconds").set(oldest_seconds)
         self.metrics.gauge("slotgen_dead_letters").set(dead)
         names = ("cap", "spent", "held", "written_off")

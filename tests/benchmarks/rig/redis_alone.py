@@ -58,7 +58,7 @@ def commands_of(raw: bytes) -> list[tuple[object, ...]]:
     document = json.dumps({"status": "SUCCESS", "result": [result], "task_id": task_id, "children": []})
     return [
         ("BLMOVE", QUEUE, taking, "RIGHT", "LEFT", 1),
-        ("EVALSHA", _APPEND.sha, 4, *unacked, taking, TAKEN(QUEUE), time.time(), tag, raw, raw),
+        ("EVALSHA", _APPEND.sha, 5, *unacked, taking, TAKEN(QUEUE), QUEUE, time.time(), tag, raw, raw),
         ("MGET", *dial_keys(QUEUE)),
         ("EVALSHA", _STORE.sha, 1, f"celery-task-meta-{task_id}", 86_400, document),
         ("EVALSHA", _ACK.sha, 2, *unacked, tag),

@@ -29,6 +29,7 @@ redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('LREM', KEYS[3], 1, ARGV[4])
 redis.call('INCR', KEYS[4])
+return redis.call('LLEN', KEYS[5])
 """)
 _REQUEUE = LuaScript("""
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
@@ -77,7 +78,8 @@ class ConsumerQoS(kombu_redis.QoS):
         keys = [self.unacked_index_key, self.unacked_key, PROCESSING(queue, self.channel.worker_id)]
         with self.channel.conn_or_acquire() as client:
             arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
-            _APPEND.run(client, [*keys, TAKEN(queue)], *arguments)
+            left = _APPEND.run(client, [*keys, TAKEN(queue), queue], *arguments)
+        self.channel.queue_drained = left == 0
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:

@@ -23,6 +23,7 @@ from worker.adapters.celery.message_validation import MessageValidation
 from worker.adapters.celery.redelivery import TAG_SEPARATOR, ConsumerQoS
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.redis.keys import PROCESSING, TAKEN
+from worker.adapters.redis.waiting import promote
 from worker.settings.redis_url import SCHEME
 
 
@@ -46,6 +47,8 @@ class Channel(kombu_redis.Channel):
         self._commands: Any = None
         # The message between Redis and `unacked`, as it lies in the processing list.
         self.taken: bytes = b""
+        # Whether the queue's own list was empty when it was last seen: then it is the priorities' turn.
+        self.queue_drained = True
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -73,6 +76,9 @@ class Channel(kombu_redis.Channel):
         (queue,) = queues  # this app consumes one
         try:
             self.qos.register(queue)
+            if self.queue_drained:
+                with self.conn_or_acquire() as client:
+                    promote(client, queue)
         except ResponseError as error:
             self._refusals.refused(error, self.client)
             return
@@ -89,6 +95,7 @@ class Channel(kombu_redis.Channel):
         try:
             raw = self._moved(**options)
             if raw is None:
+                self.queue_drained = True
                 self._refusals.accepted()
                 raise Empty
             self._queue_cycle.rotate(self._polled_queue)
@@ -131,6 +138,7 @@ class Channel(kombu_redis.Channel):
             with self.conn_or_acquire() as client:
                 client.lrem(PROCESSING(queue, self.worker_id), 1, raw)
                 client.incr(TAKEN(queue))
+            self.queue_drained = True
             return None
 
 

@@ -39,9 +39,8 @@ class Key:
         return self._template % parts
 
     def glob(self, namespace: str) -> str:
-        """Return the pattern by which Redis knows it: `*` for what may be anything, `?` for a control byte."""
-        pattern = _PLACE.sub("*", self.pattern.replace("{ns}", namespace))
-        return re.sub(r"[\x00-\x1f]", "?", pattern)
+        """Return the pattern by which Redis knows it: `*` for what may be anything."""
+        return _PLACE.sub("*", self.pattern.replace("{ns}", namespace))
 
 
 # One row is one line, as in docs/redis-keys.md.
@@ -60,7 +59,7 @@ HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halt
 
 # The queue, and who works on it.
 QUEUE = Key("{ns}", "list", "Celery", "the messages that wait", "none: producers see its length", "until a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
-PRIORITY_QUEUE = Key("{ns}\x06\x16{priority}", "list", "Celery", "messages sent with a priority of 1-9 by Celery's default steps; no worker takes them", "none", "until somebody deletes it", {"producer": "lpush llen lrem"})
+PRIORITY_QUEUE = Key("{ns}\x06\x16{priority}", "list", "Celery", "the messages that wait with a priority of 1-9 (0 is the first to be taken)", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
 UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"monitor": LENGTH} | WORKER)
 UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", WORKER)
 UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", WORKER)

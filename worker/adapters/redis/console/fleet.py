@@ -14,6 +14,7 @@ from tasks.operations.fleet import Confirmation, WorkerInfo
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
+from worker.adapters.redis.waiting import depth
 
 Said = TypeVar("Said", WorkerInfo, Confirmation)
 
@@ -69,7 +70,7 @@ class RedisFleet:
     def queue_depth(self) -> int:
         """Return how many messages wait. Raises StoreUnavailable."""
         with unavailable(self.client):
-            return self.client.llen(self.namespace)
+            return depth(self.client, self.namespace)
 
     def queue_oldest_seconds(self) -> float | None:
         """Return the age of the oldest waiting message. Raises StoreUnavailable."""

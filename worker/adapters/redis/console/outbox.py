@@ -8,6 +8,7 @@ import redis
 
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import TASK_META
+from worker.adapters.redis.waiting import depth, lists
 
 # One command of this many keys keeps other clients waiting for under a millisecond.
 _BATCH = 500
@@ -21,23 +22,25 @@ class RedisOutbox:
     queue: str
 
     def push(self, messages: Sequence[str]) -> int:
-        """Put all of `messages` on the queue, or none; return how many wait there now."""
+        """Put all of `messages` on the queue, or none; return how many wait on its own list now."""
         with unavailable(self.client):
             return self.client.lpush(self.queue, *messages)
 
     def waiting(self) -> int:
         """Return how many messages wait on the queue."""
         with unavailable(self.client):
-            return self.client.llen(self.queue)
+            return depth(self.client, self.queue)
 
     def take_back(self, message: str) -> bool:
         """Take `message` off the queue again; False when a worker has it, or had it.
 
         Redis compares it with each message that waits.
         """
-        with unavailable(self.client):
-            # Every copy: a push whose reply was lost may have been repeated.
-            return bool(self.client.lrem(self.queue, 0, message))
+        with unavailable(self.client), self.client.pipeline(transaction=False) as asked:
+            for each in lists(self.queue):
+                # Every copy: a push whose reply was lost may have been repeated.
+                asked.lrem(each, 0, message)
+            return any(asked.execute())
 
     def stored(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """Return what Celery's result backend has stored for each task, in their order."""

@@ -15,30 +15,35 @@ import redis
 
 from worker.adapters.redis.keys import ARRIVED, TAKEN
 from worker.adapters.redis.scripts import LuaScript
+from worker.adapters.redis.waiting import lists
 
 _NOTES_KEPT = 10_000
 # However many workers there are, and sooner than each one's next heartbeat.
 _SECONDS_APART = 2
-# KEYS: the queue, how many were taken, the notes: times in seconds, scored by what had arrived by then.
+_WAITING = """
+local waiting = 0
+for n = 3, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[n]) end
+"""
+# KEYS: how many were taken, the notes (times in seconds, scored by what had arrived by then), the lists.
 # A note goes with the last message that it counts. A queue that was emptied by hand counts anew.
-_NOTE = LuaScript(f"""
-local taken = tonumber(redis.call('GET', KEYS[2]) or '0')
-local arrived = taken + redis.call('LLEN', KEYS[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', taken)
+_NOTE = LuaScript(f"""{_WAITING}
+local taken = tonumber(redis.call('GET', KEYS[1]) or '0')
+local arrived = taken + waiting
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', taken)
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
-local last = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if last[1] then
-  if arrived < tonumber(last[2]) then redis.call('DEL', KEYS[3])
+  if arrived < tonumber(last[2]) then redis.call('DEL', KEYS[2])
   elseif arrived == tonumber(last[2]) or now - tonumber(last[1]) < {_SECONDS_APART} then return end
 end
-if arrived > taken then redis.call('ZADD', KEYS[3], arrived, string.format('%.6f', now)) end
-redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -{_NOTES_KEPT + 1})
+if arrived > taken then redis.call('ZADD', KEYS[2], arrived, string.format('%.6f', now)) end
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -{_NOTES_KEPT + 1})
 """)
-_OLDEST = LuaScript("""
-if redis.call('LLEN', KEYS[1]) == 0 then return '0' end
-local number = tonumber(redis.call('GET', KEYS[2]) or '0') + 1
-local note = redis.call('ZRANGEBYSCORE', KEYS[3], number, '+inf', 'LIMIT', 0, 1)[1]
+_OLDEST = LuaScript(f"""{_WAITING}
+if waiting == 0 then return '0' end
+local number = tonumber(redis.call('GET', KEYS[1]) or '0') + 1
+local note = redis.call('ZRANGEBYSCORE', KEYS[2], number, '+inf', 'LIMIT', 0, 1)[1]
 if not note then return false end
 local clock = redis.call('TIME')
 return tostring(clock[1] + clock[2] / 1000000 - tonumber(note))
@@ -65,5 +70,5 @@ class RedisQueueAge:
         return None if found is None else float(found)
 
     @property
-    def _keys(self) -> tuple[str, str, str]:
-        return self.queue, TAKEN(self.queue), ARRIVED(self.queue)
+    def _keys(self) -> tuple[str, ...]:
+        return TAKEN(self.queue), ARRIVED(self.queue), *lists(self.queue)

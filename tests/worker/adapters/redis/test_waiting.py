@@ -1,0 +1,70 @@
+"""The lists of one queue, the lower priorities after its own."""
+
+from __future__ import annotations
+
+import pytest
+from celery import Celery
+
+from tests.builders import a_spec
+from worker.adapters.redis.console.fleet import RedisFleet
+from worker.adapters.redis.jobs.queue_age import RedisQueueAge
+from worker.adapters.redis.waiting import depth, lists, promote
+from worker.client import Producer
+from worker.client.producer import Sent
+
+STEPS = [{}, {"priority_steps": list(range(10))}]
+
+
+@pytest.mark.parametrize("options", STEPS)
+@pytest.mark.parametrize("priority", range(10))
+def test_wherever_kombu_puts_a_priority_it_is_counted(
+    redis_server, redis_client, namespace, priority, options
+):
+    with Celery(broker=redis_server.url, set_as_current=False) as app:
+        app.conf.broker_transport_options = options
+        app.send_task("slotgen.generate", args=[a_spec()], queue=namespace, priority=priority)
+
+    assert depth(redis_client, namespace) == 1
+    assert RedisFleet(redis_client, namespace).queue_depth() == 1
+    with Producer.open(redis_server.url, namespace=namespace) as producer:
+        assert producer.queue_depth() == 1
+
+
+def test_the_age_of_the_oldest_counts_every_list(redis_client, namespace):
+    age = RedisQueueAge(redis_client, namespace)
+    redis_client.lpush(lists(namespace)[5], "one")
+    assert age.oldest_seconds() is None
+
+    age.note()
+
+    assert age.oldest_seconds() >= 0
+
+
+def test_the_next_in_order_comes_up_when_the_queue_is_empty_one_at_a_time(redis_client, namespace):
+    own, first, *_, last = lists(namespace)
+    redis_client.lpush(last, "last-1", "last-2")
+    redis_client.lpush(first, "first")
+    redis_client.lpush(own, "own")
+
+    seen = []
+    for _ in range(6):
+        promote(redis_client, namespace)
+        assert redis_client.llen(own) <= 1
+        seen.append(redis_client.rpop(own))
+
+    assert seen == [b"own", b"first", b"last-1", b"last-2", None, None]
+
+
+@pytest.mark.parametrize("place", range(10))
+def test_a_message_is_cancelled_on_whichever_list_it_waits(redis_server, redis_client, namespace, place):
+    with Producer.open(redis_server.url, namespace=namespace) as producer:
+        sent = producer.prepare(a_spec())
+        waiting = lists(namespace)[place]
+        redis_client.lpush(waiting, "another", sent.message, sent.message)
+
+        assert producer.cancel(sent)
+        assert not producer.cancel(Sent(sent.task_id, sent.message + " "))
+
+    # What tells those who wait for it is the first to be taken.
+    assert redis_client.lrem(waiting, 0, "another") == 1
+    assert redis_client.llen(namespace) == depth(redis_client, namespace) == 1

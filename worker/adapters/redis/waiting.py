@@ -1,0 +1,39 @@
+"""Where the messages of one queue wait: on its own list, and on one for each lower priority of Celery's.
+
+On Redis 0, the default, is the first to be taken and 9 the last. kombu puts a message with a priority on one
+of the lists 3, 6 and 9, or on another where its producer sets `priority_steps`.
+"""
+
+import redis
+
+from worker.adapters.redis.keys import PRIORITY_QUEUE, QUEUE
+from worker.adapters.redis.scripts import LuaScript
+
+_PRIORITIES = range(1, 10)
+
+# KEYS: the lists, the queue's own first. It gets the next message of the others once it is empty: a worker
+# waits on that one alone, since Redis can move a message out of only one list that it waits on.
+_PROMOTE = LuaScript("""
+if redis.call('LLEN', KEYS[1]) > 0 then return end
+for n = 2, #KEYS do
+  if redis.call('LMOVE', KEYS[n], KEYS[1], 'RIGHT', 'LEFT') then return end
+end
+""")
+
+
+def lists(queue: str) -> tuple[str, ...]:
+    """Return the names of the queue's lists, in the order in which they are taken from."""
+    return QUEUE(queue), *(PRIORITY_QUEUE(queue, each) for each in _PRIORITIES)
+
+
+def depth(client: redis.Redis, queue: str) -> int:
+    """Return how many messages wait on the queue. Raises RedisError."""
+    with client.pipeline(transaction=False) as asked:
+        for each in lists(queue):
+            asked.llen(each)
+        return sum(asked.execute())
+
+
+def promote(client: redis.Redis, queue: str) -> None:
+    """Put the next message with a priority on the queue's own list, if that is empty. Raises RedisError."""
+    _PROMOTE.run(client, lists(queue))
