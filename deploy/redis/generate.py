@@ -25,8 +25,9 @@ ROLES = {
     "+subscribe +unsubscribe +@read +@write +blmove -@dangerous +info {keys} {selectors}",
     # Whatever there will be below the namespace, it can see and mend it.
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
-    "-script|flush -script|kill -function +info +time ~slotgen ~slotgen\x06\x16* ~slotgen:* "
-    "~celery-task-meta-* ~_kombu.binding*.slotgen &slotgen:halts &celery-task-meta-*",
+    "-script|flush -script|kill -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "
+    "~celery ~celery\x06\x16[1-9] ~celery-task-meta-* ~_kombu.binding*.slotgen "
+    "&slotgen:halts &celery-task-meta-*",
     # For KEDA and the exporter, which ask for lengths, KEDA by a script.
     "monitor": f"-@all {CONNECTED} +info +time +eval +type +exists +llen +hlen +zcard +scard +xlen {{keys}}",
     "guard": f"-@all {CONNECTED} {{selectors}}",

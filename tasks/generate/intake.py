@@ -16,6 +16,7 @@ from tasks.generate.spec import refuse_invalid
 # Base64 and Celery's own headers around the spec: four thirds and a few kilobytes.
 _ENVELOPE_BYTES = 65_536
 _ENVELOPE_DEPTH = 32
+_TASK = "slotgen.generate"
 _EMBED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 _CANVAS = (
     "the task can neither be linked nor stand in a chain or a chord, since this worker sends no tasks on: "
@@ -92,6 +93,17 @@ def task_id_of(raw: bytes) -> str | None:
     except UnacceptableJson:
         return _id_at_the_end(raw)
     return _task_id(message)
+
+
+def is_ours(raw: bytes) -> bool:
+    """Whether the message, wherever it was found, is for slotgen's task."""
+    try:
+        message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
+    except UnacceptableJson:
+        return False
+    headers = message.get("headers") if isinstance(message, dict) else None
+    named = headers if isinstance(headers, dict) and "task" in headers else _call(message, MessageLimits())
+    return named is not None and named["task"] == _TASK
 
 
 def _envelope(raw: bytes, limits: MessageLimits) -> dict[str, Any]:

@@ -48,6 +48,25 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayList:
+    """A list with messages for slotgen that no worker takes; `shared` with those of other applications."""
+
+    name: str
+    messages: int
+    shared: bool
+
+    def blocker(self, queue: str) -> Blocker:
+        """Return what to do about it, so that its messages come to `queue`."""
+        name = self.name if self.name.isprintable() else f"$'{self.name.encode('unicode_escape').decode()}'"
+        mistake = f'send with queue="{queue}"; no worker takes what lies on the list {name}'
+        if self.shared:
+            # Nothing moves ours alone.
+            return Blocker(f"{mistake}, some of it of other applications", f"redis-cli LRANGE {name} 0 -1")
+        move = f"redis-cli -r {self.messages} LMOVE {name} {queue} RIGHT LEFT"
+        return Blocker(f"{mistake}: {self.messages} for slotgen; then move it", move)
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything that `slotgen status` shows, of what was read at one moment.
 
@@ -62,6 +81,8 @@ class Overview:
     queue_depth: int
     oldest_seconds: float | None
     dead_letters: int
+    queue: str
+    strays: Sequence[StrayList]
     now_wall_ms: int
     since_seconds: int
 
@@ -120,6 +141,7 @@ class Overview:
             command = "slotgen allowlist enable" if usable else line.dial.command
             trouble = line.reading.trouble or f"is {'disabled' if usable else line.effective}"
             found.append(Blocker(f"{line.dial} denies every job: the dial {trouble}", command))
+        found += [each.blocker(self.queue) for each in self.strays]
         if self.controls.brake is not BrakeState.RELEASED:
             # Last, as in the runbook: everything else is set while the fleet is halted.
             found.append(Blocker(f"the fleet is halted: {self._brake}", kill_switch.DIAL.command))

@@ -141,7 +141,7 @@ def test_a_role_may_do_with_each_key_what_the_table_says(clients, role):
         may = set(key.may.get(role, "").split())
         if role == "operator":
             may = {ALL}
-        name = key.glob("slotgen").replace("*", "x")
+        name = key.glob("slotgen").replace("*", "x").replace("[1-9]", "1")
         for command, kinds in PROBES.items():
             words = [command, name, "x"] if command == "append" else [command, name]
             said = clients["admin"].execute_command("ACL", "DRYRUN", role, *words)

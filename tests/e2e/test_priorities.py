@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
 from tests.builders import a_spec, new_job
 from tests.e2e.conftest import SELDOM, WAIT_SECONDS, a_system
 from tests.fakes.openai.server import Behaviour
+from worker.dev.redis_server.binary import find_redis_server
 
 
 @pytest.mark.parametrize("priority", range(10))
@@ -48,3 +52,19 @@ def test_priorities_are_taken_in_their_order():
 
         lines = system.lines.wait_for(lambda lines: lines.outcomes if len(lines.outcomes) == 7 else [])
         assert [sent[each["telemetry"]["jobId"]] for each in lines[1:]] == [0, 0, 3, 6, 9, 9]
+
+
+def test_status_finds_what_was_sent_without_a_queue_and_its_command_moves_it(system, slotgen):
+    def in_the_way():
+        found = json.loads(slotgen("status", "--json").stdout)["inTheWay"]
+        return [each["command"] for each in found if "queue=" in each["what"]]
+
+    sent = [system.celery.send_task("slotgen.generate", args=[a_spec(new_job())], priority=3) for _ in "12"]
+    (command,) = in_the_way()
+    assert 'send with queue="slotgen"' in slotgen("status").stdout
+    cli = find_redis_server().parent / "redis-cli"
+    here = command.replace("redis-cli", f"{cli} -u {system.stack.redis_url}")
+    subprocess.run(["bash", "-c", here], check=True, capture_output=True)
+
+    assert [each.get(timeout=WAIT_SECONDS)[0]["status"] for each in sent] == ["COMPLETED"] * 2
+    assert in_the_way() == []

@@ -5,12 +5,12 @@ from __future__ import annotations
 from gates import BrakeState, Ceilings
 from tasks.operations.changes.dials import DialValues
 from tasks.operations.fleet import WorkerInfo
-from tasks.operations.overview import Overview
+from tasks.operations.overview import Overview, StrayList
 from tests.builders import OPEN, an_allowlist
 from tests.tasks.operations.past import NOW_MS, a_change, an_outcome
 
 
-def look(*, ceilings=None, workers=(), **dials):
+def look(*, ceilings=None, workers=(), strays=(), **dials):
     return Overview(
         values=DialValues(OPEN | {"allowlist": an_allowlist().encode()} | dials, "1-0"),
         ceilings=ceilings or Ceilings(),
@@ -20,13 +20,19 @@ def look(*, ceilings=None, workers=(), **dials):
         queue_depth=0,
         oldest_seconds=0,
         dead_letters=0,
+        queue="slotgen",
+        strays=strays,
         now_wall_ms=NOW_MS,
         since_seconds=300,
     )
 
 
+def a_worker():
+    return WorkerInfo("w", "box", 1, "0.1.0", "c", 0, None, None, True, NOW_MS, NOW_MS)
+
+
 def test_only_a_brake_that_is_off_leads_to_a_job():
-    info = WorkerInfo("w", "box", 1, "0.1.0", "c", 0, None, None, True, NOW_MS, NOW_MS)
+    info = a_worker()
 
     assert look(workers=[info]).blockers == []
     assert look(workers=[info]).controls.brake is BrakeState.RELEASED
@@ -58,3 +64,14 @@ def test_the_ceilings_show():
     (line,) = [each for each in look(ceilings=ceilings).dials if each.restricted]
 
     assert (line.dial.name, line.effective) == ("rollout_percent", "5 %")
+
+
+def test_what_lies_on_a_list_that_no_worker_takes_is_mentioned_with_the_way_to_move_it():
+    ours, shared = StrayList("celery\x06\x163", 12, shared=False), StrayList("celery", 7, shared=True)
+
+    first, second = look(workers=[a_worker()], strays=[ours, shared]).blockers
+
+    assert first.command == r"redis-cli -r 12 LMOVE $'celery\x06\x163' slotgen RIGHT LEFT"
+    assert 'send with queue="slotgen"' in first.what
+    assert "LMOVE" not in second.command
+    assert "other applications" in second.what

@@ -18,6 +18,8 @@ _PLACE = re.compile(r"\{\w+\}")
 class Key:
     """One key or channel, or a family of them; called with what its braces ask for, it returns the name.
 
+    `{ns}` is the namespace, `{digit}` 1 to 9, and what other braces stand for may be anything.
+
     `may` has what each shipped role but the operator may do with it: the operator may do everything with
     every key below the namespace, and with Celery's.
     """
@@ -40,7 +42,8 @@ class Key:
 
     def glob(self, namespace: str) -> str:
         """Return the pattern by which Redis knows it: `*` for what may be anything."""
-        return _PLACE.sub("*", self.pattern.replace("{ns}", namespace))
+        pattern = self.pattern.replace("{ns}", namespace).replace("{digit}", "[1-9]")
+        return _PLACE.sub("*", pattern)
 
 
 # One row is one line, as in docs/redis-keys.md.
@@ -59,7 +62,10 @@ HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halt
 
 # The queue, and who works on it.
 QUEUE = Key("{ns}", "list", "Celery", "the messages that wait", "none: producers see its length", "until a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
-PRIORITY_QUEUE = Key("{ns}\x06\x16{priority}", "list", "Celery", "the messages that wait with a priority of 1-9 (0 is the first to be taken)", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
+PRIORITY_QUEUE = Key("{ns}\x06\x16{digit}", "list", "Celery", "the messages that wait with a priority of 1-9 (0 is the first to be taken)", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
+PRIORITY_QUEUE_COLON = Key("{ns}:{digit}", "list", "Celery", "the same from producers with the `sep` of Celery's documentation", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
+DEFAULT_QUEUE = Key("celery", "list", "Celery", "messages sent without the name of a queue, ours by mistake; no worker of ours takes them", "none", "until somebody moves it", {})
+DEFAULT_PRIORITY_QUEUE = Key("celery\x06\x16{digit}", "list", "Celery", "the same with a priority", "none", "until somebody moves it", {})
 UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"monitor": LENGTH} | WORKER)
 UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", WORKER)
 UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", WORKER)

@@ -1,15 +1,17 @@
 """Where the messages of one queue wait: on its own list, and on one for each lower priority of Celery's.
 
 On Redis 0, the default, is the first to be taken and 9 the last. kombu puts a message with a priority on one
-of the lists 3, 6 and 9, or on another where its producer sets `priority_steps`.
+of the lists 3, 6 and 9, or on others where its producer sets `priority_steps` and `sep`.
 """
+
+from itertools import chain
 
 import redis
 
-from worker.adapters.redis.keys import PRIORITY_QUEUE, QUEUE
+from worker.adapters.redis.keys import PRIORITY_QUEUE, PRIORITY_QUEUE_COLON, QUEUE
 from worker.adapters.redis.scripts import LuaScript
 
-_PRIORITIES = range(1, 10)
+PRIORITIES = range(1, 10)
 
 # KEYS: the lists, the queue's own first. It gets the next message of the others once it is empty: a worker
 # waits on that one alone, since Redis can move a message out of only one list that it waits on.
@@ -23,7 +25,8 @@ end
 
 def lists(queue: str) -> tuple[str, ...]:
     """Return the names of the queue's lists, in the order in which they are taken from."""
-    return QUEUE(queue), *(PRIORITY_QUEUE(queue, each) for each in _PRIORITIES)
+    by_priority = ((PRIORITY_QUEUE(queue, each), PRIORITY_QUEUE_COLON(queue, each)) for each in PRIORITIES)
+    return QUEUE(queue), *chain.from_iterable(by_priority)
 
 
 def depth(client: redis.Redis, queue: str) -> int:

@@ -104,6 +104,7 @@ def document(of: Overview) -> dict[str, Any]:
             "depth": of.queue_depth,
             "oldestSeconds": of.oldest_seconds,
             "deadLetters": of.dead_letters,
+            "strays": [fields(each, "name", "messages", "shared") for each in of.strays],
         },
         "outcomes": {
             "sinceSeconds": of.since_seconds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from celery import Celery
 
+from tasks.operations.overview import StrayList
 from tests.builders import a_spec
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
@@ -12,7 +13,7 @@ from worker.adapters.redis.waiting import depth, lists, promote
 from worker.client import Producer
 from worker.client.producer import Sent
 
-STEPS = [{}, {"priority_steps": list(range(10))}]
+STEPS = [{}, {"priority_steps": list(range(10))}, {"priority_steps": list(range(10)), "sep": ":"}]
 
 
 @pytest.mark.parametrize("options", STEPS)
@@ -55,7 +56,7 @@ def test_the_next_in_order_comes_up_when_the_queue_is_empty_one_at_a_time(redis_
     assert seen == [b"own", b"first", b"last-1", b"last-2", None, None]
 
 
-@pytest.mark.parametrize("place", range(10))
+@pytest.mark.parametrize("place", range(19))
 def test_a_message_is_cancelled_on_whichever_list_it_waits(redis_server, redis_client, namespace, place):
     with Producer.open(redis_server.url, namespace=namespace) as producer:
         sent = producer.prepare(a_spec())
@@ -68,3 +69,29 @@ def test_a_message_is_cancelled_on_whichever_list_it_waits(redis_server, redis_c
     # What tells those who wait for it is the first to be taken.
     assert redis_client.lrem(waiting, 0, "another") == 1
     assert redis_client.llen(namespace) == depth(redis_client, namespace) == 1
+
+
+@pytest.mark.parametrize("priority", [0, 3, 9])
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_what_was_sent_without_a_queue_is_found(redis_server, redis_client, priority, protocol):
+    with Celery(broker=redis_server.url, set_as_current=False) as app:
+        app.conf.task_protocol = protocol
+        app.send_task("slotgen.generate", args=[a_spec()], priority=priority)
+        app.send_task("slotgen.generate", args=[{}], priority=priority)
+        (found,) = RedisFleet(redis_client, "slotgen").strays()
+        app.send_task("billing.invoice", args=["not ours"], priority=priority)
+        (shared,) = RedisFleet(redis_client, "slotgen").strays()
+
+    suffix = f"\x06\x16{priority}" if priority else ""
+    assert found == StrayList(f"celery{suffix}", 2, shared=False)
+    assert shared == StrayList(f"celery{suffix}", 3, shared=True)
+    redis_client.delete(found.name)
+
+
+def test_another_applications_queue_is_none_of_ours(redis_server, redis_client):
+    with Celery(broker=redis_server.url, set_as_current=False) as app:
+        app.send_task("billing.invoice", args=["not ours"])
+    redis_client.lpush("celery", "not even JSON", "[]", '{"body": 5}')
+
+    assert RedisFleet(redis_client, "slotgen").strays() == []
+    redis_client.delete("celery")

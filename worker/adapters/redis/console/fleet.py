@@ -10,12 +10,16 @@ from typing import Any, TypeVar, cast
 import redis
 import redis.client
 
+from tasks.generate.intake import is_ours
 from tasks.operations.fleet import Confirmation, WorkerInfo
+from tasks.operations.overview import StrayList
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
-from worker.adapters.redis.keys import HALTS, WORKER_INFO, WORKERS
-from worker.adapters.redis.waiting import depth
+from worker.adapters.redis.keys import DEFAULT_PRIORITY_QUEUE, DEFAULT_QUEUE, HALTS, WORKER_INFO, WORKERS
+from worker.adapters.redis.waiting import PRIORITIES, depth
 
+# From each end of a list: enough to see whose messages it holds.
+_PEEKED = 5
 Said = TypeVar("Said", WorkerInfo, Confirmation)
 
 
@@ -71,6 +75,19 @@ class RedisFleet:
         """Return how many messages wait. Raises StoreUnavailable."""
         with unavailable(self.client):
             return depth(self.client, self.namespace)
+
+    def strays(self) -> list[StrayList]:
+        """Return the lists with messages of ours that were sent without a queue. Raises StoreUnavailable."""
+        with unavailable(self.client):
+            names = (DEFAULT_QUEUE(), *(DEFAULT_PRIORITY_QUEUE(each) for each in PRIORITIES))
+            return [found for each in names if (found := self._stray(each))]
+
+    def _stray(self, name: str) -> StrayList | None:
+        messages = self.client.llen(name)
+        ends = ((0, _PEEKED - 1), (-_PEEKED, -1)) if messages else ()
+        # Another application's queue may have that name as well.
+        ours = [is_ours(each) for end in ends for each in cast("list[bytes]", self.client.lrange(name, *end))]
+        return StrayList(name, messages, shared=not all(ours)) if any(ours) else None
 
     def queue_oldest_seconds(self) -> float | None:
         """Return the age of the oldest waiting message. Raises StoreUnavailable."""

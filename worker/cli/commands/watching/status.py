@@ -69,6 +69,8 @@ def _overview(since_seconds: int) -> Overview:
             past=session.history.since(now_wall_ms - since_seconds * 1000, _OUTCOMES),
             queue_depth=session.fleet.queue_depth(),
             oldest_seconds=session.fleet.queue_oldest_seconds(),
+            strays=session.fleet.strays(),
+            queue=session.settings.namespace,
             dead_letters=session.dead_letters.count(),
             now_wall_ms=now_wall_ms,
             since_seconds=since_seconds,
