@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ from tasks.generate.spec import refuse_invalid
 # Base64 and Celery's own headers around the spec: four thirds and a few kilobytes.
 _ENVELOPE_BYTES = 65_536
 _ENVELOPE_DEPTH = 32
+_LENIENT_BYTES = 1_048_576
+# What is beyond it is refused for its depth, or for having no task.
+_CALL_DEPTH = 2 * _ENVELOPE_DEPTH
 _TASK = "slotgen.generate"
 _EMBED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 _CANVAS = (
@@ -25,8 +29,8 @@ _CANVAS = (
 # What protocol 1 has in its body and protocol 2 among its headers.
 _CALL_HEADERS = ("task", "id", "retries", "eta", "expires", "timelimit")
 _ZONELESS = re.compile(r"[^T]*T[^Z+-]*")
-# A JSON string that ends in a quote is no part of another: there it would be escaped.
-_CORRELATION_ID = re.compile(rb'"correlation_id": ?"([\x20\x21\x23-\x5b\x5d-\x7e]+)"')
+# Not where it stands inside another string: there its quotes would be escaped.
+_CORRELATION_ID = re.compile(rb'"correlation_id": ?("(?:[^"\\]|\\.)+")')
 
 
 class RejectReason(StrEnum):
@@ -74,7 +78,7 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     """
     # Beyond this no body under the limit can hide; it is refused unread, to bound the work.
     if len(raw) > 2 * limits.max_message_bytes + _ENVELOPE_BYTES:
-        raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits), _id_at_the_end(raw))
+        raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits), _id_in_the_unreadable(raw))
     message = _envelope(raw, limits)
     task_id = message["headers"]["id"]
     spec = _spec(_body(message, limits, task_id), task_id)
@@ -91,8 +95,8 @@ def task_id_of(raw: bytes) -> str | None:
     try:
         message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
     except UnacceptableJson:
-        return _id_at_the_end(raw)
-    return _task_id(message)
+        return _id_in_the_unreadable(raw)
+    return _task_id(message) or _task_id({"headers": _call(message, len(raw))})
 
 
 def is_ours(raw: bytes) -> bool:
@@ -102,7 +106,7 @@ def is_ours(raw: bytes) -> bool:
     except UnacceptableJson:
         return False
     headers = message.get("headers") if isinstance(message, dict) else None
-    named = headers if isinstance(headers, dict) and "task" in headers else _call(message, MessageLimits())
+    named = headers if isinstance(headers, dict) and "task" in headers else _call(message, len(raw))
     return named is not None and named["task"] == _TASK
 
 
@@ -111,38 +115,40 @@ def _envelope(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
         message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
     except UnacceptableJson as refusal:
         problem = f"the message {refusal}"
-        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _id_at_the_end(raw)) from None
-    call = _call(message, limits)
-    if call is not None:
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _id_in_the_unreadable(raw)) from None
+    call = _call(message, limits.max_message_bytes)
+    if call is not None and isinstance(message.get("headers") or {}, dict):
         message = _protocol_2(message, call)
+    task_id = _task_id(message) or _task_id({"headers": call})
     found = violations("message.v2", message)
     if found:
-        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, describe(found), _task_id(message))
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, describe(found), task_id)
     headers = message["headers"]
     if headers.get("eta") is not None:
         # Celery would hold it in one worker's memory until then, beyond every limit of prefetching.
         problem = "headers.eta: delayed delivery is not offered; send the job when it is due"
-        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _task_id(message))
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, task_id)
     if call is not None and call.get("utc") is False and _ZONELESS.fullmatch(headers.get("expires") or ""):
         problem = "expires: is a local time without its zone; send the zone, or UTC"
-        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, _task_id(message))
+        raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, task_id)
     return dict(message)
 
 
-def _call(message: Any, limits: MessageLimits) -> dict[str, Any] | None:
+def _call(message: Any, max_bytes: int) -> dict[str, Any] | None:
     """Return the body of a message of protocol 1 (Celery 3, `task_protocol=1`, gocelery): it has the task.
 
     None for any other, and for one whose body cannot be read.
     """
-    if not isinstance(message, dict) or not isinstance(message.get("headers") or {}, dict):
+    if not isinstance(message, dict) or not isinstance(message.get("body"), str):
         return None
-    if "task" in (message.get("headers") or {}) or not isinstance(message.get("body"), str):
+    headers = message.get("headers")
+    if isinstance(headers, dict) and "task" in headers:
         return None
     try:
         body = parse_json(
             base64.b64decode(message["body"], validate=True),
-            max_bytes=limits.max_message_bytes,
-            max_depth=limits.max_depth + _ENVELOPE_DEPTH,
+            max_bytes=max_bytes,
+            max_depth=_CALL_DEPTH,
         )
     except ValueError:
         return None
@@ -173,10 +179,18 @@ def _task_id(message: Any) -> str | None:
     return None
 
 
-def _id_at_the_end(raw: bytes) -> str | None:
-    """Return the id in the properties of a message that cannot be read whole: kombu writes them last."""
-    found = _CORRELATION_ID.findall(raw[-_ENVELOPE_BYTES:])
-    return found[-1].decode() if found else None
+def _id_in_the_unreadable(raw: bytes) -> str | None:
+    """Return the task id of a message that is no JSON of ours: too large, cut, or with a number like NaN."""
+    found: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        if len(raw) <= _LENIENT_BYTES:
+            found = _task_id(json.loads(raw))
+    # kombu writes the properties last.
+    ends = _CORRELATION_ID.findall(raw[-_ENVELOPE_BYTES:])
+    try:
+        return found.encode().decode() if found else str(parse_json(ends[-1], max_bytes=_ENVELOPE_BYTES))
+    except (IndexError, UnicodeEncodeError, UnacceptableJson):
+        return None
 
 
 def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
