@@ -79,7 +79,8 @@ class Ledger:
     def push(self, messages: list[Fuzzed], chance: random.Random) -> None:
         with self.hurt.client.pipeline(transaction=False) as together:
             for each in messages:
-                assert each.raw not in self.sent
+                if each.raw in self.sent:  # cut to its first bytes, like another one
+                    continue
                 self.sent[each.raw] = each.shape
                 together.lpush(chance.choice(lists("slotgen")), each.raw)
             together.execute()

@@ -174,8 +174,9 @@ class Producer:
         return [read(*each) for each in zip(task_ids, self._outbox.stored(task_ids), strict=True)]
 
     def cancel(self, sent: Sent) -> bool:
-        """Cancel what no worker has begun; False when one has, and the answer will come.
+        """Cancel what no worker has begun, of any priority; False when one has, and the answer will come.
 
+        Celery's `revoke` is no other way to this: workers listen to no remote control.
         Whoever waits for it hears of it when its turn would have come: `TaskRevoked` here, `TaskRevokedError`
         in Celery.
 
