@@ -130,7 +130,7 @@ def _with_widening(recorded: RecordedChange, history: Sequence[Period], window_m
     if recorded.command != RAW_COMMAND:
         return recorded
     now, *before = history
-    if now.ended_wall_ms == now.began_wall_ms or not is_live(now.raw):
+    if not (now.was and is_live(now.raw)):
         return recorded
     observed = exposures(before, recorded.wall_ms - window_ms)
     way = min(ways_beyond(observed, now.raw), key=len, default=(FIRST_OPENING,))

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 from gates import RawControls
 from tasks.operations.changes import spend_cap
-from tasks.operations.changes.dials import DialValues, RecordedChange
+from tasks.operations.changes.dials import RAW_COMMAND, DialValues, RecordedChange
 from tasks.operations.changes.exposure import is_live, widened
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What the dials held between two recorded changes, by Redis's clock."""
+    """What the dials held until a recorded change, by Redis's clock.
+
+    Raw commands are recorded together when they are noticed: what lies between two of them never `was`.
+    """
 
     raw: RawControls
-    began_wall_ms: int
     ended_wall_ms: int
+    was: bool = True
 
 
 def periods(dials: DialValues, recent: Sequence[RecordedChange], now_wall_ms: int) -> list[Period]:
@@ -25,21 +28,17 @@ def periods(dials: DialValues, recent: Sequence[RecordedChange], now_wall_ms: in
     be read was not observed.
     """
     values = dict(dials.raw)
-    # What the dials hold now is live now, however short a time ago that was noticed.
-    ended = now_wall_ms + 1
+    ended, noticed = now_wall_ms + 1, False
     found = []
     for change, before in zip(recent, _values_before(recent), strict=True):
-        found.append(Period(dict(values), change.wall_ms, ended))
-        values[change.dial], ended = before, change.wall_ms
-    return [*found, Period(values, 0, ended)]
+        found.append(Period(dict(values), ended, was=not (noticed and change.wall_ms == ended)))
+        values[change.dial], ended, noticed = before, change.wall_ms, change.command == RAW_COMMAND
+    return [*found, Period(values, ended)]
 
 
 def exposures(history: Sequence[Period], since_wall_ms: int) -> list[RawControls]:
-    """Return what was live at or after `since_wall_ms`; if nothing was, what was live last; newest first.
-
-    Raw commands are recorded together when they are noticed: what lies between two of them never was.
-    """
-    lived = (each for each in history if each.ended_wall_ms > each.began_wall_ms and is_live(each.raw))
+    """Return what was live at or after `since_wall_ms`; if nothing was, what was live last; newest first."""
+    lived = (each for each in history if each.was and is_live(each.raw))
     found: list[RawControls] = []
     for each in lived:
         if found and each.ended_wall_ms <= since_wall_ms:

@@ -232,3 +232,25 @@ def test_all_that_was_live_within_the_window_may_be_live_again(sequence, data):
     fleet.step()
 
     assert permission_to_release(fleet.situation(), again).allowed
+
+
+def test_what_was_noticed_in_the_moment_in_which_it_was_closed_was_live():
+    fleet = Fleet(AT_ONE_PERCENT | {"allowlist": None})
+    fleet.raw_set(POLICY, NARROW)
+    fleet.step(-1000)
+    fleet.set(FEATURE, b"false")
+    fleet.set(SHARE, b"50")
+    fleet.set(POLICY, BROAD)
+
+    with pytest.raises(ChangeRefused, match="this widens allowlist and rollout at once"):
+        fleet.set(FEATURE, b"true")
+
+
+def test_what_lies_between_two_raw_commands_that_were_noticed_together_never_was():
+    fleet = Fleet()
+    fleet.raw_set(SHARE, b"100")
+    fleet.step(-1000)
+    fleet.raw_set(POLICY, NO_POLICY)
+
+    with pytest.raises(ChangeRefused, match="this widens allowlist and rollout at once"):
+        fleet.set(POLICY, BROAD)
