@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from worker.adapters.redis.dial_keys import TABLE
-from worker.adapters.redis.keys import ALL, LENGTH, READ, Key
+from worker.adapters.redis.keys import ALL, LENGTH, READ, Key, Limit
 
 ACL = Path(__file__).parent / "users.acl"
 DOC = Path(__file__).parents[2] / "docs" / "redis-keys.md"
@@ -38,11 +38,16 @@ INTRODUCTION = """# Keys in Redis
 `worker/adapters/redis/keys.py`. `{ns}` is `SLOTGEN_NAMESPACE`, other braces stand for what differs from key
 to key. Celery's keys are its own: its names, types and life follow the locked release.
 
+A key has at most so many entries (a string is one; a stream has up to 100 more), each of at most so many
+bytes with its names; without a figure, Redis's `maxmemory` is the bound. It has an EXPIRE of at most so many
+seconds, or none. What is set elsewhere is named: a setting, a path in the executor config, the number of
+workers. A test holds every key of a running system against this table.
+
 The last column has what each role of `users.acl` may do: everything (all), read, ask for the length, or the
 commands that are named. The operator may do everything with every key.
 
-| key | type | owner | holds | bound | lifetime | who may |
-| --- | --- | --- | --- | --- | --- | --- |
+| key | type | owner | holds | bound | entries | bytes of each | lifetime | EXPIRE seconds | who may |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -79,7 +84,13 @@ def doc() -> str:
 def _row(key: Key) -> str:
     name = key.pattern.encode("unicode_escape").decode()
     may = "; ".join(f"{role}: {_words(words)}" for role, words in key.may.items()) or "operator alone"
-    return f"| `{name}` | {key.type} | {key.owner} | {key.holds} | {key.bound} | {key.lifetime} | {may} |\n"
+    size = f"{key.bound} | {_figure(key.entries)} | {_figure(key.entry_bytes)}"
+    ends = f"{key.lifetime} | {_figure(key.ttl_seconds)}"
+    return f"| `{name}` | {key.type} | {key.owner} | {key.holds} | {size} | {ends} | {may} |\n"
+
+
+def _figure(limit: int | Limit | None) -> str:
+    return "" if limit is None else f"{limit:,}" if isinstance(limit, int) else str(limit)
 
 
 def _words(words: str) -> str:

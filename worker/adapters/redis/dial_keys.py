@@ -18,7 +18,17 @@ def _key(dial: Dial[Any]) -> Key:
     pattern = f"{{ns}}:{dial}"
     holds = f"a gate's dial, open when it holds {dial.opens_when}"
     lifetime = "until it is set or deleted"
-    row = Key(pattern, "string", "operator", holds, dial.bound, lifetime, {"worker": READ})
+    row = Key(
+        pattern,
+        "string",
+        "operator",
+        holds,
+        dial.bound,
+        lifetime,
+        {"worker": READ},
+        entries=1,
+        entry_bytes=keys.DIAL_BYTES,
+    )
     return _LISTED.get(pattern, row)
 
 

@@ -1,6 +1,6 @@
-"""Every key of Redis that slotgen or its Celery uses; no other place builds one, or says who may touch it.
+"""Every key of Redis that slotgen or its Celery uses; no other place builds or bounds one, or says who may touch it.
 
-docs/redis-keys.md and the rights in deploy/redis/users.acl are made from this table, with the gates' dials, by
+What writes a key takes its figures from here. docs/redis-keys.md and the rights in deploy/redis/users.acl are made from this table, with the gates' dials, by
 deploy/redis/generate.py. Importing it costs nothing.
 """
 
@@ -15,10 +15,34 @@ _PLACE = re.compile(r"\{\w+\}")
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure that is set elsewhere: `times` what `source` says, and `plus` so much.
+
+    A source is a setting (SLOTGEN_…), a path in the executor config (executor.guard.sample), or `workers`.
+    """
+
+    source: str
+    times: int = 1
+    plus: int = 0
+
+    def of(self, figures: Mapping[str, float]) -> float:
+        """Return the figure, of those by their sources."""
+        return self.times * figures[self.source] + self.plus
+
+    def __str__(self) -> str:
+        times = f"{self.times} x " if self.times > 1 else ""
+        return f"{times}{self.source}" + (f" + {self.plus:,}" if self.plus else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One key or channel, or a family of them; called with what its braces ask for, it returns the name.
 
     `{ns}` is the namespace, `{digit}` 1 to 9, and what other braces stand for may be anything.
+
+    One key holds at most `entries` (a string is one; a stream has up to 100 more, for Redis trims whole nodes),
+    each of at most `entry_bytes` with the names of its fields; None is for what Redis's maxmemory alone bounds,
+    and for channels. It has an EXPIRE of at most `ttl_seconds`, or none.
 
     `may` has what each shipped role but the operator may do with it: the operator may do everything with
     every key below the namespace, and with Celery's.
@@ -31,6 +55,9 @@ class Key:
     bound: str
     lifetime: str
     may: Mapping[str, str]
+    entries: int | Limit | None = None
+    entry_bytes: int | Limit | None = None
+    ttl_seconds: int | Limit | None = None
     _template: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -40,10 +67,34 @@ class Key:
         """Return the key of these parts, in the order of the braces."""
         return self._template % parts
 
+    @property
+    def kept(self) -> int:
+        """How many entries are kept, where the table itself says so."""
+        return _number(self.entries)
+
+    @property
+    def seconds(self) -> int:
+        """How long it lives, where the table itself says so."""
+        return _number(self.ttl_seconds)
+
     def glob(self, namespace: str) -> str:
         """Return the pattern by which Redis knows it: `*` for what may be anything."""
         pattern = self.pattern.replace("{ns}", namespace).replace("{digit}", "[1-9]")
         return _PLACE.sub("*", pattern)
+
+
+_WORD = 1024
+DIAL_BYTES = 16 * 1024 * 1024  # a policy
+# A body, base64, with its headers: what may be taken off the queue. As a string of a JSON document it is longer.
+_MESSAGE = Limit("SLOTGEN_MAX_MESSAGE_BYTES", times=2, plus=65_536)
+_HELD = Limit("SLOTGEN_MAX_MESSAGE_BYTES", times=3, plus=65_536)
+_ANSWER = 1024 * 1024
+
+
+def _number(limit: int | Limit | None) -> int:
+    if not isinstance(limit, int):
+        raise TypeError(f"the table leaves this to {limit}")
+    return limit
 
 
 # One row is one line, as in docs/redis-keys.md.
@@ -51,12 +102,12 @@ class Key:
 
 # The dials that have rights or readers of their own; dial_keys.py adds those of the other gates.
 # The guard and the webhook may halt, by DEL, and never release.
-KILL = Key("{ns}:kill", "string", "operator", "the kill switch: only `false` lets requests leave", "one word", "until it is set or deleted", {"worker": f"{READ} del", "guard": "del"})
-BUDGET_CAP = Key("{ns}:budget_usd", "string", "operator", "the spend cap of a window in US dollars; absent, only the environment's holds", "one number", "until it is set or deleted", {"worker": READ})
-AUDIT = Key("{ns}:audit", "stream", "operator", "who changed which dial, when and why", "about 10,000 changes", "until newer ones push it out", WORKER | {"guard": "xadd"})
-AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "a field of 64 KiB for each dial", "as long as the dials", WORKER | {"guard": "hdel"})
-AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "a field for each dial", "as long as the dials", WORKER)
-DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drills", "about 1,000 for each target", "until newer ones push it out", {})
+KILL = Key("{ns}:kill", "string", "operator", "the kill switch: only `false` lets requests leave", "one word", "until it is set or deleted", {"worker": f"{READ} del", "guard": "del"}, entries=1, entry_bytes=_WORD)
+BUDGET_CAP = Key("{ns}:budget_usd", "string", "operator", "the spend cap of a window in US dollars; absent, only the environment's holds", "one number", "until it is set or deleted", {"worker": READ}, entries=1, entry_bytes=_WORD)
+AUDIT = Key("{ns}:audit", "stream", "operator", "who changed which dial, when and why", "about 10,000 changes; a reason of 1 KiB", "until newer ones push it out", WORKER | {"guard": "xadd"}, entries=10_000, entry_bytes=192 * 1024)
+AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "a field of 64 KiB for each dial", "as long as the dials", WORKER | {"guard": "hdel"}, entries=16, entry_bytes=65_536 + 64)
+AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "a field for each dial", "as long as the dials", WORKER, entries=16, entry_bytes=DIAL_BYTES)
+DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drills", "about 1,000 for each target", "until newer ones push it out", {}, entries=1_000, entry_bytes=16 * 1024)
 REHEARSAL = Key("{ns}:rehearsal:{drill}", "namespace", "operator", "the namespace of one drill of the guard, with a kill switch of its own", "one drill", "until the drill ends", {})
 HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halted; PUBLISH works even when Redis is out of memory", "nothing is kept", "none", WORKER)
 
@@ -66,35 +117,35 @@ PRIORITY_QUEUE = Key("{ns}\x06\x16{digit}", "list", "Celery", "the messages that
 PRIORITY_QUEUE_COLON = Key("{ns}:{digit}", "list", "Celery", "the same from producers with the `sep` of Celery's documentation", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "monitor": LENGTH} | WORKER)
 DEFAULT_QUEUE = Key("celery", "list", "Celery", "messages sent without the name of a queue, ours by mistake; no worker of ours takes them", "none", "until somebody moves it", {})
 DEFAULT_PRIORITY_QUEUE = Key("celery\x06\x16{digit}", "list", "Celery", "the same with a priority", "none", "until somebody moves it", {})
-UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"monitor": LENGTH} | WORKER)
-UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", WORKER)
-UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", WORKER)
-PROCESSING = Key("{ns}:processing:{worker}", "list", "worker", "the message between the queue and unacked", "one", "milliseconds, or until the worker is found lost", WORKER)
-WORKERS = Key("{ns}:workers", "zset", "worker", "each worker's last heartbeat, by Redis's clock; it outlives the worker's connections", "one member for each worker", "until a lost worker's messages are back on the queue", WORKER)
-WORKER_INFO = Key("{ns}:worker:{worker}", "string", "worker", "what a worker says of itself, JSON", "1 KiB", "SLOTGEN_WORKER_LOST_SECONDS after its last heartbeat", WORKER)
-TAKEN = Key("{ns}:taken", "string", "worker", "how many messages were ever taken off the queue", "one number", "as long as the queue", WORKER)
-ARRIVED = Key("{ns}:arrived", "zset", "worker", "when so many messages had ever arrived, for the age of the oldest", "10,000 moments", "until the messages are taken", WORKER)
-DEAD = Key("{ns}:dead", "stream", "worker", "the messages that no worker could take, byte for byte", "none: slotgen_dead_letters counts them", "until an operator replays or drops it", WORKER)
-TASK_META = Key("celery-task-meta-{task}", "string", "Celery", "a task's state and results", "one for each task", "1 day", {"producer": "get mget exists"} | WORKER)
+UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"monitor": LENGTH} | WORKER, entries=Limit("workers", times=1000), entry_bytes=_HELD)
+UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", WORKER, entries=Limit("workers", times=1000), entry_bytes=_WORD)
+UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=300)
+PROCESSING = Key("{ns}:processing:{worker}", "list", "worker", "the message between the queue and unacked", "one", "milliseconds, or until the worker is found lost", WORKER, entries=1)
+WORKERS = Key("{ns}:workers", "zset", "worker", "each worker's last heartbeat, by Redis's clock; it outlives the worker's connections", "one member for each worker", "until a lost worker's messages are back on the queue", WORKER, entries=Limit("workers"), entry_bytes=_WORD)
+WORKER_INFO = Key("{ns}:worker:{worker}", "string", "worker", "what a worker says of itself, JSON", "1 KiB", "SLOTGEN_WORKER_LOST_SECONDS after its last heartbeat", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=Limit("SLOTGEN_WORKER_LOST_SECONDS"))
+TAKEN = Key("{ns}:taken", "string", "worker", "how many messages were ever taken off the queue", "one number", "as long as the queue", WORKER, entries=1, entry_bytes=_WORD)
+ARRIVED = Key("{ns}:arrived", "zset", "worker", "when so many messages had ever arrived, for the age of the oldest", "10,000 moments", "until the messages are taken", WORKER, entries=10_000, entry_bytes=_WORD)
+DEAD = Key("{ns}:dead", "stream", "worker", "the messages that no worker could take, byte for byte; of a larger one the head and its SHA-256", "SLOTGEN_DEAD_LETTER_BYTES in all; slotgen_dead_letters counts them", "SLOTGEN_DEAD_LETTER_SECONDS, until newer ones push it out, or an operator replays or drops it", WORKER, entries=Limit("SLOTGEN_DEAD_LETTERS"), entry_bytes=Limit("SLOTGEN_MAX_MESSAGE_BYTES", times=2, plus=131_072))
+TASK_META = Key("celery-task-meta-{task}", "string", "Celery", "a task's state and results", "one for each task", "SLOTGEN_RESULT_TTL_SECONDS", {"producer": "get mget exists"} | WORKER, entries=1, entry_bytes=100 * _ANSWER, ttl_seconds=Limit("SLOTGEN_RESULT_TTL_SECONDS"))
 TASK_META_CHANNEL = Key("celery-task-meta-{task}", "channel", "Celery", "the same, for producers that wait", "nothing is kept", "none", {"producer": ALL} | WORKER)
-BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an exchange sends to", "one member", "for ever", {"producer": "sadd smembers"} | WORKER)
+BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an exchange sends to", "one member", "for ever", {"producer": "sadd smembers"} | WORKER, entries=100, entry_bytes=_WORD)
 
 # The life of a job.
-CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in flight", "until the job ends, or a minute after its deadline", WORKER)
-LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", WORKER)
-ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", WORKER)
-ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", WORKER)
-BUDGET = Key("{ns}:budget:{start}", "hash", "worker", "the account of the window that began then: spent, held, written off, and each by model", "three fields, and three for each model", "two windows and a day", WORKER)
-BUDGET_HOLDS = Key("{ns}:budget:holds", "hash", "worker", "the open reservations", "the requests in flight", "until it is settled, or runs out", WORKER)
-BUDGET_EXPIRY = Key("{ns}:budget:expiry", "zset", "worker", "when each reservation runs out", "as the holds", "as the holds", WORKER)
-COOLDOWN = Key("{ns}:cooldown:{model}", "string", "worker", "that no request to this model leaves", "one for each model", "as long as the server asked", WORKER)
-BREAKER = Key("{ns}:breaker", "string", "worker", "the refusal for which no request leaves", "one word", "1 day, or until a probe succeeds", WORKER)
-BREAKER_PROBE = Key("{ns}:breaker:probe", "string", "worker", "that a probe is under way", "one", "probeSeconds of the executor config", WORKER)
-GUARD = Key("{ns}:guard", "list", "worker", "the fleet's latest outcomes, which the guard judges", "guard.sample of the executor config", "guard.windowSeconds after the last outcome", WORKER)
-GUARD_SPENT = Key("{ns}:guard:spent:{minute}", "string", "worker", "what was spent in a minute, nano-dollars", "one for each minute", "3 minutes", WORKER)
-HISTORY = Key("{ns}:history", "stream", "worker", "the latest outcomes, without content", "about SLOTGEN_HISTORY_OUTCOMES", "until newer ones push it out", WORKER)
-HISTORY_WRITTEN = Key("{ns}:history:{writer}", "string", "worker", "the number of a writer's last batch, so that none counts twice", "one for each worker", "1 hour", WORKER)
-RESULTS = Key("{ns}:results", "stream", "worker", "deliveries for consumers that wait on no task id", "about SLOTGEN_STREAM_RESULTS", "until newer ones push it out", {"consumer": "xgroup|create xgroup|createconsumer xreadgroup xack xautoclaim xpending xlen xinfo|groups"} | WORKER)
+CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in flight", "until the job ends, or a minute after its deadline", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=Limit("executor.jobDeadlineSeconds", plus=60))
+LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=7 * 86_400)
+ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", WORKER, entries=1, entry_bytes=_ANSWER, ttl_seconds=Limit("executor.answerTtlSeconds"))
+ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", WORKER, entries=Limit("SLOTGEN_CACHE_ANSWERS"), entry_bytes=_WORD)
+BUDGET = Key("{ns}:budget:{start}", "hash", "worker", "the account of the window that began then: spent, held, written off, and each by model", "three fields, and three for each model", "two windows and a day", WORKER, entries=100, entry_bytes=_WORD, ttl_seconds=Limit("SLOTGEN_BUDGET_WINDOW_SECONDS", times=2, plus=86_400))
+BUDGET_HOLDS = Key("{ns}:budget:holds", "hash", "worker", "the open reservations", "the requests in flight", "until it is settled, or runs out", WORKER, entries=Limit("workers", times=1000), entry_bytes=_WORD)
+BUDGET_EXPIRY = Key("{ns}:budget:expiry", "zset", "worker", "when each reservation runs out", "as the holds", "as the holds", WORKER, entries=Limit("workers", times=1000), entry_bytes=_WORD)
+COOLDOWN = Key("{ns}:cooldown:{model}", "string", "worker", "that no request to this model leaves", "one for each model", "as long as the server asked", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=3600)
+BREAKER = Key("{ns}:breaker", "string", "worker", "the refusal for which no request leaves", "one word", "1 day, or until a probe succeeds", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=86_400)
+BREAKER_PROBE = Key("{ns}:breaker:probe", "string", "worker", "that a probe is under way", "one", "probeSeconds of the executor config", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=Limit("executor.traffic.probeSeconds"))
+GUARD = Key("{ns}:guard", "list", "worker", "the fleet's latest outcomes, which the guard judges", "guard.sample of the executor config", "guard.windowSeconds after the last outcome", WORKER, entries=Limit("executor.guard.sample"), entry_bytes=_WORD, ttl_seconds=Limit("executor.guard.windowSeconds"))
+GUARD_SPENT = Key("{ns}:guard:spent:{minute}", "string", "worker", "what was spent in a minute, nano-dollars", "one for each minute", "3 minutes", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=180)
+HISTORY = Key("{ns}:history", "stream", "worker", "the latest outcomes, without content", "about SLOTGEN_HISTORY_OUTCOMES", "until newer ones push it out", WORKER, entries=Limit("SLOTGEN_HISTORY_OUTCOMES"), entry_bytes=4096)
+HISTORY_WRITTEN = Key("{ns}:history:{writer}", "string", "worker", "the number of a writer's last batch, so that none counts twice", "one for each worker", "1 hour", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=3600)
+RESULTS = Key("{ns}:results", "stream", "worker", "deliveries for consumers that wait on no task id", "about SLOTGEN_STREAM_RESULTS", "until newer ones push it out", {"consumer": "xgroup|create xgroup|createconsumer xreadgroup xack xautoclaim xpending xlen xinfo|groups"} | WORKER, entries=Limit("SLOTGEN_STREAM_RESULTS"), entry_bytes=_ANSWER + 65_536)
 # fmt: on
 
 # What is said above once is not said again: the table is every Key of this module.

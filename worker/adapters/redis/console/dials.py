@@ -1,6 +1,6 @@
 """Changes the dials in Redis and keeps the record of who changed what, raw commands included.
 
-`<namespace>:audit` is a stream of changes, the newest 10,000. `…:audit:seen` has the values that the record
+`<namespace>:audit` is a stream of changes, the newest of them. `…:audit:seen` has the values that the record
 accounts for: a dial that holds something else was changed by a raw command, and is recorded as such by
 whoever looks next. `…:audit:live` has the dials as they were when the kill switch was last off.
 """
@@ -22,14 +22,14 @@ from tasks.operations.changes.dials import (
     Engaged,
     RecordedChange,
 )
-from worker.adapters.redis.console.kill_switch_lever import pull
+from worker.adapters.redis.console.kill_switch_lever import WORDS_BYTES, pull
+from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN
 from worker.adapters.redis.scripts import LuaScript
 
-_KEPT = 10_000
 _NAMES = [dial.name for dial in OPERATED]
 # KEYS: audit, seen, live, then the dials. MGET reads a key of another type as absent, as the gates do.
 # A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
@@ -44,7 +44,7 @@ local function note(dial, before, after, actor, command, reason, widened, overri
                   'widened', widened, 'override', override}}
   if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
   if after then fields[#fields + 1] = 'after'; fields[#fields + 1] = brief(after) end
-  local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', {_KEPT}, '*', unpack(fields))
+  local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
   if after then redis.call('HSET', KEYS[2], dial, brief(after)) else redis.call('HDEL', KEYS[2], dial) end
   return id
 end
@@ -127,7 +127,8 @@ class RedisDials:
         given = (b"0", b"") if change.after is None else (b"1", change.after)
         number = OPERATED.index(change.dial) + 1
         widened = ",".join(change.widened)
-        words = (change.actor, change.command, change.reason, widened, change.override)
+        said = (change.actor, change.command, change.reason, widened, change.override)
+        words = [cut(each, WORDS_BYTES) for each in said]
         with unavailable(self.client):
             try:
                 audit_id = self._eval(_CHANGE, version, number, *given, *words)

@@ -11,8 +11,6 @@ from tasks.operations.drill import DrillCheck, DrillRecord
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import DRILLS
 
-_KEPT = 1_000
-
 
 @dataclass(frozen=True, slots=True)
 class RedisDrills:
@@ -26,7 +24,7 @@ class RedisDrills:
         """Keep the record. Raises StoreUnavailable."""
         entry: dict[Any, Any] = {"d": json.dumps(dataclasses.asdict(record))}
         with unavailable(self.client):
-            self.client.xadd(self._key, entry, maxlen=_KEPT, approximate=True)
+            self.client.xadd(self._key, entry, maxlen=DRILLS.kept, approximate=True)
 
     def last(self) -> DrillRecord | None:
         """Return the newest record, or None. Raises StoreUnavailable."""

@@ -1,26 +1,30 @@
 """Halts by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
 
 import contextlib
+from typing import Any
 
 import redis
 from redis.exceptions import ResponseError
 
 from gates import kill_switch
 from tasks.operations.changes.dials import Engaged
+from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.errors import REDIS_ERRORS, Cause, cause_of, unavailable
 from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, KILL
 from worker.adapters.redis.scripts import LuaScript
 
+# Of what a person says: an actor, a command, a reason.
+WORDS_BYTES = 1024
 # KEYS: the kill dial, the audit, its account of values, what is live, the other dials. The brake comes first:
 # whatever goes wrong with the record, the fleet is halted. What was live until now is kept, for its release.
 _ENGAGE = LuaScript(f"""{RELEASES}
 local before = redis.call('MGET', KEYS[1])[1]
 redis.call('SET', KEYS[1], ARGV[4])
 local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}}
-if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
-redis.call('XADD', KEYS[2], '*', unpack(fields))
+if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = string.sub(before, 1, 1024) end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
 redis.call('HSET', KEYS[3], 'kill', ARGV[4])
 if releases(before) then
   redis.call('HSET', KEYS[4], 'kill', before)
@@ -44,6 +48,7 @@ def pull(
 
     """
     kill, audit, seen = keys = [KILL(namespace), AUDIT(namespace), AUDIT_SEEN(namespace)]
+    actor, command, reason = (cut(each, WORDS_BYTES) for each in (actor, command, reason))
     others = {each.name: key(namespace) for each, key in DIAL_KEYS.items() if each is not kill_switch.DIAL}
     with unavailable(client):
         with contextlib.suppress(ResponseError):
@@ -60,7 +65,8 @@ def pull(
         # An absent key halts as well. DEL works when nothing else does, and is all that some roles have.
         client.delete(kill)
     try:
-        client.xadd(audit, {"dial": "kill", "actor": actor, "command": command, "reason": reason})
+        entry: dict[Any, Any] = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
+        client.xadd(audit, entry, maxlen=AUDIT.kept)
         client.hdel(seen, "kill")
     except REDIS_ERRORS:
         return Engaged(by="DEL", recorded=False)

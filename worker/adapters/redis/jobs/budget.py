@@ -24,6 +24,8 @@ local function account(start) return KEYS[1] .. start end
 local function add(start, what, model, amount)
   redis.call('HINCRBY', account(start), what, amount)
   redis.call('HINCRBY', account(start), what .. ':' .. model, amount)
+  -- A hold may outlive the account that it began in, which is then begun again.
+  if redis.call('TTL', account(start)) < 0 then redis.call('EXPIRE', account(start), 86400) end
 end
 local function take(id)
   local kept = redis.call('HGET', KEYS[2], id)

@@ -22,8 +22,6 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """)
-# A note that was never taken back is forgotten after this.
-_LEDGER_SECONDS = 604_800
 # Only for the worker that still holds the claim.
 _RELEASE = LuaScript("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -70,7 +68,7 @@ class RedisClaims:
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""
-        return int(await self.redis.run(_BEGIN_ATTEMPT, [LEDGER(self.namespace, key)], _LEDGER_SECONDS))
+        return int(await self.redis.run(_BEGIN_ATTEMPT, [LEDGER(self.namespace, key)], LEDGER.seconds))
 
     def _held_by(self, token: str) -> str:
         return f"{self.worker_id}:{token}"

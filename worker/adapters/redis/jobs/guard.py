@@ -19,6 +19,7 @@ ACTOR = "guard"
 # is judged by what it does from then on.
 _OBSERVE = LuaScript(
     RELEASES
+    + f"local AUDIT_KEPT, SPENT_SECONDS = {AUDIT.kept}, {GUARD_SPENT.seconds}"
     + """
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -28,7 +29,7 @@ local mark, cost, mode, cause = ARGV[1], ARGV[2], ARGV[3], ARGV[13]
 local window_ms, sample, minimum = tonumber(ARGV[4]) * 1000, tonumber(ARGV[5]), tonumber(ARGV[6])
 local minute = KEYS[3] .. string.format('%.0f', math.floor(clock[1] / 60))
 local spent = redis.call('INCRBY', minute, cost)
-redis.call('EXPIRE', minute, 180)
+redis.call('EXPIRE', minute, SPENT_SECONDS)
 redis.call('LPUSH', KEYS[2], now_ms .. ' ' .. mark .. ' ' .. cause)
 redis.call('LTRIM', KEYS[2], 0, sample - 1)
 redis.call('PEXPIRE', KEYS[2], math.ceil(window_ms))
@@ -76,7 +77,7 @@ else
   entry[#entry + 1] = 'after'; entry[#entry + 1] = 'true'
   redis.call('HSET', KEYS[5], 'kill', 'true')
 end
-redis.call('XADD', KEYS[4], '*', unpack(entry))
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', AUDIT_KEPT, '*', unpack(entry))
 return {'breach', why, 1}
 """,
     declares_keys=False,

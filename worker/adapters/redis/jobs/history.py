@@ -12,6 +12,7 @@ import redis
 
 from gates import Subject
 from tasks.generate.outcome import OutcomeRecord
+from worker.adapters.redis.cut import cut
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
 from worker.adapters.redis.scripts import LuaScript
@@ -21,7 +22,8 @@ _BATCH = 500
 _WAITING_KEPT = 20_000
 _SUBJECT = tuple(each.name for each in dataclasses.fields(Subject))
 # In the stream an outcome is one JSON list: the subject's fields, then these. Names in each of 50,000 entries
-# would double its size. Readers of another version leave out an entry of another length.
+# would double its size. Readers of another version leave out an entry of another length. A long name is cut.
+_NAME_BYTES = 128
 _FIELDS = (
     "task_id",
     "output_type",
@@ -43,10 +45,10 @@ _FIELDS = (
 
 # A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
 # written, so that none counts twice. An hour outlives any copy that is still under way.
-_WRITE = LuaScript("""
+_WRITE = LuaScript(f"""
 if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[2]) or '0') then return end
 for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
-redis.call('SET', KEYS[2], ARGV[1], 'EX', 3600)
+redis.call('SET', KEYS[2], ARGV[1], 'EX', {HISTORY_WRITTEN.seconds})
 """)
 
 
@@ -128,9 +130,16 @@ class RedisHistory:
         return HISTORY(self.namespace)
 
 
-def _entry(outcome: OutcomeRecord) -> str:
-    subject = [getattr(outcome.subject, name) for name in _SUBJECT]
-    return json.dumps(subject + [getattr(outcome, name) for name in _FIELDS])
+def as_kept(name: str) -> str:
+    """Return what the history has of a name: the whole but for one of more than 128 bytes."""
+    return cut(name, _NAME_BYTES)
+
+
+def _entry(outcome: OutcomeRecord) -> bytes:
+    values = [getattr(outcome.subject, name) for name in _SUBJECT]
+    values += [getattr(outcome, name) for name in _FIELDS]
+    kept = [as_kept(each) if isinstance(each, str) else each for each in values]
+    return json.dumps(kept, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def _outcomes(entries: Any) -> list[OutcomeRecord]:

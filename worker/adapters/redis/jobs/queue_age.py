@@ -17,7 +17,6 @@ from worker.adapters.redis.keys import ARRIVED, TAKEN
 from worker.adapters.redis.scripts import LuaScript
 from worker.adapters.redis.waiting import lists
 
-_NOTES_KEPT = 10_000
 # However many workers there are, and sooner than each one's next heartbeat.
 _SECONDS_APART = 2
 _WAITING = """
@@ -38,7 +37,7 @@ if last[1] then
   elseif arrived == tonumber(last[2]) or now - tonumber(last[1]) < {_SECONDS_APART} then return end
 end
 if arrived > taken then redis.call('ZADD', KEYS[2], arrived, string.format('%.6f', now)) end
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -{_NOTES_KEPT + 1})
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - {ARRIVED.kept})
 """)
 _OLDEST = LuaScript(f"""{_WAITING}
 if waiting == 0 then return '0' end

@@ -24,8 +24,6 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
 """)
 _CLOSE = LuaScript("redis.call('DEL', KEYS[1], KEYS[2])")
-# A breaker that is no longer asked about ends by itself.
-_BREAKER_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class RedisRateLimits:
 
     async def open_breaker(self, code: ErrorCode) -> None:
         """Let no request leave but a probe now and then. Raises StoreUnavailable."""
-        await self.redis.run(_OPEN, self._breaker, code.value, _BREAKER_SECONDS, self._probe_ms)
+        await self.redis.run(_OPEN, self._breaker, code.value, BREAKER.seconds, self._probe_ms)
 
     async def close_breaker(self) -> None:
         """Let requests leave again. Raises StoreUnavailable."""

@@ -252,3 +252,16 @@ def test_a_hundred_holds_that_have_run_out_are_written_off_at_once(redis_server,
 def test_its_scripts_declare_no_key_since_a_worker_may_only_read_the_cap():
     # Redis 7 would refuse the worker's role both; tests/deploy/test_redis_roles.py has it for real.
     assert (budget._RESERVE.declares_keys, budget._SETTLE.declares_keys) == (False, False)
+
+
+def test_an_account_that_a_hold_outlived_ends_as_well(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(reservation("h"))
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        await client.delete(key)
+        await budget.settle("h", 1, known=True)
+        return await client.ttl(key)
+
+    left_seconds, _ = run(redis_server, namespace, scenario)
+
+    assert 0 < left_seconds <= 86_400

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis.exceptions import NoScriptError, RedisError
 
+from gates import Subject
 from tasks.errors import StoreUnavailable
 from tests.redis_server.server import EmbeddedRedis
 from tests.tasks.operations.past import an_outcome
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
-from worker.adapters.redis.jobs.history import HistoryWriter, RedisHistory
+from worker.adapters.redis.jobs.history import HistoryWriter, RedisHistory, as_kept
 from worker.adapters.redis.keys import HISTORY
 from worker.process.background import Background
 
@@ -304,3 +305,17 @@ def test_a_redis_that_is_away_is_said_to_be_unavailable(namespace):
         for ask in (*asked, history.oldest_ms):
             with pytest.raises(StoreUnavailable):
                 ask()
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "é" * 256, "\x00" * 256, "😀" * 256])
+def test_an_entry_is_bounded_in_bytes_whatever_its_names_are(history, redis_client, namespace, name):
+    names = dict.fromkeys(("task_id", "output_type", "rule_id", "policy_rule", "gate", "worker_id"), name)
+    subject = Subject(name, name, name, name, name, name, name, opted_in=True)
+
+    write(redis_client, namespace, an_outcome(subject=subject, **names))
+
+    ((_, entry),) = redis_client.xrange(HISTORY(namespace))
+    assert len(entry[b"o"]) <= HISTORY.entry_bytes // 2
+    (found,) = history.since(0, 10)
+    assert found.subject.job_id == as_kept(name)
+    assert found.subject.opted_in

@@ -1,0 +1,26 @@
+"""Bounds text that is kept in Redis, whoever wrote it: the head, a mark, and a digest of the whole."""
+
+import hashlib
+import json
+
+_MARK = "…"
+# The mark, a digest of 64 bits, and a pair of quotes.
+_OVERHEAD = 24
+
+
+def cut(text: str, most_bytes: int) -> str:
+    """Return `text` if it has at most `most_bytes` as a JSON string, and else its head with a digest of it.
+
+    The same text is always cut to the same, and different ones to different ones.
+    """
+    if _size(text) <= most_bytes:
+        return text
+    head, room = text[:most_bytes], most_bytes - _OVERHEAD
+    while (size := _size(head)) > room:
+        head = head[: len(head) * room // size]
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"{head}{_MARK}{digest}"
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode(errors="surrogatepass"))
