@@ -29,7 +29,7 @@ _CHANNELS = {
     "results": (
         "celery-task-meta-{taskId}",
         "answer",
-        "Celery's result backend: GET the key, or subscribe to the channel of the same name. Kept for a day.",
+        "Celery's result backend: GET the key, or subscribe to the channel of the same name. Kept for SLOTGEN_RESULT_TTL_SECONDS, a day by default.",
     ),
     "stream": (
         "slotgen:results",

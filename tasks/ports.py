@@ -175,7 +175,10 @@ class Budget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was rejected, and why. `message` is its bytes as they were on the queue."""
+    """A message that was rejected, and why. `message` is its bytes as they were on the queue.
+
+    Of one that is too large to be kept whole they are the head; `sha256` is then the digest of the whole.
+    """
 
     dead_id: str
     reason: str
@@ -184,3 +187,5 @@ class DeadLetter:
     queue: str
     rejected_wall_ms: int
     message: bytes
+    size_bytes: int
+    sha256: str | None = None

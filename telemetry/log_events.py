@@ -34,6 +34,7 @@ LOG_EVENTS = (
     LogEvent("model_not_opened", "ERROR", _ERROR, "the model's client could not be made; the next job tries again"),
     LogEvent("message_rejected", "WARNING", ("reason", "problem", "dead_id", "task_id"), "a message is no job spec, and is kept among the dead letters"),
     LogEvent("message_dead_lettered", "ERROR", ("task_id",), "too many workers ended while they held this message"),
+    LogEvent("dead_letters_dropped", "ERROR", ("number",), "the oldest dead letters went for good: the store was full, or they were too old"),
     LogEvent("lost_worker_found", "WARNING", ("worker_id", "messages_returned"), "a worker is gone; its messages are back on the queue"),
     LogEvent("worker_forgotten", "DEBUG", ("worker_id", "messages_returned"), "a worker has left in order"),
     LogEvent("forgotten_messages_found", "WARNING", ("messages_returned",), "messages that no worker held are back on the queue"),

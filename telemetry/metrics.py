@@ -68,6 +68,7 @@ METRICS = (
     Metric("slotgen_policy_violations_total", "counter", ("rule",), "jobs that ended as OUTPUT_POLICY_VIOLATION, by the rule of plain text that the last answer broke"),
     Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
     Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
+    Metric("slotgen_dead_letters_dropped_total", "counter", (), "dead letters that went for good, the oldest first, since the store was full or they were too old"),
     Metric("slotgen_guard_breaches_total", "counter", (), "hard-stop conditions that the fleet's outcomes broke, counted by the worker that noticed"),
     Metric("slotgen_history_dropped_total", "counter", (), "outcomes that the history of `slotgen status` and `report` could not take"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),

@@ -51,6 +51,11 @@ class MessageLimits:
     max_message_bytes: int = 262_144
     max_depth: int = 32
 
+    @property
+    def most_bytes(self) -> int:
+        """The size of a message beyond which no body under the limit can hide."""
+        return 2 * self.max_message_bytes + _ENVELOPE_BYTES
+
 
 class Rejected(Exception):  # noqa: N818 - a verdict on its way up
     """The message may not be delivered.
@@ -76,8 +81,8 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
         Rejected: the message would harm the worker, or is not a job spec v1.
 
     """
-    # Beyond this no body under the limit can hide; it is refused unread, to bound the work.
-    if len(raw) > 2 * limits.max_message_bytes + _ENVELOPE_BYTES:
+    # Refused unread, to bound the work.
+    if len(raw) > limits.most_bytes:
         raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits), _id_in_the_unreadable(raw))
     message = _envelope(raw, limits)
     task_id = message["headers"]["id"]

@@ -70,7 +70,8 @@ class StrayList:
 class Overview:
     """Everything that `slotgen status` shows, of what was read at one moment.
 
-    `audit` is newest first. `oldest_seconds` is None where it is not known yet.
+    `audit` is newest first. `oldest_seconds` is None where it is not known yet. From
+    `dead_letters_filled` of 1.0 on the oldest dead letters are dropped.
     """
 
     values: DialValues
@@ -83,6 +84,7 @@ class Overview:
     dead_letters: int
     queue: str
     strays: Sequence[StrayList]
+    dead_letters_filled: float
     now_wall_ms: int
     since_seconds: int
 

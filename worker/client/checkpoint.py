@@ -14,8 +14,6 @@ from typing import Any, Self
 from worker.client.sources import Item
 
 _VERSION = "enqueue.v1"
-# Celery's result_expires, as the workers have it.
-_RESULTS_KEPT_SECONDS = 86_400
 
 
 class BadCheckpoint(Exception):  # noqa: N818 - says what is the matter
@@ -99,8 +97,11 @@ class Checkpoint:
         beside.replace(path)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Return the checkpoint in the file `path`. Raises BadCheckpoint."""
+    def read(cls, path: Path, result_ttl_seconds: int) -> Self:
+        """Return the checkpoint in the file `path`; results live `result_ttl_seconds`.
+
+        Raises BadCheckpoint.
+        """
         try:
             document = json.loads(path.read_bytes())
             if document["version"] != _VERSION:
@@ -111,7 +112,7 @@ class Checkpoint:
                 wait=bool(document["wait"]),
                 queue=str(document["queue"]),
                 terms=dict(document["terms"]),
-                stale=time.time() - float(document["written"]) > _RESULTS_KEPT_SECONDS,
+                stale=time.time() - float(document["written"]) > result_ttl_seconds,
                 position=int(document["position"]),
                 waiting=[Waiting(*each) for each in document["waiting"]],
                 counts=Counter(document["counts"]),

@@ -44,6 +44,7 @@ class FleetGauges:
     def sample(self) -> None:
         """Read them. Raises StoreUnavailable or RedisError, after it has said that nothing is known."""
         try:
+            self.dead_letters.trim()
             waiting, dead = depth(self.client, self.queue), self.dead_letters.count()
             oldest_seconds = RedisQueueAge(self.client, self.queue).oldest_seconds()
             account = self.account.read()

@@ -95,6 +95,11 @@ class WorkerMetrics:
         """Note a message that went to the dead letters."""
         self.metrics.counter("slotgen_rejected_messages_total").labels(reason).inc()
 
+    def dead_letters_dropped(self, number: int) -> None:
+        """Note that so many dead letters went for good."""
+        self.metrics.counter("slotgen_dead_letters_dropped_total").inc(number)
+        emit(_log, logging.ERROR, "dead_letters_dropped", number=number)
+
     def guard_breached(self, finding: GuardFinding) -> None:
         """Note that the fleet's outcomes broke a rule; `tripped` is the one that halted it."""
         self.metrics.counter("slotgen_guard_breaches_total").inc()

@@ -64,6 +64,7 @@ def _configuration(settings: Settings, ours: dict[str, Any], sentinel: dict[str,
         "task_default_queue": namespace,
         "task_serializer": "json",
         "result_serializer": "json",
+        "result_expires": settings.result_ttl_seconds,
         "accept_content": ["json"],
         # The message leaves the queue for good only after the results are stored.
         "task_acks_late": True,

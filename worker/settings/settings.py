@@ -160,6 +160,18 @@ class Settings(BaseSettings):
     stream_results: int = _number(
         "SLOTGEN_STREAM_RESULTS", 0, 0, 10_000_000, " results to keep in the stream (0: there is none)"
     )
+    result_ttl_seconds: int = _number(
+        "SLOTGEN_RESULT_TTL_SECONDS", 86_400, 60, 2_678_400, " seconds for which producers find their results"
+    )
+    dead_letters: int = _number(
+        "SLOTGEN_DEAD_LETTERS", 10_000, 10, 1_000_000, " rejected messages to keep at most"
+    )
+    dead_letter_bytes: int = _number(
+        "SLOTGEN_DEAD_LETTER_BYTES", 134_217_728, 1_048_576, 17_179_869_184, " bytes of them in all"
+    )
+    dead_letter_seconds: int = _number(
+        "SLOTGEN_DEAD_LETTER_SECONDS", 2_592_000, 3600, 31_536_000, " seconds to keep each of them"
+    )
     observation_seconds: int = _number(
         "SLOTGEN_OBSERVATION_SECONDS",
         900,

@@ -22,6 +22,7 @@ def look(*, ceilings=None, workers=(), strays=(), **dials):
         dead_letters=0,
         queue="slotgen",
         strays=strays,
+        dead_letters_filled=0.0,
         now_wall_ms=NOW_MS,
         since_seconds=300,
     )

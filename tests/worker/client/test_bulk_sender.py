@@ -180,7 +180,7 @@ def reread(checkpoint):
     """The checkpoint as a later process reads it."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint.write(Path(folder) / "checkpoint")
-        return Checkpoint.read(Path(folder) / "checkpoint")
+        return Checkpoint.read(Path(folder) / "checkpoint", 86_400)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(producer, redis_client, namespace):
@@ -315,4 +315,4 @@ def test_what_is_no_bookmark_is_named(tmp_path):
 
     for name, why in {"a": "is no file that", "b": "has version 'enqueue.v9'", "c": "cannot be read"}.items():
         with pytest.raises(BadCheckpoint, match=why):
-            Checkpoint.read(tmp_path / name)
+            Checkpoint.read(tmp_path / name, 86_400)

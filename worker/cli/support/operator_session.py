@@ -61,7 +61,7 @@ def open_session(settings: Settings | None = None) -> Iterator[OperatorSession]:
                 RedisDials(*place),
                 RedisFleet(*place),
                 RedisHistory(*place),
-                RedisDeadLetters(*place),
+                RedisDeadLetters.of(client, settings),
             )
     except StoreUnavailable as error:
         raise CliError(str(error)) from None

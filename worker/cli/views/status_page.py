@@ -20,6 +20,7 @@ _STATES = {
     BrakeState.ENGAGED: ("HALTED", "bold white on red"),
     BrakeState.UNVERIFIED: ("HALTED (unverified)", "bold white on red"),
 }
+_NEARLY_FULL = 0.8
 
 
 def page(of: Overview) -> RenderableType:
@@ -69,6 +70,9 @@ def _fleet(of: Overview) -> RenderableType:
     oldest = "unknown" if of.oldest_seconds is None else span(of.oldest_seconds)
     waiting = f"{of.queue_depth} waiting, the oldest for {oldest}" if of.queue_depth else "empty"
     lines = [words(f" queue: {waiting}; {of.dead_letters} dead letters")]
+    if of.dead_letters_filled >= _NEARLY_FULL:
+        filled = f"the store of dead letters is {of.dead_letters_filled:.0%} full, and will drop the oldest"
+        lines.append(words(f" {filled}: slotgen dead list", "red"))
     for each in of.workers:
         state = f"{each.in_flight} in flight, {each.brake or 'released'}, {each.policy_hash}"
         lines.append(
@@ -105,6 +109,7 @@ def document(of: Overview) -> dict[str, Any]:
             "oldestSeconds": of.oldest_seconds,
             "deadLetters": of.dead_letters,
             "strays": [fields(each, "name", "messages", "shared") for each in of.strays],
+            "deadLettersFilled": round(of.dead_letters_filled, 3),
         },
         "outcomes": {
             "sinceSeconds": of.since_seconds,

@@ -66,7 +66,7 @@ def enqueue(
     path = resume.absolute() if resume else _fresh_path()
     try:
         if resume:
-            checkpoint = _resumed(path, queue)
+            checkpoint = _resumed(path, queue, settings.result_ttl_seconds)
         else:
             terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
             checkpoint = Checkpoint(str(Path.cwd()), inputs or [], wait, queue, terms)
@@ -81,8 +81,8 @@ def _fresh_path() -> Path:
     return Path(f"slotgen-enqueue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.resume")
 
 
-def _resumed(path: Path, queue: str) -> Checkpoint:
-    checkpoint = Checkpoint.read(path)
+def _resumed(path: Path, queue: str, result_ttl_seconds: int) -> Checkpoint:
+    checkpoint = Checkpoint.read(path, result_ttl_seconds)
     if checkpoint.queue != queue:
         raise BadCheckpoint(
             f"{path}: was begun on {checkpoint.queue}, and this is {queue}; set SLOTGEN_REDIS_URL so"

@@ -62,6 +62,8 @@ def show(dead_id: _DeadId, *, as_json: AsJson = False) -> None:
     if letter is None:
         raise _unknown(dead_id)
     whole = _summary(letter) | {"queue": letter.queue, "message": text_of(letter.message)}
+    if letter.sha256:
+        whole |= {"sha256": letter.sha256, "replayable": False, "why": _not_whole(letter)}
     answer(whole, (f"{name}: {value}" for name, value in whole.items()), as_json=as_json)
 
 
@@ -70,7 +72,8 @@ def replay(dead_id: _DeadId, *, as_json: AsJson = False) -> None:
     """Put one message back on its queue, byte for byte as it was."""
     with open_session() as session:
         if not session.dead_letters.replay(dead_id):
-            raise _unknown(dead_id)
+            letter = session.dead_letters.show(dead_id)
+            raise CliError(f"{dead_id}: {_not_whole(letter)}") if letter else _unknown(dead_id)
     answer({"replayed": dead_id}, [f"{dead_id} is back on the queue"], as_json=as_json)
 
 
@@ -83,6 +86,13 @@ def drop(dead_id: _DeadId, *, as_json: AsJson = False) -> None:
     answer({"dropped": dead_id}, [f"{dead_id} is dropped; this cannot be undone"], as_json=as_json)
 
 
+def _not_whole(letter: DeadLetter) -> str:
+    return (
+        f"cannot be replayed: of {letter.size_bytes} bytes, more than any worker takes, the first "
+        f"{len(letter.message)} were kept; let its producer send it again in smaller specs"
+    )
+
+
 def _summary(letter: DeadLetter) -> dict[str, Any]:
     when = {"id": letter.dead_id, "rejectedAt": moment(letter.rejected_wall_ms, "milliseconds")}
-    return when | fields(letter, "reason", "problem", "task_id") | {"bytes": len(letter.message)}
+    return when | fields(letter, "reason", "problem", "task_id") | {"bytes": letter.size_bytes}

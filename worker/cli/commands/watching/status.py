@@ -72,6 +72,7 @@ def _overview(since_seconds: int) -> Overview:
             strays=session.fleet.strays(),
             queue=session.settings.namespace,
             dead_letters=session.dead_letters.count(),
+            dead_letters_filled=session.dead_letters.filled(),
             now_wall_ms=now_wall_ms,
             since_seconds=since_seconds,
         )

@@ -79,3 +79,17 @@ def test_a_redis_that_is_away_is_a_sentence(monkeypatch):
     assert isinstance(done.exception, CliError)
     assert "127.0.0.1:1/0 did not answer" in str(done.exception)
     assert "hunter2" not in str(done.exception)
+
+
+def test_what_was_too_large_says_why_it_cannot_be_replayed(dead, namespace, redis_client):
+    dead_id = dead.add(namespace, "too_large", "p", None, b"x" * 700_000)
+
+    shown = json.loads(run("show", dead_id, "--json").output)
+    done = run("replay", dead_id)
+
+    assert (shown["bytes"], len(shown["message"]), shown["replayable"]) == (700_000, 4096, False)
+    assert "cannot be replayed: of 700000 bytes" in shown["why"]
+    assert isinstance(done.exception, CliError)
+    assert "cannot be replayed: of 700000 bytes" in str(done.exception)
+    assert dead.count() == 1
+    assert redis_client.exists(namespace) == 0
