@@ -37,6 +37,13 @@ def found(name: str, *, passed: bool, evidence: str, remedy: str) -> PreflightCh
     )
 
 
+def memory(remedy: str) -> PreflightCheck:
+    """Whether Redis bounds its memory; without a bound its machine does, which a person may have seen to."""
+    result = CheckResult.TO_CONFIRM if remedy else CheckResult.PASS
+    evidence = "maxmemory 0" if remedy else "maxmemory is set"
+    return PreflightCheck("Redis refuses writes before its memory ends", result, evidence, remedy)
+
+
 def ci_is_green() -> PreflightCheck:
     """Ask a person: the CI cannot be seen from here."""
     remedy = "look at the last run on main"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from worker.adapters.redis.console.safety import hazards
 pytestmark = pytest.mark.thorough
 
 CONF = Path(__file__).resolve().parents[2] / "deploy" / "redis" / "redis.conf"
+COMPOSE = CONF.parents[1] / "compose.yaml"
 
 
 def test_a_redis_that_is_set_so_has_no_hazards():
@@ -26,3 +28,11 @@ def test_a_redis_that_is_set_so_has_no_hazards():
         assert hazards(client) == []
         # Until its first append-only file is whole, it does not end.
         eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+
+
+def test_its_memory_leaves_room_below_the_container_s():
+    limit = re.search(r"redis-data:/data.*?mem_limit: (\d+)g", COMPOSE.read_text(), re.DOTALL)
+    bound = re.search(r"^maxmemory (\d+)mb$", CONF.read_text(), re.MULTILINE)
+
+    # Of a rewrite of the append-only file, and of the clients.
+    assert int(bound[1]) * 1.5 <= int(limit[1]) * 1024

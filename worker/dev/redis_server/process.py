@@ -17,8 +17,8 @@ from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 
 OPTIONS = (
     *("--bind", "127.0.0.1", "--save", ""),
-    # An evicted dial is a stopped fleet, so a full Redis must refuse writes instead.
-    *("--maxmemory-policy", "noeviction"),
+    # An evicted dial is a stopped fleet, so a full Redis must refuse writes instead, and in time.
+    *("--maxmemory-policy", "noeviction", "--maxmemory", "1gb"),
 )
 _START_SECONDS = 10.0
 _LOG_LINES = 8

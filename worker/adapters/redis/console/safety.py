@@ -25,6 +25,9 @@ def hazards(client: redis.Redis) -> list[Hazard]:
     info: dict[str, Any] = client.info("everything")
     policy, role = str(info.get("maxmemory_policy")), str(info.get("role"))
     found = []
+    if not info.get("maxmemory"):
+        remedy = "set it below the memory of the machine or container: at its limit Redis is killed, not full"
+        found.append(Hazard("maxmemory", "0", remedy))
     if policy != "noeviction":
         remedy = "set noeviction: any other policy may evict the dials and the queue"
         found.append(Hazard("maxmemory-policy", policy, remedy))

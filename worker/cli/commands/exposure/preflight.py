@@ -73,7 +73,7 @@ def _redis(session: OperatorSession) -> list[PreflightCheck]:
         "appendonly": "Redis keeps the queue over a crash",
         "role": "Redis is the primary",
     }
-    return [
+    checks = [
         points.found(
             name,
             passed=setting not in dangers,
@@ -82,6 +82,7 @@ def _redis(session: OperatorSession) -> list[PreflightCheck]:
         )
         for setting, name in names.items()
     ]
+    return [*checks, points.memory(dangers["maxmemory"].remedy if "maxmemory" in dangers else "")]
 
 
 def _executor(session: OperatorSession) -> list[PreflightCheck]:

@@ -45,3 +45,13 @@ def test_a_replica_is_no_place_for_a_fleet():
         assert settings_of(client) == ["role"]
         # It would refuse to end in order while it writes its first append-only file.
         replica.kill()
+
+
+def test_memory_without_a_bound_ends_by_a_kill():
+    with EmbeddedRedis(persistent=True) as server, open_sync(server.url, timeout_seconds=5) as client:
+        client.config_set("maxmemory", 0)
+
+        (hazard,) = hazards(client)
+
+    assert (hazard.setting, hazard.value) == ("maxmemory", "0")
+    assert "below the memory" in hazard.remedy
