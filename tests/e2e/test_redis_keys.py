@@ -1,38 +1,146 @@
-"""A running system has no key in Redis that is not in the table, and each has its type."""
+"""A running system has no key in Redis that is not as the table says: its row, type, bound and lifetime."""
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import json
+import subprocess
+import sys
 
 import pytest
 
 from tests.builders import a_spec, new_job
 from tests.e2e.conftest import WAIT_SECONDS
-from worker.adapters.redis.console.dials import RedisDials
+from tests.fakes.openai.server import Behaviour
+from tests.faults.rig.fleet import LOST_SECONDS, fleet, kill
+from tests.redis_key_table import figure, figures, problems
+from tests.redis_server.server import EmbeddedRedis
+from tests.waiting import eventually
+from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.dial_keys import TABLE
 from worker.client import Producer
+from worker.dev.stack import worker_environment
+
+SETTINGS = {
+    "SLOTGEN_WORKER_LOST_SECONDS": str(LOST_SECONDS),
+    "SLOTGEN_BRAKE_GRACE_SECONDS": "2",
+    "SLOTGEN_CACHE_ANSWERS": "20",
+    "SLOTGEN_HISTORY_OUTCOMES": "1000",
+    "SLOTGEN_STREAM_RESULTS": "100",
+    "SLOTGEN_RESULT_TTL_SECONDS": "120",
+    "SLOTGEN_BUDGET_USD": "900",
+    "SLOTGEN_BUDGET_WINDOW_SECONDS": "3600",
+    "SLOTGEN_DEAD_LETTERS": "10",
+    "SLOTGEN_DEAD_LETTER_BYTES": "1048576",
+    "SLOTGEN_DEAD_LETTER_SECONDS": "3600",
+}
+LONG = "n" * 256
+ALWAYS_THERE = ("kill", "feature", "allowlist", "rollout_percent", "workers", "worker:{worker}", "taken")
+# What the run below leaves, beside what lives for milliseconds only.
+LEFT = (
+    *ALWAYS_THERE,
+    *("audit", "audit:seen", "audit:live", "drills:{target}", "dead", "answer:{job}", "answers", "guard"),
+    *("guard:spent:{minute}", "history", "history:{writer}", "results", "budget:{start}", "budget_usd"),
+)
+HELD = ("claim:{job}", "ledger:{job}", "budget:holds", "budget:expiry", "unacked", "unacked_index")
 
 
-def rows_of(name):
-    """Return the rows that a key may be one of: `budget:holds` is of its own row, and of an account's."""
-    return [key for key in TABLE if key.type != "channel" and fnmatchcase(name, key.glob("slotgen"))]
+@pytest.mark.timeout(300)
+def test_every_key_of_a_mixed_load_is_as_the_table_says(tmp_path):
+    given = figures(2, **SETTINGS)
+    with fleet() as running:
+        running.start_workers(2, concurrency=10, **SETTINGS)
+        environment = worker_environment(running.server.url, None) | SETTINGS
+
+        def slotgen(*words):
+            command = [sys.executable, "-m", "worker.cli", *words]
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False
+            )
+            return done.returncode, done.stdout + done.stderr
+
+        def must(*words):
+            code, said = slotgen(*words)
+            assert code == 0, (words, said)
+
+        spec = tmp_path / "spec.json"
+        spec.write_text(json.dumps(a_spec(new_job())))
+        must("enqueue", str(spec), "--wait")
+        # More answers than are kept, STUBs, a FAILED; with the longest names that the schema takes.
+        pending = running.send(150)
+        odd = [
+            a_spec(new_job(mode="verbatim"), new_job(output={"field": "x", "type": "no-such-type"})),
+            a_spec(new_job(slotId=LONG), allow_ai=False),
+        ]
+        odd[1]["appliesTo"] = dict.fromkeys(odd[1]["appliesTo"], LONG)
+        pending += [
+            running.celery.send_task("slotgen.generate", args=[each], queue="slotgen").id for each in odd
+        ]
+        for number in range(30):
+            running.client.lpush("slotgen", b"no message %d" % number)
+        running.client.lpush("slotgen", b"x" * 700_000)
+        running.statuses(pending)
+        eventually(lambda: running.client.llen("slotgen") == 0)
+        newest = running.client.xrevrange("slotgen:dead", count=2)
+        codes = [slotgen("dead", "replay", dead_id.decode())[0] for dead_id, _ in newest]
+        assert codes == [1, 0]
+        must("budget", "set", "800", "--reason", LONG)
+        must("drill", "guard")
+        must("drill", "--yes", "--jobs", "2")
+        must("kill", "--reason", LONG * 100)
+        must("resume", "--reason", LONG * 100)
+        with Producer.open(running.server.url) as producer:
+            producer.cancel(producer.send(a_spec(new_job())))
+        # A worker that is killed leaves what it held; first, each has to have heard of the release.
+        workers = RedisFleet(running.client, "slotgen").workers
+        eventually(lambda: [each.brake for each in workers()] == [None, None])
+        running.fake_openai.behave(Behaviour(delay_seconds=5))
+        held = running.send(8)
+        eventually(lambda: running.client.hlen("slotgen:budget:holds") == 8)
+        kill(running.workers[0])
+        found, seen = problems(running.client, "slotgen", given)
+        assert found == []
+        assert {f"{{ns}}:{each}" for each in (*LEFT, *HELD)} | {"celery-task-meta-{task}"} <= seen
+
+        assert set(running.statuses(held)) == {"COMPLETED"}
+        running.wait_until_nothing_is_held()
+        found, seen = problems(running.client, "slotgen", given)
+
+        assert found == []
+        assert not {"{ns}:claim:{job}", "{ns}:unacked", "{ns}:unacked_index"} & seen
 
 
-def test_every_key_of_a_running_system_is_in_the_table(system):
-    client = system.stack.client
-    RedisDials(client, "slotgen").read()
-    system.answer(a_spec(new_job(), new_job(mode="verbatim")))
-    with pytest.raises(Exception, match="jobs"):
-        system.answer({"version": "v1"})
-    system.set_dials(budget_usd="9")
-    with Producer.open(system.stack.redis_url) as producer:
-        producer.wait(producer.send(a_spec(new_job())), timeout_seconds=WAIT_SECONDS)
-    client.delete("slotgen:budget_usd")
+@pytest.mark.parametrize(
+    ("plant", "complaint"),
+    [
+        (("SET", "slotgen:unheard-of", "1"), "slotgen:unheard-of: is of 0 rows"),
+        (("SET", "slotgen:history", "1"), "slotgen:history: is a string, not a stream"),
+        (("SET", "slotgen:answer:j", "1"), "slotgen:answer:j: has a TTL of -1"),
+        (("SET", "celery-task-meta-t", "1", "EX", "999"), "celery-task-meta-t: has a TTL of 999, at most"),
+        (("SET", "slotgen:kill", "true", "EX", "9"), "slotgen:kill: has a TTL of 9, and"),
+        (("SET", "slotgen:kill", "x" * 2000), "slotgen:kill: has an entry of 2000 bytes"),
+        (
+            ("ZADD", "slotgen:workers", "1", "a", "2", "b", "3", "c"),
+            "slotgen:workers: has 3 entries, at most",
+        ),
+    ],
+)
+def test_what_is_not_as_the_table_says_is_noticed(plant, complaint):
+    with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
+        client.execute_command(*plant)
 
-    found = {name.decode(): client.type(name).decode() for name in client.keys("*")}
-    # Gone since it was listed, as what is unacknowledged may be.
-    found = {name: kind for name, kind in found.items() if kind != "none"}
+        (found,), _ = problems(client, "slotgen", figures(2, **SETTINGS))
 
-    assert {name for name, kind in found.items() if kind not in {key.type for key in rows_of(name)}} == set()
-    seen = {key.pattern for name in found for key in rows_of(name)}
-    assert seen >= {"{ns}:kill", "{ns}:workers", "{ns}:answers", "{ns}:history", "{ns}:dead", "{ns}:taken"}
+    assert complaint in found
+
+
+def test_every_key_has_its_figures():
+    # What waits on the queue has maxmemory alone, and its producers see the length.
+    queued = {"{ns}", "{ns}\x06\x16{priority}", "{ns}:processing:{worker}"}
+    kept = [key for key in TABLE if key.type not in {"channel", "namespace"}]
+
+    assert {key.pattern for key in kept if None in {key.entries, key.entry_bytes}} == queued
+    given = figures(2, **SETTINGS)
+    assert all(
+        figure(each, given) > 0 for key in kept for each in (key.entries, key.entry_bytes, key.ttl_seconds)
+    )
