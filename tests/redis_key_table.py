@@ -47,8 +47,12 @@ def rows_of(name: str, namespace: str) -> list[Key]:
 
 
 def _form(key: Key, namespace: str) -> re.Pattern[str]:
-    parts = re.split(r"\{\w+\}", key.pattern.replace("{ns}", namespace))
-    return re.compile(".*".join(map(re.escape, parts)))
+    # What is in braces stands between what is not.
+    parts = re.split(r"(\{\w+\})", key.pattern.replace("{ns}", namespace))
+    places = {"{digit}": "[1-9]"}
+    return re.compile(
+        "".join(places.get(each, ".*") if each[:1] == "{" else re.escape(each) for each in parts)
+    )
 
 
 def problems(client, namespace: str, given: Mapping[str, float]) -> tuple[list[str], set[str]]:
