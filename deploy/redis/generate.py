@@ -27,7 +27,7 @@ ROLES = {
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
     "-script|flush -script|kill -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "
     "~celery ~celery\x06\x16[1-9] ~celery-task-meta-* ~_kombu.binding*.slotgen "
-    "&slotgen:halts &celery-task-meta-*",
+    "&slotgen:kill:* &slotgen:halts &celery-task-meta-*",
     # For KEDA and the exporter, which ask for lengths, KEDA by a script.
     "monitor": f"-@all {CONNECTED} +info +time +eval +type +exists +llen +hlen +zcard +scard +xlen {{keys}}",
     "guard": f"-@all {CONNECTED} {{selectors}}",
@@ -61,13 +61,14 @@ def _rights(role: str) -> str:
     for key in TABLE:
         words = key.may.get(role, "").split()
         glob = key.glob(NAMESPACE)
-        if key.type == "channel":
-            channels += [f"&{glob}" for _ in words]
-            continue
-        keys += [f"~{glob}"] if ALL in words or LENGTH in words else [f"%R~{glob}"] if READ in words else []
+        place = f"&{glob}" if key.type == "channel" else f"~{glob}"
+        if ALL in words or LENGTH in words:
+            (channels if key.type == "channel" else keys).append(place)
+        elif READ in words:
+            keys.append(f"%R{place}")
         commands = " ".join(f"+{word}" for word in words if word not in {ALL, LENGTH, READ})
         if commands:
-            selectors.setdefault(commands, []).append(f"~{glob}")
+            selectors.setdefault(commands, []).append(place)
     parts = {
         "keys": " ".join(keys),
         "channels": " ".join(channels),

@@ -77,7 +77,7 @@ CLIENTS = (
     ),
     Client(
         "kill switch",
-        "RESP3: Redis reports each change of a dial; asked every 250 ms as well",
+        "RESP3: Redis reports each change of a dial, and messages that halt; asked every 250 ms",
         "worker/adapters/redis/jobs/kill_switch_watch.py:KillSwitchWatch",
         "MGET slotgen:kill",
     ),

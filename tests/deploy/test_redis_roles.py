@@ -76,7 +76,7 @@ FORBIDDEN = [
         "SET slotgen:kill false", "DEL slotgen:kill", "GET slotgen:kill", "SET slotgen:allowlist {}",
         "LRANGE slotgen 0 -1", "RPOP slotgen", "DEL slotgen", "XRANGE slotgen:history - +",
         "GET slotgen:answer:x", "SET celery-task-meta-x forged", "KEYS *", "FLUSHALL", "CONFIG GET *",
-        "EVAL return(1) 0", "ACL WHOAMI", "PUBLISH celery-task-meta-x forged",
+        "EVAL return(1) 0", "ACL WHOAMI", "PUBLISH celery-task-meta-x forged", "PUBLISH slotgen:kill:0 true",
     )),
     *(("consumer", command) for command in (
         "SET slotgen:kill false", "GET slotgen:kill", "LPUSH slotgen x", "GET celery-task-meta-x",
@@ -104,6 +104,7 @@ FORBIDDEN = [
     *(("monitor", command) for command in (
         "SET slotgen:kill true", "DEL slotgen:kill", "LRANGE slotgen 0 -1", "HGETALL slotgen:unacked",
         "XRANGE slotgen:dead - +", "GET celery-task-meta-x", "FLUSHALL", "CONFIG GET *", "KEYS *",
+        "PUBLISH slotgen:kill:0 true",
     )),
     *(("guard", command) for command in (
         "SET slotgen:kill false", "SET slotgen:kill true", "GET slotgen:kill", "DEL slotgen:feature",
@@ -257,6 +258,20 @@ def test_the_webhooks_role_halts_and_leaves_its_reason(clients):
     assert clients["operator"].get("slotgen:kill") is None
     ((_, entry),) = clients["operator"].xrevrange("slotgen:audit", count=1)
     assert entry[b"reason"] == b"alert X"
+
+
+@pytest.mark.parametrize("role", ["guard", "operator"])
+def test_a_role_that_may_halt_does_so_where_redis_takes_no_write(role, worker, clients):
+    from worker.adapters.redis.console.kill_switch_lever import pull
+
+    clients["admin"].config_set("min-replicas-to-write", "1")
+    try:
+        engaged = pull(clients[role], "slotgen", actor="a", command="c", reason="r")
+    finally:
+        clients["admin"].config_set("min-replicas-to-write", "0")
+
+    assert (engaged.by, engaged.heard) == ("PUBLISH", 1)
+    assert "lacks replicas" in engaged.refusal
 
 
 def test_the_monitors_role_is_enough_for_the_exporter(port):

@@ -42,6 +42,7 @@ from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.guard import RedisGuard
+from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
@@ -114,7 +115,8 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     metrics = _metrics(settings, config)
     observe = WorkerMetrics(metrics)
     loop = JobLoop()
-    controls = _controls(settings, observe)
+    latch = HaltLatch()
+    controls = _controls(settings, observe, latch)
     refusals = Refusals()
     health = WorkerHealth(loop, controls, refusals)
     pages = application(metrics.registry, health.alive, health.ready)
@@ -182,7 +184,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1, away_seconds=5)
     bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
     watch = KillSwitchWatch(
-        settings.redis_url, namespace, settings.ceilings, controls.deadline_seconds, bridge
+        settings.redis_url, namespace, settings.ceilings, controls.deadline_seconds, bridge, latch
     )
     background = (
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
@@ -227,10 +229,10 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
         )
 
 
-def _controls(settings: Settings, observe: WorkerMetrics) -> RedisControls:
+def _controls(settings: Settings, observe: WorkerMetrics, latch: HaltLatch) -> RedisControls:
     seconds = settings.control_read_timeout_ms / 1000
     client = open_sync(settings.redis_url, timeout_seconds=seconds)
-    return RedisControls(client, settings.namespace, settings.ceilings, seconds, observe.controls_read)
+    return RedisControls(client, settings.namespace, settings.ceilings, seconds, observe.controls_read, latch)
 
 
 @freeze_imports()

@@ -10,6 +10,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from tasks.errors import StoreUnavailable
+from tasks.operations.changes.dials import Engaged
 from telemetry import emit
 from telemetry.pages import answer_json
 
@@ -25,13 +26,13 @@ _Answer = tuple[HTTPStatus, dict[str, Any]]
 class AlertWebhook:
     """A WSGI application: POST /halt with `Authorization: Bearer <token>` halts; it never releases.
 
-    `halt(reason)` sets the kill switch and returns by which command; it may raise StoreUnavailable. Whoever
+    `halt(reason)` halts the fleet and returns by which way; it may raise StoreUnavailable. Whoever
     holds the token may halt, whatever the body says; only a body that clearly speaks of nothing but resolved
     alerts does not.
     """
 
     token: str
-    halt: Callable[[str], str]
+    halt: Callable[[str], Engaged]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -62,13 +63,17 @@ class AlertWebhook:
             return HTTPStatus.OK, {"halted": False, "why": why}
         reason = _reason(firing)
         try:
-            by = self.halt(reason)
+            halted = self.halt(reason)
         except StoreUnavailable:
             emit(_log, logging.ERROR, "webhook_halt_failed")
             # The sender tries again; until then workers that cannot reach Redis halt by themselves.
             return HTTPStatus.SERVICE_UNAVAILABLE, {"halted": False, "why": "Redis did not answer"}
-        emit(_log, logging.WARNING, "webhook_halted", by=by, reason=reason)
-        return HTTPStatus.OK, {"halted": True, "by": by}
+        emit(_log, logging.WARNING, "webhook_halted", by=halted.by, reason=reason)
+        answer = {"halted": True, "by": halted.by}
+        if not halted.key_set:
+            # The workers that run are halted. The sender tries again, and so the key is set once that can be.
+            return HTTPStatus.SERVICE_UNAVAILABLE, answer | {"why": f"the key is not set: {halted.refusal}"}
+        return HTTPStatus.OK, answer
 
 
 def _body(environ: dict[str, Any]) -> bytes:

@@ -68,10 +68,20 @@ class RecordedChange:
 
 @dataclass(frozen=True, slots=True)
 class Engaged:
-    """How the kill switch was set: by `SET`, or by `DEL` where Redis refuses that; and if it is recorded."""
+    """How the fleet was halted: by `SET`, else by `DEL`, or by `PUBLISH` where Redis refuses both.
+
+    A message leaves the key as it is, and was `heard` by so many. `refusal` says why SET or DEL was refused.
+    """
 
     by: str
     recorded: bool
+    heard: int = 0
+    refusal: str = ""
+
+    @property
+    def key_set(self) -> bool:
+        """Whether the key says that the fleet is halted, to workers that start later as well."""
+        return self.by != "PUBLISH"
 
 
 RAW_ACTOR = "unknown"

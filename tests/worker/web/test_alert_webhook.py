@@ -8,21 +8,24 @@ import json
 import pytest
 
 from tasks.errors import StoreUnavailable
+from tasks.operations.changes.dials import Engaged
 from worker.web.alert_webhook import AlertWebhook
 
 TOKEN = "t0ken"
+BY_SET = Engaged(by="SET", recorded=True)
 
 
 class Lever:
-    def __init__(self, error=None):
+    def __init__(self, error=None, engaged=BY_SET):
         self.reasons = []
         self.error = error
+        self.engaged = engaged
 
     def __call__(self, reason):
         self.reasons.append(reason)
         if self.error:
             raise self.error
-        return "SET"
+        return self.engaged
 
 
 def alerts(*pairs):
@@ -110,3 +113,16 @@ def test_a_text_that_is_no_name_goes_nowhere():
     post(lever, alerts(("firing", "a secret, perhaps")))
 
     assert lever.reasons == ["a webhook without an alert's name"]
+
+
+def test_a_halt_that_could_not_set_the_key_is_asked_for_again():
+    lever = Lever(engaged=Engaged(by="PUBLISH", recorded=False, heard=3, refusal="Redis is full; make room"))
+
+    status, answer = post(lever, alerts(("firing", "X")))
+
+    assert status == 503
+    assert answer == {
+        "halted": True,
+        "by": "PUBLISH",
+        "why": "the key is not set: Redis is full; make room",
+    }

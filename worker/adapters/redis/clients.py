@@ -69,13 +69,18 @@ def address_of(client: Any) -> str:
     options = pool.connection_kwargs
     if "path" in options:
         return f"unix://{options['path']}"
-    db = options.get("db", 0)
+    db = database_of(client)
     if hasattr(pool, "sentinel_manager"):
         each = [sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels]
         hosts = ",".join(f"{options['host']}:{options['port']}" for options in each)
         return f"{SCHEME}{hosts}/{pool.service_name}/{db}"
     tls = issubclass(pool.connection_class, (redis.SSLConnection, redis.asyncio.SSLConnection))
     return f"{'rediss' if tls else 'redis'}://{options.get('host')}:{options.get('port', 6379)}/{db}"
+
+
+def database_of(client: Any) -> int:
+    """Return the number of the database that `client` speaks to."""
+    return int(client.connection_pool.connection_kwargs.get("db", 0))
 
 
 def _pool(library: Any, url: str, timeout_seconds: float, options: dict[str, Any]) -> Any:

@@ -109,6 +109,7 @@ AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record
 AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "a field for each dial", "as long as the dials", WORKER, entries=16, entry_bytes=DIAL_BYTES)
 DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drills", "about 1,000 for each target", "until newer ones push it out", {}, entries=1_000, entry_bytes=16 * 1024)
 REHEARSAL = Key("{ns}:rehearsal:{drill}", "namespace", "operator", "the namespace of one drill of the guard, with a kill switch of its own", "one drill", "until the drill ends", {})
+KILL_MESSAGES = Key("{ns}:kill:{db}", "channel", "operator", "a halt where Redis refuses every write: any message but `false`; {db} is the database's number, for channels know none", "nothing is kept", "none", WORKER | {"guard": "publish"})
 HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halted; PUBLISH works even when Redis is out of memory", "nothing is kept", "none", WORKER)
 
 # The queue, and who works on it.

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from gates import Dial
+from gates import Dial, kill_switch
 from gates.rollout import DIAL
 from tasks.operations.changes import changing
 from tasks.operations.changes.changing import Proposal, Situation
@@ -46,7 +46,8 @@ def apply(
         before = situation.dials.value(dial)
         wanted = after(before)
         words, new_words = shown(before), shown(wanted)
-        if wanted == before:
+        # A release writes the key again: a message may have halted workers over a key that says `false`.
+        if wanted == before and dial is not kill_switch.DIAL:
             unchanged = {"key": key, "changed": False, "before": words, "after": words}
             answer(unchanged, [f"{key}: is {words} already; nothing was changed"], as_json=as_json)
             return

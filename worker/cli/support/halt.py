@@ -1,8 +1,12 @@
 """One halt, and the workers' word for it: `slotgen kill` imports it when it is done, its help without."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+import redis
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import Engaged
@@ -15,38 +19,48 @@ from worker.cli.support.errors import CliError
 from worker.settings.settings import Settings
 
 _CONFIRM_SECONDS = 3.0
+_TRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """How the kill switch was set, and what `workers` said of it within 3 s; `ms` is how long that took."""
+    """How the fleet was halted, and what the workers said of it within 3 s; `ms` is how long that took.
+
+    `workers` are those known by their heartbeats: none where Redis takes no write.
+    """
 
     engaged: Engaged
     workers: list[WorkerInfo]
     confirmed: dict[str, Confirmation]
     ms: float
 
+    @property
+    def number(self) -> int:
+        """How many workers there are, by their heartbeats or by who heard the message."""
+        return max(len(self.workers), self.engaged.heard)
+
 
 def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: HaltListener | None) -> Halt:
-    """Set the kill switch by `engage`, and collect the confirmations of `workers`; closes `listener`.
+    """Halt by `engage`, and collect the confirmations of `workers`; closes `listener`.
 
     Raises:
-        StoreUnavailable: the kill switch could not be set.
+        StoreUnavailable: `engage` could not halt.
 
     """
     began_mono = time.monotonic()
     try:
         engaged = engage()
-        confirmed = _confirmed(listener, workers) if listener else {}
+        confirmed = _confirmed(listener, workers, engaged.heard) if listener else {}
     finally:
         if listener:
             listener.close()
     return Halt(engaged, workers, confirmed, (time.monotonic() - began_mono) * 1000)
 
 
-def _confirmed(listener: HaltListener, workers: list[WorkerInfo]) -> dict[str, Confirmation]:
+def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) -> dict[str, Confirmation]:
+    known = {each.worker_id for each in workers}
     try:
-        return dict(listener.wait_for({each.worker_id for each in workers}, _CONFIRM_SECONDS))
+        return dict(listener.wait_for(known, _CONFIRM_SECONDS, at_least=heard))
     except StoreUnavailable:
         return dict(listener.confirmed)
 
@@ -61,14 +75,32 @@ def halt_fleet(actor: str, command: str, reason: str) -> tuple[Settings, Halt]:
         except StoreUnavailable:
             listener, workers = None, []
         try:
-            done = halt(
-                lambda: pull(client, settings.namespace, actor=actor, command=command, reason=reason),
-                workers,
-                listener,
-            )
+            done = halt(_engage(client, settings, actor, command, reason), workers, listener)
         except StoreUnavailable as error:
             raise CliError(_not_halted(settings, str(error))) from None
     return settings, done
+
+
+def set_the_key(actor: str, command: str, reason: str, within_seconds: float) -> Engaged | None:
+    """Try to set the key every second, and repeat the message that halts until Redis takes it.
+
+    A worker that starts meanwhile hears the next message. Return how the key was set; None where it was not.
+    """
+    settings, deadline_mono = load_settings(), time.monotonic() + within_seconds
+    with open_redis(settings) as client:
+        engage = _engage(client, settings, actor, command, reason)
+        while time.monotonic() < deadline_mono:
+            time.sleep(_TRY_SECONDS)
+            with contextlib.suppress(StoreUnavailable):
+                if (engaged := engage()).key_set:
+                    return engaged
+    return None
+
+
+def _engage(
+    client: redis.Redis, settings: Settings, actor: str, command: str, reason: str
+) -> Callable[[], Engaged]:
+    return partial(pull, client, settings.namespace, actor=actor, command=command, reason=reason)
 
 
 def _not_halted(settings: Settings, error: str) -> str:

@@ -31,11 +31,16 @@ class HaltListener:
     confirmed: dict[str, Confirmation] = field(default_factory=dict)
     mono: Callable[[], float] = time.monotonic
 
-    def wait_for(self, worker_ids: set[str], timeout_seconds: float) -> dict[str, Confirmation]:
-        """Return the confirmations once all of `worker_ids` have given theirs, or the time is up."""
+    def wait_for(
+        self, worker_ids: set[str], timeout_seconds: float, *, at_least: int = 0
+    ) -> dict[str, Confirmation]:
+        """Return the confirmations once all of `worker_ids`, and `at_least` so many, gave theirs.
+
+        Or once the time is up.
+        """
         deadline_mono = self.mono() + timeout_seconds
         with unavailable(self.channel):
-            while worker_ids - self.confirmed.keys():
+            while worker_ids - self.confirmed.keys() or len(self.confirmed) < at_least:
                 left_seconds = deadline_mono - self.mono()
                 if left_seconds <= 0:
                     break

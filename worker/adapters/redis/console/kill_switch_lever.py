@@ -8,11 +8,12 @@ from redis.exceptions import ResponseError
 
 from gates import kill_switch
 from tasks.operations.changes.dials import Engaged
+from worker.adapters.redis.clients import database_of
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES
-from worker.adapters.redis.errors import REDIS_ERRORS, Cause, cause_of, unavailable
-from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, KILL
+from worker.adapters.redis.errors import REDIS_ERRORS, unavailable, unavailable_by
+from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, KILL, KILL_MESSAGES
 from worker.adapters.redis.scripts import LuaScript
 
 # Of what a person says: an actor, a command, a reason.
@@ -39,9 +40,9 @@ end
 def pull(
     client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str, value: bytes = b"true"
 ) -> Engaged:
-    """Set the kill switch by SET with its record, by plain SET, or by DEL; return by which.
+    """Set the kill switch by SET with its record, by plain SET, or by DEL; else halt by a message.
 
-    `value` is any spelling of true.
+    Return by which. `value` is any spelling of true.
 
     Raises:
         StoreUnavailable: Redis did not answer at all.
@@ -57,17 +58,21 @@ def pull(
             return Engaged(by="SET", recorded=True)
         try:
             client.set(kill, value)
-        except ResponseError as refusal:
-            if cause_of(refusal) not in {Cause.FULL, Cause.FORBIDDEN}:
-                raise
+        except ResponseError as error:
+            refusal = str(unavailable_by(error, client))
         else:
             return Engaged(by="SET", recorded=False)
-        # An absent key halts as well. DEL works when nothing else does, and is all that some roles have.
-        client.delete(kill)
+        # An absent key halts as well. DEL works in a full Redis, and is all that some roles have.
+        try:
+            client.delete(kill)
+        except ResponseError as error:
+            refusal = str(unavailable_by(error, client))
+            heard = client.publish(KILL_MESSAGES(namespace, database_of(client)), value)
+            return Engaged(by="PUBLISH", recorded=False, heard=heard, refusal=refusal)
     try:
         entry: dict[Any, Any] = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
         client.xadd(audit, entry, maxlen=AUDIT.kept)
         client.hdel(seen, "kill")
     except REDIS_ERRORS:
-        return Engaged(by="DEL", recorded=False)
-    return Engaged(by="DEL", recorded=True)
+        return Engaged(by="DEL", recorded=False, refusal=refusal)
+    return Engaged(by="DEL", recorded=True, refusal=refusal)

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
-from gates import DIALS, Ceilings, Controls
+from gates import DIALS, Ceilings, Controls, kill_switch
 from worker.adapters.redis.dial_keys import dial_keys
 from worker.adapters.redis.errors import REDIS_ERRORS
+from worker.adapters.redis.jobs.halt_latch import HaltLatch
 
 # 200 reads of a small policy take about 2 ms. Those of a policy of a megabyte take 5 ms each: a round trip
 # has as many as fit into a quarter of one read's deadline, by what the last one took.
@@ -23,7 +24,8 @@ _NAMES = [dial.name for dial in DIALS]
 class RedisControls:
     """The dials of one namespace. `observe(controls, seconds)` gets every read, failed ones too.
 
-    `mono` is the clock of the deadline, in seconds.
+    `latch` stands over the kill switch's key: a message may have halted this process. `mono` is the clock of
+    the deadline, in seconds.
     """
 
     client: redis.Redis
@@ -31,6 +33,7 @@ class RedisControls:
     ceilings: Ceilings
     deadline_seconds: float
     observe: Callable[[Controls, float], None]
+    latch: HaltLatch = field(default_factory=HaltLatch)
     at_once: int = _FIRST_AT_ONCE
     mono: Callable[[], float] = time.monotonic
 
@@ -82,7 +85,9 @@ class RedisControls:
         if seconds > self.deadline_seconds:
             trouble = Controls.unreadable(f"Redis took {seconds * 1000:.0f} ms to answer")
             return self._observed(trouble, seconds)
-        return self._observed(Controls.parse(dict(zip(_NAMES, values, strict=True)), self.ceilings), seconds)
+        raw = dict(zip(_NAMES, values, strict=True))
+        raw[kill_switch.NAME] = self.latch.over(raw[kill_switch.NAME])
+        return self._observed(Controls.parse(raw, self.ceilings), seconds)
 
     def _observed(self, controls: Controls, seconds: float) -> Controls:
         self.observe(controls, seconds)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.adapters.redis.keys import KILL
-from worker.cli.support.options import Actor, AsJson, named
+from worker.cli.support.options import Actor, AsJson, duration, named, seconds
 from worker.cli.support.terminal import answer, styled
 
 ORDER = 1
@@ -15,21 +15,33 @@ def kill(
     *,
     reason: Annotated[str, typer.Option(help="For the record; none is needed.")] = "",
     actor: Actor = None,
+    keep_trying: Annotated[
+        str,
+        typer.Option(
+            callback=duration,
+            help="Where Redis refuses every write: try to set the key for this long, and repeat the message.",
+        ),
+    ] = "0s",
     as_json: AsJson = False,
 ) -> None:
     """Halt the whole fleet now, calls in flight included. No question is asked.
 
-    Exit 1 when the kill switch could not be set, or a living worker has not confirmed within 3 s.
+    Where Redis refuses every write, a message halts the workers that run, and the key is not set: exit 1.
+    Exit 1 as well when a living worker has not confirmed within 3 s.
     """
-    from worker.cli.support.halt import halt_fleet
+    from worker.cli.support.halt import halt_fleet, set_the_key
 
-    settings, halt = halt_fleet(named(actor), "slotgen kill", reason)
-    document = {
+    who = named(actor), "slotgen kill", reason
+    settings, halt = halt_fleet(*who)
+    by, unset = halt.engaged, not halt.engaged.key_set
+    document: dict[str, Any] = {
         "halted": True,
         "key": KILL(settings.namespace),
-        "by": halt.engaged.by,
-        "recorded": halt.engaged.recorded,
-        "workers": len(halt.workers),
+        "by": by.by,
+        "keySet": not unset,
+        "refusal": by.refusal or None,
+        "recorded": by.recorded,
+        "workers": halt.number,
         "confirmed": len(halt.confirmed),
         "cancelledCalls": sum(each.calls for each in halt.confirmed.values()),
         "milliseconds": round(halt.ms, 1),
@@ -39,23 +51,44 @@ def kill(
             if each.worker_id not in halt.confirmed
         ],
     }
-    answer(document, _lines(document, settings.brake_grace_seconds), as_json=as_json)
-    if document["unconfirmed"]:
+    lines = _lines(document, settings.brake_grace_seconds)
+    if unset and (wait_seconds := seconds(keep_trying)):
+        if not as_json:
+            answer(
+                document, [*lines, f"trying to set the key for {keep_trying}; Ctrl-C ends it"], as_json=False
+            )
+        try:
+            later = set_the_key(*who, wait_seconds)
+        except KeyboardInterrupt:
+            later = None
+        unset = later is None
+        lines = [
+            f"{document['key']} is {'still NOT set' if unset else 'set now, and the fleet stays halted'}"
+        ]
+        document |= {"keySet": not unset, "recorded": bool(later and later.recorded)}
+    answer(document, [*lines, *_way_on(document)], as_json=as_json)
+    if unset or document["unconfirmed"] or document["confirmed"] < document["workers"]:
         raise typer.Exit(1)
 
 
 def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
-    how = "is true"
-    if halt["by"] == "DEL":
-        how = "is deleted, for Redis is out of memory and refuses SET; an absent key halts as well"
-    lines: list[str] = [styled("HALTED", "red", bold=True) + f": {halt['key']} {how}"]
+    how = {
+        "SET": f"{halt['key']} is true",
+        "DEL": f"{halt['key']} is deleted; an absent key halts as well",
+        "PUBLISH": f"by a message to the workers that run; {halt['key']} is NOT SET",
+    }[halt["by"]]
+    lines: list[str] = [styled("HALTED", "red", bold=True) + f": {how}"]
+    if halt["refusal"]:
+        lines.append(f"why not set: {halt['refusal']}")
     if halt["workers"]:
         lines.append(
             f"{halt['confirmed']} of {halt['workers']} workers confirmed after {halt['milliseconds']:.0f} ms"
             f"; {halt['cancelledCalls']} calls in flight were cancelled"
         )
-    else:
+    elif halt["keySet"]:
         lines.append("no worker is running; any that starts is halted")
+    else:
+        lines.append("NO WORKER HEARD IT: none runs, or they follow another Redis than this one")
     lines += [
         f"NOT CONFIRMED: {each['host']} pid {each['pid']}; a worker that cannot reach Redis halts by itself "
         f"within {grace_seconds:g} s, one that hangs is ended with `kill -9 {each['pid']}`"
@@ -63,4 +96,13 @@ def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
     ]
     if not halt["recorded"]:
         lines.append("not recorded: Redis refused to write; note down who did this, and why")
-    return [*lines, 'undo: slotgen resume --reason "…"']
+    return lines
+
+
+def _way_on(halt: dict[str, Any]) -> list[str]:
+    if halt["keySet"]:
+        return ['undo: slotgen resume --reason "…"']
+    return [
+        "a worker that starts or reconnects from now on does not know of this halt;",
+        "keep this running until the key is set: slotgen kill --keep-trying 1h",
+    ]

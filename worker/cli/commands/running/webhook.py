@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tasks.operations.changes.dials import Engaged
 from telemetry import PortUnavailable, configure
 from telemetry.exporter import listen
 from worker.adapters.redis.console.kill_switch_lever import pull
@@ -40,10 +41,10 @@ def webhook(
     configure(settings.log_level)
     with open_redis(settings) as client, termination_held() as interruptible:
 
-        def engage(reason: str) -> str:
+        def engage(reason: str) -> Engaged:
             return pull(
                 client, settings.namespace, actor="alertmanager", command="slotgen webhook", reason=reason
-            ).by
+            )
 
         with refuses(PortUnavailable):
             server = listen(AlertWebhook(token, engage), host=host, port=port)

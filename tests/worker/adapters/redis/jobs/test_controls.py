@@ -14,6 +14,7 @@ from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.jobs.controls import RedisControls
+from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.process import composition
 from worker.settings.settings import load
 
@@ -202,7 +203,7 @@ def read_until(state, controls):
 def test_the_worker_waits_for_redis_no_longer_than_the_settings_allow(redis_server, namespace):
     settings = load(redis_url=redis_server.url, namespace=namespace, control_read_timeout_ms=123)
 
-    controls = composition._controls(settings, SimpleNamespace(controls_read=print))
+    controls = composition._controls(settings, SimpleNamespace(controls_read=print), HaltLatch())
 
     options = controls.client.get_connection_kwargs()
     assert {options["socket_timeout"], options["socket_connect_timeout"], controls.deadline_seconds} == {

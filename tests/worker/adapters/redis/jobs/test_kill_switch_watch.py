@@ -10,8 +10,10 @@ import pytest
 
 from gates import Ceilings
 from tests.redis_server.server import EmbeddedRedis
+from tests.waiting import eventually
 from worker.adapters.redis.clients import open_connection, open_sync
 from worker.adapters.redis.jobs import kill_switch_watch
+from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.process.background import Background
 
@@ -30,6 +32,7 @@ class Switch:
         self.confirmed_mono: queue.Queue[float] = queue.Queue()
         self.reported = 0
         self.last = ""
+        self.latch = HaltLatch()
 
     def released(self, confirmed_mono: float) -> None:
         self.confirmed_mono.put(confirmed_mono)
@@ -55,7 +58,9 @@ class Switch:
 @contextlib.contextmanager
 def watching(server, *, poll_seconds=NEVER_SECONDS, timeout_seconds=0.5):
     switch = Switch()
-    watch = KillSwitchWatch(server.url, "slotgen", Ceilings(), timeout_seconds, switch, poll_seconds)
+    watch = KillSwitchWatch(
+        server.url, "slotgen", Ceilings(), timeout_seconds, switch, switch.latch, poll_seconds
+    )
     thread = Background("kill_switch_watch", watch.look, 0, finish=watch.close)
     thread.start()
     try:
@@ -198,3 +203,80 @@ def test_follows_a_restarted_redis(server, told):
     with open_sync(server.url, timeout_seconds=WAIT_SECONDS) as client:
         client.set("slotgen:kill", "false")
     assert told.next() == "RELEASED"
+
+
+class TestMessages:
+    """What halts where Redis refuses every write."""
+
+    @pytest.mark.parametrize("message", ["true", "1", "", "halt"])
+    def test_a_message_halts_though_the_key_is_false(self, client, told, message):
+        assert client.publish("slotgen:kill:0", message) == 1
+
+        assert told.next() == "KILL_SWITCH"
+        assert told.latch.over(b"false") == b"true"
+        assert told.changes.get(timeout=WAIT_SECONDS) == "changed"
+        assert told.reported == 1
+
+    def test_one_that_says_false_neither_halts_nor_releases(self, client, told):
+        client.publish("slotgen:kill:0", " False ")
+        client.publish("slotgen:kill:0", "true")
+        assert told.next() == "KILL_SWITCH"
+        client.publish("slotgen:kill:0", "false")
+        client.set("slotgen:kill", "true")
+        client.set("slotgen:kill", "false")
+        assert told.next() == "RELEASED"
+
+    def test_holds_look_after_look_until_the_key_is_written(self, server, client):
+        with watching(server, poll_seconds=0.01) as switch:
+            assert switch.next() == "RELEASED"
+            client.publish("slotgen:kill:0", "true")
+            assert switch.next() == "KILL_SWITCH"
+            for dial in ("feature", "rollout_percent", "allowlist"):
+                client.set(f"slotgen:{dial}", "true")
+                switch.changes.get(timeout=WAIT_SECONDS)
+            assert switch.latch.halted
+            assert switch.told.empty()
+
+            # The same word as before: who writes it releases.
+            client.set("slotgen:kill", "false")
+
+            assert switch.next() == "RELEASED"
+            assert not switch.latch.halted
+
+    @pytest.mark.parametrize("command", [["FLUSHALL"], ["DEL", "slotgen:kill"]])
+    def test_a_key_that_is_gone_has_its_own_word(self, client, told, command):
+        client.publish("slotgen:kill:0", "true")
+        assert told.next() == "KILL_SWITCH"
+
+        client.execute_command(*command)
+
+        assert told.next() == "KILL_UNVERIFIED"
+
+    def test_holds_through_a_redis_that_was_away(self):
+        with EmbeddedRedis(persistent=True) as server, open_sync(server.url, timeout_seconds=5) as client:
+            client.set("slotgen:kill", "false")
+            with watching(server, poll_seconds=0.01) as switch:
+                assert switch.next() == "RELEASED"
+                client.publish("slotgen:kill:0", "true")
+                assert switch.next() == "KILL_SWITCH"
+                server.restart()
+                eventually(lambda: client.pubsub_numsub("slotgen:kill:0") == [(b"slotgen:kill:0", 1)])
+                assert client.get("slotgen:kill") == b"false"
+                client.set("slotgen:feature", "true")
+                switch.changes.get(timeout=WAIT_SECONDS)
+
+                assert switch.latch.halted
+                client.set("slotgen:kill", "false")
+                assert switch.next() == "RELEASED"
+
+    def test_that_of_another_database_is_not_ours(self, client, told):
+        assert client.publish("slotgen:kill:3", "true") == 0
+
+    def test_a_role_that_may_not_hear_them_follows_the_key(self, server, client):
+        client.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        with watching(server) as switch:
+            assert switch.next() == "RELEASED"
+
+            client.set("slotgen:kill", "true")
+
+            assert switch.next() == "KILL_SWITCH"

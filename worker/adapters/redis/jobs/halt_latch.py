@@ -1,0 +1,19 @@
+"""Keeps this process halted after a message: the halt for a Redis that refuses every write.
+
+`PUBLISH <namespace>:kill:<db>` is no write. The key may still read `false`, so what was heard is kept here,
+over the key, until somebody writes or deletes the key: from then on the key's own word counts again. No
+message releases, since roles that may send one may not release.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class HaltLatch:
+    """`halted` is set by the watch of the kill switch, in its thread; any thread may ask."""
+
+    halted: bool = False
+
+    def over(self, raw: bytes | None) -> bytes | None:
+        """Return what the kill dial amounts to in this process when its key holds `raw`."""
+        return b"true" if self.halted else raw
