@@ -35,6 +35,7 @@ class Cause(Enum):
     CROWDED = ("takes no more connections", "raise its maxclients, or close some", True, "MaxConnectionsError|max number of clients reached")
     LOADING = ("is loading its data", "wait until it has", True, "BusyLoadingError")
     LOCKED = ("wants another password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
+    NO_DATABASE = ("has no database of that number", "correct the number at the end of SLOTGEN_REDIS_URL, or raise its databases", True, "DB index is out of range|invalid DB index")
     FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True, "OutOfMemoryError|OOM")
     READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY|UNBLOCKED")
     NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
