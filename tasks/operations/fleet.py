@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 
+from tasks.operations.timefmt import span
+
+# A heartbeat may be late once; a worker that misses two says nothing of itself that could be relied upon.
+_BEATS_MISSED = 2
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """What a living worker says of itself. Times are milliseconds by Redis's clock.
+    """What a worker said of itself last. Times are milliseconds by Redis's clock.
 
     `brake` is the errorCode for which it lets nothing leave, None when the brake is off to it.
-    `policy_hash` names the policy it read last; None where there is none, or none was read yet.
+    `policy_hash` names the policy it read last; None where there is none, or none was read yet. `latched`: a
+    message has halted it, over whatever the kill key reads. It says so every `beat_seconds`; whoever reads it
+    notes in `silent_seconds` for how long it has not, None while that is less than two heartbeats.
     """
 
     worker_id: str
@@ -22,6 +29,30 @@ class WorkerInfo:
     has_api_key: bool
     started_wall_ms: int
     seen_wall_ms: int
+    latched: bool = False
+    beat_seconds: float = 5.0
+    silent_seconds: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The process, for people."""
+        return f"{self.host}/{self.pid}"
+
+    @property
+    def silence(self) -> str:
+        """What to know and to do of a worker that is silent; "" of one that is not."""
+        if self.silent_seconds is None:
+            return ""
+        since = span(self.silent_seconds)
+        return (
+            f"worker {self.name}: silent since {since}; it was stopped, hangs, or Redis takes no writes. "
+            f"What it has in flight is not known: see to it, or end it with kill -9 {self.pid}"
+        )
+
+    def silent_at(self, now_wall_ms: int) -> float | None:
+        """Return for how many seconds it is silent at `now_wall_ms`, None where it is not."""
+        age_seconds = (now_wall_ms - self.seen_wall_ms) / 1000
+        return age_seconds if age_seconds > _BEATS_MISSED * self.beat_seconds else None
 
 
 @dataclass(frozen=True, slots=True)

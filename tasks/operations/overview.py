@@ -7,8 +7,9 @@ from typing import Any
 
 from gates import DIALS, GATES, BrakeState, Ceilings, Controls, Dial, Reading, Trouble, allowlist, kill_switch
 from tasks.generate.outcome import OutcomeRecord
-from tasks.operations.changes.dials import OPERATED, DialValues, RecordedChange
+from tasks.operations.changes.dials import OPERATED, DialValues, RecordedChange, halted_by
 from tasks.operations.fleet import WorkerInfo
+from tasks.operations.timefmt import ago
 
 # What must be open before the kill switch is released.
 _OPENED = [dial for dial in DIALS if dial is not kill_switch.DIAL]
@@ -94,12 +95,26 @@ class Overview:
         return Controls.parse(self.values.raw, self.ceilings)
 
     @property
+    def living(self) -> list[WorkerInfo]:
+        """The workers that are not silent: what the others said last is not so any more."""
+        return [each for each in self.workers if each.silent_seconds is None]
+
+    @property
+    def latched(self) -> list[WorkerInfo]:
+        """The workers that a message has halted, over a kill dial that would let them go on."""
+        released = self.controls.brake is BrakeState.RELEASED
+        return [each for each in self.living if each.latched] if released else []
+
+    @property
     def why(self) -> str:
         """Why the fleet is halted or not, and who halted it for which reason, where that was recorded."""
         last = self._last(kill_switch.DIAL)
-        if last is None or not last.reason or last.after != self.values.value(kill_switch.DIAL):
+        if last is None or last.after != self.values.value(kill_switch.DIAL):
             return self._brake
-        return f"{self._brake}; {last.actor}: {last.reason}"
+        # Whoever halts again changes nothing: the first one says when it began, and why.
+        by = halted_by(self.audit) or last
+        since = ago(self.now_wall_ms - by.wall_ms)
+        return f"{self._brake}; {by.actor}, {since}{f': {by.reason}' if by.reason else ''}"
 
     @property
     def dials(self) -> tuple[DialLine, ...]:
@@ -120,22 +135,23 @@ class Overview:
         """In what the workers differ from each other, and from the policy in force."""
         found = []
         for what, values in (
-            ("versions", {each.version for each in self.workers}),
-            ("executor versions", {each.executor_version for each in self.workers}),
+            ("versions", {each.version for each in self.living}),
+            ("executor versions", {each.executor_version for each in self.living}),
         ):
             if len(values) > 1:
                 found.append(f"the workers have different {what}: {', '.join(sorted(values))}")
         policy = self.controls.policy_hash
         return found + [
-            f"worker {each.host}/{each.pid} saw policy {each.policy_hash} last, not {policy}"
-            for each in self.workers
+            f"worker {each.name} saw policy {each.policy_hash} last, not {policy}"
+            for each in self.living
             if each.policy_hash != policy
         ]
 
     @property
     def blockers(self) -> list[Blocker]:
         """What is in the way, in the order in which to clear it."""
-        found = [] if self.workers else [Blocker("no worker is running", "slotgen worker")]
+        silent = f", and {len(self.workers)} silent" if self.workers else ""
+        found = [] if self.living else [Blocker(f"no worker is running{silent}", "slotgen worker")]
         for line in self.dials:
             if line.dial not in _OPENED or line.dial.openness(line.reading.value):
                 continue
@@ -147,11 +163,17 @@ class Overview:
         if self.controls.brake is not BrakeState.RELEASED:
             # Last, as in the runbook: everything else is set while the fleet is halted.
             found.append(Blocker(f"the fleet is halted: {self._brake}", kill_switch.DIAL.command))
+        if self.latched:
+            number = f"{len(self.latched)} of {len(self.living)} workers"
+            found.append(Blocker(f"a message has halted {number}", kill_switch.DIAL.command))
         return found
 
     @property
     def _brake(self) -> str:
         released = self.controls.brake is BrakeState.RELEASED
+        if self.latched:
+            halted = f"{len(self.latched)} of {len(self.living)} workers"
+            return f"a message has halted {halted}; the kill dial is false"
         state = "is false" if released else self.controls.of(kill_switch.GATE).trouble or "is on"
         return f"the kill dial {state}"
 

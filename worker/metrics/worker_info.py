@@ -9,6 +9,7 @@ from importlib.metadata import version
 from tasks.limits.brake import Brake
 from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.console.fleet import encode
+from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.metrics.worker_metrics import WorkerMetrics
 
 
@@ -21,6 +22,8 @@ class WorkerInfoSource:
     has_api_key: bool
     brake: Brake
     observed: WorkerMetrics
+    latch: HaltLatch
+    beat_seconds: float
     started_mono: float = field(default_factory=time.monotonic)
 
     def info(self, wall_ms: int) -> str:
@@ -39,5 +42,7 @@ class WorkerInfoSource:
                 has_api_key=self.has_api_key,
                 started_wall_ms=wall_ms - int((time.monotonic() - self.started_mono) * 1000),
                 seen_wall_ms=wall_ms,
+                latched=self.latch.halted,
+                beat_seconds=self.beat_seconds,
             )
         )

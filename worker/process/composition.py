@@ -170,8 +170,11 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         tell_progress=results.store_progress,
     )
     GenerateTask(generate, config, stores, namespace, _results_stream(settings, client, stores)).attach(app)
-    info = WorkerInfoSource(worker_id, config.version, settings.has_api_key, brake, observe).info
-    heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
+    beat_seconds = settings.worker_lost_seconds / 3
+    info = WorkerInfoSource(
+        worker_id, config.version, settings.has_api_key, brake, observe, latch, beat_seconds
+    ).info
+    heartbeat = Heartbeat(client, namespace, worker_id, info)
     dials = RedisDials(client, namespace)
 
     def look_at_dials() -> None:
@@ -188,7 +191,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
     background = (
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
-        Background("heartbeat", heartbeat.beat, settings.worker_lost_seconds / 3, finish=heartbeat.leave),
+        Background("heartbeat", heartbeat.beat, beat_seconds, finish=heartbeat.leave),
         dial_changes,
         Background("fleet_gauges", gauges.sample, every_seconds=_SAMPLE_SECONDS),
         Background("kill_switch_watch", watch.look, every_seconds=0, finish=watch.close),

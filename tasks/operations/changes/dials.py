@@ -1,9 +1,10 @@
 """The dials as an operator handles them: raw values with a version, changes, and the record of changes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gates import DIALS, Dial, RawControls
+from gates import DIALS, BrakeState, Dial, RawControls, kill_switch
 from tasks.operations.changes import spend_cap
 
 # What an operator sets: the gates' dials, and the one that is read where money is reserved.
@@ -64,6 +65,18 @@ class RecordedChange:
     reason: str
     widened: tuple[str, ...]
     override: str
+
+
+def halted_by(audit: Iterable[RecordedChange]) -> RecordedChange | None:
+    """Return who halted the fleet first since its last release; None if `audit`, newest first, has none."""
+    first = None
+    for each in audit:
+        if each.dial != kill_switch.NAME:
+            continue
+        if each.after is not None and kill_switch.parse(each.after) is BrakeState.RELEASED:
+            break
+        first = each
+    return first
 
 
 @dataclass(frozen=True, slots=True)

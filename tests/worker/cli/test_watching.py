@@ -74,6 +74,52 @@ class TestStatus:
         assert dials["allowlist"]["effective"] == "1 of 1 rules"
         assert "'ten' MALFORMED" in slotgen("status")[1]
 
+    def test_a_silent_worker_comes_first_and_nothing_old_of_it_is_shown_as_current(self, slotgen):
+        slotgen.open()
+        a_worker(slotgen)
+        old_ms = slotgen.client.time()[0] * 1000 - 30_000
+        a_worker(slotgen, "w2", pid=8, in_flight=0, version="0.0.1", seen_wall_ms=old_ms)
+
+        _, said = slotgen("status")
+        document = slotgen.json("status")
+
+        assert "worker box/8: silent since 3" in said
+        assert "0 in flight, released" not in said
+        assert said.index("box/8") < said.index("box/7")
+        assert document["disagreements"] == []
+        silent, living = document["workers"]
+        assert (silent["pid"], silent["brake"], silent["inFlight"]) == (8, "unknown", None)
+        assert 30 <= silent["silentSeconds"] < 90
+        assert (living["brake"], living["inFlight"], living["silentSeconds"]) == (None, 3, None)
+
+    def test_silent_workers_alone_are_no_running_worker(self, slotgen):
+        slotgen.open()
+        a_worker(slotgen, seen_wall_ms=slotgen.client.time()[0] * 1000 - 30_000)
+
+        assert slotgen.json("status")["inTheWay"][0]["what"] == "no worker is running, and 1 silent"
+
+    @pytest.mark.parametrize("words", [["resume", "--reason", "x"], ["kill"]])
+    def test_a_halt_and_a_release_name_the_silent(self, slotgen, words):
+        slotgen.open()
+        a_worker(slotgen, seen_wall_ms=slotgen.client.time()[0] * 1000 - 30_000)
+
+        code, said = slotgen(*words)
+
+        assert "worker box/7: silent since 3" in said
+        assert code == (words == ["kill"])
+
+    def test_workers_that_a_message_has_halted_are_no_released_fleet(self, slotgen):
+        slotgen.open()
+        a_worker(slotgen, latched=True, brake="KILL_SWITCH")
+        a_worker(slotgen, "w2", pid=8)
+
+        _, said = slotgen("status")
+        document = slotgen.json("status")
+
+        assert re.match(r".*\n│\s+HALTED\s+a message has halted 1 of 2 workers; the kill dial is false", said)
+        assert (document["brake"]["state"], document["haltedByMessage"]) == ("engaged", 1)
+        assert document["inTheWay"][-1]["command"] == 'slotgen resume --reason "…"'
+
     def test_lists_the_living_workers_and_says_where_they_disagree(self, slotgen):
         slotgen.open()
         a_worker(slotgen)
@@ -224,3 +270,65 @@ def test_the_spend_cap_stands_among_the_dials(slotgen):
     slotgen.client.set(f"{slotgen.namespace}:budget_usd", "lots")
     found = slotgen.json("status")["dials"]["budget_usd"]
     assert (found["malformed"], found["effective"]) == (True, "$0 a window")
+
+
+class TestWhoHaltedFirst:
+    def test_a_second_kill_leaves_the_first_on_record(self, slotgen):
+        slotgen.open()
+        slotgen("kill", "--actor", "ann", "--reason", "cost spike")
+
+        code, said = slotgen("kill", "--actor", "bob", "--reason", "me too")
+        document = slotgen.json("kill", "--actor", "eve")
+
+        assert code == 0
+        assert re.search(r"already halted by ann since \S+Z: cost spike; that stays on record", said)
+        assert document["haltedBefore"]["actor"] == "ann"
+        assert re.fullmatch(
+            r"the kill dial is on; ann, .*: cost spike", slotgen.json("status")["brake"]["why"]
+        )
+        assert [each["actor"] for each in slotgen.json("audit", "--dial", "kill")][:3] == [
+            "eve",
+            "bob",
+            "ann",
+        ]
+
+    def test_a_release_begins_anew(self, slotgen):
+        slotgen.open()
+        slotgen("kill", "--actor", "ann", "--reason", "first")
+        slotgen("resume", "--reason", "over")
+
+        document = slotgen.json("kill", "--actor", "bob", "--reason", "second")
+
+        assert document["haltedBefore"] is None
+        assert "bob" in slotgen.json("status")["brake"]["why"]
+
+    @pytest.mark.parametrize("value", ["true", "1", "anything", None])
+    def test_a_raw_command_that_nobody_has_noticed_yet_stays_an_unknown_actors(self, slotgen, value):
+        slotgen.open()
+        if value is None:
+            slotgen.client.delete(f"{slotgen.namespace}:kill")
+        else:
+            slotgen.client.set(f"{slotgen.namespace}:kill", value)
+
+        document = slotgen.json("kill", "--actor", "bob")
+
+        assert document["haltedBefore"]["actor"] == "unknown"
+        assert document["haltedBefore"]["command"] == "raw Redis command"
+
+    def test_the_guard_that_pulled_first_stays_first(self, slotgen):
+        slotgen.open()
+        kill = f"{slotgen.namespace}:kill"
+        slotgen.client.set(kill, "true")
+        entry = {"dial": "kill", "before": "false", "after": "true", "actor": "guard"}
+        slotgen.client.xadd(
+            f"{slotgen.namespace}:audit", entry | {"command": "auto-halt", "reason": "12 of 20"}
+        )
+        slotgen.client.hset(f"{slotgen.namespace}:audit:seen", "kill", "true")
+
+        document = slotgen.json("kill", "--actor", "bob")
+
+        assert (document["haltedBefore"]["actor"], document["haltedBefore"]["reason"]) == (
+            "guard",
+            "12 of 20",
+        )
+        assert "guard" in slotgen.json("status")["brake"]["why"]

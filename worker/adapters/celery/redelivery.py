@@ -16,7 +16,7 @@ from tasks.generate.intake import task_id_of
 from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
-from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKERS
+from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
 from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, marked
 from worker.adapters.redis.scripts import LuaScript
 
@@ -152,12 +152,19 @@ class ConsumerQoS(kombu_redis.QoS):
         for each in client.zrangebyscore(WORKERS(queue), "-inf", f"({silent_since}"):
             worker_id = each.decode()
             returned = self._bring_back(queue, worker_id, client, died=True)
-            client.zrem(WORKERS(queue), worker_id)
-            # A worker that left in order holds nothing, and is only forgotten.
-            level, event = (
-                (logging.WARNING, "lost_worker_found") if returned else (logging.DEBUG, "worker_forgotten")
-            )
-            emit(_log, level, event, worker_id=worker_id, messages_returned=returned)
+            if returned:
+                emit(
+                    _log,
+                    logging.WARNING,
+                    "lost_worker_found",
+                    worker_id=worker_id,
+                    messages_returned=returned,
+                )
+            # One that left in order has taken its info away. Another is shown as silent for a while: it may
+            # only be stopped, with calls in flight.
+            if not client.exists(WORKER_INFO(queue, worker_id)):
+                client.zrem(WORKERS(queue), worker_id)
+                emit(_log, logging.DEBUG, "worker_forgotten", worker_id=worker_id)
 
     def _bring_back(self, queue: str, worker_id: str, client: Any, *, died: bool) -> int:
         """Return what `worker_id` held, and how many messages. Two workers may do this at once: each step

@@ -52,6 +52,7 @@ def apply(
             answer(unchanged, [f"{key}: is {words} already; nothing was changed"], as_json=as_json)
             return
         proposal, recorded = change(session, situation, dial, wanted, by, refused="nothing was changed")
+        silent = silences(session)
     document = {
         "key": key,
         "changed": True,
@@ -61,15 +62,21 @@ def apply(
         "widened": list(proposal.widens),
         "override": recorded.override or None,
         "effect": fields(proposal.effect, "jobs", "admitted_before", "admitted_after"),
+        "silentWorkers": silent,
         "auditId": recorded.audit_id,
         "undo": undo(recorded),
     }
-    lines = [f"{key}: {words} -> {new_words}", *extra(situation, proposal), proposal.effect.sentence]
+    lines = [f"{key}: {words} -> {new_words}", *silent, *extra(situation, proposal), proposal.effect.sentence]
     if not proposal.at_once:
         lines.append('the fleet is halted: this takes effect with `slotgen resume --reason "…"`')
     if proposal.widens:
         lines.append(f"widened: {', '.join(proposal.widens)}; observe before you widen anything else")
     answer(document, [*lines, f"undo: {undo(recorded)}"], as_json=as_json)
+
+
+def silences(session: OperatorSession) -> list[str]:
+    """Return what to know of each worker that may not have seen a change of a dial."""
+    return [each.silence for each in session.fleet.workers() if each.silence]
 
 
 def change(

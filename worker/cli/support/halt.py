@@ -3,14 +3,16 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import redis
 
+from gates import kill_switch
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.dials import Engaged
+from tasks.operations.changes.dials import Engaged, RecordedChange, halted_by
 from tasks.operations.fleet import Confirmation, WorkerInfo
+from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.keys import KILL
@@ -20,19 +22,22 @@ from worker.settings.settings import Settings
 
 _CONFIRM_SECONDS = 3.0
 _TRY_SECONDS = 1.0
+_CHANGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
     """How the fleet was halted, and what the workers said of it within 3 s; `ms` is how long that took.
 
-    `workers` are those known by their heartbeats: none where Redis takes no write.
+    `workers` are those known by their heartbeats, which end where Redis takes no write. `before` is who had
+    halted the fleet already.
     """
 
     engaged: Engaged
     workers: list[WorkerInfo]
     confirmed: dict[str, Confirmation]
     ms: float
+    before: RecordedChange | None = None
 
     @property
     def number(self) -> int:
@@ -58,7 +63,8 @@ def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: Hal
 
 
 def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) -> dict[str, Confirmation]:
-    known = {each.worker_id for each in workers}
+    # One that is silent may wake up and confirm, but is not waited for.
+    known = {each.worker_id for each in workers if each.silent_seconds is None}
     try:
         return dict(listener.wait_for(known, _CONFIRM_SECONDS, at_least=heard))
     except StoreUnavailable:
@@ -78,7 +84,16 @@ def halt_fleet(actor: str, command: str, reason: str) -> tuple[Settings, Halt]:
             done = halt(_engage(client, settings, actor, command, reason), workers, listener)
         except StoreUnavailable as error:
             raise CliError(_not_halted(settings, str(error))) from None
+        with contextlib.suppress(StoreUnavailable):
+            audit = RedisDials(client, settings.namespace).audit(_CHANGES)
+            done = replace(done, before=_halted_before(audit, done.engaged))
     return settings, done
+
+
+def _halted_before(audit: list[RecordedChange], engaged: Engaged) -> RecordedChange | None:
+    own = next((each for each in audit if each.dial == kill_switch.NAME), None) if engaged.recorded else None
+    first = halted_by(audit)
+    return None if first is own else first
 
 
 def set_the_key(actor: str, command: str, reason: str, within_seconds: float) -> Engaged | None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from gates import BrakeState, allowlist
 from tasks.operations.changes.dials import RAW_COMMAND
+from tasks.operations.fleet import WorkerInfo
 from tasks.operations.overview import DialLine, Overview
 from tasks.operations.timefmt import ago, moment, span
 from worker.cli.support.console import words
@@ -25,7 +26,7 @@ _NEARLY_FULL = 0.8
 
 def page(of: Overview) -> RenderableType:
     """Return the screen; it fits 80 by 24 in the usual case."""
-    word, style = _STATES[of.controls.brake]
+    word, style = _STATES[_state(of)]
     state = Text.assemble((f" {word} ", style), "  ", words(of.why))
     parts: list[RenderableType] = [Panel(state, padding=(0, 1)), _dials(of), _fleet(of), _outcomes(of)]
     if of.blockers:
@@ -34,6 +35,11 @@ def page(of: Overview) -> RenderableType:
             table.add_row(f"   {each.what}", words(each.command, "bold"))
         parts += [words(" between now and the first generated job:"), table]
     return Group(*parts)
+
+
+def _state(of: Overview) -> BrakeState:
+    """Return the worst of what is so: a message may have halted some workers over a dial that says false."""
+    return BrakeState.ENGAGED if of.latched else of.controls.brake
 
 
 def unreadable(problem: str) -> RenderableType:
@@ -69,15 +75,14 @@ def _value(line: DialLine) -> Text:
 def _fleet(of: Overview) -> RenderableType:
     oldest = "unknown" if of.oldest_seconds is None else span(of.oldest_seconds)
     waiting = f"{of.queue_depth} waiting, the oldest for {oldest}" if of.queue_depth else "empty"
-    lines = [words(f" queue: {waiting}; {of.dead_letters} dead letters")]
+    lines = [words(f" {each.silence}", "bold red") for each in of.workers if each.silence]
+    lines.append(words(f" queue: {waiting}; {of.dead_letters} dead letters"))
     if of.dead_letters_filled >= _NEARLY_FULL:
         filled = f"the store of dead letters is {of.dead_letters_filled:.0%} full, and will drop the oldest"
         lines.append(words(f" {filled}: slotgen dead list", "red"))
-    for each in of.workers:
+    for each in of.living:
         state = f"{each.in_flight} in flight, {each.brake or 'released'}, {each.policy_hash}"
-        lines.append(
-            words(f" worker {each.host}/{each.pid}: {state}, v{each.version}/{each.executor_version}")
-        )
+        lines.append(words(f" worker {each.name}: {state}, v{each.version}/{each.executor_version}"))
     lines += [words(f" {disagreement}", "red") for disagreement in of.disagreements]
     return Group(*lines)
 
@@ -95,11 +100,12 @@ def document(of: Overview) -> dict[str, Any]:
     """Return the document of `--json`."""
     return {
         "time": moment(of.now_wall_ms),
-        "brake": {"state": of.controls.brake.value, "why": of.why},
+        "brake": {"state": _state(of).value, "why": of.why},
+        "haltedByMessage": len(of.latched),
         "dials": {line.dial.name: _dial_document(line) for line in of.dials},
         "workers": [
             fields(each, "worker_id", "host", "pid", "version", "executor_version")
-            | fields(each, "in_flight", "brake", "policy_hash")
+            | _said(each)
             | {"startedAt": moment(each.started_wall_ms), "seenAt": moment(each.seen_wall_ms)}
             for each in of.workers
         ],
@@ -120,6 +126,12 @@ def document(of: Overview) -> dict[str, Any]:
         },
         "inTheWay": [fields(each, "what", "command") for each in of.blockers],
     }
+
+
+def _said(worker: WorkerInfo) -> dict[str, Any]:
+    """Return what a worker says of itself; of one that is silent, nothing that may have changed."""
+    said = fields(worker, "in_flight", "brake", "policy_hash", "latched", "silent_seconds")
+    return said if worker.silent_seconds is None else said | {"inFlight": None, "brake": "unknown"}
 
 
 def _dial_document(line: DialLine) -> dict[str, Any]:

@@ -67,14 +67,23 @@ class RedisFleet:
     namespace: str
 
     def workers(self) -> list[WorkerInfo]:
-        """Return the cards of the living workers, oldest first. Raises StoreUnavailable."""
+        """Return what each worker said of itself last: first the silent ones, then the oldest.
+
+        Raises StoreUnavailable.
+        """
         with unavailable(self.client):
+            seconds, micros = self.client.time()
             known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
             # A name that is no UTF-8 is none of a worker, and has no card.
             keys = [WORKER_INFO(self.namespace, each.decode(errors="backslashreplace")) for each in known]
             infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
-        found = [info for raw in infos if raw and (info := _read(WorkerInfo, raw))]
-        return sorted(found, key=lambda each: each.started_wall_ms)
+        now_wall_ms = seconds * 1000 + micros // 1000
+        found = [
+            dataclasses.replace(info, silent_seconds=info.silent_at(now_wall_ms))
+            for raw in infos
+            if raw and (info := _read(WorkerInfo, raw))
+        ]
+        return sorted(found, key=lambda each: (each.silent_seconds is None, each.started_wall_ms))
 
     def queue_depth(self) -> int:
         """Return how many messages wait. Raises StoreUnavailable."""

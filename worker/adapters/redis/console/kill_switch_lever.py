@@ -7,7 +7,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from gates import kill_switch
-from tasks.operations.changes.dials import Engaged
+from tasks.operations.changes.dials import RAW_ACTOR, RAW_COMMAND, Engaged
 from worker.adapters.redis.clients import database_of
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
@@ -20,9 +20,17 @@ from worker.adapters.redis.scripts import LuaScript
 WORDS_BYTES = 1024
 # KEYS: the kill dial, the audit, its account of values, what is live, the other dials. The brake comes first:
 # whatever goes wrong with the record, the fleet is halted. What was live until now is kept, for its release.
+# A raw command that nobody has recorded yet came before this one, and stays its own.
 _ENGAGE = LuaScript(f"""{RELEASES}
 local before = redis.call('MGET', KEYS[1])[1]
 redis.call('SET', KEYS[1], ARGV[4])
+local seen = redis.call('HGET', KEYS[3], 'kill')
+if before ~= seen then
+  local raw = {{'dial', 'kill', 'actor', '{RAW_ACTOR}', 'command', '{RAW_COMMAND}'}}
+  if seen then raw[#raw + 1] = 'before'; raw[#raw + 1] = seen end
+  if before then raw[#raw + 1] = 'after'; raw[#raw + 1] = string.sub(before, 1, 1000) end
+  redis.call('XADD', KEYS[2], '*', unpack(raw))
+end
 local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = string.sub(before, 1, 1024) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))

@@ -12,10 +12,13 @@ import redis
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
+# A worker that fell silent is shown that long, as silent: it may hang with calls in flight.
+_SHOWN_SECONDS = 600
+
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Notes `worker_id` and the time in `<namespace>:workers`; to be done thrice in `lost_seconds`.
+    """Notes `worker_id` and the time in `<namespace>:workers`; to be done thrice in its `lost_seconds`.
 
     With each beat it leaves the worker's info, which `info(wall_ms)` writes, and notes the queue's arrivals.
     """
@@ -23,7 +26,6 @@ class Heartbeat:
     client: redis.Redis
     namespace: str
     worker_id: str
-    lost_seconds: int
     info: Callable[[int], str]
 
     def leave(self) -> None:
@@ -36,5 +38,5 @@ class Heartbeat:
         # First, and by itself: nothing that follows may make this worker look lost.
         self.client.zadd(WORKERS(self.namespace), {self.worker_id: seconds})
         info = self.info(seconds * 1000 + micros // 1000)
-        self.client.set(WORKER_INFO(self.namespace, self.worker_id), info, ex=self.lost_seconds)
+        self.client.set(WORKER_INFO(self.namespace, self.worker_id), info, ex=_SHOWN_SECONDS)
         RedisQueueAge(self.client, self.namespace).note()

@@ -13,7 +13,7 @@ from tasks.operations.changes import opening
 from tasks.operations.changes.changing import permission_to_release
 from tasks.operations.changes.dials import DialValues
 from tasks.operations.changes.opening import Step
-from worker.cli.support.dial_command import By, change, percentage
+from worker.cli.support.dial_command import By, change, percentage, silences
 from worker.cli.support.documents import described, read_valid
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
@@ -63,8 +63,10 @@ def enable(
             steps.append({"step": number} | walk.take(step))
             if not as_json:
                 say(*_lines(steps[-1]))
+        silent = silences(session)
     end = "nothing was changed" if dry_run else "open. undo: slotgen kill; watch: slotgen status --watch"
-    answer({"dryRun": dry_run, "steps": steps}, [end], as_json=as_json)
+    document = {"dryRun": dry_run, "steps": steps, "silentWorkers": silent}
+    answer(document, [*silent, end], as_json=as_json)
 
 
 def _enabled(policy: bytes) -> bytes:

@@ -38,7 +38,7 @@ def preflight(*, as_json: AsJson = False) -> None:
 
 def _found(session: OperatorSession) -> list[PreflightCheck]:
     controls = Controls.parse(session.dials.read().raw, session.settings.ceilings)
-    workers = session.fleet.workers()
+    workers = [each for each in session.fleet.workers() if each.silent_seconds is None]
     changed = problems()
     return [
         points.ci_is_green(),

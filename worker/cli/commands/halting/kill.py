@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tasks.operations.timefmt import moment
 from worker.adapters.redis.keys import KILL
 from worker.cli.support.options import Actor, AsJson, duration, named, seconds
-from worker.cli.support.terminal import answer, styled
+from worker.cli.support.terminal import answer, fields, styled
 
 ORDER = 1
 
@@ -41,12 +42,13 @@ def kill(
         "keySet": not unset,
         "refusal": by.refusal or None,
         "recorded": by.recorded,
+        "haltedBefore": _before(halt.before),
         "workers": halt.number,
         "confirmed": len(halt.confirmed),
         "cancelledCalls": sum(each.calls for each in halt.confirmed.values()),
         "milliseconds": round(halt.ms, 1),
         "unconfirmed": [
-            {"host": each.host, "pid": each.pid, "workerId": each.worker_id}
+            {"host": each.host, "pid": each.pid, "workerId": each.worker_id, "silent": each.silence}
             for each in halt.workers
             if each.worker_id not in halt.confirmed
         ],
@@ -71,6 +73,10 @@ def kill(
         raise typer.Exit(1)
 
 
+def _before(before: Any) -> dict[str, Any] | None:
+    return before and fields(before, "actor", "command", "reason") | {"since": moment(before.wall_ms)}
+
+
 def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
     how = {
         "SET": f"{halt['key']} is true",
@@ -78,6 +84,12 @@ def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
         "PUBLISH": f"by a message to the workers that run; {halt['key']} is NOT SET",
     }[halt["by"]]
     lines: list[str] = [styled("HALTED", "red", bold=True) + f": {how}"]
+    lines += [each["silent"] for each in halt["unconfirmed"] if each["silent"]]
+    if before := halt["haltedBefore"]:
+        why = f": {before['reason']}" if before["reason"] else ""
+        lines.append(
+            f"already halted by {before['actor']} since {before['since']}{why}; that stays on record"
+        )
     if halt["refusal"]:
         lines.append(f"why not set: {halt['refusal']}")
     if halt["workers"]:
@@ -93,7 +105,10 @@ def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
         f"NOT CONFIRMED: {each['host']} pid {each['pid']}; a worker that cannot reach Redis halts by itself "
         f"within {grace_seconds:g} s, one that hangs is ended with `kill -9 {each['pid']}`"
         for each in halt["unconfirmed"]
+        if not each["silent"]
     ]
+    if unknown := halt["workers"] - halt["confirmed"] - len(halt["unconfirmed"]):
+        lines.append(f"NOT CONFIRMED: {unknown} more that heard the message; see `slotgen status`")
     if not halt["recorded"]:
         lines.append("not recorded: Redis refused to write; note down who did this, and why")
     return lines

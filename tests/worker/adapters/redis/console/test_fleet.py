@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -24,10 +25,8 @@ def a_card(worker_id, wall_ms=1):
     return WorkerInfo(worker_id, "box", 7, "0.1.0", "c", 0, None, None, True, wall_ms, wall_ms)
 
 
-def beat(redis_client, namespace, worker_id, started_ms, lost_seconds=15):
-    heartbeat = Heartbeat(
-        redis_client, namespace, worker_id, lost_seconds, lambda _: encode(a_card(worker_id, started_ms))
-    )
+def beat(redis_client, namespace, worker_id, started_ms):
+    heartbeat = Heartbeat(redis_client, namespace, worker_id, lambda _: encode(a_card(worker_id, started_ms)))
     heartbeat.beat()
     return heartbeat
 
@@ -47,11 +46,11 @@ class TestCards:
 
         assert fleet.workers() == []
 
-    def test_end_by_themselves_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
-        beat(redis_client, namespace, "killed", 1, lost_seconds=15)
+    def test_are_shown_for_a_while_when_their_worker_falls_silent(self, fleet, redis_client, namespace):
+        beat(redis_client, namespace, "killed", 1)
         beat(redis_client, namespace, "alive", 1)
         killed = WORKER_INFO(namespace, "killed")
-        assert 0 < redis_client.pttl(killed) <= 15_000
+        assert 590_000 < redis_client.pttl(killed) <= 600_000
 
         # Its time is up.
         redis_client.expire(killed, 0)
@@ -59,10 +58,33 @@ class TestCards:
         assert [each.worker_id for each in fleet.workers()] == ["alive"]
 
     def test_come_back_as_they_were_written(self, fleet, redis_client, namespace):
-        written = WorkerInfo("w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, 2)
-        Heartbeat(redis_client, namespace, "w", 15, lambda _: encode(written)).beat()
+        now_ms = redis_client.time()[0] * 1000
+        written = WorkerInfo(
+            "w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, now_ms, latched=True
+        )
+        Heartbeat(redis_client, namespace, "w", lambda _: encode(written)).beat()
 
         assert fleet.workers() == [written]
+
+    def test_that_are_older_than_two_heartbeats_are_silent_and_come_first(
+        self, fleet, redis_client, namespace
+    ):
+        now_ms = redis_client.time()[0] * 1000
+        ages_seconds = {"once late": 9, "silent": 12, "fresh": 0, "seldom": 100}
+        for worker_id, age in ages_seconds.items():
+            beat_seconds = 60 if worker_id == "seldom" else 5
+            info = dataclasses.replace(
+                a_card(worker_id), seen_wall_ms=now_ms - age * 1000, beat_seconds=beat_seconds
+            )
+            Heartbeat(redis_client, namespace, worker_id, lambda _, info=info: encode(info)).beat()
+
+        first, *others = fleet.workers()
+
+        assert first.worker_id == "silent"
+        assert first.silent_seconds == pytest.approx(12, abs=2)
+        assert "worker box/7: silent since 1" in first.silence
+        assert "kill -9 7" in first.silence
+        assert {each.silence for each in others} == {""}
 
     def test_of_another_version_are_left_out(self, fleet, redis_client, namespace):
         beat(redis_client, namespace, "ours", 1)
