@@ -81,9 +81,10 @@ def test_every_key_of_a_mixed_load_is_as_the_table_says(tmp_path):
         running.client.lpush("slotgen", b"x" * 700_000)
         running.statuses(pending)
         eventually(lambda: running.client.llen("slotgen") == 0)
-        newest = running.client.xrevrange("slotgen:dead", count=2)
-        codes = [slotgen("dead", "replay", dead_id.decode())[0] for dead_id, _ in newest]
-        assert codes == [1, 0]
+        # Two workers reject at once: which letter is the newest is not settled.
+        letters = running.client.xrevrange("slotgen:dead", count=2)
+        for dead_id, fields in letters:
+            assert slotgen("dead", "replay", dead_id.decode())[0] == (b"sha256" in fields)
         must("budget", "set", "800", "--reason", LONG)
         must("drill", "guard")
         must("drill", "--yes", "--jobs", "2")
