@@ -12,9 +12,6 @@ import redis
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
-# A worker that fell silent is shown that long, as silent: it may hang with calls in flight.
-_SHOWN_SECONDS = 600
-
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
@@ -38,5 +35,6 @@ class Heartbeat:
         # First, and by itself: nothing that follows may make this worker look lost.
         self.client.zadd(WORKERS(self.namespace), {self.worker_id: seconds})
         info = self.info(seconds * 1000 + micros // 1000)
-        self.client.set(WORKER_INFO(self.namespace, self.worker_id), info, ex=_SHOWN_SECONDS)
+        # A worker that fell silent is shown as such for a while: it may hang with calls in flight.
+        self.client.set(WORKER_INFO(self.namespace, self.worker_id), info, ex=WORKER_INFO.seconds)
         RedisQueueAge(self.client, self.namespace).note()
