@@ -174,7 +174,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     info = WorkerInfoSource(
         worker_id, config.version, settings.has_api_key, brake, observe, latch, beat_seconds
     ).info
-    heartbeat = Heartbeat(client, namespace, worker_id, info)
+    heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)
 
     def look_at_dials() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from redis.client import Monitor
 
 from tests.faults.rig.fleet import Fleet
+from worker.adapters.redis.jobs.liveness import _BEAT, _FIND_LOST
+from worker.adapters.redis.scripts import LuaScript
 
 _WORKERS = "slotgen:workers"
 
@@ -13,7 +15,7 @@ def await_sweeps(hurt: Fleet, worker_id: str, number: int) -> None:
     """Return once that worker has looked for lost ones `number` times from now on."""
     with hurt.client.monitor() as monitor:
         for _ in range(number):
-            while _next_command(monitor) != _sweep(worker_id):
+            while not _is_of(worker_id, _FIND_LOST, _next_command(monitor)):
                 pass
 
 
@@ -25,17 +27,18 @@ def hide_signs_of_life(hurt: Fleet, worker_id: str, *, until_sweeps: int) -> Non
         hurt.client.execute_command(*old.split())
         while sweeps < until_sweeps:
             command = _next_command(monitor)
-            if command == _sweep(worker_id):
+            if _is_of(worker_id, _FIND_LOST, command):
                 sweeps += hidden
-            elif command.startswith(f"ZADD {_WORKERS} ") and command.endswith(worker_id):
-                hidden = command == old
-                if not hidden:
-                    hurt.client.execute_command(*old.split())
+            elif command == old:
+                hidden = True
+            elif _is_of(worker_id, _BEAT, command):
+                hidden = False
+                hurt.client.execute_command(*old.split())
 
 
-def _sweep(worker_id: str) -> str:
-    """The command with which a sweep begins: a worker asks for its own last sign."""
-    return f"ZSCORE {_WORKERS} {worker_id}"
+def _is_of(worker_id: str, script: LuaScript, command: str) -> bool:
+    """Whether this is how that worker runs the script, once Redis knows it."""
+    return command.startswith(f"EVALSHA {script.sha} ") and command.endswith(f" {worker_id}")
 
 
 def _next_command(monitor: Monitor) -> str:

@@ -16,6 +16,7 @@ from tasks.generate.intake import task_id_of
 from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
+from worker.adapters.redis.jobs.liveness import beat, find_lost
 from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
 from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, marked
 from worker.adapters.redis.scripts import LuaScript
@@ -65,7 +66,7 @@ class ConsumerQoS(kombu_redis.QoS):
         """
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
-                client.zadd(WORKERS(queue), {self.channel.worker_id: int(client.time()[0])})
+                beat(client, queue, self.channel.worker_id, self._option("worker_lost_seconds"))
                 self._bring_back(queue, self.channel.worker_id, client, died=False)
             self._queue = queue
 
@@ -143,14 +144,8 @@ class ConsumerQoS(kombu_redis.QoS):
             emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
 
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
-        silent_since = int(client.time()[0]) - self._option("worker_lost_seconds")
-        own = client.zscore(WORKERS(queue), self.channel.worker_id)
-        # Right after a Redis that was frozen or away everybody looks silent, this worker to itself as well:
-        # the others get the time in which it gives its own sign.
-        if own is None or own < silent_since:
-            return
-        for each in client.zrangebyscore(WORKERS(queue), "-inf", f"({silent_since}"):
-            worker_id = each.decode()
+        lost_seconds = self._option("worker_lost_seconds")
+        for worker_id in find_lost(client, queue, self.channel.worker_id, lost_seconds):
             returned = self._bring_back(queue, worker_id, client, died=True)
             if returned:
                 emit(

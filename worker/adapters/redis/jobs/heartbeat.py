@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import redis
 
+from worker.adapters.redis.jobs.liveness import beat
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
-from worker.adapters.redis.keys import WORKER_INFO, WORKERS
+from worker.adapters.redis.keys import WORKER_INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Heartbeat:
     client: redis.Redis
     namespace: str
     worker_id: str
+    lost_seconds: int
     info: Callable[[int], str]
 
     def leave(self) -> None:
@@ -31,10 +33,10 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Send a heartbeat, from any thread. Raises RedisError."""
-        seconds, micros = self.client.time()
         # First, and by itself: nothing that follows may make this worker look lost.
-        self.client.zadd(WORKERS(self.namespace), {self.worker_id: seconds})
-        info = self.info(seconds * 1000 + micros // 1000)
+        wall_ms = beat(self.client, self.namespace, self.worker_id, self.lost_seconds)
         # A worker that fell silent is shown as such for a while: it may hang with calls in flight.
-        self.client.set(WORKER_INFO(self.namespace, self.worker_id), info, ex=WORKER_INFO.seconds)
+        self.client.set(
+            WORKER_INFO(self.namespace, self.worker_id), self.info(wall_ms), ex=WORKER_INFO.seconds
+        )
         RedisQueueAge(self.client, self.namespace).note()

@@ -26,7 +26,9 @@ def a_card(worker_id, wall_ms=1):
 
 
 def beat(redis_client, namespace, worker_id, started_ms):
-    heartbeat = Heartbeat(redis_client, namespace, worker_id, lambda _: encode(a_card(worker_id, started_ms)))
+    heartbeat = Heartbeat(
+        redis_client, namespace, worker_id, 15, lambda _: encode(a_card(worker_id, started_ms))
+    )
     heartbeat.beat()
     return heartbeat
 
@@ -62,7 +64,7 @@ class TestCards:
         written = WorkerInfo(
             "w", "böx", 7, "0.1.0", "c", 3, "KILL_SWITCH", "6dfb333ca9f2", False, 1, now_ms, latched=True
         )
-        Heartbeat(redis_client, namespace, "w", lambda _: encode(written)).beat()
+        Heartbeat(redis_client, namespace, "w", 15, lambda _: encode(written)).beat()
 
         assert fleet.workers() == [written]
 
@@ -76,7 +78,7 @@ class TestCards:
             info = dataclasses.replace(
                 a_card(worker_id), seen_wall_ms=now_ms - age * 1000, beat_seconds=beat_seconds
             )
-            Heartbeat(redis_client, namespace, worker_id, lambda _, info=info: encode(info)).beat()
+            Heartbeat(redis_client, namespace, worker_id, 15, lambda _, info=info: encode(info)).beat()
 
         first, *others = fleet.workers()
 

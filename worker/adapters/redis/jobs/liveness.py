@@ -1,0 +1,61 @@
+"""Says which workers live, by their heartbeats and Redis's clock.
+
+Silence proves something only while Redis takes heartbeats: after it was frozen, away or full, everybody
+looks silent, and a worker that holds a paid answer must not lose its job for that. So the end of each pause
+in which no worker was heard is noted, and from then on each has the whole time to be heard.
+"""
+
+import redis
+
+from worker.adapters.redis.keys import WORKERS, WORKERS_RESUMED
+from worker.adapters.redis.scripts import LuaScript
+
+# A worker beats thrice in the time after which it is lost: longer than half of it without anybody is a pause.
+LOST = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local function paused(workers, seconds)
+  local latest = redis.call('ZREVRANGE', workers, 0, 0, 'WITHSCORES')[2]
+  return not latest or now - latest > seconds / 2
+end
+local function lost(workers, resumed, worker, seconds)
+  local seen = redis.call('ZSCORE', workers, worker)
+  if not seen then return true end
+  local since = math.max(seen, redis.call('GET', resumed) or 0)
+  return now - since > tonumber(seconds) and not paused(workers, seconds)
+end
+"""
+# KEYS: the heartbeats, the end of the last pause.
+_BEAT = LuaScript(
+    LOST
+    + """
+if paused(KEYS[1], ARGV[1]) then redis.call('SET', KEYS[2], now) end
+redis.call('ZADD', KEYS[1], now, ARGV[2])
+return math.floor(now * 1000)
+"""
+)
+_FIND_LOST = LuaScript(
+    LOST
+    + """
+local found = {}
+for _, worker in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if worker ~= ARGV[2] and lost(KEYS[1], KEYS[2], worker, ARGV[1]) then found[#found + 1] = worker end
+end
+return found
+"""
+)
+
+
+def beat(client: redis.Redis, namespace: str, worker_id: str, lost_seconds: int) -> int:
+    """Note that `worker_id` lives; return Redis's time in milliseconds. Raises RedisError."""
+    return int(_BEAT.run(client, _keys(namespace), lost_seconds, worker_id))
+
+
+def find_lost(client: redis.Redis, namespace: str, worker_id: str, lost_seconds: int) -> list[str]:
+    """Return the lost workers, as `worker_id`, which lives, may know them. Raises RedisError."""
+    found = _FIND_LOST.run(client, _keys(namespace), lost_seconds, worker_id)
+    return [each.decode() for each in found]
+
+
+def _keys(namespace: str) -> list[str]:
+    return [WORKERS(namespace), WORKERS_RESUMED(namespace)]
