@@ -3,7 +3,7 @@
 Exception
 ├── InvalidMessage            the message is not a job spec; the producer's get() raises it
 ├── StoreUnavailable          Redis could not be asked
-├── Deferred                  the server asked for more time than a job has; it goes back to the queue
+├── Deferred                  a job waits for longer than it may take; it goes back to the queue
 └── JobEnded                  a job ends here, with an ErrorCode
     ├── Stubbed               a dial, a limit or the mode said no: STUB
     └── Failed                something broke: FAILED
@@ -69,7 +69,14 @@ class StoreUnavailable(Exception):  # noqa: N818 - says what is the matter
 
 
 class Deferred(Exception):  # noqa: N818 - says what happens to the job
-    """The server asked the fleet to wait for longer than the job may take; the job is as good as new."""
+    """What the job waits for takes longer than the job may; it is as good as new.
+
+    It ends as `otherwise` where it may not wait any longer.
+    """
+
+    def __init__(self, otherwise: "Failed") -> None:
+        super().__init__(str(otherwise))
+        self.otherwise = otherwise
 
 
 class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error

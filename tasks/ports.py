@@ -90,27 +90,44 @@ class Model(Protocol):
 class AnswerStore(Protocol):
     """Completed answers, by the hash of the job that they answer."""
 
-    async def get(self, key: str) -> Any | None:
-        """Return the stored value, or None when there is none or it cannot be read."""
-
     async def put(self, key: str, value: Any) -> bool:
-        """Keep `value`; return whether it is stored."""
+        """Keep `value`, however long Redis takes; return False when Redis refuses it for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker finds that asks for a job: it is `ours`, or there is an `answer`, or someone has it.
+
+    `stored` is the answer's bytes, empty where there is none.
+    """
+
+    ours: bool
+    stored: bytes = b""
+    answer: Any | None = None
 
 
 class Claims(Protocol):
     """Who works on a job, and how often it was tried; the same for every worker."""
 
-    async def acquire(self, key: str, token: str, seconds: float) -> bool:
-        """Claim the job for `seconds` under `token`; False while another token holds it.
+    async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
+        """Claim the job under `token`, unless it has an answer or a living worker has it.
 
-        Raises StoreUnavailable, since then it is not known.
+        `despite` is a stored answer that cannot be used: it counts as none.
+
+        Raises StoreUnavailable when that is not known, or the answer cannot be read.
         """
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
-        """Give the claim back if `token` still holds it; forget the attempts of a job that is `concluded`."""
+        """Give the claim back if `token` still holds it; forget the attempts of a job that is `concluded`.
 
-    async def end_attempt(self, key: str) -> None:
-        """Take one attempt back that was refused before any work was done: it has an outcome."""
+        Waits for Redis, however long.
+        """
+
+    async def end_attempt(self, key: str, begun: int) -> None:
+        """Take back the attempt that was number `begun`: it was refused before any work was done.
+
+        Waits for Redis, however long. Twice is once.
+        """
 
     async def begin_attempt(self, key: str) -> int:
         """Note that a request for the job is about to leave; return how many were begun without an outcome.
@@ -132,10 +149,13 @@ class RateLimitState:
 
 
 class RateLimits(Protocol):
-    """What the servers have asked of any worker of the fleet. Every method raises StoreUnavailable."""
+    """What the servers have asked of any worker of the fleet. All but `state` wait for Redis."""
 
     async def state(self, model: str) -> RateLimitState:
-        """Return what holds for a request to `model` now; while the breaker is open, one gets the probe."""
+        """Return what holds for a request to `model` now; while the breaker is open, one gets the probe.
+
+        Raises StoreUnavailable.
+        """
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`; a longer cooldown stays."""
@@ -169,7 +189,7 @@ class Budget(Protocol):
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Turn it into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
 
-        Settling twice, or a reservation that is gone, changes nothing.
+        Waits for Redis, however long. Settling twice, or a reservation that is gone, changes nothing.
         """
 
 

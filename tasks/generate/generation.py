@@ -1,9 +1,10 @@
-"""Takes one admitted job to the model and back: cache, spend cap, brake, attempts, acceptance."""
+"""Takes one admitted job to the model and back: claim, spend cap, brake, attempts, acceptance, booking."""
 
 import asyncio
+import math
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gates import evaluate, kill_switch
@@ -14,6 +15,7 @@ from tasks.generate.acceptance import accept, acceptable
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.job_context import JobContext
 from tasks.generate.prompting import Prompts, build_request, check_length, job_key, repair_request
+from tasks.generate.shielding import to_its_end
 from tasks.generate.spec import Job
 from tasks.limits.brake import Brake
 from tasks.limits.rate_limiter import RateLimiter
@@ -27,28 +29,50 @@ _REPAIRABLE = {
     ErrorCode.OUTPUT_POLICY_VIOLATION,
 }
 _HALTED = {ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED}
-# For a Redis that is away a while when a job ends: what is held then must not go to another worker.
+# For a Redis that is away a while when a job ends.
 _SPARE_SECONDS = 60.0
 _CLAIM_POLL_SECONDS = 0.1
+_NO_ROOM = Failed(ErrorCode.OPENAI_RATE_LIMITED, "the server asked to wait, for longer than maxAgeSeconds")
 
 
-@dataclass(frozen=True, slots=True)
-class _Admitted:
-    """An admitted job, the key under which its answer is kept, and what was done for it so far."""
+@dataclass(slots=True)
+class _Flight:
+    """One request on its way: its reservation, and what it has cost for all that is known now."""
+
+    reservation_id: str
+    worst_nano_usd: int
+    spent_nano_usd: int = 0
+    cost_known: bool = True
+    # Whether it is the probe of an open breaker; how many attempts have no outcome, this one included.
+    probe: bool = False
+    begun: int = 0
+
+
+@dataclass(slots=True)
+class Admitted:
+    """An admitted job, and what is held for it: its claim, and the money of a request that is not settled."""
 
     job: Job
     output: OutputType
-    key: str
     context: JobContext
+    # The key under which its answer is kept.
+    key: str = ""
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    claimed: bool = False
+    deadline_mono: float = math.inf
+    flight: _Flight | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
     """Generates content for admitted jobs; runs on one event loop.
 
+    The brake and the deadline reach a request until its response is there. What books the response (its
+    cost, the answer) comes after that, outside their reach, and waits for Redis however long it takes.
+
     `dial_reader` has the dials right before each request. `count_cache(result)` gets "hit", "miss" or
     "store_failed". `slots` bounds the calls in flight of this process; a job's deadline begins once it has
-    a slot.
+    a slot, and anew while another copy of it is waited for.
     """
 
     dial_reader: DialReader
@@ -63,87 +87,103 @@ class Generation:
     slots: asyncio.Semaphore
     count_cache: Callable[[str], None]
 
-    async def content(self, job: Job, output: OutputType, context: JobContext) -> Any:
-        """Return the content of `job`, from the cache or freshly generated and stored.
+    async def content(self, admitted: Admitted) -> Any:
+        """Return the job's content, from the cache or freshly generated and stored; `finish` must follow.
 
         Raises:
-            Stubbed: the brake came on, the request is too long, or the spend cap does not cover the call.
+            Stubbed: the brake came on, Redis did not answer, the request is too long, or the spend cap does
+                not cover the call.
             Failed: no usable answer within the deadline and the attempts.
-            Deferred: the server asked for more time than the job has.
+            Deferred: the server asked for more time than the job has, or another copy of it takes as long.
 
         """
-        admitted = _Admitted(job, output, job_key(job, self.prompts, self.config), context)
-        value = await self._stored(admitted)
-        self.count_cache("miss" if value is None else "hit")
-        if value is not None:
-            return value
-        async with self.slots:
-            return await self._claimed_content(admitted)
-
-    async def _stored(self, admitted: _Admitted) -> Any | None:
-        value = await self.answers.get(admitted.key)
-        # Someone may have written to Redis, and the policy may have changed since.
-        admitted.context.cached = value is not None and acceptable(admitted.output, value)
-        return value if admitted.context.cached else None
-
-    async def _claimed_content(self, admitted: _Admitted) -> Any:
-        """Generate while no other worker does; a message delivered twice at once is paid for once."""
-        token, concluded = uuid.uuid4().hex, True
+        admitted.key = job_key(admitted.job, self.prompts, self.config)
+        admitted.deadline_mono = self._deadline_from_now()
         try:
-            await self._in_reach(self._claim(admitted.key, token), admitted.context)
-            return await self._content_once(admitted)
-        except StoreUnavailable:
-            raise Stubbed(ErrorCode.KILL_UNVERIFIED, "Redis did not answer") from None
-        except (asyncio.CancelledError, Deferred):
-            # The job goes back without an outcome, and what it tried stays in the ledger.
-            concluded = False
-            raise
-        finally:
-            await asyncio.shield(self.claims.release(admitted.key, token, concluded=concluded))
+            value = await self._in_reach(self._claim(admitted), admitted)
+            self.count_cache("miss" if value is None else "hit")
+            if value is not None:
+                return value
+            async with self.slots:
+                return await self._fresh(admitted)
+        except StoreUnavailable as error:
+            raise Stubbed(ErrorCode.KILL_UNVERIFIED, str(error) or "Redis did not answer") from None
 
-    async def _content_once(self, admitted: _Admitted) -> Any:
-        value = await self._stored(admitted)
-        if value is not None:
-            return value
+    async def finish(self, admitted: Admitted, *, concluded: bool) -> None:
+        """Settle a call that was cut off, and give the job back; waits for Redis, however long.
+
+        Comes after the outcome is recorded. A job without one is not `concluded`: what it tried stays in the
+        ledger.
+        """
+        if admitted.claimed or admitted.flight:
+            await to_its_end(self._finish(admitted, concluded=concluded))
+
+    async def _finish(self, admitted: Admitted, *, concluded: bool) -> None:
+        await self._settle(admitted)
+        await self.claims.release(admitted.key, admitted.token, concluded=concluded)
+
+    async def _claim(self, admitted: Admitted) -> Any | None:
+        """Return the job's stored answer, or None once the job is ours.
+
+        While a living worker has it there is only one thing to do, which is to wait: outside the slots.
+        """
+        admitted.context.held_back = Failed(
+            ErrorCode.OPENAI_TIMEOUT, "another copy of the job takes too long"
+        )
+        unusable = b""
+        while True:
+            # Cut off before the reply, it may be ours.
+            admitted.claimed = True
+            claim = await self.claims.claim(admitted.key, admitted.token, despite=unusable)
+            admitted.claimed = claim.ours
+            if claim.ours:
+                admitted.context.held_back = None
+                return None
+            if not claim.stored:
+                await asyncio.sleep(_CLAIM_POLL_SECONDS)
+            # Someone may have written to Redis, and the policy may have changed since.
+            elif acceptable(admitted.output, claim.answer):
+                admitted.context.cached = True
+                return claim.answer
+            else:
+                unusable = claim.stored
+
+    async def _fresh(self, admitted: Admitted) -> Any:
+        """Return the first acceptable answer, stored; one that is not is paid for, and worth asking again."""
         request = build_request(admitted.job, admitted.output, self.prompts, self.config)
         check_length(request, self.config)
-        value = await self._in_reach(self._usable_value(admitted, request), admitted.context)
-        # Outside the brake's reach: what was paid for is kept, whatever happens meanwhile.
-        if not await self.answers.put(admitted.key, value):
-            self.count_cache("store_failed")
-        return value
+        admitted.deadline_mono = self._deadline_from_now()
+        found = await self._attempts(admitted, request)
+        while isinstance(found, Failed):
+            repair = repair_request(request, found.detail)
+            if not self._worth_a_repair(found, repair, admitted.context):
+                raise found
+            admitted.context.repairs += 1
+            found = await self._repair(admitted, repair, found)
+        return found
 
-    async def _claim(self, key: str, token: str) -> None:
-        while not await self.claims.acquire(key, token, self._held_seconds):  # noqa: ASYNC110 - its holder is another process
-            await asyncio.sleep(_CLAIM_POLL_SECONDS)
+    async def _settle(self, admitted: Admitted) -> None:
+        if flight := admitted.flight:
+            await self.budget.settle(flight.reservation_id, flight.spent_nano_usd, known=flight.cost_known)
+            admitted.flight = None
+
+    def _deadline_from_now(self) -> float:
+        return asyncio.get_running_loop().time() + self.config.job_deadline_seconds
 
     @property
     def _held_seconds(self) -> float:
-        """How long what a job holds outlasts it: a living worker gives it up within the job's deadline."""
+        """How long money is held for a job: a living worker settles it soon after the job's deadline."""
         return self.config.job_deadline_seconds + _SPARE_SECONDS
 
-    async def _in_reach(self, work: Coroutine[Any, Any, T], context: JobContext) -> T:
+    async def _in_reach(self, work: Coroutine[Any, Any, T], admitted: Admitted) -> T:
         """Run `work` in reach of the brake and of the job's deadline."""
         try:
-            async with asyncio.timeout(self.config.job_deadline_seconds):
+            async with asyncio.timeout_at(admitted.deadline_mono):
                 return await self.brake.run_cancellable(work)
         except TimeoutError:
-            if context.held_back:
-                raise Deferred from None
+            if admitted.context.held_back:
+                raise Deferred(admitted.context.held_back) from None
             raise Failed(ErrorCode.OPENAI_TIMEOUT, "the job's deadline passed") from None
-
-    async def _usable_value(self, admitted: _Admitted, request: ModelRequest) -> Any:
-        """Return the first acceptable answer; one that is not is paid for, and worth asking for again."""
-        answer = await self._attempts(admitted, request)
-        while True:
-            try:
-                return accept(admitted.output, answer)
-            except Failed as unusable:
-                repair = repair_request(request, unusable.detail)
-                if not self._worth_a_repair(unusable, repair, admitted.context):
-                    raise
-                admitted.context.repairs += 1
-                answer = await self._repair(admitted, repair, unusable)
 
     def _worth_a_repair(self, unusable: Failed, repair: ModelRequest, context: JobContext) -> bool:
         return (
@@ -153,7 +193,7 @@ class Generation:
             and repair.size_bytes <= self.config.max_input_tokens
         )
 
-    async def _repair(self, admitted: _Admitted, repair: ModelRequest, unusable: Failed) -> ModelAnswer:
+    async def _repair(self, admitted: Admitted, repair: ModelRequest, unusable: Failed) -> Any | Failed:
         """Ask again; where there is no answer to that, the job ends as the first one made it end."""
         try:
             return await self._attempts(admitted, repair)
@@ -163,69 +203,82 @@ class Generation:
             detail = f"{unusable.detail}; asked again, it ended as {end.code}"
             raise Failed(unusable.code, detail, rule=unusable.rule) from None
 
-    async def _attempts(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
-        # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
-        await self.model.ready()
+    async def _attempts(self, admitted: Admitted, request: ModelRequest) -> Any | Failed:
+        """Return the value of the first answer that comes, or why it is none."""
         retrying = self.config.retry.retrying(
             lambda error: isinstance(error, ModelError) and error.retryable,
             attempts=self.config.attempts - admitted.context.attempts,
             deadline_seconds=self.config.job_deadline_seconds,
+            sleep=lambda seconds: self._in_reach(asyncio.sleep(seconds), admitted),
         )
         return await retrying(self._attempt, admitted, request)
 
-    async def _attempt(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
-        """Send the request once the server has room; waiting for that burns no attempt."""
-        admitted.context.held_back = True
-        probe = await self.rate_limiter.acquire()
-        admitted.context.held_back = False
-        try:
-            answer = await self._one_request(admitted, request)
-        except ModelError as error:
-            if await self.rate_limiter.failed(error):
-                await self.claims.end_attempt(admitted.key)
-            raise
-        await self.rate_limiter.answered(probe=probe)
-        return answer
-
-    async def _one_request(self, admitted: _Admitted, request: ModelRequest) -> ModelAnswer:
+    async def _attempt(self, admitted: Admitted, request: ModelRequest) -> Any | Failed:
+        """Send the request once, and book what comes of it."""
         worst = self.config.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
-        reservation_id = f"{admitted.key}:{uuid.uuid4().hex}"
-        spent, known = 0, True
+        flight = admitted.flight = _Flight(f"{admitted.key}:{uuid.uuid4().hex}", worst)
         try:
-            await self._reserve(Reservation(reservation_id, worst, request.model, self._held_seconds))
-            await self._note_attempt(admitted.key)
-            await self._decide_again(admitted)
-            # From here on, unless the server says otherwise, the call may have been charged in full.
-            spent, known = worst, False
-            answer = await self._request(request, admitted.context)
-            spent, known = self._cost(answer.usage, worst)
+            answer = await self._in_reach(self._fly(admitted, flight, request), admitted)
+            flight.spent_nano_usd, flight.cost_known = self._cost(answer.usage, worst)
+            return await to_its_end(self._arrive(admitted, flight, answer))
         except ModelError as error:
-            spent, known = self._cost(error.usage, worst) if error.billed else (0, True)
+            charged = self._cost(error.usage, worst) if error.billed else (0, True)
+            flight.spent_nano_usd, flight.cost_known = charged
+            await to_its_end(self._fail(admitted, flight, error))
             raise
-        else:
-            return answer
         finally:
-            admitted.context.cost_nano_usd += spent
-            await asyncio.shield(self.budget.settle(reservation_id, spent, known=known))
+            admitted.context.cost_nano_usd += flight.spent_nano_usd
+
+    async def _arrive(self, admitted: Admitted, flight: _Flight, answer: ModelAnswer) -> Any | Failed:
+        """Keep what was paid for, if it can be used. Whatever happens meanwhile, this comes to its end."""
+        await self.rate_limiter.answered(probe=flight.probe)
+        try:
+            found = accept(admitted.output, answer)
+        except Failed as unusable:
+            found = unusable
+        else:
+            # Before it is settled: a worker that is killed in between has it paid for once.
+            if not await self.answers.put(admitted.key, found):
+                self.count_cache("store_failed")
+        await self._settle(admitted)
+        return found
+
+    async def _fail(self, admitted: Admitted, flight: _Flight, error: ModelError) -> None:
+        await self._settle(admitted)
+        if await self.rate_limiter.failed(error):
+            await self.claims.end_attempt(admitted.key, flight.begun)
+
+    async def _fly(self, admitted: Admitted, flight: _Flight, request: ModelRequest) -> ModelAnswer:
+        await self._depart(admitted, flight, request)
+        # From here on, unless the server says otherwise, the call may have been charged in full.
+        flight.spent_nano_usd, flight.cost_known = flight.worst_nano_usd, False
+        return await self._request(request, admitted.context)
+
+    async def _depart(self, admitted: Admitted, flight: _Flight, request: ModelRequest) -> None:
+        """Return when the request may leave; waiting for that burns no attempt."""
+        # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
+        await self.model.ready()
+        admitted.context.held_back = _NO_ROOM
+        flight.probe = await self.rate_limiter.acquire()
+        admitted.context.held_back = None
+        await self._reserve(
+            Reservation(flight.reservation_id, flight.worst_nano_usd, request.model, self._held_seconds)
+        )
+        await self._note_attempt(admitted.key, flight)
+        await self._decide_again(admitted)
 
     async def _reserve(self, reservation: Reservation) -> None:
-        # Shielded: cancelled half-way it would leave a reservation that is never settled.
-        reserving = asyncio.ensure_future(self.budget.reserve(reservation))
-        try:
-            granted = await asyncio.shield(reserving)
-        except asyncio.CancelledError:
-            await asyncio.wait({reserving})
-            raise
-        if not granted:
+        # Cut off before the reply, it may be granted all the same: settling it comes later, by the same way.
+        if not await self.budget.reserve(reservation):
             raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
 
-    async def _note_attempt(self, key: str) -> None:
+    async def _note_attempt(self, key: str, flight: _Flight) -> None:
         """Write the attempt down before it leaves: one that a worker has died with counts, too."""
-        begun = await self.claims.begin_attempt(key)
-        if begun > self.config.attempts:
+        flight.begun = await self.claims.begin_attempt(key)
+        if flight.begun > self.config.attempts:
             raise Failed(
                 ErrorCode.OPENAI_CONNECTION_ERROR,
-                f"{begun - 1} attempts were begun, and some have no outcome",
+                f"{flight.begun - 1} attempts were begun, and some have no outcome",
             )
 
     async def _request(self, request: ModelRequest, context: JobContext) -> ModelAnswer:
@@ -249,7 +302,7 @@ class Generation:
         cost = None if usage is None else self.config.cost_nano_usd(usage)
         return (worst, False) if cost is None or cost > worst else (cost, True)
 
-    async def _decide_again(self, admitted: _Admitted) -> None:
+    async def _decide_again(self, admitted: Admitted) -> None:
         """Let all gates decide by a read of this moment: no request starts against a dial."""
         read = await self.dial_reader.read_shared()
         decision = evaluate(admitted.job.subject, read.controls)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tasks.errors import Failed
+
 
 @dataclass(slots=True)
 class JobContext:
@@ -24,8 +26,8 @@ class JobContext:
     request_id: str | None = None
     cached: bool = False
     model_ms: float = 0.0
-    # Whether the job waits for the server to have room: a deadline that passes then is not its fault.
-    held_back: bool = False
+    # What the job ends as at last while it waits for others: a deadline that passes then is not its fault.
+    held_back: Failed | None = None
 
     @property
     def path(self) -> str:

@@ -9,7 +9,7 @@ from schemas import OutputType
 from tasks.errors import Deferred, ErrorCode, Failed, JobEnded
 from tasks.generate.admission import Admission
 from tasks.generate.dial_reader import DialRead, DialReader
-from tasks.generate.generation import Generation
+from tasks.generate.generation import Admitted, Generation
 from tasks.generate.job_context import JobContext
 from tasks.generate.outcome import Outcome, completed, ended
 from tasks.generate.spec import Job, Spec
@@ -25,6 +25,7 @@ class _Run:
     began_mono: float
     outcome: Outcome | None = None
     output: OutputType | None = None
+    deferred: Deferred | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Generate:
             if run.outcome is not None:
                 self._record(run, task_id)
         await self._generate_admitted(runs, task_id)
-        self._end_deferred([run for run in runs if run.outcome is None], task_id, may_defer=may_defer)
+        self._end_deferred(runs, task_id, may_defer=may_defer)
         return [_outcome(run) for run in runs]
 
     async def _generate_admitted(self, runs: list[_Run], task_id: str) -> None:
@@ -88,11 +89,12 @@ class Generate:
                 reported = done
 
     def _end_deferred(self, runs: list[_Run], task_id: str, *, may_defer: bool) -> None:
-        if runs and may_defer:
-            raise Deferred
         for run in runs:
-            detail = "the server asked to wait, for longer than maxAgeSeconds"
-            run.outcome = self._ended(run, Failed(ErrorCode.OPENAI_RATE_LIMITED, detail))
+            if run.deferred is None:
+                continue
+            if may_defer:
+                raise run.deferred
+            run.outcome = self._ended(run, run.deferred.otherwise)
             self._record(run, task_id)
 
     async def _admit(self, run: _Run, read: asyncio.Future[DialRead], admission: Admission) -> None:
@@ -103,10 +105,18 @@ class Generate:
 
     async def _generate(self, run: _Run, task_id: str) -> None:
         assert run.output is not None  # it was admitted
+        admitted = Admitted(run.job, run.output, run.context)
         try:
-            value = await self.generation.content(run.job, run.output, run.context)
+            await self._conclude(run, admitted, task_id)
+        finally:
+            await self.generation.finish(admitted, concluded=run.outcome is not None)
+
+    async def _conclude(self, run: _Run, admitted: Admitted, task_id: str) -> None:
+        try:
+            value = await self.generation.content(admitted)
             run.outcome = completed(run.job.job_id, {run.job.output_field: value})
-        except Deferred:
+        except Deferred as deferred:
+            run.deferred = deferred
             return
         except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
             run.outcome = self._ended(run, error)

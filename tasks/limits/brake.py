@@ -112,6 +112,8 @@ class Brake:
     async def run_cancellable(self, call: Coroutine[Any, Any, T]) -> T:
         """Run `call` in reach of the brake; it must ask `check_before_request` before each request.
 
+        Once `call` has ended, whoever cancels comes too late: its result is returned.
+
         Raises:
             Stubbed: the brake came on before `call` had ended.
 
@@ -121,6 +123,8 @@ class Brake:
         try:
             return await call_task
         except asyncio.CancelledError:
+            if call_task.done() and not call_task.cancelled():
+                return call_task.result()
             reason = self._halting.get(call_task)
             if reason is None or not call_task.cancelled():
                 raise

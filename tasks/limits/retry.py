@@ -4,8 +4,9 @@ What is no call keeps a pause of its own: a thread that looks again (Background)
 refuses (Refusals), and a producer that waits for answers.
 """
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tenacity import (
@@ -39,16 +40,19 @@ class RetryPolicy:
         *,
         attempts: int | None = None,
         deadline_seconds: float = math.inf,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> AsyncRetrying:
         """Return what makes a call again while its error `may_succeed` later, then raises the last error.
 
         It is made at most `attempts` times (None: without end), and not after `deadline_seconds`.
+        `sleep` is how it waits in between.
         """
         return AsyncRetrying(
             retry=retry_if_exception(lambda error: may_succeed(error) and self._in_time(error)),
             stop=(stop_never if attempts is None else stop_after_attempt(attempts))
             | stop_before_delay(deadline_seconds),
             wait=self._wait_seconds,
+            sleep=sleep,
             reraise=True,
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 from gates import Controls
 from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.limits.guard import GuardFinding, GuardVerdict, JobResult
-from tasks.ports import ModelAnswer, ModelRequest, RateLimitState, Reservation, TokenUsage
+from tasks.ports import Claim, ModelAnswer, ModelRequest, RateLimitState, Reservation, TokenUsage
 
 
 @dataclass
@@ -84,9 +84,6 @@ class FakeAnswers:
     stored: dict[str, Any] = field(default_factory=dict)
     writable: bool = True
 
-    async def get(self, key: str) -> Any | None:
-        return self.stored.get(key)
-
     async def put(self, key: str, value: Any) -> bool:
         if self.writable:
             self.stored[key] = value
@@ -95,16 +92,20 @@ class FakeAnswers:
 
 @dataclass
 class FakeClaims:
-    """Claims in memory; `attempts` is the ledger."""
+    """Claims in memory; `attempts` is the ledger, `answers` what a claim finds first."""
 
+    answers: FakeAnswers = field(default_factory=FakeAnswers)
     holders: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     available: bool = True
 
-    async def acquire(self, key: str, token: str, seconds: float) -> bool:
+    async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
         if not self.available:
             raise StoreUnavailable
-        return self.holders.setdefault(key, token) == token
+        stored = json.dumps(self.answers.stored[key]).encode() if key in self.answers.stored else b""
+        if stored and stored != despite:
+            return Claim(ours=False, stored=stored, answer=self.answers.stored[key])
+        return Claim(ours=self.holders.setdefault(key, token) == token)
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
         if self.holders.get(key) == token:
@@ -112,8 +113,9 @@ class FakeClaims:
             if concluded:
                 self.attempts.pop(key, None)
 
-    async def end_attempt(self, key: str) -> None:
-        self.attempts[key] -= 1
+    async def end_attempt(self, key: str, begun: int) -> None:
+        if self.attempts.get(key) == begun:
+            self.attempts[key] -= 1
 
     async def begin_attempt(self, key: str) -> int:
         if not self.available:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tasks.errors import ErrorCode, ModelError
 from tests.builders import a_spec, controls
-from tests.fakes.ports import FakeAnswers, answer
+from tests.fakes.ports import answer
 from tests.tasks.generate.use_case import UseCase
 
 NARROWED = [
@@ -55,19 +53,18 @@ def test_narrowing_reaches_a_job_between_two_attempts(change, code, gate):
     assert len(case.model.requests) == 1
 
 
-class EngagesTheBrake(FakeAnswers):
+class EngagesTheBrake(list):
     """Stands for whoever follows the kill switch, between the decision and the request."""
 
     case: UseCase
 
-    async def get(self, key: str) -> Any | None:
+    def append(self, result: str) -> None:
         self.case.brake.engage(ErrorCode.KILL_SWITCH)
-        return None
 
 
 def test_a_read_from_before_the_brake_came_on_lets_no_request_leave():
-    case = UseCase(answers=EngagesTheBrake())
-    case.answers.case = case
+    case = UseCase(cache=EngagesTheBrake())
+    case.cache.case = case
 
     case.run(a_spec())
 

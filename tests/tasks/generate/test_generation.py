@@ -11,7 +11,7 @@ import pytest
 from gates import Controls
 from tasks import executor_config
 from tasks.errors import Deferred, ErrorCode, ModelError
-from tasks.ports import TokenUsage
+from tasks.ports import Claim, TokenUsage
 from tests.builders import a_job, a_spec, controls
 from tests.fakes import clock
 from tests.fakes.ports import FakeBudget, FakeModel, answer
@@ -535,12 +535,13 @@ class TestClaims:
         (key,) = first.answers.stored
         case.claims.holders[key] = "another"
 
-        async def answered_elsewhere(key_asked, token, seconds):
+        async def answered_elsewhere(key_asked, token, **asked):
+            found = await type(case.claims).claim(case.claims, key_asked, token, **asked)
             case.answers.stored[key] = first.answers.stored[key]
             case.claims.holders.pop(key, None)
-            return await type(case.claims).acquire(case.claims, key_asked, token, seconds)
+            return found
 
-        case.claims.acquire = answered_elsewhere
+        case.claims.claim = answered_elsewhere
 
         (result,) = case.run(a_spec())
 
@@ -550,7 +551,7 @@ class TestClaims:
 
     def test_a_claim_that_never_comes_free_ends_with_the_deadline(self):
         case = UseCase()
-        case.claims.acquire = never_free
+        case.claims.claim = never_free
 
         case.run(a_spec())
 
@@ -596,8 +597,8 @@ class TestClaims:
         assert case.records == []
 
 
-async def never_free(key, token, seconds):
-    return False
+async def never_free(key, token, **asked):
+    return Claim(ours=False)
 
 
 async def note(noted, key):

@@ -59,6 +59,7 @@ class UseCase:
     brake: Brake = field(init=False)
 
     def __post_init__(self) -> None:
+        self.claims.answers = self.answers
         # Nobody watches the dial here: the one confirmation at the start has to do, however long it goes on.
         self.brake = Brake(86_400.0, lambda number, seconds: self.halts.append((number, seconds)))
 

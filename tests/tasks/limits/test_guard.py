@@ -65,7 +65,7 @@ def test_stubs_and_stored_answers_say_nothing_of_the_model():
 
 def test_a_bug_is_seen_though_no_model_was_asked():
     case = UseCase()
-    case.answers.get = None  # a bug
+    case.claims.claim = None  # a bug
 
     case.run(a_spec())
 

@@ -19,6 +19,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.answers import RedisAnswers
 from worker.adapters.redis.jobs.budget import RedisBudget
+from worker.adapters.redis.keys import ANSWER
 
 
 def in_loop(redis_server, scenario):
@@ -158,7 +159,8 @@ class TestCache:
             answers = RedisAnswers(RedisBatches(client), namespace, 3600, kept)
             for job in jobs[:number]:
                 await answers.put(job_key(job, prompts, config), "text")
-            return [await answers.get(job_key(job, prompts, config)) for job in jobs[:number]]
+            keys = [ANSWER(namespace, job_key(job, prompts, config)) for job in jobs[:number]]
+            return [json.loads(stored) if (stored := await client.get(each)) else None for each in keys]
 
         return in_loop(redis_server, scenario)
 

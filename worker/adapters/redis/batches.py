@@ -37,8 +37,9 @@ Words = tuple[Any, ...]
 class RedisBatches:
     """The batches of one event loop, over a client of its own; each ends within `timeout_seconds`.
 
-    A command is not taken back when its caller is cancelled. Every method raises RedisUnavailable: its own
-    when Redis refuses the command, that of the whole batch when Redis cannot be asked.
+    A command is not taken back when its caller is cancelled. Every method but `run_patiently` raises
+    RedisUnavailable: its own when Redis refuses the command, that of the whole batch when Redis cannot be
+    asked.
     """
 
     client: redis.asyncio.Redis
@@ -68,10 +69,11 @@ class RedisBatches:
         keys: Sequence[str | bytes],
         *arguments: Any,
         refused_event: str | None = None,
-    ) -> None:
+    ) -> bool:
         """Run `script` again, for as long as it takes, while Redis refuses it for a cause that passes.
 
-        With `refused_event`, for any cause; the log says so once, under that name.
+        Returns False when Redis refuses it for good. With `refused_event` no refusal is, and the log says so
+        once, under that name. What Redis has run and answered too late is run again: twice must be once.
         """
 
         def worth_waiting(error: BaseException) -> bool:
@@ -82,12 +84,16 @@ class RedisBatches:
             await self.run(script, keys, *arguments)
         except RedisUnavailable as error:
             if not worth_waiting(error):
-                raise
+                return False
             if refused_event:
                 emit(_log, logging.WARNING, refused_event, error=error.error, cause=error.cause.what)
         else:
-            return
-        await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
+            return True
+        try:
+            await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
+        except RedisUnavailable:
+            return False
+        return True
 
     async def _replies(self, commands: list[Words]) -> Sequence[Any]:
         with unavailable(self.client):

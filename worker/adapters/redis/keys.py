@@ -133,7 +133,7 @@ TASK_META_CHANNEL = Key("celery-task-meta-{task}", "channel", "Celery", "the sam
 BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an exchange sends to", "one member", "for ever", {"producer": "sadd smembers"} | WORKER, entries=100, entry_bytes=_WORD)
 
 # The life of a job.
-CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in flight", "until the job ends, or a minute after its deadline", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=Limit("executor.jobDeadlineSeconds", plus=60))
+CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in hand", "until the job ends; 1 day, or until another worker asks, when its worker is killed", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=86_400)
 LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", WORKER, entries=1, entry_bytes=_WORD, ttl_seconds=7 * 86_400)
 ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", WORKER, entries=1, entry_bytes=_ANSWER, ttl_seconds=Limit("executor.answerTtlSeconds"))
 ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", WORKER, entries=Limit("SLOTGEN_CACHE_ANSWERS"), entry_bytes=_WORD)

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import StoreUnavailable
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.keys import ANSWER, ANSWERS
 from worker.adapters.redis.scripts import LuaScript
@@ -26,20 +25,12 @@ end
 
 @dataclass(frozen=True, slots=True)
 class RedisAnswers:
-    """Answers live `ttl_seconds`, the newest `kept` of them; an unreadable one is a miss."""
+    """Answers live `ttl_seconds`, the newest `kept` of them; a claim finds them (claims.py)."""
 
     redis: RedisBatches
     namespace: str
     ttl_seconds: int
     kept: int = 100_000
-
-    async def get(self, key: str) -> Any | None:
-        """Return the stored value, or None when there is none or it cannot be read."""
-        try:
-            stored = await self.redis.command("GET", ANSWER(self.namespace, key))
-            return None if stored is None else json.loads(stored)
-        except (StoreUnavailable, ValueError):
-            return None
 
     async def put(self, key: str, value: Any) -> bool:
         """Keep `value` for the time to live; wait for a Redis that is away or full, for it is paid for.
@@ -48,8 +39,4 @@ class RedisAnswers:
         """
         keys = [ANSWER(self.namespace, key), ANSWERS(self.namespace)]
         arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, ANSWER(self.namespace, "")]
-        try:
-            await self.redis.run_patiently(_PUT, keys, *arguments)
-        except StoreUnavailable:
-            return False
-        return True
+        return await self.redis.run_patiently(_PUT, keys, *arguments)

@@ -8,7 +8,6 @@ so that workers with different clocks share one window.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tasks.errors import StoreUnavailable
 from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.dial_lua import CAP
@@ -106,12 +105,9 @@ class RedisBudget:
         return granted
 
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
-        """Replace the hold by what was spent. When Redis cannot be asked, it runs out: that is spent, too."""
-        try:
-            what = "spent" if known else "written_off"
-            await self.redis.run(_SETTLE, self._keys, reservation_id, spent_nano_usd, what)
-        except StoreUnavailable:
-            return
+        """Replace the hold by what was spent. What Redis refuses for good runs out: that is spent, too."""
+        what = "spent" if known else "written_off"
+        await self.redis.run_patiently(_SETTLE, self._keys, reservation_id, spent_nano_usd, what)
 
     @property
     def _keys(self) -> list[str]:

@@ -1,27 +1,34 @@
 """Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
 
-import contextlib
+import json
 from dataclasses import dataclass
 
 from tasks.errors import StoreUnavailable
+from tasks.ports import Claim
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.keys import CLAIM, LEDGER, WORKERS
+from worker.adapters.redis.jobs.liveness import LOST
+from worker.adapters.redis.keys import ANSWER, CLAIM, LEDGER, WORKERS, WORKERS_RESUMED
 from worker.adapters.redis.scripts import LuaScript
 
-# A claim is free when it has no holder, or when its holder has sent no heartbeat for too long (by Redis's
-# clock): a killed worker must not keep its jobs from those who take them over. The one who asks lives,
-# however old its last sign is: when Redis has just come back, its own jobs are still in flight.
-_ACQUIRE = LuaScript("""
+# KEYS: the claim, the stored answer, and those of LOST. An answer comes first: it needs no claim. A claim is
+# free when it has no holder, or when its holder is lost: a killed worker must not keep its jobs from those
+# who take them over. The one who asks lives. A claim lives as long as its worker, which gives it back; for less
+# the answer in its hands would be paid for twice, after a Redis that was frozen for as long.
+_CLAIM = LuaScript(
+    LOST
+    + """
+local stored = redis.call('GET', KEYS[2])
+if stored and stored ~= ARGV[2] then return {0, stored} end
 local holder = redis.call('GET', KEYS[1])
 if holder then
   local worker = string.match(holder, '^[^:]+')
-  if worker == string.match(ARGV[1], '^[^:]+') then return 0 end
-  local seen = redis.call('ZSCORE', KEYS[2], worker)
-  if seen and tonumber(redis.call('TIME')[1]) - tonumber(seen) <= tonumber(ARGV[3]) then return 0 end
+  local mine = worker == string.match(ARGV[1], '^[^:]+')
+  if mine or not lost(KEYS[3], KEYS[4], worker, ARGV[4]) then return {0, ''} end
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-""")
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+return {1, ''}
+"""
+)
 # Only for the worker that still holds the claim.
 _RELEASE = LuaScript("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -34,7 +41,11 @@ local begun = redis.call('INCR', KEYS[1])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return begun
 """)
-_END_ATTEMPT = LuaScript("if redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end")
+# Only while that attempt is the last one: asked twice, it takes back one.
+_END_ATTEMPT = LuaScript("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
+if redis.call('DECR', KEYS[1]) <= 0 then redis.call('DEL', KEYS[1]) end
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +57,29 @@ class RedisClaims:
     worker_id: str
     worker_lost_seconds: int
 
-    async def acquire(self, key: str, token: str, seconds: float) -> bool:
-        """Claim the job for `seconds`; False while a living worker holds it. Raises StoreUnavailable."""
-        keys = [CLAIM(self.namespace, key), WORKERS(self.namespace)]
-        arguments: list[str | int] = [self._held_by(token), int(seconds * 1000), self.worker_lost_seconds]
-        return bool(await self.redis.run(_ACQUIRE, keys, *arguments))
+    async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
+        """Claim the job, unless it has an answer (but `despite`) or a living worker has it.
+
+        Raises StoreUnavailable when Redis does not say, or has an answer that is no JSON.
+        """
+        ns = self.namespace
+        keys = [CLAIM(ns, key), ANSWER(ns, key), WORKERS(ns), WORKERS_RESUMED(ns)]
+        arguments = [self._held_by(token), despite, CLAIM.seconds, self.worker_lost_seconds]
+        ours, stored = await self.redis.run(_CLAIM, keys, *arguments)
+        try:
+            return Claim(bool(ours), stored, json.loads(stored) if stored else None)
+        except ValueError:
+            unreadable = f"{ANSWER(ns, key)} is no JSON; delete it, and the job is generated anew"
+            raise StoreUnavailable(unreadable) from None
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
-        """Give the claim back, and the attempts of a `concluded` job with it.
+        """Give the claim back, and the attempts of a `concluded` job with it; waits for Redis."""
+        keys = [CLAIM(self.namespace, key), LEDGER(self.namespace, key)]
+        await self.redis.run_patiently(_RELEASE, keys, self._held_by(token), int(concluded))
 
-        When Redis cannot be asked, the claim runs out by itself.
-        """
-        with contextlib.suppress(StoreUnavailable):
-            keys = [CLAIM(self.namespace, key), LEDGER(self.namespace, key)]
-            await self.redis.run(_RELEASE, keys, self._held_by(token), int(concluded))
-
-    async def end_attempt(self, key: str) -> None:
-        """Take one attempt back; when Redis cannot be asked, it counts on."""
-        with contextlib.suppress(StoreUnavailable):
-            await self.redis.run(_END_ATTEMPT, [LEDGER(self.namespace, key)])
+    async def end_attempt(self, key: str, begun: int) -> None:
+        """Take back the attempt that was number `begun`; waits for Redis, however long."""
+        await self.redis.run_patiently(_END_ATTEMPT, [LEDGER(self.namespace, key)], begun)
 
     async def begin_attempt(self, key: str) -> int:
         """Count an attempt before it leaves. Raises StoreUnavailable when it could not be written."""

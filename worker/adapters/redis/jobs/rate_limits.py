@@ -41,16 +41,18 @@ class RedisRateLimits:
         return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
 
     async def cool_down(self, model: str, seconds: float) -> None:
-        """Let no request to `model` leave for `seconds`. Raises StoreUnavailable."""
-        await self.redis.run(_COOL_DOWN, [COOLDOWN(self.namespace, model)], max(1, int(seconds * 1000)))
+        """Let no request to `model` leave for `seconds`."""
+        await self.redis.run_patiently(
+            _COOL_DOWN, [COOLDOWN(self.namespace, model)], max(1, int(seconds * 1000))
+        )
 
     async def open_breaker(self, code: ErrorCode) -> None:
-        """Let no request leave but a probe now and then. Raises StoreUnavailable."""
-        await self.redis.run(_OPEN, self._breaker, code.value, BREAKER.seconds, self._probe_ms)
+        """Let no request leave but a probe now and then."""
+        await self.redis.run_patiently(_OPEN, self._breaker, code.value, BREAKER.seconds, self._probe_ms)
 
     async def close_breaker(self) -> None:
-        """Let requests leave again. Raises StoreUnavailable."""
-        await self.redis.run(_CLOSE, self._breaker)
+        """Let requests leave again."""
+        await self.redis.run_patiently(_CLOSE, self._breaker)
 
     @property
     def _breaker(self) -> list[str]:
