@@ -74,10 +74,17 @@ class Generate:
         is_told = len(runs) > 1 and admitted
         telling = asyncio.create_task(self._tell_progress(runs, task_id)) if is_told else None
         try:
-            await asyncio.gather(*(self._generate(run, task_id) for run in admitted))
+            # It returns when every job has ended, however that was: none goes on for a spec that is gone.
+            async with asyncio.TaskGroup() as jobs:
+                for run in admitted:
+                    jobs.create_task(self._generate(run, task_id))
         finally:
             if telling:
                 telling.cancel()
+                await asyncio.wait({telling})
+        if any(run.outcome is None and run.deferred is None for run in admitted):
+            # A job was cancelled by what it waited for, as at the end of the loop: the spec goes back.
+            raise asyncio.CancelledError
 
     async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
         reported = 0
@@ -104,12 +111,16 @@ class Generate:
             run.outcome = self._ended(run, error)
 
     async def _generate(self, run: _Run, task_id: str) -> None:
+        """Take one job to its end. What breaks it cancels no other: those may have been paid for."""
         assert run.output is not None  # it was admitted
         admitted = Admitted(run.job, run.output, run.context)
         try:
-            await self._conclude(run, admitted, task_id)
-        finally:
-            await self.generation.finish(admitted, concluded=run.outcome is not None)
+            try:
+                await self._conclude(run, admitted, task_id)
+            finally:
+                await self.generation.finish(admitted, concluded=run.outcome is not None)
+        except Exception as error:  # noqa: BLE001 - a bug beside the outcome, which it does not change
+            self.report_bug(run.job, error)
 
     async def _conclude(self, run: _Run, admitted: Admitted, task_id: str) -> None:
         try:
@@ -134,7 +145,11 @@ class Generate:
 
     def _record(self, run: _Run, task_id: str) -> bool:
         latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
-        return self.record(run.job, _outcome(run), run.context, latency_ms, task_id)
+        try:
+            return self.record(run.job, _outcome(run), run.context, latency_ms, task_id)
+        except Exception as error:  # noqa: BLE001 - a bug there must not cost a spec its answers
+            self.report_bug(run.job, error)
+            return False
 
 
 def _outcome(run: _Run) -> Outcome:

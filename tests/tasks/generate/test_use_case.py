@@ -11,7 +11,7 @@ import schemas
 from tasks.errors import ErrorCode, ModelError, Status
 from tests.builders import a_job, a_rule, a_spec, an_allowlist, controls
 from tests.fakes import clock
-from tests.fakes.ports import FakeControls, FakeModel, answer
+from tests.fakes.ports import FakeControls, FakeGuard, FakeModel, answer
 from tests.tasks.generate.use_case import UseCase
 
 
@@ -242,3 +242,80 @@ def test_a_dial_that_changes_between_two_specs_decides_the_second():
     second = case.run(a_spec(a_job("b")))
 
     assert [result["status"] for result in first + second] == ["COMPLETED", "STUB"]
+
+
+class BreaksOnceGuard(FakeGuard):
+    """Breaks beside the outcome of the first job, which it has nothing to do with."""
+
+    async def observe(self, *seen):
+        found = await super().observe(*seen)
+        if len(self.seen) == 1:
+            raise ZeroDivisionError
+        return found
+
+
+def test_a_bug_beside_one_job_leaves_the_others_complete():
+    async def scenario():
+        first_broke = asyncio.Event()
+        # They are in flight while the first one breaks.
+        case = UseCase(model=held_until(first_broke, 1), guard=BreaksOnceGuard())
+        case.bugs = NotedBugs(first_broke)
+        results = await case.answer(a_spec(*(a_job(each) for each in "abcd")))
+        return case, results
+
+    case, results = clock.run(scenario())
+
+    assert [result["status"] for result in results] == ["COMPLETED"] * 4
+    assert sorted(record[0] for record in case.records) == ["a", "b", "c", "d"]
+    assert [type(bug) for bug in case.bugs] == [ZeroDivisionError]
+    assert len(case.answers.stored) == len(case.model.requests) == 4
+    assert (case.claims.holders, case.budget.reservations) == ({}, {})
+
+
+class NotedBugs(list):
+    def __init__(self, noted):
+        super().__init__()
+        self.noted = noted
+
+    def append(self, bug):
+        super().append(bug)
+        self.noted.set()
+
+
+def test_a_record_that_breaks_costs_no_answer():
+    case = UseCase(records=BreaksOnce())
+
+    results = case.run(a_spec(a_job("a"), a_job("b")))
+
+    assert [result["status"] for result in results] == ["COMPLETED"] * 2
+    assert [type(bug) for bug in case.bugs] == [RuntimeError]
+    assert len(case.records) == 2
+
+
+def test_a_spec_that_is_cancelled_leaves_no_job_behind():
+    async def scenario():
+        case = UseCase(model=held_until(asyncio.Event(), 1))
+        answering = asyncio.create_task(case.answer(a_spec(*(a_job(each) for each in "abcd"))))
+        await clock.idle()
+        await asyncio.sleep(2)  # all of them are in flight: the first has shown that there is room
+        answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+        return case, asyncio.all_tasks() - {asyncio.current_task()}
+
+    case, left = clock.run(scenario())
+
+    assert left == set()
+    assert (len(case.model.requests), case.model.cancelled) == (4, 3)
+    assert [record[0] for record in case.records] == ["a"]
+    assert (case.claims.holders, case.budget.reservations) == ({}, {})
+    assert list(case.claims.attempts.values()) == [1, 1, 1]
+
+
+def test_a_spec_whose_job_is_cancelled_by_what_it_waits_for_goes_back():
+    case = UseCase(model=FakeModel([asyncio.CancelledError(), answer()]))
+
+    with pytest.raises(asyncio.CancelledError):
+        case.run(a_spec(a_job("a"), a_job("b")))
+
+    assert [record[0] for record in case.records] == ["b"]
