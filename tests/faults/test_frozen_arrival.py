@@ -168,3 +168,23 @@ def test_answers_that_arrive_meanwhile_are_kept_delivered_and_never_paid_again(
         seen,
         PROMISE,
     )
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("spoilt", ["of another type", "no JSON"])
+def test_a_stored_answer_that_cannot_be_read_is_not_taken_for_none(spoilt, saw):
+    with fleet() as hurt:
+        hurt.start_worker()
+        assert hurt.statuses(hurt.send_jobs(["kept"])) == ["COMPLETED"]
+        (key,) = hurt.client.keys("slotgen:answer:*")
+        hurt.client.delete(key)
+        (hurt.client.set if spoilt == "no JSON" else hurt.client.lpush)(key, "by hand")
+
+        (task_id,) = hurt.send_jobs(["kept"])
+
+        assert hurt.statuses([task_id]) == ["STUB"]
+        assert hurt.codes_of([task_id]) == ["KILL_UNVERIFIED"]
+        begun = hurt.fake_openai.journal.counts().begun
+        assert begun == 1
+    saw("unreadable answer", f"the stored answer is {spoilt}", "STUB, KILL_UNVERIFIED", "not paid for again")

@@ -79,12 +79,17 @@ TARGETS = (
     ),
     Target(
         "tasks/generate/generation.py",
-        ("tests/tasks/generate/test_generation.py", "tests/tasks/generate/test_decided_again.py"),
+        tuple(f"tests/tasks/generate/test_{each}.py" for each in ("generation", "arrival", "decided_again")),
         tuple(
             f"Generation.{each}"
             for each in (
-                "_one_request",
+                "_settle",
                 "_held_seconds",
+                "_attempt",
+                "_arrive",
+                "_fail",
+                "_fly",
+                "_depart",
                 "_reserve",
                 "_note_attempt",
                 "_cost",
