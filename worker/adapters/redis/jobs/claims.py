@@ -12,8 +12,8 @@ from worker.adapters.redis.scripts import LuaScript
 
 # KEYS: the claim, the stored answer, and those of LOST. An answer comes first: it needs no claim. A claim is
 # free when it has no holder, or when its holder is lost: a killed worker must not keep its jobs from those
-# who take them over. The one who asks lives. A claim lives as long as its worker, which gives it back; for less
-# the answer in its hands would be paid for twice, after a Redis that was frozen for as long.
+# who take them over. The one who asks lives. A claim lives as long as its worker, which gives it back: for
+# less, the answer in its hands would be paid for twice after a Redis that was frozen for as long.
 _CLAIM = LuaScript(
     LOST
     + """
