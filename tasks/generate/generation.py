@@ -270,7 +270,11 @@ class Generation:
     async def _reserve(self, reservation: Reservation) -> None:
         # Cut off before the reply, it may be granted all the same: settling it comes later, by the same way.
         if not await self.budget.reserve(reservation):
-            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, "the spend cap does not cover the worst case")
+            raise Stubbed(
+                ErrorCode.BUDGET_EXCEEDED,
+                f"this call may cost ${reservation.amount_nano_usd / 10**9:.6f}, which the spend cap does "
+                "not cover; see what is left of it: slotgen budget",
+            )
 
     async def _note_attempt(self, key: str, flight: _Flight) -> None:
         """Write the attempt down before it leaves: one that a worker has died with counts, too."""

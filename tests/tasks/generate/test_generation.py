@@ -292,7 +292,11 @@ class TestMoney:
         case.run(a_spec())
 
         assert case.outcomes == [("STUB", "BUDGET_EXCEEDED", "stub")]
-        assert case.records[0][4].detail == "the spend cap does not cover the worst case"
+        assert re.fullmatch(
+            r"this call may cost \$0\.0\d{5}, which the spend cap does not cover; "
+            r"see what is left of it: slotgen budget",
+            case.records[0][4].detail,
+        )
         assert case.model.requests == []
 
     def test_a_request_that_is_too_long_is_no_question_of_money(self):
