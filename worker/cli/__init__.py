@@ -1,7 +1,9 @@
 """The command `slotgen`: one file is one command, and its folder is its panel in `--help`."""
 
 import ast
+import contextlib
 import math
+import os
 import sys
 import traceback
 from functools import cache
@@ -117,13 +119,32 @@ def main() -> None:
     except CliError as refusal:
         _fail(str(refusal))
     except Exception as error:  # noqa: BLE001 - the last place where an error can become a sentence
+        if isinstance(error, OSError) and (full := _refusal_of_stdout()):
+            _fail(
+                f"cannot write to standard output ({full.strerror}); free its disk, or give it another. "
+                "What was done until then is seen with: slotgen status"
+            )
         where = traceback.extract_tb(error.__traceback__)[-1]
         _fail(
             f"slotgen broke: {type(error).__name__} at {where.filename}:{where.lineno}; "
             "this is a bug, please report it with this line"
         )
+    finally:
+        if _refusal_of_stdout():
+            # The interpreter would try once more to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refusal_of_stdout() -> OSError | None:
+    """Return why standard output did not take the last that was written: all is flushed at once."""
+    try:
+        sys.stdout.flush()
+    except OSError as refusal:
+        return refusal
+    return None
 
 
 def _fail(text: str) -> None:
-    say(*text.split("\n"), err=True)
+    with contextlib.suppress(OSError):
+        say(*text.split("\n"), err=True)
     sys.exit(1)

@@ -7,7 +7,7 @@ import typer
 from tasks.operations.timefmt import moment
 from worker.adapters.redis.keys import KILL
 from worker.cli.support.options import Actor, AsJson, duration, named, seconds
-from worker.cli.support.terminal import answer, fields, styled
+from worker.cli.support.terminal import answer, fields, say, styled
 
 ORDER = 1
 
@@ -68,7 +68,12 @@ def kill(
             f"{document['key']} is {'still NOT set' if unset else 'set now, and the fleet stays halted'}"
         ]
         document |= {"keySet": not unset, "recorded": bool(later and later.recorded)}
-    answer(document, [*lines, *_way_on(document)], as_json=as_json)
+    try:
+        answer(document, [*lines, *_way_on(document)], as_json=as_json)
+    except OSError:
+        # What the fleet does now must be known, whoever reads.
+        say(*lines, err=True)
+        raise
     if unset or document["unconfirmed"] or document["confirmed"] < document["workers"]:
         raise typer.Exit(1)
 

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,9 +121,6 @@ def _resumable(checkpoint: Checkpoint, path: Path, screen: Screen) -> Iterator[N
         begun = bool(checkpoint.position or checkpoint.waiting)
         if begun:
             _leave(checkpoint, path)
-        if isinstance(error, OSError):
-            # The interpreter would try once more to write what is left, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         screen.finish(str(path) if begun else None)
         why = _why(error)
         if why is None:
