@@ -1,6 +1,5 @@
 """The log: one JSON object a line, fields rather than sentences, and nothing of anyone's content."""
 
-import contextlib
 import json
 import logging
 import sys
@@ -45,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 class JsonHandler(QueueHandler):
     """Hands each line to a thread that writes it: whoever reads the log may stop, and holds up no one.
 
-    A line that finds `MOST_LINES` waiting is dropped, and counted by `on_drop`.
+    A line that finds `MOST_LINES` waiting, or a stream that takes none, is dropped, and counted by `on_drop`.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -53,7 +52,7 @@ class JsonHandler(QueueHandler):
         super().__init__(self.lines)
         self.on_drop: Callable[[], object] = int
         self.setFormatter(JsonFormatter())
-        _Writer(self.lines, stream).start()
+        _Writer(self.lines, stream, self.drop_line).start()
 
     def prepare(self, record: logging.LogRecord) -> str:
         """Return the line, made in the thread that logs: what it says may change afterwards."""
@@ -62,6 +61,10 @@ class JsonHandler(QueueHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it so
         """Count the line; the default prints the record's arguments to stderr."""
         del record
+        self.drop_line()
+
+    def drop_line(self) -> None:
+        """Count a line that nobody will read."""
         self.on_drop()
 
     def flush(self) -> None:
@@ -73,9 +76,9 @@ class JsonHandler(QueueHandler):
 class _Writer(QueueListener):
     """Writes the lines to `stream`, and flushes each."""
 
-    def __init__(self, lines: "Queue[str]", stream: TextIO) -> None:
+    def __init__(self, lines: "Queue[str]", stream: TextIO, on_drop: Callable[[], object]) -> None:
         super().__init__(lines)
-        self.stream = stream
+        self.stream, self.on_drop = stream, on_drop
 
     def start(self) -> None:
         """Begin to write, in a thread called `log`."""
@@ -84,10 +87,12 @@ class _Writer(QueueListener):
             self._thread.name = "log"
 
     def handle(self, record: Any) -> None:
-        """Write a line; a stream that is closed or full takes none."""
-        with contextlib.suppress(OSError, ValueError):
+        """Write a line; one that a stream which is closed or full does not take is counted."""
+        try:
             self.stream.write(f"{record}\n")
             self.stream.flush()
+        except (OSError, ValueError):
+            self.on_drop()
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
