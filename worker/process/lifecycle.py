@@ -19,13 +19,15 @@ from worker.adapters.redis.console.safety import hazards
 from worker.adapters.redis.errors import REDIS_ERRORS, unavailable_by
 from worker.process.composition import Composition, compose
 from worker.process.freeze_imports import freeze_imports
-from worker.settings.settings import Settings
+from worker.settings.settings import BadSetting, Settings
 
 _log = logging.getLogger("slotgen.worker")
 _HAZARD_SECONDS = 2.0
 # What waits in the queue is answered first: the SDK's import and questions to Redis would compete with it for
 # the interpreter.
 _FIRST_ANSWERS_SECONDS = 0.5
+# Beside its calls: Redis, threads and the loop (27 at rest), and the clients of the metrics port.
+_OTHER_FILES = 128
 _PACKAGES = ("gates", "schemas", "tasks", "telemetry")
 
 
@@ -56,11 +58,12 @@ def run(settings: Settings) -> int:
     """Run the worker until it is asked to stop; return its exit code (0 done, 1 failed).
 
     SIGTERM and SIGINT finish what ends within the shutdown grace, return the rest to the queue and end.
-    Raises what `compose` raises.
+    Raises what `compose` raises, and BadSetting where fewer files may be open than its calls need.
     """
     refuse_collision()
     # A core dump would hold the keys, and the jobs that were in flight.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _allow_files(settings.concurrency)
     configure(settings.log_level)
     # A thread that reads the dials waits this long for the interpreter while the loop is busy, several times
     # in a read; with the default of 5 ms a healthy Redis looked 280 ms slow.
@@ -72,6 +75,20 @@ def run(settings: Settings) -> int:
     finally:
         composition.close()
         emit(_log, logging.INFO, "worker_stopped")
+
+
+def _allow_files(concurrency: int) -> None:
+    """Raise the soft limit of open files to what the calls need; refuse a hard one below that."""
+    needed = concurrency + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        fewer = f", or set SLOTGEN_CONCURRENCY to at most {hard - _OTHER_FILES}" * (hard > _OTHER_FILES)
+        raise BadSetting(
+            f"SLOTGEN_CONCURRENCY is {concurrency}, which takes {needed} open files, and RLIMIT_NOFILE is "
+            f"{hard}; raise that (`ulimit -n {needed}`, LimitNOFILE={needed} of systemd){fewer}"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _consume(settings: Settings, composition: Composition) -> int:
