@@ -1,24 +1,38 @@
-"""A worker among variables that others have left works by its own settings alone."""
+"""A worker or a command works by its own settings alone, in whatever surroundings, or says why not."""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import pytest
+import redis
 from celery import Celery
+from celery.result import AsyncResult
 
 from tests.builders import a_job, a_spec, open_dials
+from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.redis_server.server import EmbeddedRedis
+from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
+from worker.dev.processes.ports import ReservedPort
+from worker.dev.processes.watched import WatchedProcess
 from worker.dev.stack import stack, worker_environment
 
 WAIT_SECONDS = 60
+FOREVER_SECONDS = 600
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -114,51 +128,261 @@ def test_a_worker_answers_whatever_one_variable_holds(name):
     assert "this is a bug" not in log
 
 
-def closed(*descriptors: int) -> None:
-    for each in descriptors:
-        os.close(each)
-
-
-def few_files() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-
-
-def no_file_grows() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-PROCESSES: dict[str, Callable[[], object]] = {
-    "stdin closed": partial(closed, 0),
-    "stderr closed": partial(closed, 2),
-    "no rights for new files": partial(os.umask, 0o777),
-    "few files": few_files,
-    "a full disk": no_file_grows,
-    "no folder to write to": partial(os.chdir, "/proc"),
+HERE = 'exec "$@"'
+# Each is what a shell does before it becomes the program. The last one takes every disk for read-only.
+PLACES = {
+    "stdin closed": 'exec "$@" <&-',
+    "stdout closed": 'exec "$@" >&-',
+    "stderr closed": 'exec "$@" 2>&-',
+    "no stream at all": 'exec "$@" <&- >&- 2>&-',
+    "no rights for new files": 'umask 0777; exec "$@"',
+    "no file grows": 'ulimit -f 0; exec "$@"',
+    "a soft limit of files": 'ulimit -S -n 64; exec "$@"',
+    "no folder to write to": 'cd /proc; exec "$@"',
+    "no folder at all": 'cd "$(mktemp -d)"; rmdir "$PWD"; exec "$@"',
+    "no home": 'unset HOME; exec "$@"',
+    "no locale": 'unset LANG LC_ALL; exec "$@"',
+    "hardly a variable": 'exec env -u HOME -u LANG -u USER -u LOGNAME -u PATH -u TMPDIR -u TERM "$@"',
+    "checked memory": 'PYTHONMALLOC=debug exec "$@"',
+    "read-only disks": """exec unshare --mount sh -c '
+        cut -d " " -f 5 /proc/self/mountinfo | while read -r each; do mount -o remount,bind,ro "$each"; done
+        ! touch "$HOME/x" && exec "$@"' sh "$@" 2>/dev/null""",
 }
 
 
-@pytest.mark.parametrize("command", [["status"], ["enqueue", "SPEC"], ["validate", "SPEC"]])
-@pytest.mark.parametrize("trouble", [*STRANGE, *PROCESSES])
-def test_a_command_works_or_says_why_not(trouble, command, decoy, tmp_path):
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps(a_spec()))
-    words = [str(spec) if each == "SPEC" else each for each in command]
-    environment = worker_environment(decoy.url, None)
-    if trouble in STRANGE:
-        environment[trouble] = STRANGE[trouble]
+def at(place: str, *command: str) -> list[str]:
+    """Return the command line of `command` there; skips what this machine has not."""
+    if "unshare" in place and (os.geteuid() or not shutil.which("unshare")):
+        pytest.skip("only root may take a disk for read-only")
+    return [shutil.which("sh") or "sh", "-c", place, "sh", *command]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "worker.cli", *words],
-        env=environment,
-        capture_output=True,
+
+@contextmanager
+def a_worker_at(place: str, *arguments: str) -> Iterator[Placed]:
+    """Run a worker there, with every dial open, and end it; it need not say anything."""
+    port = ReservedPort()
+    words = ["worker", "--metrics-port", str(port.number), *arguments]
+    with (
+        FakeOpenAI() as fake_openai,
+        EmbeddedRedis() as server,
+        TemporaryFile("w+") as log,
+        open_sync(server.url) as client,
+        Celery(broker=server.url, backend=server.url, set_as_current=False) as celery,
+    ):
+        client.mset(open_dials())
+        process = WatchedProcess(
+            at(place, sys.executable, "-m", "worker.cli", *words),
+            log.buffer,
+            env=worker_environment(server.url, fake_openai.base_url) | {"PYTHONPATH": str(ROOT)},
+        )
+        try:
+            yield Placed(process, log, client, celery, fake_openai, f"http://127.0.0.1:{port.number}/metrics")
+        finally:
+            process.end(signal.SIGKILL)
+            port.release()
+
+
+@dataclass
+class Placed:
+    """A worker, which may be starting, and what it works with."""
+
+    process: WatchedProcess
+    log: IO[str]
+    client: redis.Redis
+    celery: Celery
+    fake_openai: FakeOpenAI
+    metrics_url: str
+
+    def send(self, *jobs: dict[str, Any]) -> AsyncResult:
+        return self.celery.send_task("slotgen.generate", args=[a_spec(*jobs)], queue="slotgen")
+
+    def said(self) -> str:
+        self.log.seek(0)
+        return self.log.read()
+
+    def metric(self, name: str) -> float:
+        with urllib.request.urlopen(self.metrics_url, timeout=WAIT_SECONDS) as page:
+            (line,) = (each for each in page.read().decode().splitlines() if each.startswith(f"{name} "))
+        return float(line.split()[-1])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_worker_answers_wherever_it_is(place):
+    with a_worker_at(PLACES[place], "--concurrency", "2") as worker:
+        (result,) = worker.send(a_job("here")).get(timeout=WAIT_SECONDS)
+        ended_with = worker.process.end(signal.SIGTERM, WAIT_SECONDS)
+        said = worker.said()
+
+    assert result["status"] == "COMPLETED"
+    assert ended_with == 0
+    assert "Traceback" not in said
+    assert "this is a bug" not in said
+
+
+def test_a_worker_without_files_for_its_calls_says_so_and_what_to_do():
+    with a_worker_at('ulimit -n 200; exec "$@"', "--concurrency", "100") as worker:
+        eventually(lambda: not worker.process.running, within_seconds=WAIT_SECONDS)
+        said = worker.said()
+
+    assert worker.process.returncode == 1
+    assert said == (
+        "SLOTGEN_CONCURRENCY is 100, which takes 228 open files, and RLIMIT_NOFILE is 200; raise that "
+        "(`ulimit -n 228`, LimitNOFILE=228 of systemd), or set SLOTGEN_CONCURRENCY to at most 72\n"
+    )
+
+
+def test_a_worker_raises_its_own_limit_of_files_as_far_as_it_may():
+    with a_worker_at('ulimit -S -n 64; exec "$@"', "--concurrency", "100") as worker:
+        worker.fake_openai.behave(Behaviour(delay_seconds=FOREVER_SECONDS))
+        worker.send(*(a_job(f"hangs-{each}") for each in range(100)))
+
+        worker.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 100)
+
+
+@pytest.mark.parametrize("log", ["/dev/full", "/dev/full 2>&1"])
+def test_a_full_disk_under_the_log_costs_lines_and_nothing_else(log):
+    with a_worker_at(f'exec "$@" >{log}', "--concurrency", "4") as worker:
+        (result,) = worker.send(a_job("unheard-of")).get(timeout=WAIT_SECONDS)
+        dropped = eventually(lambda: worker.metric("slotgen_log_lines_dropped_total"))
+
+        worker.fake_openai.behave(Behaviour(delay_seconds=FOREVER_SECONDS))
+        halted = worker.send(*(a_job(f"halted-{each}") for each in range(4)))
+        worker.fake_openai.journal.wait_until(lambda counts: counts.in_flight == 4)
+        worker.client.set("slotgen:kill", "true")
+        results = halted.get(timeout=WAIT_SECONDS)
+        ended_with = worker.process.end(signal.SIGTERM, WAIT_SECONDS)
+
+    assert result["status"] == "COMPLETED"
+    assert {each["status"] for each in results} == {"STUB"}
+    assert dropped >= 1
+    assert ended_with == 0
+
+
+def test_a_worker_that_cannot_use_the_certificates_it_inherited_says_which(decoy):
+    done = slotgen(decoy, 'SSL_CERT_FILE=/nowhere/certificates exec "$@"', "worker", "--metrics-port", "0")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "SSL_CERT_FILE is '/nowhere/certificates'; name a readable file of certificates (PEM), or unset it\n"
+    )
+
+
+def test_no_debug_variable_of_a_library_lets_it_log_a_key_or_content():
+    noisy = {
+        "OPENAI_LOG": "debug",
+        "KOMBU_LOG_DEBUG": "1",
+        "KOMBU_LOG_CHANNEL": "1",
+        "PYTHONASYNCIODEBUG": "1",
+        "SLOTGEN_LOG_LEVEL": "DEBUG",
+        "OPENAI_API_KEY": "sk-that-no-log-may-have",
+        "NO_PROXY": "[",
+    }
+    with stack(settings=noisy, concurrency=2) as system:
+        system.client.mset(open_dials())
+        spec = a_spec(a_job("quiet", input={"hint": "content-that-no-log-may-have"}))
+        with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
+            sent = celery.send_task("slotgen.generate", args=[spec], queue="slotgen")
+            (result,) = sent.get(timeout=WAIT_SECONDS)
+        log = system.worker.log_path.read_text()
+
+    assert result["status"] == "COMPLETED"
+    assert "no-log-may-have" not in log
+    assert json.dumps(result["output"])[1:-1] not in log
+    loggers = {json.loads(line)["logger"].partition(".")[0] for line in log.splitlines()}
+    assert not loggers & {"openai", "httpx2", "httpcore2", "aiohttp", "kombu"}
+
+
+def slotgen(
+    server: EmbeddedRedis, place: str, *words: str, stdout: Any = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `slotgen` with these words there."""
+    return subprocess.run(
+        at(place, sys.executable, "-m", "worker.cli", *words),
+        env=worker_environment(server.url, None) | {"PYTHONPATH": str(ROOT)} | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
         timeout=WAIT_SECONDS,
         check=False,
-        preexec_fn=PROCESSES.get(trouble),
     )
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch) -> str:
+    """A file with a spec; what a command leaves in its folder goes with this one."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps(a_spec()))
+    return str(file)
+
+
+@pytest.mark.parametrize("command", [["status"], ["enqueue", "SPEC"], ["validate", "SPEC"]])
+@pytest.mark.parametrize("trouble", [*STRANGE, *PLACES])
+def test_a_command_works_or_says_why_not(trouble, command, decoy, spec):
+    words = [spec if each == "SPEC" else each for each in command]
+    place, value = PLACES.get(trouble, HERE), STRANGE.get(trouble)
+
+    done = slotgen(decoy, place, *words, **({trouble: value} if value is not None else {}))
 
     said = done.stdout + done.stderr
     assert "Traceback" not in said
     assert "this is a bug" not in said
     assert done.returncode in ({0, 1} if command == ["status"] else {0}), said
+
+
+COMMANDS = [
+    ["status"],
+    ["status", "--json"],
+    ["kill"],
+    ["kill", "--json"],
+    ["enqueue", "SPEC"],
+    ["validate", "SPEC"],
+    ["validate", "SPEC", "--json"],
+    ["--help"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_that_cannot_print_says_so_and_does_its_work(words, decoy, spec):
+    with open_sync(decoy.url) as client:
+        client.set("slotgen:kill", "false")
+
+        done = slotgen(decoy, 'exec "$@" >/dev/full', *(spec if each == "SPEC" else each for each in words))
+
+        halted = client.get("slotgen:kill") == b"true"
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert "(No space left on device)" in done.stderr
+    assert "slotgen status" in done.stderr or "slotgen enqueue --resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert halted == (words[0] == "kill")
+    assert ("HALTED: slotgen:kill is true" in done.stderr) == halted
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_whose_reader_has_gone_ends_without_a_complaint(words, decoy, spec):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open_sync(decoy.url) as client, os.fdopen(writer) as pipe:
+        client.set("slotgen:kill", "false")
+
+        done = slotgen(decoy, HERE, *(spec if each == "SPEC" else each for each in words), stdout=pipe)
+
+        halted = client.get("slotgen:kill") == b"true"
+    assert done.returncode == 1
+    for complaint in ("Traceback", "this is a bug", "Exception ignored", "BrokenPipe"):
+        assert complaint not in done.stderr
+    assert halted == (words[0] == "kill")
+    assert ("HALTED: slotgen:kill is true" in done.stderr) == halted
+
+
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full 2>&1"])
+def test_a_halt_needs_no_stream(streams, decoy):
+    with open_sync(decoy.url) as client:
+        client.set("slotgen:kill", "false")
+
+        slotgen(decoy, f'exec "$@" {streams}', "kill")
+
+        assert client.get("slotgen:kill") == b"true"
