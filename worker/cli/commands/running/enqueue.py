@@ -4,7 +4,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -68,12 +68,19 @@ def enqueue(
             checkpoint = _resumed(path, queue, settings.result_ttl_seconds)
         else:
             terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
-            checkpoint = Checkpoint(str(Path.cwd()), inputs or [], wait, queue, terms)
+            checkpoint = Checkpoint(_folder(), inputs or [], wait, queue, terms)
         _run(checkpoint, path, settings, as_json=as_json)
     except (BadSource, BadCheckpoint) as error:
         raise CliError(str(error)) from None
     if checkpoint.counts["refused"] or checkpoint.counts["unanswered"]:
         raise typer.Exit(1)
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError as error:
+        raise CliError(f"the current folder cannot be read ({error.strerror}); go to another one") from None
 
 
 def _fresh_path() -> Path:
@@ -128,7 +135,9 @@ def _resumable(checkpoint: Checkpoint, path: Path, screen: Screen) -> Iterator[N
         again = ", with the same standard input" if "-" in checkpoint.inputs else ""
         go_on = f"go on with: slotgen enqueue --resume {shlex.quote(str(path))}{again}"
         raise CliError(f"{why}; {go_on if begun else 'nothing was sent'}") from None
-    path.unlink(missing_ok=True)
+    # A disk that is read-only refuses even where there is no such file; a file that stays does no harm.
+    with suppress(OSError):
+        path.unlink()
     screen.finish(None)
 
 
