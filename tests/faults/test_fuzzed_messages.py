@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import hashlib
 import random
 import re
 from collections import Counter
@@ -73,6 +74,8 @@ class Ledger:
     def __init__(self, hurt: Fleet) -> None:
         self.hurt = hurt
         self.sent: dict[bytes, str] = {}
+        # Of a message that is too large the dead letters have the digest.
+        self.by_digest: dict[bytes, bytes] = {}
         self.dead: Counter[bytes] = Counter()
         self.reasons: dict[bytes, str] = {}
 
@@ -82,6 +85,7 @@ class Ledger:
                 if each.raw in self.sent:  # cut to its first bytes, like another one
                     continue
                 self.sent[each.raw] = each.shape
+                self.by_digest[hashlib.sha256(each.raw).hexdigest().encode()] = each.raw
                 together.lpush(chance.choice(lists("slotgen")), each.raw)
             together.execute()
         eventually(
@@ -98,8 +102,9 @@ class Ledger:
         client = self.hurt.client
         # Taken off as they come, so that no bound on dead letters matters here.
         for entry_id, fields in client.xrange("slotgen:dead"):
-            self.dead[fields[b"message"]] += 1
-            self.reasons[fields[b"message"]] = fields[b"problem"].decode() and fields[b"reason"].decode()
+            raw = self.by_digest[fields[b"sha256"]] if b"sha256" in fields else fields[b"message"]
+            self.dead[raw] += 1
+            self.reasons[raw] = fields[b"problem"].decode() and fields[b"reason"].decode()
             client.xdel("slotgen:dead", entry_id)
         return depth(client, "slotgen")
 
