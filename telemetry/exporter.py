@@ -1,8 +1,12 @@
-"""Serves a small WSGI application over HTTP: the pages of a worker, or the webhook."""
+"""Serves a small WSGI application over HTTP, a worker's pages or the webhook, and drops slow clients."""
 
 import io
 import socket
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from socketserver import TCPServer
 from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler
@@ -10,14 +14,94 @@ from wsgiref.types import WSGIApplication
 
 from prometheus_client.exposition import ThreadingWSGIServer
 
+_BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+# How long a newcomer waits for the place of a client that is being dropped.
+_PLACE_SECONDS = 0.2
+
 
 class PortUnavailable(OSError):  # noqa: N818 - reads as what it is
     """The address cannot be listened on; the text has it and the remedy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the clients of one port may take.
+
+    `connections` at once, each a file descriptor and a thread; `seconds` for a whole connection, and
+    `silent_seconds` of them without a byte; `request_bytes` of head and body together.
+    """
+
+    connections: int = 64
+    # More than the 5 s after which a dead job loop is reported.
+    seconds: float = 8.0
+    silent_seconds: float = 3.0
+    request_bytes: int = 1 << 14
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(slots=True)
+class _Client:
+    """`waiting`: its thread can do nothing before the client sends or reads. `dropped`: it is to go."""
+
+    came_mono: float
+    waiting: bool = False
+    dropped: bool = False
+
+
+class _Stream(io.RawIOBase):
+    """What a client sends, up to so many bytes, then it reads as ended; and what it is sent."""
+
+    def __init__(self, connection: socket.socket, client: _Client, bounds: Bounds) -> None:
+        self._connection, self._client, self._bounds = connection, client, bounds
+        self._left, self.ended = bounds.request_bytes, False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        room = memoryview(buffer)[: self._left]
+        got = self._patiently(lambda: self._connection.recv_into(room)) if room else 0
+        self._left -= got
+        self.ended = not got
+        return got
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data)
+        while left:
+            left = left[self._patiently(lambda: self._connection.send(left)) :]  # noqa: B023 - called at once
+        return len(data)
+
+    def _patiently(self, move: Callable[[], int]) -> int:
+        self._connection.settimeout(0)
+        try:
+            return move()
+        except BlockingIOError:
+            self._connection.settimeout(self._bounds.silent_seconds)
+            self._client.waiting = True
+            try:
+                return move()
+            finally:
+                self._client.waiting = False
+
+
 class _Handler(WSGIRequestHandler):
-    # Seconds of silence, after which a client is left.
-    timeout = 10
+    server: "Exporter"
+
+    def setup(self) -> None:
+        """Read and write by way of the server's bounds."""
+        self.connection = self.request
+        self._stream = _Stream(self.connection, self.server.clients[self.request], self.server.bounds)
+        self.rfile = io.BufferedReader(self._stream)
+        self.wfile = self._stream  # type: ignore[assignment]  # typed as buffered, which an answer needs not be
+
+    def parse_request(self) -> bool:
+        """Leave a question without an end unanswered; to a POST, the application says what it means."""
+        return super().parse_request() and not (self._stream.ended and self.command != "POST")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Keep no access log."""
@@ -28,16 +112,21 @@ class _Handler(WSGIRequestHandler):
 
 
 class Exporter(ThreadingWSGIServer):
-    """A running server with a thread for each request: prometheus_client's, with three faults less.
+    """A running server with a thread for each request: prometheus_client's, with its faults mended.
 
     Its `start_wsgi_server` looks up the host's name, which takes seconds without DNS; prints a traceback for
-    each client that goes away; and waits for a silent client without end.
+    each client that goes away; and gives every client a descriptor and a thread for as long as it likes, so
+    that slow ones leave none to the jobs. Here a newcomer beyond the bound takes the place of the client
+    that it has waited for the longest: a probe, which asks at once, is not waited for.
     """
 
-    request_queue_size = 64
+    request_queue_size = 1024
 
-    def __init__(self, answer: WSGIApplication, host: str, port: int) -> None:
+    def __init__(self, answer: WSGIApplication, host: str, port: int, bounds: Bounds = BOUNDS) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.bounds = bounds
+        self.clients: dict[socket.socket, _Client] = {}  # the oldest first
+        self._changed = threading.Condition()
         super().__init__((host, port), _Handler)
         self.set_app(answer)
         # Not one of the worker's supervised threads: socketserver's loop survives what a request raises.
@@ -55,17 +144,69 @@ class Exporter(ThreadingWSGIServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a newcomer in a thread; where there is no place for it, say so."""
+        with self._changed:
+            most = self.bounds.connections
+            # Those on their way out may still hold their descriptors: as many again, and no more.
+            if len(self.clients) >= most and self._drop_slowest():
+                most *= 2
+            free = self._changed.wait_for(lambda: len(self.clients) < most, _PLACE_SECONDS)
+            if free:
+                self.clients[request] = _Client(time.monotonic())
+        if free:
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.settimeout(0)
+            request.send(_BUSY)
+        self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, and give its place to the next."""
+        with self._changed:
+            self.clients.pop(request, None)
+            super().shutdown_request(request)
+            self._changed.notify_all()
+
+    def service_actions(self) -> None:
+        """Drop the clients that have had their time; called ten times a second or more."""
+        with self._changed:
+            oldest_mono = time.monotonic() - self.bounds.seconds
+            for each, client in self.clients.items():
+                if client.came_mono > oldest_mono:
+                    break
+                _drop(each, client)
+
     def handle_error(self, *_: Any) -> None:
         """Say nothing of clients that go away."""
 
     def close(self) -> None:
-        """Stop listening and end the thread. Closing twice is harmless."""
+        """Stop listening, drop every client and end the thread. Closing twice is harmless."""
         self.shutdown()
         self._thread.join()
         self.server_close()
+        with self._changed:
+            for each, client in self.clients.items():
+                _drop(each, client)
+
+    def _drop_slowest(self) -> bool:
+        """Drop the oldest of the clients that are waited for; False for none."""
+        for each, client in self.clients.items():
+            if client.waiting and not client.dropped:
+                _drop(each, client)
+                return True
+        return False
 
 
-def listen(answer: WSGIApplication, *, host: str, port: int) -> Exporter:
+def _drop(connection: socket.socket, client: _Client) -> None:
+    """End the connection in both directions: its thread wakes and closes it."""
+    client.dropped = True
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def listen(answer: WSGIApplication, *, host: str, port: int, bounds: Bounds = BOUNDS) -> Exporter:
     """Listen on `host`:`port` (0: any free port) and let `answer` answer.
 
     Raises:
@@ -73,7 +214,7 @@ def listen(answer: WSGIApplication, *, host: str, port: int) -> Exporter:
 
     """
     try:
-        return Exporter(answer, host, port)
+        return Exporter(answer, host, port, bounds)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or "no such port"
         raise PortUnavailable(

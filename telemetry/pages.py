@@ -2,18 +2,22 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Generic, TypeVar
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from telemetry.error_location import error_location
 from telemetry.logs import emit
 
 _log = logging.getLogger("slotgen.exporter")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,33 @@ class Health:
         return all(self.checks.values())
 
 
+class _Shared(Generic[T]):
+    """Computes once for all who ask while it is busy: whoever may ask costs one thread of work, not many.
+
+    Each gets a value whose computation began after it had asked.
+    """
+
+    def __init__(self, compute: Callable[[], T]) -> None:
+        self._compute = compute
+        self._one_at_a_time = threading.Lock()
+        self._begun = 0
+        self._last: tuple[int, T] | None = None
+
+    def __call__(self) -> T:
+        asked = self._begun
+        with self._one_at_a_time:
+            if self._last is None or self._last[0] <= asked:
+                self._begun += 1
+                self._last = self._begun, self._compute()
+            return self._last[1]
+
+
 def application(
     registry: CollectorRegistry, healthy: Callable[[], Health], ready: Callable[[], Health]
 ) -> WSGIApplication:
     """Return the WSGI application; a check that raises reads as unavailable, and is logged."""
-    scrape = make_wsgi_app(registry)
-    checks = {"/healthz": healthy, "/readyz": ready}
+    scrapes: dict[str, _Shared[bytes]] = {}
+    checks = {"/healthz": _Shared(healthy), "/readyz": _Shared(ready)}
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -42,7 +67,9 @@ def application(
             return answer_json(environ, start, HTTPStatus.METHOD_NOT_ALLOWED, refusal, ("Allow", "GET, HEAD"))
         try:
             if path == "/metrics":
-                return _metrics(scrape, environ, start)
+                encoder, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+                scrape = scrapes.setdefault(content_type, _Shared(partial(encoder, registry)))
+                return _answer(environ, start, HTTPStatus.OK, content_type, scrape())
             if path in checks:
                 found = checks[path]()
                 status = HTTPStatus.OK if found.good else HTTPStatus.SERVICE_UNAVAILABLE
@@ -68,16 +95,18 @@ def answer_json(
 ) -> list[bytes]:
     """Start the answer `document` and return its body, which a HEAD does not get."""
     body = json.dumps(document).encode() + b"\n"
-    known = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    return _answer(environ, start, status, "application/json", body, *headers)
+
+
+def _answer(
+    environ: WSGIEnvironment,
+    start: StartResponse,
+    status: HTTPStatus,
+    content_type: str,
+    body: bytes,
+    *headers: tuple[str, str],
+) -> list[bytes]:
+    known = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start(f"{status.value} {status.phrase}", [*known, *headers])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
-def _metrics(scrape: Callable[..., Any], environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
-    started: list[tuple[str, list[tuple[str, str]]]] = []
-    # Asked with GET always, so that a HEAD gets the length of the body it does not get.
-    pieces = scrape(environ | {"REQUEST_METHOD": "GET"}, lambda *given: started.append(given))
-    body = b"".join(pieces)
-    (status, headers), *_ = started
-    start(status, [*headers, ("Content-Length", str(len(body)))])
+    # The length of the body goes with a HEAD, which does not get the body.
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

@@ -1,24 +1,29 @@
+import contextlib
 import http.client
+import itertools
 import json
 import logging
 import socket
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from telemetry import METRICS, Health, PortUnavailable, application, listen
+from telemetry.exporter import BOUNDS
 from tests.ports import free_port
 from tests.telemetry.samples import MARKER, some_metrics
+from tests.waiting import eventually
 
 GOOD = Health({"model_loop": True})
 BAD = Health({"consuming": True, "controls": False})
 
 
 @contextmanager
-def running(healthy=lambda: GOOD, ready=lambda: GOOD, registry=None, host="127.0.0.1", port=0):
+def running(healthy=lambda: GOOD, ready=lambda: GOOD, registry=None, host="127.0.0.1", port=0, bounds=BOUNDS):
     pages = application(registry or some_metrics().registry, healthy, ready)
-    exporter = listen(pages, host=host, port=port)
+    exporter = listen(pages, host=host, port=port, bounds=bounds)
     try:
         yield exporter
     finally:
@@ -33,6 +38,10 @@ def ask(exporter, path, method="GET", **headers):
         return response, response.read()
     finally:
         connection.close()
+
+
+def any_is_waited_for(exporter):
+    return any(each.waiting for each in exporter.clients.values())
 
 
 class TestPages:
@@ -167,16 +176,102 @@ class TestServer:
         assert response.status == 200
         assert capsys.readouterr() == ("", "")
 
-    def test_a_silent_client_is_left(self, monkeypatch):
-        from telemetry import exporter as module
+    def test_the_bounds_are_short_and_leave_a_dead_job_loop_time_to_be_reported(self):
+        assert 5 < BOUNDS.seconds <= 10
+        assert 0 < BOUNDS.silent_seconds <= 5
 
-        assert 0 < module._Handler.timeout <= 10
-        monkeypatch.setattr(module._Handler, "timeout", 0.05)
+    def test_a_silent_client_is_left(self):
+        with (
+            running(bounds=replace(BOUNDS, silent_seconds=0.05)) as exporter,
+            socket.create_connection(("127.0.0.1", exporter.port), timeout=10) as client,
+        ):
+            assert client.recv(1) == b""
+
+    def test_a_client_that_drips_is_left_when_its_time_is_over(self):
+        def answered(byte):
+            with contextlib.suppress(TimeoutError):
+                client.sendall(bytes([byte]))
+                return client.recv(1)
+            return None
+
+        with (
+            running(bounds=replace(BOUNDS, seconds=0.3)) as exporter,
+            socket.create_connection(("127.0.0.1", exporter.port), timeout=0.01) as client,
+        ):
+            endless = itertools.chain(b"GET /healthz HTTP/1.0\r\nX: ", itertools.repeat(ord("y")))
+
+            assert next(each for each in map(answered, endless) if each is not None) == b""
+
+    def test_a_question_without_an_end_is_cut_off_at_its_bound_and_not_answered(self):
         with (
             running() as exporter,
             socket.create_connection(("127.0.0.1", exporter.port), timeout=10) as client,
         ):
-            assert client.recv(1) == b""
+            client.sendall(b"GET /metrics HTTP/1.1\r\n" + b"X-Header: y\r\n" * 90)
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"X-Long: " + b"y" * BOUNDS.request_bytes)
+            with contextlib.suppress(ConnectionError):
+                assert client.recv(1) == b""
+
+    def test_a_newcomer_takes_the_place_of_the_oldest_that_is_slow(self):
+        with running(bounds=replace(BOUNDS, connections=2)) as exporter:
+            oldest, older = (
+                socket.create_connection(("127.0.0.1", exporter.port), timeout=10) for _ in range(2)
+            )
+            with oldest, older:
+                older.sendall(b"GET /healthz HTTP/1.0\r\n")
+
+                response, _ = ask(exporter, "/healthz")
+
+                assert response.status == 200
+                assert oldest.recv(1) == b""
+                older.sendall(b"\r\n")
+                assert older.recv(12) == b"HTTP/1.0 200"
+
+    def test_who_is_being_answered_keeps_its_place_and_the_next_is_told_to_come_again(self):
+        asked, release = threading.Event(), threading.Event()
+        answers = []
+
+        def slow():
+            asked.set()
+            release.wait(10)
+            return GOOD
+
+        with running(healthy=slow, bounds=replace(BOUNDS, connections=1)) as exporter:
+            prober = threading.Thread(target=lambda: answers.append(ask(exporter, "/healthz")[0].status))
+            prober.start()
+            assert asked.wait(10)
+            response, _ = ask(exporter, "/metrics")
+            release.set()
+            prober.join()
+
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        assert answers == [200]
+
+    def test_thirty_who_ask_at_once_cost_a_check_or_two(self):
+        asked, release, calls, answers = threading.Event(), threading.Event(), [], []
+
+        def counted():
+            calls.append(1)
+            asked.set()
+            release.wait(10)
+            return GOOD
+
+        with running(ready=counted) as exporter:
+            probers = [
+                threading.Thread(target=lambda: answers.append(ask(exporter, "/readyz")[0].status))
+                for _ in range(30)
+            ]
+            for each in probers:
+                each.start()
+            assert asked.wait(10)
+            eventually(lambda: len(exporter.clients) == 30 and not any_is_waited_for(exporter))
+            release.set()
+            for each in probers:
+                each.join()
+
+        assert answers == [200] * 30
+        assert len(calls) == 2
 
     def test_a_slow_check_holds_up_no_scrape(self):
         asked, release = threading.Event(), threading.Event()
