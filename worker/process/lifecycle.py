@@ -65,6 +65,8 @@ def run(settings: Settings) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _allow_files(settings.concurrency)
     configure(settings.log_level)
+    for each in settings.exposed_files:
+        emit(_log, logging.WARNING, "secret_file_exposed", problem=each)
     # A thread that reads the dials waits this long for the interpreter while the loop is busy, several times
     # in a read; with the default of 5 ms a healthy Redis looked 280 ms slow.
     sys.setswitchinterval(0.001)

@@ -1,5 +1,7 @@
 """Reads secrets that a deployment mounts as files, so that they stand in no environment."""
 
+import os
+import stat
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -8,7 +10,13 @@ from pydantic import SecretStr
 _MAX_BYTES = 4096
 
 
-def read(path: Path) -> SecretStr:
+class FileSecret(SecretStr):
+    """What a file holds; `exposed` says who else can read or change it, with the remedy, or is None."""
+
+    exposed: str | None = None
+
+
+def read(path: Path) -> FileSecret:
     """Return the one line that the file at `path` holds, without the blanks around it.
 
     Raises:
@@ -17,6 +25,7 @@ def read(path: Path) -> SecretStr:
 
     """
     with path.open("rb") as file:
+        status = os.fstat(file.fileno())
         raw = file.read(_MAX_BYTES + 1)
     if len(raw) > _MAX_BYTES:
         raise ValueError(f"more than {_MAX_BYTES} bytes")
@@ -27,4 +36,16 @@ def read(path: Path) -> SecretStr:
         raise ValueError("not UTF-8") from None
     if not text or not text.isprintable():
         raise ValueError("not one line of text")
-    return SecretStr(text)
+    secret = FileSecret(text)
+    secret.exposed = _exposed(path, status)
+    return secret
+
+
+def _exposed(path: Path, status: os.stat_result) -> str | None:
+    # As OpenSSH has it: who may read a file is its owner's affair, and a container's mounts are another's.
+    own = status.st_uid == os.geteuid()
+    open_to_others = status.st_mode & (0o077 if own else 0o022)
+    if not open_to_others:
+        return None
+    verb = "change" if open_to_others & 0o022 else "read"
+    return f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can {verb} it; chmod 600 {path}"

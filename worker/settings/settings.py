@@ -49,10 +49,12 @@ def _usd(value: str) -> str:
 def _secret_file(check: Callable[[SecretStr], SecretStr] = lambda secret: secret) -> BeforeValidator:
     def content(path: str) -> SecretStr:
         try:
-            return check(secret_files.read(Path(path)))
+            secret = secret_files.read(Path(path))
+            check(secret)
         except (OSError, ValueError) as error:
             why = (isinstance(error, OSError) and error.strerror) or str(error)
             raise PydanticCustomError("secret_file", "{why}", {"why": why}) from None
+        return secret
 
     return BeforeValidator(content)
 
@@ -211,6 +213,12 @@ class Settings(BaseSettings):
     def has_api_key(self) -> bool:
         """Whether there is a key; deployments pass an empty variable where there is none."""
         return self.openai_api_key is not None and bool(self.openai_api_key.get_secret_value().strip())
+
+    @property
+    def exposed_files(self) -> list[str]:
+        """The secret files that others can read or change, each with its mode and the remedy."""
+        files = (self.redis_password_file, self.openai_api_key_file)
+        return [each.exposed for each in files if isinstance(each, secret_files.FileSecret) and each.exposed]
 
     @property
     def budget_nano_usd(self) -> int | None:
