@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
-import hashlib
 import random
 import re
 from collections import Counter

@@ -24,7 +24,7 @@ from worker.dev.stack import worker_environment
 pytestmark = pytest.mark.thorough
 
 CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "prometheus" / "alertmanager.yml"
-TOKEN = "t0ken"
+TOKEN = "0123456789abcdef0123456789abcdef"
 WAIT_SECONDS = 60
 
 

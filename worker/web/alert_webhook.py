@@ -3,8 +3,9 @@
 import hmac
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -12,12 +13,20 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import Engaged
 from telemetry import emit
+from telemetry.exporter import BOUNDS
 from telemetry.pages import answer_json
+from worker.web.allowance import Allowance
 
 _log = logging.getLogger("slotgen.webhook")
 # Alertmanager sends a group of alerts in one request.
 _MAX_BODY_BYTES = 1 << 20
+# Head and body of a request.
+MAX_REQUEST_BYTES = _MAX_BODY_BYTES + BOUNDS.request_bytes
 _MAX_REASON = 300
+_MIN_TOKEN_BITS = 128
+_MIN_DIFFERENT = 8
+# Alerts repeat after minutes or hours: ten at once and one a minute are all that anybody reads.
+_BURST, _BURST_SECONDS = 10, 60.0
 
 _Answer = tuple[HTTPStatus, dict[str, Any]]
 
@@ -26,13 +35,16 @@ _Answer = tuple[HTTPStatus, dict[str, Any]]
 class AlertWebhook:
     """A WSGI application: POST /halt with `Authorization: Bearer <token>` halts; it never releases.
 
-    `halt(reason)` halts the fleet and returns by which way; it may raise StoreUnavailable. Whoever
-    holds the token may halt, whatever the body says; only a body that clearly speaks of nothing but resolved
-    alerts does not.
+    `halt(reason, record)` halts the fleet, with an entry in the audit if `record`, and says by which way; it
+    may raise StoreUnavailable. Whoever holds the token may halt, whatever the body says and however it is
+    sent; only a body that clearly speaks of nothing but resolved alerts does not. Every such request halts;
+    of a flood, a few are recorded. Any number of wrong tokens keeps nobody out who has the right one.
     """
 
     token: str
-    halt: Callable[[str], Engaged]
+    halt: Callable[[str, bool], Engaged]
+    records: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
+    refusals: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -47,14 +59,18 @@ class AlertWebhook:
         if method != "POST":
             return HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only POST halts"}
         if not self._authorised(environ.get("HTTP_AUTHORIZATION", "")):
-            emit(_log, logging.WARNING, "webhook_refused")
+            left_out = self.refusals.take()
+            if left_out is not None:
+                emit(_log, logging.WARNING, "webhook_refused", unlogged_before=left_out)
             return HTTPStatus.UNAUTHORIZED, {"error": "send Authorization: Bearer and the webhook's token"}
         return self._halt(_body(environ))
 
     def _authorised(self, header: str) -> bool:
         scheme, _, given = header.partition(" ")
         # In the time of a full comparison, so that the token cannot be found letter by letter.
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
+        # PEP 3333: a header's bytes come as Latin-1.
+        sent = given.strip().encode("latin-1", "replace")
+        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self.token.encode())
 
     def _halt(self, body: bytes) -> _Answer:
         firing = _firing(body)
@@ -63,7 +79,7 @@ class AlertWebhook:
             return HTTPStatus.OK, {"halted": False, "why": why}
         reason = _reason(firing)
         try:
-            halted = self.halt(reason)
+            halted = self.halt(reason, self.records.take() is not None)
         except StoreUnavailable:
             emit(_log, logging.ERROR, "webhook_halt_failed")
             # The sender tries again; until then workers that cannot reach Redis halt by themselves.
@@ -81,8 +97,28 @@ def _body(environ: dict[str, Any]) -> bytes:
         length = int(environ.get("CONTENT_LENGTH") or 0)
     except ValueError:
         length = 0
-    body: bytes = environ["wsgi.input"].read(min(max(length, 0), _MAX_BODY_BYTES))
+    try:
+        body: bytes = environ["wsgi.input"].read(min(max(length, 0), _MAX_BODY_BYTES))
+    except OSError:
+        # Fewer bytes came than were promised: who sent them may halt all the same.
+        return b""
     return body
+
+
+def weakness(token: str) -> str | None:
+    """Return why `token` could be guessed, or None.
+
+    A random token has 6 bits a character (Base64), 4 where all are hexadecimal digits, 3.3 where all are
+    decimal ones; a repeated one has fewer, whatever its length.
+    """
+    if len(set(token)) < _MIN_DIFFERENT:
+        return f"it has {len(set(token))} different characters"
+    hexadecimal = set(token.lower()) <= set("0123456789abcdef")
+    each = math.log2(10) if token.isdecimal() else 4 if hexadecimal else 6
+    bits = int(len(token) * each)
+    return (
+        None if bits >= _MIN_TOKEN_BITS else f"it has {bits} bits at the most, {_MIN_TOKEN_BITS} are needed"
+    )
 
 
 def _firing(body: bytes) -> list[str] | None:
@@ -99,5 +135,5 @@ def _firing(body: bytes) -> list[str] | None:
 
 def _reason(firing: list[str]) -> str:
     # Names only: labels and annotations are somebody's text, and go to the audit.
-    names = sorted({name for name in firing if name.isidentifier()})
+    names = sorted({name for name in firing if name.isascii() and name.isidentifier()})
     return f"alert {', '.join(names)}"[:_MAX_REASON] if names else "a webhook without an alert's name"

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+from contextlib import closing, suppress
 
 import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import Engaged
-from worker.web.alert_webhook import AlertWebhook
+from telemetry import listen
+from telemetry.exporter import Bounds
+from tests.waiting import eventually
+from worker.web.alert_webhook import MAX_REQUEST_BYTES, AlertWebhook, weakness
 
-TOKEN = "t0ken"
+TOKEN = "Jk3vR9sQ2xW7pLm5Zt8Yb1"
 BY_SET = Engaged(by="SET", recorded=True)
 
 
 class Lever:
     def __init__(self, error=None, engaged=BY_SET):
         self.reasons = []
+        self.recorded = 0
         self.error = error
         self.engaged = engaged
 
-    def __call__(self, reason):
+    def __call__(self, reason, record):
         self.reasons.append(reason)
+        self.recorded += record
         if self.error:
             raise self.error
         return self.engaged
@@ -32,7 +39,16 @@ def alerts(*pairs):
     return json.dumps({"alerts": [{"status": s, "labels": {"alertname": n}} for s, n in pairs]}).encode()
 
 
-def post(lever, body=b"", *, path="/halt", method="POST", authorization=f"Bearer {TOKEN}", length=None):
+def post(
+    lever,
+    body=b"",
+    *,
+    path="/halt",
+    method="POST",
+    authorization=f"Bearer {TOKEN}",
+    length=None,
+    webhook=None,
+):
     said = []
     environ = {
         "REQUEST_METHOD": method,
@@ -42,7 +58,7 @@ def post(lever, body=b"", *, path="/halt", method="POST", authorization=f"Bearer
     }
     if authorization is not None:
         environ["HTTP_AUTHORIZATION"] = authorization
-    answer = AlertWebhook(TOKEN, lever)(environ, lambda status, headers: said.append(status))
+    answer = (webhook or AlertWebhook(TOKEN, lever))(environ, lambda status, headers: said.append(status))
     return int(said[0][:3]), json.loads(b"".join(answer))
 
 
@@ -83,7 +99,19 @@ def test_resolved_alerts_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer t0ke", "Basic t0ken", "Bearer t0ken2", TOKEN]
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}2",
+        TOKEN,
+        f"Bearer {TOKEN[:-1]}é",
+        "Bearer \xff\x00",
+        "Bearer ☃",
+    ],
 )
 def test_nobody_halts_without_the_token(authorization):
     lever = Lever()
@@ -126,3 +154,116 @@ def test_a_halt_that_could_not_set_the_key_is_asked_for_again():
         "by": "PUBLISH",
         "why": "the key is not set: Redis is full; make room",
     }
+
+
+def test_a_token_may_have_any_characters():
+    lever, token = Lever(), "Geheimnis-für-Älpler-und-Übermütige"
+    # As WSGI hands over what came as UTF-8.
+    sent = f"Bearer {token}".encode().decode("latin-1")
+
+    assert post(lever, authorization=sent, webhook=AlertWebhook(token, lever))[0] == 200
+
+
+def test_a_flood_halts_every_time_and_is_recorded_ten_times():
+    lever = Lever()
+    webhook = AlertWebhook(TOKEN, lever)
+
+    statuses = {post(lever, alerts(("firing", f"A{n}")), webhook=webhook)[0] for n in range(200)}
+
+    assert statuses == {200}
+    assert (len(lever.reasons), lever.recorded) == (200, 10)
+
+
+def test_any_number_of_wrong_tokens_is_logged_ten_times_and_keeps_nobody_out(caplog):
+    lever = Lever()
+    webhook = AlertWebhook(TOKEN, lever)
+
+    statuses = {post(lever, authorization="Bearer x", webhook=webhook)[0] for _ in range(200)}
+
+    assert statuses == {401}
+    assert [each.message for each in caplog.records] == ["webhook_refused"] * 10
+    assert post(lever, webhook=webhook)[0] == 200
+
+
+@pytest.mark.parametrize("name", ["A\nB", "\x1b[31m", "<b>", "\u202eA", "شلا", "A" * 10_000, 7, None, ["A"]])
+def test_what_a_request_says_reaches_the_reason_as_short_plain_words_only(name):
+    lever = Lever()
+    document = {"alerts": [{"status": "firing", "labels": {"alertname": name}}]}
+
+    assert post(lever, json.dumps(document).encode())[0] == 200
+    (reason,) = lever.reasons
+    assert reason.isascii()
+    assert reason.isprintable()
+    assert len(reason) <= 300
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("x", "1 different"),
+        ("a" * 64, "1 different"),
+        ("abcdefg" * 10, "7 different"),
+        ("0123456789" * 3, "99 bits"),
+        ("0123456789abcdef" * 1, "64 bits"),
+        ("0123456789abcdef0123456789abcde", "124 bits"),
+        ("Jk3vR9sQ2xW7pLm5Zt8Yb", "126 bits"),
+        ("0123456789abcdef0123456789abcdef", None),
+        ("Jk3vR9sQ2xW7pLm5Zt8Yb1", None),
+        ("3ynhAXDg6cV0m0rZ6m3Jt4s1R1r9P7Yx5c8o3mQ4b2E=", None),
+    ],
+)
+def test_a_token_that_could_be_guessed_is_weak(token, why):
+    found = weakness(token)
+
+    assert found is None if why is None else why in found
+
+
+class TestOverASocket:
+    """What the application never sees in one piece: bodies that lie, stall and never end."""
+
+    HEAD = b"POST /halt HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
+
+    @pytest.mark.parametrize(
+        "rest",
+        [
+            b"\r\n",
+            b"Content-Length: 100000\r\n\r\n{",
+            b"Content-Length: 99999999999999999999\r\n\r\n{}",
+            b"Content-Length: -7\r\n\r\n{}",
+            b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n{}",
+            b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+            b"Content-Length: 2000000\r\n\r\n" + b" " * 2_000_000,
+            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            b"Transfer-Encoding: chunked\r\n\r\nnonsense",
+            b"Content-Type: image/png\r\nContent-Length: 4\r\n\r\n\x89PNG",
+            b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+            b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+            b'Content-Length: 20\r\n\r\n{"alerts": [{}, {}]}',
+        ],
+    )
+    def test_whoever_holds_the_token_halts_however_it_is_sent(self, rest):
+        lever = Lever()
+        bounds = Bounds(silent_seconds=0.3, request_bytes=MAX_REQUEST_BYTES)
+        with closing(listen(AlertWebhook(TOKEN, lever), host="127.0.0.1", port=0, bounds=bounds)) as server:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+                with suppress(ConnectionError):
+                    client.sendall(self.HEAD + rest)
+                with suppress(ConnectionError):
+                    assert client.recv(12) == b"HTTP/1.0 200"
+            eventually(lambda: lever.reasons)
+
+    def test_a_body_that_drips_halts_when_its_time_is_over(self):
+        lever = Lever()
+        bounds = Bounds(seconds=0.5, request_bytes=MAX_REQUEST_BYTES)
+        with (
+            closing(listen(AlertWebhook(TOKEN, lever), host="127.0.0.1", port=0, bounds=bounds)) as server,
+            socket.create_connection(("127.0.0.1", server.port), timeout=10) as client,
+        ):
+            client.sendall(self.HEAD + b"Content-Length: 9999999\r\n\r\n")
+
+            def halted():
+                with suppress(ConnectionError):
+                    client.sendall(b" ")
+                return lever.reasons
+
+            eventually(halted)

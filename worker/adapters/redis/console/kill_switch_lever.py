@@ -31,6 +31,7 @@ if before ~= seen then
   if before then raw[#raw + 1] = 'after'; raw[#raw + 1] = string.sub(before, 1, 1000) end
   redis.call('XADD', KEYS[2], '*', unpack(raw))
 end
+if ARGV[5] == '0' and not releases(before) then return 0 end
 local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = string.sub(before, 1, 1024) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
@@ -38,19 +39,28 @@ redis.call('HSET', KEYS[3], 'kill', ARGV[4])
 if releases(before) then
   redis.call('HSET', KEYS[4], 'kill', before)
   for i, value in ipairs(redis.call('MGET', unpack(KEYS, 5))) do
-    local dial = ARGV[i + 4]
+    local dial = ARGV[i + 5]
     if value then redis.call('HSET', KEYS[4], dial, value) else redis.call('HDEL', KEYS[4], dial) end
   end
 end
+return 1
 """)
 
 
 def pull(
-    client: redis.Redis, namespace: str, *, actor: str, command: str, reason: str, value: bytes = b"true"
+    client: redis.Redis,
+    namespace: str,
+    *,
+    actor: str,
+    command: str,
+    reason: str,
+    value: bytes = b"true",
+    record: bool = True,
 ) -> Engaged:
     """Set the kill switch by SET with its record, by plain SET, or by DEL; else halt by a message.
 
-    Return by which. `value` is any spelling of true.
+    Return by which. `value` is any spelling of true. Without `record` a repetition gets no entry in the
+    audit; what halts a fleet that was released always does.
 
     Raises:
         StoreUnavailable: Redis did not answer at all.
@@ -62,8 +72,9 @@ def pull(
     with unavailable(client):
         with contextlib.suppress(ResponseError):
             keys_of_all = [*keys, AUDIT_LIVE(namespace), *others.values()]
-            _ENGAGE.run(client, keys_of_all, actor, command, reason, value, *others)
-            return Engaged(by="SET", recorded=True)
+            words = (actor, command, reason, value, int(record))
+            recorded = _ENGAGE.run(client, keys_of_all, *words, *others)
+            return Engaged(by="SET", recorded=bool(recorded))
         try:
             client.set(kill, value)
         except ResponseError as error:
@@ -72,11 +83,13 @@ def pull(
             return Engaged(by="SET", recorded=False)
         # An absent key halts as well. DEL works in a full Redis, and is all that some roles have.
         try:
-            client.delete(kill)
+            was_there = client.delete(kill)
         except ResponseError as error:
             refusal = str(unavailable_by(error, client))
             heard = client.publish(KILL_MESSAGES(namespace, database_of(client)), value)
             return Engaged(by="PUBLISH", recorded=False, heard=heard, refusal=refusal)
+    if not (record or was_there):
+        return Engaged(by="DEL", recorded=False, refusal=refusal)
     try:
         entry: dict[Any, Any] = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
         client.xadd(audit, entry, maxlen=AUDIT.kept)

@@ -1,15 +1,17 @@
 """`slotgen webhook`: lets an Alertmanager halt the fleet."""
 
+import logging
 import threading
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tasks.operations.changes.dials import Engaged
-from telemetry import PortUnavailable, configure
-from telemetry.exporter import listen
+from telemetry import PortUnavailable, configure, emit
+from telemetry.exporter import BOUNDS, listen
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import CliError, refuses
@@ -17,7 +19,10 @@ from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
 from worker.cli.support.terminal import answer
 from worker.settings import secret_files
-from worker.web.alert_webhook import AlertWebhook
+from worker.web.alert_webhook import MAX_REQUEST_BYTES, AlertWebhook, weakness
+
+_log = logging.getLogger("slotgen.webhook")
+_BOUNDS = replace(BOUNDS, request_bytes=MAX_REQUEST_BYTES)
 
 
 def webhook(
@@ -32,22 +37,35 @@ def webhook(
     """Listen for alerts, and halt the fleet when one fires: POST /halt. It can only halt, never release."""
     settings = load_settings()
     try:
-        token = secret_files.read(token_file).get_secret_value()
+        secret = secret_files.read(token_file)
     except (OSError, ValueError) as error:
         why = (isinstance(error, OSError) and error.strerror) or str(error)
         raise CliError(
             f"the token file {token_file} cannot be used ({why}); write one line into it"
         ) from None
+    token = secret.get_secret_value()
+    if weak := weakness(token):
+        raise CliError(
+            f"the token in {token_file} could be guessed ({weak}); "
+            f"make one: openssl rand -base64 32 > {token_file}"
+        )
     configure(settings.log_level)
+    for each in filter(None, [secret.exposed, *settings.exposed_files]):
+        emit(_log, logging.WARNING, "secret_file_exposed", problem=each)
     with open_redis(settings) as client, termination_held() as interruptible:
 
-        def engage(reason: str) -> Engaged:
+        def engage(reason: str, record: bool) -> Engaged:  # noqa: FBT001 - the port of AlertWebhook
             return pull(
-                client, settings.namespace, actor="alertmanager", command="slotgen webhook", reason=reason
+                client,
+                settings.namespace,
+                actor="alertmanager",
+                command="slotgen webhook",
+                reason=reason,
+                record=record,
             )
 
         with refuses(PortUnavailable):
-            server = listen(AlertWebhook(token, engage), host=host, port=port)
+            server = listen(AlertWebhook(token, engage), host=host, port=port, bounds=_BOUNDS)
         address = f"http://{host}:{server.port}/halt"
         with closing(server), suppress(KeyboardInterrupt), interruptible():
             words = f"a POST to {address} with the token halts the fleet"

@@ -9,6 +9,8 @@ from tasks.operations.changes import spend_cap
 from tasks.operations.changes.dials import OPERATED, RAW_COMMAND, Change, DialsMoved
 from tests.worker.adapters.redis.dialling import all_at_once, key, to
 from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.console.kill_switch_lever import pull
+from worker.adapters.redis.keys import AUDIT, KILL
 
 
 @pytest.fixture
@@ -173,3 +175,19 @@ class TestLive:
 def live(dials):
     now = dials.read()
     return now.live["rollout_percent"], now.live["feature"], now.live["budget_usd"]
+
+
+def test_a_halt_without_a_record_has_one_where_it_ends_a_release(redis_client, namespace):
+    kill = KILL(namespace)
+    audit = AUDIT(namespace)
+
+    def engaged(*, record):
+        return pull(redis_client, namespace, actor="a", command="c", reason="r", record=record).recorded
+
+    redis_client.set(kill, "false")
+    assert engaged(record=False)
+    entries = redis_client.xlen(audit)
+    assert not engaged(record=False)
+    assert redis_client.xlen(audit) == entries
+    assert engaged(record=True)
+    assert redis_client.get(kill) == b"true"

@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+TOKEN = "0123456789abcdef0123456789abcdef"
+
 
 @pytest.mark.parametrize(
     ("content", "why"), [(None, "No such file"), ("", "not one line"), ("a\nb", "not one line")]
@@ -27,8 +29,16 @@ def test_a_port_that_is_taken_is_named(slotgen):
         taken.listen()
         port = taken.getsockname()[1]
 
-        code, said = slotgen("webhook", "--token-file", slotgen.file("token", "t0ken"), "--port", str(port))
+        code, said = slotgen("webhook", "--token-file", slotgen.file("token", TOKEN), "--port", str(port))
 
     assert code == 1
     assert f"cannot listen on 127.0.0.1:{port}" in said
-    assert "t0ken" not in said
+    assert TOKEN not in said
+
+
+def test_a_token_that_could_be_guessed_is_refused_with_the_way_to_make_one(slotgen):
+    code, said = slotgen("webhook", "--token-file", slotgen.file("token", "x"))
+
+    assert code == 1
+    assert "could be guessed" in said
+    assert "openssl rand -base64 32" in said
