@@ -38,7 +38,7 @@ class AlertWebhook:
     `halt(reason, record)` halts the fleet, with an entry in the audit if `record`, and says by which way; it
     may raise StoreUnavailable. Whoever holds the token may halt, whatever the body says and however it is
     sent; only a body that clearly speaks of nothing but resolved alerts does not. Every such request halts;
-    of a flood, a few are recorded. Any number of wrong tokens keeps nobody out who has the right one.
+    of a flood, a few are recorded. Wrong tokens, however many, keep out no right one.
     """
 
     token: str
@@ -112,13 +112,11 @@ def weakness(token: str) -> str | None:
     decimal ones; a repeated one has fewer, whatever its length.
     """
     if len(set(token)) < _MIN_DIFFERENT:
-        return f"it has {len(set(token))} different characters"
+        return f"{len(set(token))} different characters"
     hexadecimal = set(token.lower()) <= set("0123456789abcdef")
     each = math.log2(10) if token.isdecimal() else 4 if hexadecimal else 6
     bits = int(len(token) * each)
-    return (
-        None if bits >= _MIN_TOKEN_BITS else f"it has {bits} bits at the most, {_MIN_TOKEN_BITS} are needed"
-    )
+    return None if bits >= _MIN_TOKEN_BITS else f"{bits} bits at the most, {_MIN_TOKEN_BITS} are needed"
 
 
 def _firing(body: bytes) -> list[str] | None:
