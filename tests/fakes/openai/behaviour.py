@@ -27,6 +27,11 @@ class Play(StrEnum):
     MISSING_USAGE = "missing_usage"  # a good answer without its token counts
     EMPTY_OUTPUT = "empty_output"  # completed, with an empty output list
     FAILED = "failed"  # 200 with status "failed" and an error object
+    GZIP = "gzip"  # a good answer, compressed
+    GZIP_BOMB = "gzip_bomb"  # 200 with 2 MB that unpack to 2 GB
+    ENDLESS_BODY = "endless_body"  # 200 with a body that goes on for as long as it is read
+    ENDLESS_HEADERS = "endless_headers"  # 200 with headers that go on likewise
+    STRANGE_ENCODING = "strange_encoding"  # a good answer in a content encoding that is none
 
 
 @dataclass(frozen=True, slots=True)

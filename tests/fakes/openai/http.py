@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
+import itertools
 import socket
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,7 @@ from worker.dev.fake_openai.request import Asked, RefusedError, error_document, 
 from worker.dev.fake_openai.server import PATH
 
 _DRIP_PIECES = 20
+_FLOODS = {Play.GZIP_BOMB, Play.ENDLESS_BODY, Play.ENDLESS_HEADERS}
 _TYPES = {429: "requests", 500: "server_error", 503: "server_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded", 500: "server_error", 503: "server_error"}
 
@@ -129,11 +133,42 @@ async def _played(exchange: _Exchange, behaviour: Behaviour, asked: Asked) -> we
         await _until_cancelled()
     headers = exchange.headers | {"Content-Type": answer.content_type}
     response: web.StreamResponse
-    if behaviour.play is Play.DRIP:
+    if behaviour.play in {Play.GZIP, Play.STRANGE_ENCODING}:
+        encoding = "gzip" if behaviour.play is Play.GZIP else "x-none"
+        headers |= {"Content-Encoding": encoding}
+        response = web.Response(body=gzip.compress(answer.content), headers=headers)
+    elif behaviour.play in _FLOODS:
+        response = await _flood(exchange.request, behaviour.play, headers)
+    elif behaviour.play is Play.DRIP:
         response = await _drip(exchange.request, answer.content, headers, behaviour.drip_seconds)
     else:
         response = web.Response(body=answer.content, headers=headers)
     exchange.outcome, exchange.status = Reply.COMPLETED, 200
+    return response
+
+
+async def _flood(request: web.BaseRequest, play: Play, headers: dict[str, str]) -> web.StreamResponse:
+    """Send what is small for a server, and has no end or unpacks to 2 GB."""
+    if play is Play.ENDLESS_HEADERS:
+        if request.transport is not None:
+            request.transport.write(b"HTTP/1.1 200 OK\r\n")
+            while not request.transport.is_closing():
+                request.transport.write((b"X-Header: " + b"y" * 1000 + b"\r\n") * 16)
+                await asyncio.sleep(0)
+        raise ConnectionResetError
+    response = web.StreamResponse(headers=headers)
+    mega = bytes(1 << 20)
+    if play is Play.GZIP_BOMB:
+        response.headers["Content-Encoding"] = "gzip"
+        packer = zlib.compressobj(wbits=31)
+        head = packer.compress(mega) + packer.flush(zlib.Z_FULL_FLUSH)
+        again = packer.compress(mega) + packer.flush(zlib.Z_FULL_FLUSH)
+        pieces = itertools.chain([head], itertools.repeat(again, 2047))
+    else:
+        pieces = itertools.repeat(mega)
+    await response.prepare(request)
+    for each in pieces:
+        await response.write(each)
     return response
 
 

@@ -9,6 +9,7 @@ import httpx2
 import openai
 
 from tasks.errors import ErrorCode, ModelError
+from worker.adapters.openai.body import BodyRefused
 
 # A 429 with one of these codes means that the money is spent, not that the server is busy: no retry can help.
 TERMINAL_CODES = frozenset(
@@ -37,6 +38,8 @@ def translate(error: Exception) -> ModelError:
     """
     if isinstance(error, openai.APIStatusError):
         return _status_error(error)
+    if any(isinstance(each, BodyRefused) for each in _causes(error)):
+        return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, BodyRefused.__name__, billed=True)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
         return _lost(error)
     # Answers that the SDK or its transport cannot read: nesting, headers and dates raise whatever they like.

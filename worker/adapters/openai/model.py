@@ -16,6 +16,7 @@ import openai
 
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
+from worker.adapters.openai.body import BodyBound
 from worker.adapters.openai.errors import translate, word
 from worker.settings.settings import is_loopback
 
@@ -38,6 +39,8 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
         limits=limits,
         timeout=None,
         follow_redirects=False,
+        headers={"Accept-Encoding": "gzip"},
+        event_hooks={"response": [BodyBound()]},
         # A proxy of the environment is the way out, and none to this machine.
         trust_env=not is_loopback(base_url or ""),
     )
@@ -111,8 +114,11 @@ class OpenAIModel:
                 response = await self.client.post("/responses", cast_to=httpx2.Response, body=parameters)
                 body = await response.aread()
         except Exception as error:  # noqa: BLE001 - whatever the server's bytes made of it
-            raise translate(error) from None
-        return read_answer(body, response.headers.get("x-request-id"))
+            broken = translate(error)
+        else:
+            return read_answer(body, response.headers.get("x-request-id"))
+        # Out here it has no context: that one's frames hold on to what was read.
+        raise broken
 
 
 async def _close(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:

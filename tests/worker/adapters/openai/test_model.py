@@ -11,6 +11,7 @@ from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelRequest, TokenUsage
 from tests.fakes import clock
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
+from worker.adapters.openai.body import MAX_BODIES_BYTES, MAX_BODY_BYTES
 from worker.adapters.openai.model import OpenAIModel, open_client, read_answer
 
 WIRE = {
@@ -59,6 +60,44 @@ def test_returns_text_usage_and_request_id():
 def test_sends_the_reasoning_effort_that_the_config_sets():
     answer, _, _ = respond(Behaviour(), a_request(reasoning_effort="low"))
 
+    assert answer.text
+
+
+def test_reads_a_compressed_answer():
+    answer, _, _ = respond(Behaviour(play=Play.GZIP))
+
+    assert isinstance(json.loads(answer.text)["value"], str)
+
+
+@pytest.mark.parametrize(
+    "play", [Play.GZIP_BOMB, Play.ENDLESS_BODY, Play.ENDLESS_HEADERS, Play.STRANGE_ENCODING]
+)
+def test_a_body_without_a_measure_is_a_bad_response_that_is_not_asked_for_again(play):
+    error, counted, _ = respond(Behaviour(play=play))
+
+    assert (error.code, error.retryable, error.billed) == (ErrorCode.OPENAI_BAD_RESPONSE, False, True)
+    assert len(counted) == 1
+
+
+def test_what_a_flood_took_is_free_again():
+    async def calls():
+        client = open_client("key", fake_openai.base_url, 20)
+        model = OpenAIModel(client, lambda *_: None, lambda _: None)
+        try:
+            # Together more than all bodies may take: some are refused although they have room of their own.
+            floods = await asyncio.gather(
+                *(model.respond(a_request()) for _ in range(MAX_BODIES_BYTES // MAX_BODY_BYTES * 2)),
+                return_exceptions=True,
+            )
+            fake_openai.behave(Behaviour())
+            return floods, await model.respond(a_request())
+        finally:
+            await client.close()
+
+    with FakeOpenAI(behaviour=Behaviour(play=Play.ENDLESS_BODY)) as fake_openai:
+        floods, answer = asyncio.run(calls())
+
+    assert {each.code for each in floods} == {ErrorCode.OPENAI_BAD_RESPONSE}
     assert answer.text
 
 

@@ -1,0 +1,70 @@
+"""Bounds what the body of an answer may take: its bytes are counted as they come, and again unpacked."""
+
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx2
+
+# Room for 256 bytes for each of the shipped config's 4,096 output tokens; the longest answer of a model,
+# 128,000 tokens, has 0.5 MB of text. A refused body stays in memory as long as its error: with 8 MiB
+# each, fifty took 530 MB of a worker.
+MAX_BODY_BYTES = 1 << 20
+# All bodies of a process that are being read: a thousand honest answers of 32 KB.
+MAX_BODIES_BYTES = 32 << 20
+# Any form of gzip or zlib.
+_GZIP = 47
+
+
+class BodyRefused(Exception):  # noqa: N818 - reads as what it is
+    """A body is larger than its bound, or packed in a way that was not asked for."""
+
+
+@dataclass(slots=True)
+class BodyBound:
+    """The bound of one client: an event hook of its responses, which the SDK's own reading then respects."""
+
+    _read_bytes: int = 0
+
+    async def __call__(self, response: httpx2.Response) -> None:
+        """Put the bound between the connection and whoever reads `response`, errors and refusals included."""
+        encoding = response.headers.pop("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip", "x-gzip"}:
+            raise BodyRefused
+        if isinstance(response.stream, httpx2.AsyncByteStream):
+            response.stream = _BoundedStream(response.stream, self, packed=encoding != "identity")
+
+    def count(self, size: int) -> None:
+        """Note that `size` bytes more are held, or with a negative number fewer. Raises BodyRefused."""
+        self._read_bytes += size
+        if size > 0 and self._read_bytes > MAX_BODIES_BYTES:
+            raise BodyRefused
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, sent: httpx2.AsyncByteStream, bound: BodyBound, *, packed: bool) -> None:
+        self._sent, self._bound, self._size = sent, bound, 0
+        self._unpacker = zlib.decompressobj(_GZIP) if packed else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._sent:
+            # One byte more than there is room for is enough to know.
+            piece = self._unpacked(chunk, MAX_BODY_BYTES - self._size + 1)
+            self._size += len(piece)
+            self._bound.count(len(piece))
+            if self._size > MAX_BODY_BYTES:
+                raise BodyRefused
+            yield piece
+
+    def _unpacked(self, chunk: bytes, most: int) -> bytes:
+        if self._unpacker is None:
+            return chunk
+        try:
+            return self._unpacker.decompress(chunk, most)
+        except zlib.error:
+            raise BodyRefused from None
+
+    async def aclose(self) -> None:
+        self._bound.count(-self._size)
+        self._size = 0
+        await self._sent.aclose()
