@@ -12,6 +12,7 @@ import pytest
 
 from telemetry import METRICS, Health, PortUnavailable, application, listen
 from telemetry.exporter import BOUNDS
+from telemetry.pages import _Shared
 from tests.ports import free_port
 from tests.telemetry.samples import MARKER, some_metrics
 from tests.waiting import eventually
@@ -40,8 +41,43 @@ def ask(exporter, path, method="GET", **headers):
         connection.close()
 
 
-def any_is_waited_for(exporter):
-    return any(each.waiting for each in exporter.clients.values())
+class CountedLock:
+    """A lock that says how many have come to it."""
+
+    def __init__(self):
+        self.lock, self.came = threading.Lock(), []
+
+    def __enter__(self):
+        self.came.append(1)
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+def test_thirty_who_ask_while_a_check_runs_cost_one_more():
+    begun, release, calls, answers = threading.Event(), threading.Event(), [], []
+
+    def check():
+        calls.append(1)
+        begun.set()
+        release.wait(10)
+        return len(calls)
+
+    shared = _Shared(check)
+    shared._one_at_a_time = lock = CountedLock()
+    askers = [threading.Thread(target=lambda: answers.append(shared())) for _ in range(31)]
+    askers[0].start()
+    assert begun.wait(10)
+    for each in askers[1:]:
+        each.start()
+    eventually(lambda: len(lock.came) == 31)
+    release.set()
+    for each in askers:
+        each.join()
+
+    assert sorted(answers) == [1] + [2] * 30
+    assert len(calls) == 2
 
 
 class TestPages:
@@ -247,31 +283,6 @@ class TestServer:
 
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
         assert answers == [200]
-
-    def test_thirty_who_ask_at_once_cost_a_check_or_two(self):
-        asked, release, calls, answers = threading.Event(), threading.Event(), [], []
-
-        def counted():
-            calls.append(1)
-            asked.set()
-            release.wait(10)
-            return GOOD
-
-        with running(ready=counted) as exporter:
-            probers = [
-                threading.Thread(target=lambda: answers.append(ask(exporter, "/readyz")[0].status))
-                for _ in range(30)
-            ]
-            for each in probers:
-                each.start()
-            assert asked.wait(10)
-            eventually(lambda: len(exporter.clients) == 30 and not any_is_waited_for(exporter))
-            release.set()
-            for each in probers:
-                each.join()
-
-        assert answers == [200] * 30
-        assert len(calls) == 2
 
     def test_a_slow_check_holds_up_no_scrape(self):
         asked, release = threading.Event(), threading.Event()
