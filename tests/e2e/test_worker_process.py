@@ -111,7 +111,7 @@ class TestStart:
     def test_says_nothing_of_a_redis_that_it_has_reached(self, running):
         running.wait_for_line(lambda line: line["event"] == "redis_unsafe")
 
-        assert "redis_unreachable" not in running.lines.events
+        assert "redis_refused" not in running.lines.events
 
     def test_a_stub_needs_no_sdk_and_a_job_that_needs_it_says_that_it_is_missing(self, tmp_path):
         (tmp_path / "openai.py").write_text("raise ImportError('broken installation')")
@@ -212,7 +212,7 @@ class TestEnvironment:
         )
         try:
             said = next(
-                entry for entry in map(json.loads, process.stdout) if entry["event"] == "redis_unreachable"
+                entry for entry in map(json.loads, process.stdout) if entry["event"] == "redis_refused"
             )
         finally:
             process.kill()

@@ -68,6 +68,7 @@ OVERRIDDEN = [
     ("kombu.transport.redis:Channel.QoS", "(*args, **kwargs)", TRANSPORT),
     ("kombu.transport.redis:Channel.__init__", "(self, *args, **kwargs)", TRANSPORT),
     ("kombu.transport.redis:Channel._brpop_read", "(self, **options)", TRANSPORT),
+    ("celery.worker.consumer:Consumer.ensure_connected", "(self, conn)", CONSUMER),
     ("celery.apps.worker:Worker.install_platform_tweaks", "(self, worker)", CONSUMER),
     ("kombu.transport.redis:Channel._queue_bind", "(self, exchange, routing_key, pattern, queue)", TRANSPORT),
     ("kombu.transport.redis:Channel._brpop_start", "(self, timeout=None)", TRANSPORT),

@@ -59,6 +59,7 @@ from worker.process.celery_app import GenerateTask, build_app
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
+from worker.settings.redis_url import address
 from worker.settings.settings import BadSetting, Settings
 
 _log = logging.getLogger("slotgen.worker")
@@ -117,7 +118,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     loop = JobLoop()
     latch = HaltLatch()
     controls = _controls(settings, observe, latch)
-    refusals = Refusals()
+    refusals = Refusals(address(settings.redis_url))
     health = WorkerHealth(loop, controls, refusals)
     pages = application(metrics.registry, health.alive, health.ready)
     exporter = listen(pages, host=settings.metrics_host, port=settings.metrics_port)

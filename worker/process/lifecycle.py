@@ -16,7 +16,7 @@ from telemetry import configure, emit, error_location
 from worker.adapters.celery.consumer import consume
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.safety import hazards
-from worker.adapters.redis.errors import REDIS_ERRORS, unavailable_by
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.process.composition import Composition, compose
 from worker.process.freeze_imports import freeze_imports
 from worker.settings.settings import BadSetting, Settings
@@ -100,7 +100,6 @@ def _consume(settings: Settings, composition: Composition) -> int:
     def announce(**_: Any) -> None:
         composition.health.consuming = True
         composition.open_model_soon(_FIRST_ANSWERS_SECONDS)
-        unreachable.cancel()
         _in_a_thread(_FIRST_ANSWERS_SECONDS, _warn_of_hazards, settings)
         emit(
             _log,
@@ -118,36 +117,16 @@ def _consume(settings: Settings, composition: Composition) -> int:
         # What has not ended by then goes back to the queue at once, instead of being killed in flight.
         _in_a_thread(settings.shutdown_grace_seconds, composition.return_unfinished)
 
-    # A worker that becomes ready before that has reached it.
-    unreachable = _in_a_thread(_FIRST_ANSWERS_SECONDS, _say_if_unreachable, settings)
     signals.worker_ready.connect(announce, weak=False)
     signals.worker_shutting_down.connect(close_door, weak=False)
     return consume(composition.app, composition.pool, settings.concurrency)
 
 
-def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any) -> threading.Timer:
+def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any) -> None:
     """Call `act` in that time, in a thread that holds up neither the work nor the end of the process."""
     timer = threading.Timer(after_seconds, act, arguments)
     timer.daemon = True
     timer.start()
-    return timer
-
-
-def _say_if_unreachable(settings: Settings) -> None:
-    """Log once, with address and remedy, that Redis does not answer; the worker goes on trying."""
-    with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
-        try:
-            client.ping()
-        except REDIS_ERRORS as error:
-            unreachable = unavailable_by(error, client)
-            emit(
-                _log,
-                logging.ERROR,
-                "redis_unreachable",
-                address=unreachable.address,
-                remedy=f"{unreachable.cause.remedy}; this worker goes on trying",
-                **error_location(error),
-            )
 
 
 def _warn_of_hazards(settings: Settings) -> None:

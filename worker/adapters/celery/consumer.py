@@ -3,12 +3,28 @@
 import os
 import signal
 import socket
+import time
 from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker as CeleryWorker
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
 
 from worker.adapters.celery.pool import JobLoopPool
+
+# The pauses between two attempts to reach Redis. Celery's grow to half a minute, and end with the worker.
+_PAUSES = {"interval_start": 0.1, "interval_step": 0.4, "interval_max": 2.0}
+
+
+class _Consumer(CeleryConsumer):
+    def ensure_connected(self, conn: Any) -> Any:
+        refusals = conn.transport_options["refusals"]
+        # A Redis that lets us in and refuses the first command would otherwise see us at once again.
+        time.sleep(refusals.pause_seconds)
+        return conn.ensure_connection(
+            lambda error, _: refusals.refused(error), None, **_PAUSES, callback=maybe_shutdown
+        )
 
 
 class _Worker(CeleryWorker):
@@ -26,6 +42,7 @@ def consume(app: Celery, pool: type[JobLoopPool], concurrency: int) -> int:
         app=app,
         hostname=f"slotgen-{os.getpid()}@{socket.gethostname()}",
         pool=pool,
+        consumer_cls=_Consumer,
         concurrency=concurrency,
         quiet=True,
         without_gossip=True,

@@ -66,12 +66,12 @@ class Channel(kombu_redis.Channel):
         try:
             super()._queue_bind(exchange, routing_key, pattern, queue)
         except ResponseError as error:
-            self._refusals.refused(error, self.client)
+            self._refusals.refused(error)
             raise
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not queues or self._refusals.waiting:
+        if not queues or self._refusals.pause_seconds:
             return
         (queue,) = queues  # this app consumes one
         try:
@@ -80,7 +80,7 @@ class Channel(kombu_redis.Channel):
                 with self.conn_or_acquire() as client:
                     promote(client, queue)
         except ResponseError as error:
-            self._refusals.refused(error, self.client)
+            self._refusals.refused(error)
             return
         taking = PROCESSING(queue, self.worker_id)
         self._in_poll = self.client.connection
@@ -106,7 +106,7 @@ class Channel(kombu_redis.Channel):
                 self.connection._deliver(message, self._polled_queue)  # noqa: SLF001 - see above
         except ResponseError as error:
             # What was moved already lies in the processing list, and comes back from there.
-            self._refusals.refused(error, self.client)
+            self._refusals.refused(error)
             raise Empty from None
         else:
             self._refusals.accepted()
