@@ -16,7 +16,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.answers import RedisAnswers
 from worker.adapters.redis.jobs.claims import RedisClaims
-from worker.adapters.redis.keys import WORKERS
+from worker.adapters.redis.keys import ANSWERS, WORKERS
 
 WORKER = "worker-1"
 
@@ -198,7 +198,7 @@ def test_an_answer_waits_for_a_redis_that_refuses_for_a_while(setting, refusing,
 def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1) as client:
-            await client.execute_command("ACL", "SETUSER", "default", "-set")
+            await client.set(ANSWERS("ns"), "no index")
             return await RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
 
     with EmbeddedRedis() as server:

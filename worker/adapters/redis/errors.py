@@ -41,7 +41,7 @@ class Cause(Enum):
     NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
     UNSAVED = ("could not save its data", "see its log, and make room on its disk", True, "MISCONF")
     BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
-    FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", False, "NoPermissionError|NOPERM|The user executing the script")
+    FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", True, "NoPermissionError|NOPERM|The user executing the script")
     WRONG_TYPE = ("has a key of another type", "compare its TYPE with docs/redis-keys.md, and delete it", False, "WRONGTYPE")
     REFUSED = ("refused the command", "see that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
     # fmt: on
