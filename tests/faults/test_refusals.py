@@ -1,112 +1,45 @@
-"""Redis may refuse to write in many ways: a worker pauses for each of them, says so once, and goes on."""
+"""Redis may refuse in many ways: a worker pauses for each of them, says so once, and goes on by itself."""
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import uuid
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
+from tests.faults.rig.halting import CALL_SECONDS
+from tests.faults.rig.promise import verdict, within
+from tests.faults.rig.troubles import REFUSALS
 from tests.waiting import eventually
 
 # From the end of the trouble to the first answer.
 BACK_SECONDS = 15
-
-
-@contextmanager
-def full(client: redis.Redis) -> Iterator[None]:
-    client.config_set("maxmemory", "1")
-    try:
-        yield
-    finally:
-        client.config_set("maxmemory", "0")
-
-
-@contextmanager
-def without_replicas(client: redis.Redis) -> Iterator[None]:
-    client.config_set("min-replicas-to-write", "1")
-    try:
-        yield
-    finally:
-        client.config_set("min-replicas-to-write", "0")
-
-
-@contextmanager
-def after_a_failed_save(client: redis.Redis) -> Iterator[None]:
-    before = client.config_get("dir")["dir"]
-    with tempfile.TemporaryDirectory() as gone:
-        client.config_set("dir", gone)
-        Path(gone).rmdir()
-        client.config_set("save", "3600 1")
-        client.bgsave()
-        try:
-            eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
-            yield
-        finally:
-            Path(gone).mkdir()
-            client.config_set("dir", before)
-            client.config_set("save", "")
-
-
-@contextmanager
-def demoted(client: redis.Redis) -> Iterator[None]:
-    client.replicaof("127.0.0.1", 1)
-    try:
-        yield
-    finally:
-        client.replicaof("NO", "ONE")
-
-
-@contextmanager
-def busy(client: redis.Redis) -> Iterator[None]:
-    """Redis runs a script without an end, and says so to everybody after 10 ms."""
-    client.config_set("lua-time-limit", "10")
-    where = client.connection_pool.connection_kwargs
-    patient = redis.Redis(host=where["host"], port=where["port"], socket_timeout=60)
-
-    def run() -> None:
-        with contextlib.suppress(redis.RedisError):
-            patient.eval("while true do end", 0)
-
-    running = threading.Thread(target=run)
-    running.start()
-    try:
-        yield
-    finally:
-        eventually(lambda: _killed(client))
-        running.join()
-        patient.close()
-
-
-def _killed(client: redis.Redis) -> bool:
-    with contextlib.suppress(redis.RedisError):
-        return bool(client.script_kill())
-    return False
-
-
-TROUBLES: dict[str, Callable] = {
-    "out of memory": full,
-    "no replicas": without_replicas,
-    "failed save": after_a_failed_save,
-    "demoted to a replica": demoted,
-}
+IN_FLIGHT = 20
+# While a script runs, Redis has no answer to the consumer's wait for a message, not even that it is busy.
+SILENT = ["busy with a script"]
+# What a worker without a message does not touch.
+UNSEEN = ["unacked of another type", "heartbeats of another type"]
+# It ends by itself, on a busy machine before anybody has asked whether the worker is ready.
+BRIEF = ["loading its data"]
+SAID = [each for each in REFUSALS if each not in SILENT + UNSEEN]
+OF_WRITES = ["out of memory", "no replicas", "failed save", "demoted to a replica"]
 
 
 @pytest.fixture(scope="module")
 def at_work() -> Iterator[Fleet]:
     with fleet(persistent=False) as hurt:
-        # A dial that is read too late on a busy machine would make a STUB.
-        hurt.start_worker(concurrency=50, SLOTGEN_CONTROL_READ_TIMEOUT_MS="5000")
+        # What is read too late on a busy machine would make a STUB.
+        patience = {"CONTROL_READ_TIMEOUT_MS": "5000", "BRAKE_GRACE_SECONDS": "8", "WORKER_LOST_SECONDS": "9"}
+        hurt.start_worker(50, **{f"SLOTGEN_{name}": value for name, value in patience.items()})
         yield hurt
 
 
@@ -125,38 +58,54 @@ def is_ready(hurt: Fleet) -> bool:
     return False
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_an_idle_worker_says_why_it_waits_and_answers_again(hurt, trouble):
+def said(hurt: Fleet, event: str, *, since: int) -> list[dict[str, Any]]:
+    """Return the lines with this event after the first `since`, once there is one."""
+    return hurt.lines.wait_for(lambda lines: [each for each in list(lines)[since:] if each["event"] == event])
+
+
+def seconds_until_answered(hurt: Fleet) -> float:
+    began_mono = time.monotonic()
+    assert hurt.statuses(hurt.send(3)) == ["COMPLETED"] * 3
+    return time.monotonic() - began_mono
+
+
+@pytest.mark.parametrize("trouble", SAID)
+def test_an_idle_worker_says_why_it_waits_and_answers_again(hurt, trouble, saw):
     seen = len(list(hurt.lines))
-
-    def said(event: str) -> list[dict[str, Any]]:
-        return hurt.lines.wait_for(
-            lambda lines: [each for each in list(lines)[seen:] if each["event"] == event]
-        )
-
-    with TROUBLES[trouble](hurt.client):
-        (refusal,) = said("redis_refused")
+    with REFUSALS[trouble](hurt):
+        (refusal,) = said(hurt, "redis_refused", since=seen)
+        assert refusal["address"] == f"redis://127.0.0.1:{hurt.server.port}/0"
         assert refusal["remedy"]
         assert not is_ready(hurt)
         hurt.workers[0].check()
 
-    said("redis_accepted")
+    seconds = seconds_until_answered(hurt)
+
+    said(hurt, "redis_accepted", since=seen)
     assert is_ready(hurt)
-    assert hurt.statuses(hurt.send(3)) == ["COMPLETED"] * 3
+    saw(
+        "Redis refuses",
+        f"idle, {trouble}",
+        f'said once: "{refusal["cause"]}"; unready; answered {seconds:.1f} s after its end',
+        f"<= {BACK_SECONDS} s: {verdict(seconds, BACK_SECONDS)}",
+    )
+    within(seconds, BACK_SECONDS)
 
 
-def test_a_redis_that_answers_nothing_but_busy_is_waited_for(hurt):
-    with busy(hurt.client):
-        eventually(lambda: not is_ready(hurt))
+@pytest.mark.parametrize("trouble", [*SILENT, *UNSEEN])
+def test_what_an_idle_worker_cannot_notice_ends_nothing(hurt, trouble):
+    with REFUSALS[trouble](hurt):
+        if trouble in SILENT:
+            eventually(lambda: not is_ready(hurt))
         hurt.workers[0].check()
 
     eventually(lambda: is_ready(hurt))
-    assert hurt.statuses(hurt.send(3)) == ["COMPLETED"] * 3
+    seconds_until_answered(hurt)
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("trouble", OF_WRITES)
 def test_a_worker_that_starts_meanwhile_waits_like_the_others(hurt, trouble):
-    with TROUBLES[trouble](hurt.client):
+    with REFUSALS[trouble](hurt):
         starting = threading.Thread(target=hurt.start_worker)
         starting.start()
         eventually(lambda: len(hurt.workers) == 2)
@@ -169,15 +118,36 @@ def test_a_worker_that_starts_meanwhile_waits_like_the_others(hurt, trouble):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_is_in_flight_is_kept(hurt, trouble, saw):
-    hurt.fake_openai.behave(Behaviour(delay_seconds=4))
-    task_ids = hurt.send(20)
-    eventually(lambda: hurt.fake_openai.journal.counts().in_flight == 20)
+@pytest.mark.parametrize("trouble", REFUSALS)
+def test_answers_that_arrive_meanwhile_are_kept_and_paid_for_once(hurt, trouble, saw):
+    hurt.fake_openai.behave(Behaviour(delay_seconds=CALL_SECONDS))
+    job_ids = [str(uuid.uuid4()) for _ in range(IN_FLIGHT)]
+    task_ids = hurt.send_jobs(job_ids)
+    eventually(lambda: hurt.fake_openai.journal.counts().in_flight == IN_FLIGHT)
     begun = hurt.fake_openai.journal.counts().begun
-    with TROUBLES[trouble](hurt.client):
-        eventually(lambda: hurt.fake_openai.journal.counts().in_flight == 0)
-        hurt.workers[0].check()
 
-    assert hurt.statuses(task_ids) == ["COMPLETED"] * 20
+    with REFUSALS[trouble](hurt):
+        hurt.fake_openai.release()
+        eventually(lambda: hurt.fake_openai.journal.counts().in_flight == 0)
+        if trouble not in UNSEEN + BRIEF:
+            eventually(lambda: not is_ready(hurt))
+        hurt.workers[0].check()
+    hurt.fake_openai.behave(Behaviour())
+    began_mono = time.monotonic()
+
+    statuses = Counter(hurt.statuses(task_ids))
+    seconds = time.monotonic() - began_mono
+    hurt.wait_until_nothing_is_held()
+    # And whoever asks for the same again gets what was paid for.
+    again = Counter(hurt.statuses(hurt.send_jobs(job_ids)))
+
+    saw(
+        "Redis refuses",
+        f"{IN_FLIGHT} answers arrive, {trouble}",
+        f"{statuses['COMPLETED']} of {IN_FLIGHT} COMPLETED {seconds:.1f} s after its end;"
+        f" sent again, {hurt.fake_openai.journal.counts().begun - begun} were asked again",
+        f"0 lost, 0 paid twice, <= {BACK_SECONDS} s: {verdict(seconds, BACK_SECONDS)}",
+    )
+    assert statuses == again == {"COMPLETED": IN_FLIGHT}
     assert hurt.fake_openai.journal.counts().begun == begun
+    within(seconds, BACK_SECONDS)
