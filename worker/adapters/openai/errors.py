@@ -27,6 +27,8 @@ TERMINAL_CODES = frozenset(
 ACCOUNT_CODES = frozenset(
     {"account_deactivated", "billing_not_active", "unsupported_country_region_territory"}
 )
+# No server's word holds a fleet back for longer: it may be a slip, or a forgery.
+_LONGEST_WAIT_SECONDS = 3600.0
 # Statuses at which the same request may succeed a moment later although the client is asked to change it.
 _PASSING = frozenset({408, 409, 425})
 
@@ -92,7 +94,7 @@ def word(code: object) -> str:
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """Return how long the server asks to wait: `retry-after-ms`, else Retry-After as seconds or HTTP date.
 
-    Source: RFC 9110, section 10.2.3. None when absent, negative or unreadable.
+    Source: RFC 9110, section 10.2.3. None when absent, negative or unreadable; an hour when it asks for more.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
@@ -100,9 +102,9 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
         except (KeyError, ValueError):
             continue
         # NaN fails both comparisons.
-        return seconds if 0 <= seconds < float("inf") else None
+        return min(seconds, _LONGEST_WAIT_SECONDS) if 0 <= seconds < float("inf") else None
     try:
         wall = email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp()
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
-    return max(wall - time.time(), 0.0)
+    return min(max(wall - time.time(), 0.0), _LONGEST_WAIT_SECONDS)

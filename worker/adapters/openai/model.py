@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import aiohttp
@@ -41,6 +42,8 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
         follow_redirects=False,
         headers={"Accept-Encoding": "gzip"},
         event_hooks={"response": [BodyBound()]},
+        # A server's cookies are kept by no call, and sent with none: one that cannot be sent would fail all.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # A proxy of the environment is the way out, and none to this machine.
         trust_env=not is_loopback(base_url or ""),
     )

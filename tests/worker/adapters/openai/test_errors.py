@@ -134,3 +134,9 @@ def test_reads_an_http_date():
 
 def test_a_date_in_the_past_means_now():
     assert retry_after_seconds({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+
+
+@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
+@pytest.mark.parametrize("asked", ["1e18", "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_servers_word_holds_back_for_longer_than_an_hour(name, asked):
+    assert retry_after_seconds({name: asked}) in {3600.0, None}

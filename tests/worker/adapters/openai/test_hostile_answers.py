@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import ErrorCode, ModelError
 from tasks.ports import ModelAnswer, TokenUsage
 from tests.worker.adapters.openai.test_errors import status_error
+from tests.worker.adapters.openai.test_model import a_request
 from worker.adapters.openai.errors import retry_after_seconds, translate
-from worker.adapters.openai.model import read_answer
+from worker.adapters.openai.model import OpenAIModel, open_client, read_answer
 
 USAGE = {"input_tokens": 5, "output_tokens": 7}
 
@@ -175,3 +179,27 @@ def test_no_refusal_is_read_as_anything_else(status, code, wait):
     error.status_code = status
 
     assert isinstance(translate(error), ModelError)
+
+
+def test_a_servers_cookie_is_sent_with_no_other_request():
+    """One that no header can carry would break every request after it."""
+    sent = []
+
+    async def respond(request):
+        sent.append(request.headers.get("Cookie"))
+        return web.json_response({}, headers={"Set-Cookie": "a=é"})
+
+    async def call():
+        app = web.Application()
+        app.router.add_post("/v1/responses", respond)
+        async with TestServer(app) as server:
+            client = open_client("key", str(server.make_url("/v1")), 10)
+            model = OpenAIModel(client, lambda *_: None, lambda _: None)
+            for _ in range(2):
+                with pytest.raises(ModelError) as error:
+                    await model.respond(a_request())
+                assert error.value.detail == "the body is not a response object"
+            await client.close()
+
+    asyncio.run(call())
+    assert sent == [None, None]
