@@ -10,7 +10,7 @@ from tests.fakes.openai.behaviour import Behaviour, Play
 from worker.dev.fake_openai.answer import PROSE, count_tokens, good_text, response_document
 from worker.dev.fake_openai.request import Asked
 
-_HTML = b"<!doctype html><title>Gateway</title><p>One moment, please.</p>"
+PAGE = b"<!doctype html><title>Gateway</title><p>One moment, please.</p>"
 _REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -44,7 +44,7 @@ def body_for(behaviour: Behaviour, asked: Asked, number: int) -> Body:
     content = json.dumps(document, ensure_ascii=False).encode()
     match play:
         case Play.HTML:
-            return Body(_HTML, "text/html", tokens)
+            return Body(PAGE, "text/html", tokens)
         case Play.NULL:
             content = b"null"
         case Play.MALFORMED_JSON:

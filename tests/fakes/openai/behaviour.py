@@ -38,10 +38,11 @@ class Play(StrEnum):
 class Behaviour:
     """One way to treat a request: wait `delay_seconds`, then do `play`, or refuse with `status`.
 
-    `status` (400-599) with `error_code` is an API error; None plays. `retry_after` is sent as it is, so it
-    is whole seconds or an HTTP date; `retry_after_ms` is the API's own header in milliseconds. `says` is the
-    value of a good answer; None makes one from the request's schema. `served_tier` is the service tier that
-    the answer names; None is the one asked for, "" leaves it out. `usage` changes what it says it used.
+    `status` (400-599) with `error_code` is an API error, or with HTML a page of what is before the API; None
+    plays. `retry_after` is sent as it is, so it is whole seconds or an HTTP date; `retry_after_ms` is the
+    API's own header in milliseconds. `says` is the value of a good answer; None makes one from the request's
+    schema. `served_tier` is the service tier that the answer names; None is the one asked for, "" leaves it
+    out. `usage` changes what it says it used.
     """
 
     play: Play = Play.ANSWER

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from tests.fakes.openai.answers import body_for
+from tests.fakes.openai.answers import PAGE, body_for
 from tests.fakes.openai.behaviour import Behaviour, Play, ReplyScript
 from tests.fakes.openai.journal import Journal, Reply
 from worker.dev.fake_openai.request import Asked, RefusedError, error_document, read_request
@@ -110,6 +110,10 @@ def check_key(authorization: str | None) -> None:
 
 
 def _rejected(exchange: _Exchange, behaviour: Behaviour, status: int) -> web.Response:
+    if behaviour.play is Play.HTML:
+        # Not the API: something on the way to it.
+        exchange.outcome, exchange.status = Reply.REJECTED, status
+        return web.Response(status=status, body=PAGE, content_type="text/html")
     headers = {}
     if behaviour.retry_after is not None:
         headers["Retry-After"] = behaviour.retry_after

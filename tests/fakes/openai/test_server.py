@@ -72,6 +72,14 @@ def test_refuses_with_the_status_it_is_told_to(
     assert (counts.rejected, counts.billed_tokens) == (1, 0)
 
 
+def test_plays_what_stands_before_the_api(asker: Asker) -> None:
+    with pytest.raises(openai.PermissionDeniedError) as refused:
+        asker.ask(Behaviour(play=Play.HTML, status=403))
+
+    assert (refused.value.code, refused.value.request_id) == (None, None)
+    assert refused.value.response.text.startswith("<!doctype html>")
+
+
 def test_names_an_empty_purse_by_its_code(asker: Asker) -> None:
     with pytest.raises(openai.RateLimitError) as refused:
         asker.ask(Behaviour(status=429, error_code="insufficient_quota"))
