@@ -8,18 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import redis
 
 from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.halting import PROMISED_MS, fill
 from tests.faults.rig.promise import verdict, within
-from tests.faults.test_refusals import after_a_failed_save, demoted, full, without_replicas
+from tests.faults.rig.troubles import Trouble, after_a_failed_save, demoted, full, without_replicas
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 
@@ -37,18 +36,18 @@ def with_another_user(hurt: Fleet, *rights: str) -> Iterator[str]:
 
 
 @contextmanager
-def refusing(act: Callable, hurt: Fleet, *rights: str) -> Iterator[str]:
-    with with_another_user(hurt, *rights) as url, act(hurt.client):
+def refusing(act: Trouble, hurt: Fleet, *rights: str) -> Iterator[str]:
+    with with_another_user(hurt, *rights) as url, act(hurt):
         yield url
 
 
 @contextmanager
-def nothing(client: redis.Redis) -> Iterator[None]:
+def nothing(_: Fleet) -> Iterator[None]:
     yield
 
 
 NO_WRITES = ("-set", "-del", "-@scripting")
-REFUSALS: dict[str, tuple[Callable, tuple[str, ...], str]] = {
+REFUSALS: dict[str, tuple[Trouble, tuple[str, ...], str]] = {
     "no replicas": (without_replicas, (), "lacks replicas"),
     "failed save": (after_a_failed_save, (), "could not save its data"),
     "demoted to a replica": (demoted, (), "is a replica"),
@@ -172,7 +171,7 @@ def test_kill_goes_on_until_the_key_is_set_when_asked_to(hurt):
 
 
 def test_a_halt_that_no_worker_heard_says_so(hurt):
-    with fleet(persistent=False) as other, without_replicas(other.client):
+    with fleet(persistent=False) as other, without_replicas(other):
         code, said = slotgen(other.server.url, "kill")
 
     assert code == 1

@@ -18,8 +18,8 @@ from tests.faults.rig.troubles import REFUSALS
 UNREAD_JOBS = 500
 CALLS = in_full(500, short=50)
 RUNS = in_full(20, short=2)
-# What halts where Redis refuses what is written: a full one takes the deletion of the key.
-WAYS = {"out of memory": ("DEL", "slotgen:kill")}
+# Where Redis refuses every write, a message halts; a full one takes the deletion of the key.
+WAYS = {"no replicas": ("PUBLISH", "slotgen:kill:0", "true"), "out of memory": ("DEL", "slotgen:kill")}
 
 
 def readable(hurt: Fleet) -> threading.Event:
