@@ -39,11 +39,14 @@ CLIENTS = "worker/adapters/redis/clients.py"
 CONTROLS = "worker/adapters/redis/jobs/controls.py"
 WATCH = "worker/adapters/redis/jobs/kill_switch_watch.py"
 MODEL = "worker/adapters/openai/model.py"
+BODY = "worker/adapters/openai/body.py"
 STAND_IN = "tests/fakes/openai/http.py"
 CONSUMER = "worker/adapters/celery/consumer.py"
 
 # Theirs, and replaced by a method or an attribute of ours; a test finds what is missing here.
 OVERRIDDEN = [
+    ("httpx2:AsyncByteStream.__aiter__", "(self)", BODY),
+    ("httpx2:AsyncByteStream.aclose", "(self)", BODY),
     ("celery.concurrency.base:BasePool.body_can_be_buffer", "False", POOL),
     ("celery.concurrency.base:BasePool.on_apply", "(self, *args, **kwargs)", POOL),
     ("celery.concurrency.base:BasePool.on_stop", "(self)", POOL),

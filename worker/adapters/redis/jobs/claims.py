@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tasks.errors import StoreUnavailable
 from tasks.ports import Claim
 from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.errors import Cause, RedisUnavailable
 from worker.adapters.redis.jobs.liveness import LOST
 from worker.adapters.redis.keys import ANSWER, CLAIM, LEDGER, WORKERS, WORKERS_RESUMED
 from worker.adapters.redis.scripts import LuaScript
@@ -20,7 +21,7 @@ _CLAIM = LuaScript(
 local stored = redis.call('GET', KEYS[2])
 if stored and stored ~= ARGV[2] then return {0, stored} end
 local holder = redis.call('GET', KEYS[1])
-if holder then
+if holder and holder ~= ARGV[1] then
   local worker = string.match(holder, '^[^:]+')
   local mine = worker == string.match(ARGV[1], '^[^:]+')
   if mine or not lost(KEYS[3], KEYS[4], worker, ARGV[4]) then return {0, ''} end
@@ -65,7 +66,13 @@ class RedisClaims:
         ns = self.namespace
         keys = [CLAIM(ns, key), ANSWER(ns, key), WORKERS(ns), WORKERS_RESUMED(ns)]
         arguments = [self._held_by(token), despite, CLAIM.seconds, self.worker_lost_seconds]
-        ours, stored = await self.redis.run(_CLAIM, keys, *arguments)
+        try:
+            ours, stored = await self.redis.run(_CLAIM, keys, *arguments)
+        except RedisUnavailable as error:
+            if error.cause is not Cause.AWAY:
+                raise
+            # Closed while it was idle, most often: no reason to send a job back. Claimed twice is once.
+            ours, stored = await self.redis.run(_CLAIM, keys, *arguments)
         try:
             return Claim(bool(ours), stored, json.loads(stored) if stored else None)
         except ValueError:

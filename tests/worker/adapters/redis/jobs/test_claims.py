@@ -123,3 +123,20 @@ def test_the_last_attempt_that_is_taken_back_takes_the_count_with_it(redis_serve
         return await client.exists(f"{namespace}:ledger:job")
 
     assert run(redis_server, namespace, scenario) == 0
+
+
+def test_a_connection_that_was_closed_meanwhile_is_no_reason_not_to_claim(redis_server, namespace):
+    async def scenario(client, mine, _):
+        assert await ours(mine, "a", "one")
+        with open_sync(redis_server.url, timeout_seconds=5) as other:
+            other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        return await ours(mine, "b", "two")
+
+    assert run(redis_server, namespace, scenario)
+
+
+def test_a_job_that_is_claimed_twice_under_one_token_is_claimed_once(redis_server, namespace):
+    async def scenario(_, mine, __):
+        return [await ours(mine, "a"), await ours(mine, "a"), await ours(mine, "b")]
+
+    assert run(redis_server, namespace, scenario) == [True, True, False]
