@@ -136,7 +136,8 @@ PLACES = {
     "stderr closed": 'exec "$@" 2>&-',
     "no stream at all": 'exec "$@" <&- >&- 2>&-',
     "no rights for new files": 'umask 0777; exec "$@"',
-    "no file grows": 'ulimit -f 0; exec "$@"',
+    # Nor one with what this run covers: what is to be measured stays out of it.
+    "no file grows": 'unset COVERAGE_PROCESS_CONFIG COVERAGE_PROCESS_START; ulimit -f 0; exec "$@"',
     "a soft limit of files": 'ulimit -S -n 64; exec "$@"',
     "no folder to write to": 'cd /proc; exec "$@"',
     "no folder at all": 'cd "$(mktemp -d)"; rmdir "$PWD"; exec "$@"',
