@@ -76,7 +76,7 @@ def test_what_it_cannot_do_is_said_to_who_waits(app, options, words):
 
 def test_another_task_is_refused_by_name(app):
     with pytest.raises(Exception, match=r"headers\.task"):
-        app.send_task("slotgen.generat", args=[a_spec()]).get(timeout=WAIT_SECONDS)
+        app.send_task("slotgen.unknown", args=[a_spec()]).get(timeout=WAIT_SECONDS)
 
 
 def test_what_has_expired_is_revoked(app):

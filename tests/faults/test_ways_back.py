@@ -34,7 +34,7 @@ def odd(expires: str = UNTIL, **headers: Any) -> bytes:
         "group_index": 3,
         "root_id": "root-1",
         "parent_id": "parent-1",
-        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b0902b7-01",
         "tracestate": "odd=1",
         "origin": "gen1@här",
         "argsrepr": "('é😀',)",

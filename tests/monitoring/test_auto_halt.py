@@ -66,6 +66,7 @@ def redis():
 @pytest.fixture
 def webhook(redis, tmp_path):
     (tmp_path / "token").write_text(f"{TOKEN}\n")
+    (tmp_path / "token").chmod(0o600)
     process = subprocess.Popen(
         [
             sys.executable,

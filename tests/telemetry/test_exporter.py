@@ -250,7 +250,7 @@ class TestServer:
                 assert client.recv(1) == b""
 
     def test_a_newcomer_takes_the_place_of_the_oldest_that_is_slow(self):
-        with running(bounds=replace(BOUNDS, connections=2)) as exporter:
+        with running(bounds=replace(BOUNDS, connections=2, seconds=60, silent_seconds=60)) as exporter:
             oldest, older = (
                 socket.create_connection(("127.0.0.1", exporter.port), timeout=10) for _ in range(2)
             )

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.builders import a_rule, an_allowlist
+from tests.builders import OPEN, a_rule, an_allowlist
 from tests.worker.cli.conftest import A_MOMENT_AGO
 
 NARROW = an_allowlist(a_rule(kinds=["explanatory"]))
@@ -164,7 +164,7 @@ class TestOneDimension:
     )
     def test_closing_the_fleet_in_between_is_no_way_round(self, slotgen, words):
         # Set by raw commands, and never looked at.
-        policy = {"allowlist": NARROW, "feature": "true", "kill": "false", "rollout_percent": "1"}
+        policy = OPEN | {"allowlist": NARROW, "rollout_percent": "1"}
         slotgen.client.mset({f"{slotgen.namespace}:{name}": value for name, value in policy.items()})
         broad = slotgen.file("broad.json", an_allowlist())
         *before, last = [[broad if word == "BROAD" else word for word in each] for each in words]

@@ -196,7 +196,7 @@ def test_a_cap_that_was_lowered_is_raised_as_a_dimension():
     assert fleet.set(spend_cap.DIAL, b"6").widens == ("budget",)
 
 
-VALUES = {
+VALUES = {dial: [dial.open_value, None] for dial in DIALS} | {
     KILL: [b"true", b"false", None],
     FEATURE: [b"true", b"false", None],
     POLICY: [NARROW, BROAD, NO_POLICY, None, b"{"],
