@@ -231,7 +231,6 @@ class Generation:
 
     async def _arrive(self, admitted: Admitted, flight: _Flight, answer: ModelAnswer) -> Any | Failed:
         """Keep what was paid for, if it can be used. Whatever happens meanwhile, this comes to its end."""
-        await self.rate_limiter.answered(probe=flight.probe)
         try:
             found = accept(admitted.output, answer)
         except Failed as unusable:
@@ -241,6 +240,7 @@ class Generation:
             if not await self.answers.put(admitted.key, found):
                 self.count_cache("store_failed")
         await self._settle(admitted)
+        await self.rate_limiter.answered(probe=flight.probe)
         return found
 
     async def _fail(self, admitted: Admitted, flight: _Flight, error: ModelError) -> None:

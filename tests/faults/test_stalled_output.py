@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import urllib.request
+from contextlib import suppress
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.faults.rig.halting import PROMISED_MS, closed_after_ms, fill
 from tests.faults.rig.length import in_full
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.troubles import REFUSALS
+from tests.waiting import eventually
 
 # Their lines are several times what a pipe holds (64 KiB).
 UNREAD_JOBS = 500
@@ -35,6 +39,15 @@ def fill_the_pipe(hurt: Fleet) -> None:
     specs = [a_spec(a_job(f"unread-{each}"), allow_ai=False) for each in range(UNREAD_JOBS)]
     sent = [hurt.celery.send_task("slotgen.generate", args=[each], queue="slotgen").id for each in specs]
     assert set(hurt.statuses(sent)) == {"STUB"}
+
+
+def fill_the_rest(pid: int) -> None:
+    """Leave no room in the pipe for a word that is shorter than a line of the log."""
+    pipe = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b" ")
+    os.close(pipe)
 
 
 @pytest.mark.timeout(120)
@@ -64,6 +77,30 @@ def test_a_reader_that_has_stopped_holds_up_neither_jobs_nor_a_halt(saw):
         f"<= {PROMISED_MS} ms: {verdict(halt_ms, PROMISED_MS)}",
     )
     within(halt_ms, PROMISED_MS)
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_whose_reader_has_stopped_ends_in_order_all_the_same(saw):
+    with fleet() as hurt:
+        reading = readable(hurt)
+        worker = hurt.start_worker(concurrency=10, SLOTGEN_SHUTDOWN_GRACE_SECONDS="1")
+        (held,) = fill(hurt, 1)
+        reading.clear()
+        try:
+            fill_the_pipe(hurt)
+            fill_the_rest(worker.pid)
+            os.kill(worker.pid, signal.SIGTERM)
+            eventually(lambda: hurt.client.llen("slotgen") == 1, saying="the job in flight did not go back")
+        finally:
+            reading.set()
+        assert worker.stop() == 0
+        assert not hurt.client.exists(f"celery-task-meta-{held}")
+    saw(
+        "stalled output",
+        "SIGTERM, a call in flight, nobody reads",
+        "it went back in order",
+        "0 lost",
+    )
 
 
 @pytest.mark.timeout(600)

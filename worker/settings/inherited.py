@@ -10,11 +10,12 @@ import re
 import sys
 import warnings
 
-# Those without a prefix are kombu's and billiard's; and the SSL module's file of session keys, which breaks
-# every connection where it cannot be written, and betrays it where it can.
+# Those without a prefix are kombu's, billiard's, eventlet's and typer's; and the SSL module's file of session
+# keys, which breaks every connection where it cannot be written, and betrays it where it can.
 _OF_LIBRARIES = re.compile(
     r"CELERY_|C_[A-Z]+$|KOMBU_|PROMETHEUS_|AIOHTTP_|OPENAI_(?!API_KEY(_FILE)?$|BASE_URL$)"
     r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$|SSLKEYLOGFILE$"
+    r"|REMAP_SIGTERM$|AUTOSCALE_KEEPALIVE$|TIMER_DEBUG$|EVENTLET_|USE_FAST_LOCALS$|NOSETPS$|TERMINAL_WIDTH$|TYPER_"
 )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 SCHEME = "sentinel://"
@@ -25,14 +26,19 @@ def _split(url: str) -> SplitResult:
 
 def check_url(url: str) -> str:
     """Return `url` if every client of ours can use it. Raises ValueError."""
+    if not url.isprintable() or " " in url:
+        raise ValueError("a blank, or a control character")
     parts = _split(url)
     if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
         raise ValueError("not a Redis URL")
+    if parts.fragment:
+        # Each client would take another part of it.
+        raise ValueError("a fragment; write # as %23")
     if parts.scheme == "sentinel":
         SentinelUrl.parse(url)
     elif parts.scheme == "unix":
-        if not parts.path.strip("/"):
-            raise ValueError("no path of a socket")
+        if not parts.path.strip("/") or parts.netloc.rpartition("@")[2]:
+            raise ValueError("no whole path of a socket")
         _database(_known(parts.query, {"db"}).get("db", ""))
     else:
         _host(parts.netloc.rpartition("@")[2])
@@ -41,6 +47,10 @@ def check_url(url: str) -> str:
         if parts.scheme == "rediss" and options.get("ssl_cert_reqs") != "required":
             # Without it the broker's connection would accept any certificate.
             raise ValueError("no certificate check")
+        if options.get("ssl_check_hostname", "true").lower() not in {"true", "false"}:
+            raise ValueError("ssl_check_hostname is true or false")
+        for each in {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"} & options.keys():
+            _readable(each, options[each])
     return url
 
 
@@ -48,6 +58,8 @@ def for_celery(url: str) -> str:
     """Return `url` in the words of Celery and kombu, which have their own for a socket and for Sentinels."""
     if url.startswith(SCHEME):
         return SentinelUrl.parse(url).as_celery()
+    # kombu takes a semicolon for the end of one URL and the beginning of another.
+    url = url.replace(";", "%3B")
     if url.startswith("unix://"):
         return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
     return url
@@ -106,15 +118,24 @@ class SentinelUrl:
         user = quote(self.credentials.get("username", ""), safe="")
         password = quote(self.credentials.get("password", ""), safe="")
         userinfo = f"{user}:{password}@" if self.credentials else ""
-        return ";".join(f"{SCHEME}{userinfo}{host}:{port}/{self.db}" for host, port in self.hosts)
+        places = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
+        return ";".join(f"{SCHEME}{userinfo}{place}/{self.db}" for place in places)
 
 
 def _host(text: str) -> tuple[str, int]:
     # urlsplit reads brackets and ports, and raises for what is no port, once it has one host before it.
     parts = urlsplit(f"//{text}")
-    if not parts.hostname or parts.port == 0:
+    if not parts.hostname or parts.port == 0 or "," in parts.hostname:
         raise ValueError("no host, or no port")
     return parts.hostname, parts.port or _DEFAULT_PORT
+
+
+def _readable(option: str, path: str) -> None:
+    try:
+        with Path(path).open("rb"):
+            return
+    except OSError as error:
+        raise ValueError(f"{option}: {error.strerror}") from None
 
 
 def _database(text: str) -> int:

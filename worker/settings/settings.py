@@ -1,6 +1,7 @@
 """The only reader of the environment: every setting, validated at start, with the remedy beside it."""
 
 import os
+import re
 import ssl
 from collections.abc import Callable
 from functools import cached_property
@@ -27,6 +28,8 @@ from worker.settings import secret_files
 from worker.settings.redis_url import check_url, with_password
 
 _HIDDEN = "a value that cannot be used"
+# In the name of an option.
+_SECRETS = re.compile(r"pass|secret|token|key=", re.IGNORECASE)
 
 
 class BadSetting(Exception):  # noqa: N818 - reads as what it is
@@ -64,6 +67,17 @@ def _http_url(value: str) -> str:
     if url.query is not None or url.fragment is not None:
         # The SDK would put its path behind them.
         raise ValueError("a query, or a fragment")
+    if url.username is not None or url.password is not None:
+        # The key is the one credential; the transport refuses a second one with each request.
+        raise ValueError("a user")
+    # It is used as it stands, and not as it was understood here.
+    written = urlsplit(value)
+    if (
+        not value.isprintable()
+        or set(" \\") & set(value)
+        or not all((written.hostname or "").rstrip(".").split("."))
+    ):
+        raise ValueError("no plain host")
     return value
 
 
@@ -202,8 +216,8 @@ class Settings(BaseSettings):
         url = self.openai_base_url
         if url and not (self.allow_plain_http or url.startswith("https://") or is_loopback(url)):
             raise ValueError(
-                f"OPENAI_BASE_URL is {_shown(url)}, and the key would cross the network in clear; set "
-                "https://…, or SLOTGEN_ALLOW_PLAIN_HTTP=true for a server on a network of your own"
+                f"OPENAI_BASE_URL is {_shown('OPENAI_BASE_URL', url)}, and the key would cross the network "
+                "in clear; set https://…, or SLOTGEN_ALLOW_PLAIN_HTTP=true for a server on your own network"
             )
         if self.openai_api_key_file and self.has_api_key:
             raise ValueError("OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set; unset one of them")
@@ -273,10 +287,12 @@ def _line(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{env} is not set; {remedy}"
     why = f" ({error['msg']})" if error["type"] == "secret_file" else ""
-    shown = _HIDDEN if env == "OPENAI_API_KEY" else _shown(error["input"])
-    return f"{env} is {shown}{why}; {remedy}"
+    return f"{env} is {_shown(str(env), error['input'])}{why}; {remedy}"
 
 
-def _shown(value: object) -> str:
-    # A URL may carry a password.
-    return _HIDDEN if "@" in str(value) else repr(value)
+def _shown(env: str, value: object) -> str:
+    """Return `value` as it may be said: no key that stands where its file's name should, no URL's secrets."""
+    text = str(value)
+    key = env == "OPENAI_API_KEY" or (env.endswith("_FILE") and not set("/.") & set(text))
+    secret = "@" in text or (env.endswith("_URL") and _SECRETS.search(text))
+    return _HIDDEN if key or secret else repr(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.settings.redis_url import SentinelUrl, address
+from worker.settings.redis_url import SentinelUrl, address, for_celery
 
 
 def test_names_the_sentinels_the_service_and_the_database():
@@ -27,6 +27,7 @@ def test_has_credentials_for_redis_and_for_the_sentinels():
     [
         ("sentinel://one,two:26380/m/2", "sentinel://one:26379/2;sentinel://two:26380/2"),
         ("sentinel://:p%40ss@one/m", "sentinel://:p%40ss@one:26379/0"),
+        ("sentinel://[::1]:26381/m", "sentinel://[::1]:26381/0"),
     ],
 )
 def test_says_the_same_in_celerys_words(url, celery):
@@ -48,3 +49,14 @@ def test_says_the_same_in_celerys_words(url, celery):
 )
 def test_is_shown_without_its_secrets(url, shown):
     assert address(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "celery"),
+    [
+        ("redis://:a;b@127.0.0.1:1/0", "redis://:a%3Bb@127.0.0.1:1/0"),
+        ("unix:///tmp/x;y.sock?db=2", "redis+socket:///tmp/x%3By.sock?virtual_host=2"),
+    ],
+)
+def test_a_semicolon_is_no_second_url_for_celery(url, celery):
+    assert for_celery(url) == celery

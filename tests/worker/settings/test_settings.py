@@ -19,6 +19,27 @@ def clean(monkeypatch):
     monkeypatch.setenv("SLOTGEN_REDIS_URL", URL)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLOTGEN_REDIS_URL", "redis://h/0?password=hunter2"),
+        ("SLOTGEN_REDIS_URL", "sentinel://h/s/0?sentinel_password=hunter2&x=1"),
+        ("SLOTGEN_REDIS_URL", "http://:hunter2@h"),
+        ("OPENAI_BASE_URL", "https://h/v1?api_key=hunter2"),
+        ("OPENAI_BASE_URL", "https://ann:hunter2@h/v1"),
+        ("OPENAI_API_KEY_FILE", "sk-proj-hunter2"),
+        ("SLOTGEN_REDIS_PASSWORD_FILE", "hunter2"),
+    ],
+)
+def test_a_refusal_says_no_secret(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(BadSetting, match=f"^{name} is a value that cannot be used") as refusal:
+        load()
+
+    assert "hunter2" not in str(refusal.value)
+
+
 def test_has_the_contracts_defaults():
     settings = load()
 
@@ -49,6 +70,18 @@ def test_has_the_contracts_defaults():
         ("SLOTGEN_REDIS_URL", "unix:///run/redis.sock?db=1&db=2"),
         ("SLOTGEN_REDIS_URL", "unix:///run/redis.sock?virtual_host=1"),
         ("SLOTGEN_REDIS_URL", "unix://"),
+        ("SLOTGEN_REDIS_URL", "unix://run/redis.sock"),
+        ("SLOTGEN_REDIS_URL", "unix:///run/a#b.sock?db=3"),
+        ("SLOTGEN_REDIS_URL", "redis://localhost:6379/0\n"),
+        ("SLOTGEN_REDIS_URL", "redis://local host/0"),
+        ("SLOTGEN_REDIS_URL", "redis://one,two/0"),
+        ("SLOTGEN_REDIS_URL", "rediss://localhost/0?ssl_cert_reqs=required&ssl_ca_certs=/nowhere.pem"),
+        ("SLOTGEN_REDIS_URL", "rediss://localhost/0?ssl_cert_reqs=required&ssl_check_hostname=maybe"),
+        ("OPENAI_BASE_URL", "https://example.org/v1\n"),
+        ("OPENAI_BASE_URL", "https://example.org/v1 "),
+        ("OPENAI_BASE_URL", "https:///example.org/v1"),
+        ("OPENAI_BASE_URL", "https://example.org\\v1"),
+        ("OPENAI_BASE_URL", "https://a..b/v1"),
         ("OPENAI_BASE_URL", "https://example.org/v1?api-version=preview"),
         ("OPENAI_BASE_URL", "https://example.org/v1#part"),
         ("OPENAI_BASE_URL", "https://example.org:port/v1"),

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from celery import Celery
+from celery.apps import worker as platform
 from celery.apps.worker import Worker as CeleryWorker
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
@@ -30,6 +31,8 @@ class _Consumer(CeleryConsumer):
 class _Worker(CeleryWorker):
     def install_platform_tweaks(self, worker: Any) -> None:
         super().install_platform_tweaks(worker)
+        # Celery's handlers of signals write to stdout first: where nobody reads it, for ever.
+        platform.safe_say = lambda *_: None  # type: ignore[attr-defined]  # the stubs lack it
         # At the first Celery prints every thread's local variables, a job's input and the key among them, at
         # the second it opens a debugger, at the third it runs this program anew, with the sockets of the old.
         for each in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):

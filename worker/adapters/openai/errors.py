@@ -59,7 +59,9 @@ def _lost(error: BaseException) -> ModelError:
     broken = any(isinstance(each, aiohttp.ClientConnectionError) for each in causes)
     broken = broken and not any(isinstance(each, aiohttp.ServerTimeoutError) for each in causes)
     code = ErrorCode.OPENAI_TIMEOUT if timed_out and not broken else ErrorCode.OPENAI_CONNECTION_ERROR
-    never_sent = any(isinstance(each, aiohttp.ClientConnectorError) for each in causes)
+    never_sent = any(
+        isinstance(each, aiohttp.ClientConnectorError | httpx2.UnsupportedProtocol) for each in causes
+    )
     return ModelError(code, type(causes[-1]).__name__, retryable=True, billed=not never_sent)
 
 

@@ -172,7 +172,8 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
         raise _bad_response("the response has not ended")
     messages = [each for each in _objects(document.get("output")) if each.get("type") == "message"]
     # Newer models comment on their work in messages of their own.
-    answers = [each for each in messages if each.get("phase") != "commentary"]
+    final = [each for each in messages if each.get("phase") == "final_answer"]
+    answers = final or [each for each in messages if each.get("phase") != "commentary"]
     parts = [part for each in answers for part in _objects(each.get("content"))]
     said = [part.get("text") for part in parts if part.get("type") == "output_text"]
     texts = [text for text in said if isinstance(text, str)]

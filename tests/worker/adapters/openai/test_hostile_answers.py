@@ -38,6 +38,12 @@ class TestPhases:
 
         assert read_answer(body(output=output), None).text == "42"
 
+    @pytest.mark.parametrize("phase", ["analysis", None, "later", 7])
+    def test_where_there_is_a_final_answer_nothing_else_is_read(self, phase):
+        output = [message("hm", phase=phase), message("42", phase="final_answer"), message("!", phase=phase)]
+
+        assert read_answer(body(output=output), None).text == "42"
+
     def test_a_message_without_a_phase_is_an_answer(self):
         assert read_answer(body(output=[message("4"), message("2")]), None).text == "42"
 
