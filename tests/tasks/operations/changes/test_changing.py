@@ -173,8 +173,9 @@ def test_a_fleet_that_was_never_released_opens_freely_and_one_whose_record_is_go
 def test_a_record_that_has_its_beginning_knows_that_nothing_was_live():
     fleet = Fleet(dict.fromkeys(AT_ONE_PERCENT))
     fleet.set(KILL, b"false")
-    for dial, value in ((FEATURE, b"true"), (POLICY, BROAD)):
-        fleet.set(dial, value)
+    for dial in DIALS:
+        if dial not in {KILL, SHARE}:
+            fleet.set(dial, dial.open_value or BROAD)
 
     assert fleet.set(SHARE, b"100").widens == ("first_opening",)
 
