@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.rig.length import in_full
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.slow_clients import Manner, slow_clients
 
@@ -35,7 +36,7 @@ def resident_mb(pid: int) -> float:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("manner", list(Manner))
-@pytest.mark.parametrize("number", [1_500, pytest.param(10_000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("number", [in_full(10_000, short=300)])
 def test_slow_clients_take_nothing_from_jobs_probes_or_scrapes(hurt, saw, manner, number):
     (worker,) = hurt.workers
     port = worker.ready["metrics_port"]
