@@ -29,13 +29,13 @@ if before ~= seen then
   local raw = {{'dial', 'kill', 'actor', '{RAW_ACTOR}', 'command', '{RAW_COMMAND}'}}
   if seen then raw[#raw + 1] = 'before'; raw[#raw + 1] = seen end
   if before then raw[#raw + 1] = 'after'; raw[#raw + 1] = string.sub(before, 1, 1000) end
-  redis.call('XADD', KEYS[2], '*', unpack(raw))
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(raw))
 end
+redis.call('HSET', KEYS[3], 'kill', ARGV[4])
 if ARGV[5] == '0' and not releases(before) then return 0 end
 local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = string.sub(before, 1, 1024) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
-redis.call('HSET', KEYS[3], 'kill', ARGV[4])
 if releases(before) then
   redis.call('HSET', KEYS[4], 'kill', before)
   for i, value in ipairs(redis.call('MGET', unpack(KEYS, 5))) do

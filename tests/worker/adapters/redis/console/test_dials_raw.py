@@ -191,3 +191,12 @@ def test_a_halt_without_a_record_has_one_where_it_ends_a_release(redis_client, n
     assert redis_client.xlen(audit) == entries
     assert engaged(record=True)
     assert redis_client.get(kill) == b"true"
+
+
+def test_a_raw_halt_is_noticed_once_however_many_follow_it_without_a_record(redis_client, namespace):
+    redis_client.set(KILL(namespace), "on")
+
+    for _ in range(20):
+        pull(redis_client, namespace, actor="a", command="c", reason="r", record=False)
+
+    assert redis_client.xlen(AUDIT(namespace)) == 1
