@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
-from queue import Queue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -48,11 +48,20 @@ class JsonHandler(QueueHandler):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self.lines: Queue[str] = Queue(MOST_LINES)
+        # Its put may be interrupted by another one of the same thread (a signal's handler, a finalizer); that
+        # of a Queue would wait for itself, and whoever logs afterwards for it.
+        self.lines: SimpleQueue[str | threading.Event] = SimpleQueue()
         super().__init__(self.lines)
         self.on_drop: Callable[[], object] = int
         self.setFormatter(JsonFormatter())
         _Writer(self.lines, stream, self.drop_line).start()
+
+    def enqueue(self, record: Any) -> None:
+        """Hand the line on, or drop it."""
+        if self.lines.qsize() < MOST_LINES:
+            self.lines.put(record)
+        else:
+            self.drop_line()
 
     def prepare(self, record: logging.LogRecord) -> str:
         """Return the line, made in the thread that logs: what it says may change afterwards."""
@@ -69,14 +78,17 @@ class JsonHandler(QueueHandler):
 
     def flush(self) -> None:
         """Return once what was logged is written, or after 2 s: logging calls this as the process ends."""
-        with self.lines.all_tasks_done:
-            self.lines.all_tasks_done.wait_for(lambda: not self.lines.unfinished_tasks, _LAST_WORDS_SECONDS)
+        written = threading.Event()
+        self.lines.put(written)
+        written.wait(_LAST_WORDS_SECONDS)
 
 
 class _Writer(QueueListener):
-    """Writes the lines to `stream`, and flushes each."""
+    """Writes the lines to `stream`, and flushes each; sets an event once all before it are written."""
 
-    def __init__(self, lines: "Queue[str]", stream: TextIO, on_drop: Callable[[], object]) -> None:
+    def __init__(
+        self, lines: "SimpleQueue[str | threading.Event]", stream: TextIO, on_drop: Callable[[], object]
+    ) -> None:
         super().__init__(lines)
         self.stream, self.on_drop = stream, on_drop
 
@@ -88,6 +100,9 @@ class _Writer(QueueListener):
 
     def handle(self, record: Any) -> None:
         """Write a line; one that a stream which is closed or full does not take is counted."""
+        if isinstance(record, threading.Event):
+            record.set()
+            return
         try:
             self.stream.write(f"{record}\n")
             self.stream.flush()

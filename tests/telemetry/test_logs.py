@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import subprocess
 import sys
 import threading
 import warnings
@@ -177,6 +178,41 @@ class Unread(io.StringIO):
         self.reached.set()
         self.go_on.wait()
         return super().write(text)
+
+
+# At each line of the main thread's logging comes a signal, whose handler logs too.
+INTERRUPTED = """
+import logging, signal, sys
+from telemetry import configure, emit
+handled = 0
+log = logging.getLogger("slotgen.test")
+configure("INFO")
+def handle(*_):
+    global handled
+    handled += 1
+    sys.settrace(None)
+    emit(log, logging.INFO, "second")
+    sys.settrace(interrupt)
+def interrupt(frame, kind, argument):
+    if kind == "line":
+        signal.raise_signal(signal.SIGTERM)
+    return interrupt
+signal.signal(signal.SIGTERM, handle)
+sys.settrace(interrupt)
+emit(log, logging.INFO, "first")
+sys.settrace(None)
+emit(log, logging.INFO, "done", handled=handled)
+"""
+
+
+def test_a_line_can_be_logged_wherever_another_one_is_interrupted():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    *told, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["event"] for each in told].count("first") == 1
+    assert [each["event"] for each in told].count("second") == last["handled"] > 20
 
 
 class TestAReaderThatHasStopped:

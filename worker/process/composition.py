@@ -72,8 +72,9 @@ class Composition:
     """A composed and running worker process.
 
     `open_model_soon(after_seconds)` begins to open the model in that time, or once a job needs it, and
-    returns at once. `return_unfinished` cancels what is in flight; each message goes back to the queue as
-    its job ends. `close` ends every thread and connection of this process, the last one first.
+    returns at once. `return_unfinished(grace_seconds)`, which a signal's handler may call, cancels in that
+    time what is in flight; each message goes back to the queue as its job ends. `close` ends every thread and
+    connection of this process, the last one first.
     """
 
     app: Celery
@@ -81,7 +82,7 @@ class Composition:
     health: WorkerHealth
     metrics_port: int
     open_model_soon: Callable[[float], None]
-    return_unfinished: Callable[[], None]
+    return_unfinished: Callable[[float], None]
     close: Callable[[], None]
 
 
@@ -208,7 +209,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         health=health,
         metrics_port=exporter.port,
         open_model_soon=model.open_soon,
-        return_unfinished=loop.cancel_jobs,
+        return_unfinished=loop.cancel_jobs_after,
         close=opened.pop_all().close,
     )
 

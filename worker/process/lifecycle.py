@@ -6,7 +6,6 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,9 @@ def _consume(settings: Settings, composition: Composition) -> int:
     def announce(**_: Any) -> None:
         composition.health.consuming = True
         composition.open_model_soon(_FIRST_ANSWERS_SECONDS)
-        _in_a_thread(_FIRST_ANSWERS_SECONDS, _warn_of_hazards, settings)
+        examine = threading.Timer(_FIRST_ANSWERS_SECONDS, _warn_of_hazards, [settings])
+        examine.daemon = True
+        examine.start()
         emit(
             _log,
             logging.INFO,
@@ -112,21 +113,13 @@ def _consume(settings: Settings, composition: Composition) -> int:
         )
 
     def close_door(**_: Any) -> None:
+        # A signal's handler: it interrupts the main thread, whatever lock that holds, so it takes none.
         composition.health.consuming = False
-        emit(_log, logging.INFO, "worker_stopping", grace_seconds=settings.shutdown_grace_seconds)
-        # What has not ended by then goes back to the queue at once, instead of being killed in flight.
-        _in_a_thread(settings.shutdown_grace_seconds, composition.return_unfinished)
+        composition.return_unfinished(settings.shutdown_grace_seconds)
 
     signals.worker_ready.connect(announce, weak=False)
     signals.worker_shutting_down.connect(close_door, weak=False)
     return consume(composition.app, composition.pool, settings.concurrency)
-
-
-def _in_a_thread(after_seconds: float, act: Callable[..., None], *arguments: Any) -> None:
-    """Call `act` in that time, in a thread that holds up neither the work nor the end of the process."""
-    timer = threading.Timer(after_seconds, act, arguments)
-    timer.daemon = True
-    timer.start()
 
 
 def _warn_of_hazards(settings: Settings) -> None:

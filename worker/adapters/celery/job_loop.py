@@ -44,6 +44,13 @@ class JobLoop:
         # One turn later: a job that is cancelled before its first step could not say how it ended.
         self.loop.call_soon_threadsafe(self.loop.call_soon, self._cancel_begun)
 
+    def cancel_jobs_after(self, grace_seconds: float) -> None:
+        """Say that this worker stops, and cancel in that time what still runs; from any thread.
+
+        It takes no lock, so a signal's handler may call it, whatever it has interrupted.
+        """
+        self.loop.call_soon_threadsafe(self._end_after, grace_seconds)
+
     def wait_for_jobs(self) -> None:
         """Return, in any other thread, once every job that was begun has ended."""
         self.run(self._all_ended())
@@ -66,6 +73,10 @@ class JobLoop:
     def _cancel_begun(self) -> None:
         for job in self._jobs:
             job.cancel()
+
+    def _end_after(self, grace_seconds: float) -> None:
+        emit(_log, logging.INFO, "worker_stopping", grace_seconds=grace_seconds)
+        self.loop.call_later(grace_seconds, self._cancel_begun)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._jobs.discard(task)
