@@ -193,10 +193,12 @@ class TestEnvironment:
             try:
                 worker.start(["--metrics-port", "0"])
                 url = f"redis://{user}127.0.0.1:{server.port}/{database}"
+                client.lpush("slotgen", "no message")
                 with Celery(broker=url, backend=url, set_as_current=False) as celery:
                     sent = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen")
                     (result,) = sent.get(timeout=WAIT_SECONDS)
                     del sent
+                assert client.xlen("slotgen:dead") == 1
             finally:
                 worker.stop()
                 operator.config_set("requirepass", "")

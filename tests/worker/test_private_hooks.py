@@ -68,6 +68,7 @@ OVERRIDDEN = [
     ("kombu.transport.redis:QoS.append", "(self, message, delivery_tag)", DELIVERY),
     ("kombu.transport.redis:QoS.restore_by_tag", "(self, tag, client=None, leftmost=False)", DELIVERY),
     ("kombu.transport.redis:QoS.restore_visible", "(self, start=0, num=10, interval=10)", DELIVERY),
+    ("kombu.transport.redis:Transport.can_parse_url", "False", TRANSPORT),
     ("kombu.transport.redis:Channel.QoS", "(*args, **kwargs)", TRANSPORT),
     ("kombu.transport.redis:Channel.__init__", "(self, *args, **kwargs)", TRANSPORT),
     ("kombu.transport.redis:Channel._brpop_read", "(self, **options)", TRANSPORT),

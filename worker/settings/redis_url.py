@@ -61,7 +61,7 @@ def for_celery(url: str) -> str:
     # kombu takes a semicolon for the end of one URL and the beginning of another.
     url = url.replace(";", "%3B")
     if url.startswith("unix://"):
-        return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
+        return url.replace("unix://", "socket://", 1).replace("?db=", "?virtual_host=", 1)
     return url
 
 

@@ -55,7 +55,7 @@ def test_is_shown_without_its_secrets(url, shown):
     ("url", "celery"),
     [
         ("redis://:a;b@127.0.0.1:1/0", "redis://:a%3Bb@127.0.0.1:1/0"),
-        ("unix:///tmp/x;y.sock?db=2", "redis+socket:///tmp/x%3By.sock?virtual_host=2"),
+        ("unix:///tmp/x;y.sock?db=2", "socket:///tmp/x%3By.sock?virtual_host=2"),
     ],
 )
 def test_a_semicolon_is_no_second_url_for_celery(url, celery):

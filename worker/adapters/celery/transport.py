@@ -160,6 +160,13 @@ class Transport(kombu_redis.Transport):
     Channel = Channel
 
 
+class SocketTransport(Transport):
+    """The same on a Unix socket, whose URL the channel reads by itself."""
+
+    # Of a URL with a plus, which is Celery's own form, kombu takes the transport's name, in place of ours.
+    can_parse_url = True
+
+
 class SentinelChannel(Channel, kombu_redis.SentinelChannel):
     """The same behind Sentinel: kombu's own channel for it, with our way of taking messages."""
 
@@ -172,5 +179,6 @@ class SentinelTransport(kombu_redis.SentinelTransport):
 
 def transport_name(redis_url: str) -> str:
     """Return the transport for `redis_url`, as Celery wants it named."""
-    kind = SentinelTransport if redis_url.startswith(SCHEME) else Transport
+    kinds: dict[str, type] = {SCHEME: SentinelTransport, "unix://": SocketTransport}
+    kind = next((kinds[each] for each in kinds if redis_url.startswith(each)), Transport)
     return f"{__name__}:{kind.__name__}"
