@@ -429,7 +429,7 @@ CHANGES |= {
                     'RESULTS = Key("{ns}:results"',
                     (
                         'NOTES = Key("{ns}:note:{job}", "string", "worker", "a note", "one for each job", '
-                        '"1 day", WORKER, 1, 64, 86_400)\nRESULTS = Key("{ns}:results"'
+                        '"1 day", {"worker": "get set"}, 1, 64, 86_400)\nRESULTS = Key("{ns}:results"'
                     ),
                 ),
             ),

@@ -9,28 +9,30 @@ import sys
 from pathlib import Path
 
 from worker.adapters.redis.dial_keys import TABLE
-from worker.adapters.redis.keys import ALL, LENGTH, READ, Key, Limit
+from worker.adapters.redis.keys import Key, Limit
 
 ACL = Path(__file__).parent / "users.acl"
 DOC = Path(__file__).parents[2] / "docs" / "redis-keys.md"
 NAMESPACE = "slotgen"
 CONNECTED = "+hello +auth +ping +select +client|setname"
-# Each role's commands; {keys}, {channels} and {selectors} are what the table lets it have of them.
+# EVAL asks for the right to read and write each key that is declared to it; what the script does with them is
+# judged command by command.
+SCRIPTS = "(-@all +eval +evalsha ~*)"
+# What each role may do that names no key of the table; the rest follows from the table.
 ROLES = {
-    "producer": f"-@all {CONNECTED} +multi +exec +discard +unsubscribe resetchannels {{channels}} +subscribe "
-    "{selectors}",
-    "consumer": f"-@all {CONNECTED} {{selectors}}",
-    "worker": f"-@all {CONNECTED} +client|id +client|tracking +time +info +multi +exec +discard +watch "
-    "+unwatch +@scripting -script|flush -script|kill -function -fcall resetchannels {channels} +publish "
-    "+subscribe +unsubscribe +@read +@write +blmove -@dangerous +info {keys} {selectors}",
-    # Whatever there will be below the namespace, it can see and mend it.
+    "producer": f"-@all {CONNECTED} +multi +exec +discard +unsubscribe",
+    "consumer": f"-@all {CONNECTED}",
+    "worker": f"-@all {CONNECTED} +client|id +client|tracking +time +info +multi +exec +discard +unwatch "
+    f"+script|load {SCRIPTS}",
+    # Whatever there will be below the namespace, it can see and mend it. SCRIPT KILL, for a halt cannot wait.
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
-    "-script|flush -script|kill -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "
+    "-script|flush -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "
     "~celery ~celery\x06\x16[1-9] ~celery-task-meta-* ~_kombu.binding*.slotgen "
     "&slotgen:kill:* &slotgen:halts &celery-task-meta-*",
-    # For KEDA and the exporter, which ask for lengths, KEDA by a script.
-    "monitor": f"-@all {CONNECTED} +info +time +eval +type +exists +llen +hlen +zcard +scard +xlen {{keys}}",
-    "guard": f"-@all {CONNECTED} {{selectors}}",
+    # KEDA asks for a length by a script.
+    "keda": f"-@all {CONNECTED} {SCRIPTS}",
+    "monitor": f"-@all {CONNECTED} +info +time",
+    "guard": f"-@all {CONNECTED}",
 }
 INTRODUCTION = """# Keys in Redis
 
@@ -43,8 +45,12 @@ bytes with its names; without a figure, Redis's `maxmemory` is the bound. It has
 seconds, or none. What is set elsewhere is named: a setting, a path in the executor config, the number of
 workers. A test holds every key of a running system against this table.
 
-The last column has what each role of `users.acl` may do: everything (all), read, ask for the length, or the
-commands that are named. The operator may do everything with every key.
+The last column has the commands that each role of `users.acl` may give on the key; all others are refused, in
+scripts too. The operator may do everything with every key. `XADD` may trim its stream (Redis knows no right
+without): what workers and the webhook say in `{ns}:audit:noticed` they could also empty, or forge; what
+commands write to `{ns}:audit` only the operator could. Workers delete what is their own work alone: claims,
+answers, what ran out, and the oldest dead letters, since a store without a bound would fill Redis, and no
+script may do more than the role that runs it.
 
 | key | type | owner | holds | bound | entries | bytes of each | lifetime | EXPIRE seconds | who may |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -57,24 +63,16 @@ def acl() -> str:
 
 
 def _rights(role: str) -> str:
-    keys, channels, selectors = [], [], {}
+    on: dict[str, list[str]] = {}
     for key in TABLE:
-        words = key.may.get(role, "").split()
-        glob = key.glob(NAMESPACE)
-        place = f"&{glob}" if key.type == "channel" else f"~{glob}"
-        if ALL in words or LENGTH in words:
-            (channels if key.type == "channel" else keys).append(place)
-        elif READ in words:
-            keys.append(f"%R{place}")
-        commands = " ".join(f"+{word}" for word in words if word not in {ALL, LENGTH, READ})
-        if commands:
-            selectors.setdefault(commands, []).append(place)
-    parts = {
-        "keys": " ".join(keys),
-        "channels": " ".join(channels),
-        "selectors": " ".join(f"(-@all {commands} {' '.join(on)})" for commands, on in selectors.items()),
-    }
-    return ROLES[role].format(**parts).strip()
+        sign = "&" if key.type == "channel" else "~"
+        for command in key.may.get(role, "").split():
+            on.setdefault(command, []).append(sign + key.glob(NAMESPACE))
+    # A command of several keys needs all of them in one selector: those of a command are together.
+    selectors: dict[str, list[str]] = {}
+    for command, names in on.items():
+        selectors.setdefault(" ".join(names), []).append(f"+{command}")
+    return " ".join([ROLES[role], *(f"(-@all {' '.join(each)} {on})" for on, each in selectors.items())])
 
 
 def doc() -> str:
@@ -95,10 +93,7 @@ def _figure(limit: int | Limit | None) -> str:
 
 
 def _words(words: str) -> str:
-    return " ".join(
-        word if word in {ALL, LENGTH, READ} else f"`{word.replace('|', ' ').upper()}`"
-        for word in words.split()
-    )
+    return " ".join(f"`{word.replace('|', ' ').upper()}`" for word in words.split())
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.generate.outcome import OutcomeRecord
-from tasks.operations.changes.dials import RecordedChange
+from tasks.operations.changes.dials import NOTICED, RecordedChange
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.
 CONFIRM_MS = 1000.0
@@ -66,7 +66,10 @@ def foreign_change(changes: Sequence[RecordedChange], actor: str, command: str) 
     return next((each for each in changes if each not in own), None)
 
 
-def later(audit_id: str, than: str) -> bool:
-    """Whether one place in the audit comes after another."""
-    place, other = ([int(number) for number in each.split("-")] for each in (audit_id, than))
+def later(change: RecordedChange, version: str) -> bool:
+    """Whether a change came after the `version` of the dials: a place in each of the two records."""
+    by_command, noticed = version.split()
+    than = noticed if change.noticed else by_command
+    places = (change.audit_id.removeprefix(NOTICED), than)
+    place, other = ([int(number) for number in each.split("-")] for each in places)
     return place > other

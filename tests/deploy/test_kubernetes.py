@@ -97,7 +97,7 @@ def test_keda_looks_at_what_waits_and_at_what_is_held():
     triggers = OBJECTS["ScaledObject"]["spec"]["triggers"]
 
     assert [each["metadata"]["listName"] for each in triggers] == ["slotgen", "slotgen:unacked"]
-    assert {each["metadata"]["username"] for each in triggers} == {"monitor"}
+    assert {each["metadata"]["username"] for each in triggers} == {"keda"}
     assert {each["authenticationRef"]["name"] for each in triggers} == {
         OBJECTS["TriggerAuthentication"]["metadata"]["name"]
     }

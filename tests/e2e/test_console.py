@@ -57,7 +57,7 @@ def test_enable_that_would_widen_two_dimensions_changes_nothing(system, slotgen,
     system.set_dials(rollout_percent="1", allowlist=an_allowlist(a_rule(kinds=["revision"])))
     # What other tests have opened is forgotten; this is what is live.
     assert slotgen("status").returncode == 0
-    system.stack.client.delete("slotgen:audit")
+    system.stack.client.delete("slotgen:audit", "slotgen:audit:noticed")
     policy = tmp_path / "allowlist.json"
     policy.write_text(an_allowlist())
 

@@ -180,7 +180,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     dials = RedisDials(client, namespace)
 
     def look_at_dials() -> None:
-        dials.read()  # records what raw commands have changed
+        dials.notice()  # notes what raw commands have changed
         controls.read()  # sets the gauges of the dials
         heartbeat.beat()
 

@@ -52,7 +52,9 @@ class Change:
 class RecordedChange:
     """A change as the audit has it, made by a command or noticed after a raw Redis command.
 
-    `wall_ms` is Redis's clock. `actor` and `command` of a raw change are `RAW_ACTOR` and `RAW_COMMAND`.
+    `wall_ms` is Redis's clock. `actor` and `command` of a raw change are `RAW_ACTOR` and `RAW_COMMAND`. What
+    was `noticed` (raw changes, halts by the guard and the webhook) is as good as the word of any worker.
+    `redis_user` is the user of Redis that wrote the entry.
     """
 
     audit_id: str
@@ -65,6 +67,8 @@ class RecordedChange:
     reason: str
     widened: tuple[str, ...]
     override: str
+    noticed: bool = False
+    redis_user: str = ""
 
 
 def halted_by(audit: Iterable[RecordedChange]) -> RecordedChange | None:
@@ -97,6 +101,8 @@ class Engaged:
         return self.by != "PUBLISH"
 
 
+# Before the id of what was noticed: the two records count by themselves.
+NOTICED = "noticed:"
 RAW_ACTOR = "unknown"
 RAW_COMMAND = "raw Redis command"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tasks.operations.drill import confirmation_check, foreign_change, later, outcomes_check
@@ -67,6 +69,12 @@ class TestForeignChanges:
 
 @pytest.mark.parametrize(("one", "other"), [("10-0", "9-9"), ("10-10", "10-9"), ("1-0", "0-0")])
 def test_places_in_the_audit_are_ordered_by_number(one, other):
-    assert later(one, other)
-    assert not later(other, one)
-    assert not later(one, one)
+    for noticed in (False, True):
+
+        def after(place: str, than: str, noticed: bool = noticed) -> bool:
+            version = f"99-0 {than}" if noticed else f"{than} 99-0"
+            return later(dataclasses.replace(a_pull(place), noticed=noticed), version)
+
+        assert after(one, other)
+        assert not after(other, one)
+        assert not after(one, one)

@@ -58,7 +58,7 @@ class Slotgen:
             self.client.set(key, value) if value is not None else self.client.delete(key)
         # The record knows what is there, and has nothing recent.
         self.dials.read()
-        self.client.delete(f"{self.namespace}:audit")
+        self.client.delete(f"{self.namespace}:audit", f"{self.namespace}:audit:noticed")
 
     def outcomes(self, number: int = 1, **changes: Any) -> None:
         """Leave outcomes of jobs `past-0`, … in the history, as of now."""

@@ -16,7 +16,7 @@ from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.adapters.redis.console.fleet import encode
 from worker.adapters.redis.jobs.history import HistoryWriter
-from worker.adapters.redis.keys import AUDIT, BUDGET, DEAD, WORKER_INFO, WORKERS
+from worker.adapters.redis.keys import AUDIT, AUDIT_NOTICED, BUDGET, DEAD, WORKER_INFO, WORKERS
 from worker.cli import build, main
 from worker.cli.support.errors import CliError
 
@@ -90,8 +90,10 @@ def hostile(slotgen, monkeypatch):
     client.zadd(WORKERS(namespace), {"w1": now_s, RAW: now_s})
     client.set(WORKER_INFO(namespace, "w1"), encode(info))
     audit = {"dial": "kill", "actor": RAW, "command": RAW, "reason": RAW, "override": RAW, "widened": RAW}
+    audit |= {"redis_user": RAW}
     client.xadd(AUDIT(namespace), audit | {"before": RAW, "after": RAW})
     client.xadd(AUDIT(namespace), dict.fromkeys(audit, RAW))
+    client.xadd(AUDIT_NOTICED(namespace), dict.fromkeys(audit, RAW))
     dead = dict.fromkeys(("queue", "reason", "problem", "task_id", "message"), RAW)
     dead_id = client.xadd(DEAD(namespace), dead).decode()
     client.hset(BUDGET(namespace, now_s - now_s % 86_400), mapping={"spent": 1, b"spent:" + RAW: 1})

@@ -321,7 +321,7 @@ class TestWhoHaltedFirst:
         slotgen.client.set(kill, "true")
         entry = {"dial": "kill", "before": "false", "after": "true", "actor": "guard"}
         slotgen.client.xadd(
-            f"{slotgen.namespace}:audit", entry | {"command": "auto-halt", "reason": "12 of 20"}
+            f"{slotgen.namespace}:audit:noticed", entry | {"command": "auto-halt", "reason": "12 of 20"}
         )
         slotgen.client.hset(f"{slotgen.namespace}:audit:seen", "kill", "true")
 

@@ -83,6 +83,11 @@ def database_of(client: Any) -> int:
     return int(client.connection_pool.connection_kwargs.get("db", 0))
 
 
+def user_of(client: Any) -> str:
+    """Return the user of Redis by which `client` is known there."""
+    return client.connection_pool.connection_kwargs.get("username") or "default"
+
+
 def _pool(library: Any, url: str, timeout_seconds: float, options: dict[str, Any]) -> Any:
     """Return the pool of `redis` or `redis.asyncio`; behind Sentinel, to whichever Redis is the primary."""
     options |= {"socket_timeout": timeout_seconds}

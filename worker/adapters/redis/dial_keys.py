@@ -8,7 +8,7 @@ from typing import Any
 from gates import DIALS, Dial
 from tasks.operations.changes.dials import OPERATED
 from worker.adapters.redis import keys
-from worker.adapters.redis.keys import READ, Key
+from worker.adapters.redis.keys import Key
 
 # Those with a row of their own, for rights that others do not have or for what reads them.
 _LISTED = {each.pattern: each for each in keys.TABLE}
@@ -25,7 +25,7 @@ def _key(dial: Dial[Any]) -> Key:
         holds,
         dial.bound,
         lifetime,
-        {"worker": READ},
+        {"worker": "mget"},
         entries=1,
         entry_bytes=keys.DIAL_BYTES,
     )

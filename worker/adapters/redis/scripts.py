@@ -8,26 +8,18 @@ from typing import Any
 import redis
 from redis.exceptions import NoScriptError
 
-# On one line with what follows, so that an error's line number is the script's own.
-_GIVEN = "local n = tonumber(ARGV[1]); local KEYS, ARGV = {unpack(ARGV, 2, n + 1)}, {unpack(ARGV, n + 2)};"
-
 
 @dataclass(frozen=True, slots=True)
 class LuaScript:
     """A Lua script, and the digest by which Redis knows it after its first run.
 
-    Redis 7 asks of EVAL the right to read and to write every key that is declared to it; a worker may read
-    the dials, and not write them. With `declares_keys=False` each command of the script is judged by itself.
-    Redis Cluster, the one that needs declared keys, is not supported by Celery's transport.
+    Redis judges each command of a script by the rights of the role that runs it.
     """
 
     text: str
-    declares_keys: bool = True
     sha: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if not self.declares_keys:
-            object.__setattr__(self, "text", _GIVEN + self.text)
         digest = hashlib.sha1(self.text.encode(), usedforsecurity=False)
         object.__setattr__(self, "sha", digest.hexdigest())
 
@@ -44,5 +36,4 @@ class LuaScript:
 
     def words(self, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> list[Any]:
         """Return the words of EVAL and EVALSHA after the script."""
-        counts = [len(keys)] if self.declares_keys else [0, len(keys)]
-        return [*counts, *keys, *arguments]
+        return [len(keys), *keys, *arguments]

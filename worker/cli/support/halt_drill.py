@@ -121,7 +121,7 @@ class HaltDrill:
     def _put_back(self, before: DialValues) -> tuple[bool, str]:
         dials = self.session.dials
         now = dials.read()
-        since = [each for each in dials.audit(_CHANGES) if later(each.audit_id, before.version)]
+        since = [each for each in dials.audit(_CHANGES) if later(each, before.version)]
         # Of any dial: whoever changes one while the fleet is halted may count on its staying halted.
         if foreign := foreign_change(since, self.actor, _COMMAND):
             return False, f"{foreign.actor} changed {foreign.dial} meanwhile ({foreign.command}); {_STAYS}"

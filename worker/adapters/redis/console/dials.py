@@ -1,10 +1,14 @@
 """Changes the dials in Redis and keeps the record of who changed what, raw commands included.
 
-`<namespace>:audit` is a stream of changes, the newest of them. `…:audit:seen` has the values that the record
-accounts for: a dial that holds something else was changed by a raw command, and is recorded as such by
-whoever looks next. `…:audit:live` has the dials as they were when the kill switch was last off.
+`<namespace>:audit` is a stream of the changes that commands made, the newest of them; none but the operator's
+role can write it. `…:audit:seen` has the values that are accounted for: a dial that holds something else was
+changed by a raw command, and whoever looks next, workers too, notes that in `…:audit:noticed`, where workers
+and the webhook also say when they have halted. `…:audit:live` has the dials as they were when the kill switch
+was last off. Each entry has the user of Redis that wrote it.
 """
 
+import contextlib
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,6 +16,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from tasks.operations.changes.dials import (
+    NOTICED,
     OPERATED,
     RAW_ACTOR,
     RAW_COMMAND,
@@ -22,16 +27,18 @@ from tasks.operations.changes.dials import (
     Engaged,
     RecordedChange,
 )
+from worker.adapters.redis.clients import user_of
 from worker.adapters.redis.console.kill_switch_lever import WORDS_BYTES, pull
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN
+from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_NOTICED, AUDIT_SEEN, Key
 from worker.adapters.redis.scripts import LuaScript
 
 _NAMES = [dial.name for dial in OPERATED]
-# KEYS: audit, seen, live, then the dials. MGET reads a key of another type as absent, as the gates do.
+# KEYS: audit, noticed, seen, live, then the dials. MGET reads a key of another type as absent, as gates do.
+# ARGV[1] is the user of Redis.
 # A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
 _LOOK = f"""{RELEASES}
 local NAMES = {{{", ".join(f"'{name}'" for name in _NAMES)}}}
@@ -39,61 +46,60 @@ local function brief(value)
   if #value <= 65536 then return value end
   return 'sha1 ' .. redis.sha1hex(value) .. ', ' .. #value .. ' bytes'
 end
-local function note(dial, before, after, actor, command, reason, widened, override)
+local function note(record, dial, before, after, actor, command, reason, widened, override)
   local fields = {{'dial', dial, 'actor', actor, 'command', command, 'reason', reason,
-                  'widened', widened, 'override', override}}
+                  'widened', widened, 'override', override, 'redis_user', ARGV[1]}}
   if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = before end
   if after then fields[#fields + 1] = 'after'; fields[#fields + 1] = brief(after) end
-  local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
-  if after then redis.call('HSET', KEYS[2], dial, brief(after)) else redis.call('HDEL', KEYS[2], dial) end
+  local id = redis.call('XADD', record, 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
+  if after then redis.call('HSET', KEYS[3], dial, brief(after)) else redis.call('HDEL', KEYS[3], dial) end
   return id
 end
-local now = redis.call('MGET', unpack(KEYS, 4))
+local now = redis.call('MGET', unpack(KEYS, 5))
 for i, dial in ipairs(NAMES) do
-  local seen = redis.call('HGET', KEYS[2], dial)
+  local seen = redis.call('HGET', KEYS[3], dial)
   if (now[i] and brief(now[i])) ~= seen then
-    note(dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
+    note(KEYS[2], dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
   end
 end
 local function keep_live()
   if not releases(now[1]) then return end
   for i = 2, #NAMES do
-    local kept = redis.call('HGET', KEYS[3], NAMES[i])
-    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[3], NAMES[i], now[i]) end
-    if kept and not now[i] then redis.call('HDEL', KEYS[3], NAMES[i]) end
+    local kept = redis.call('HGET', KEYS[4], NAMES[i])
+    if now[i] and kept ~= now[i] then redis.call('HSET', KEYS[4], NAMES[i], now[i]) end
+    if kept and not now[i] then redis.call('HDEL', KEYS[4], NAMES[i]) end
   end
-  redis.call('HSETNX', KEYS[3], 'kill', 'false')
+  redis.call('HSETNX', KEYS[4], 'kill', 'false')
 end
 keep_live()
-local function version()
-  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-  return last and last[1] or '0-0'
-end
 """
-_READ = LuaScript(
-    f"""{_LOOK}
-local live = redis.call('HMGET', KEYS[3], unpack(NAMES))
+_NOTICE = LuaScript(_LOOK)
+# The newest entry of each record, for what is noticed is a change as well.
+_VERSION = """
+local function last(record)
+  local entry = redis.call('XREVRANGE', record, '+', '-', 'COUNT', 1)[1]
+  return entry and entry[1] or '0-0'
+end
+local function version() return last(KEYS[1]) .. ' ' .. last(KEYS[2]) end
+"""
+_READ = LuaScript(f"""{_LOOK}{_VERSION}
+local live = redis.call('HMGET', KEYS[4], unpack(NAMES))
 return {{version(), now, live}}
-""",
-    declares_keys=False,
-)
+""")
 # Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made. HLEN fails
 # where `live` could not be kept afterwards, with the change made and refused at once.
-_CHANGE = LuaScript(
-    f"""{_LOOK}
-if version() ~= ARGV[1] then return false end
-redis.call('HLEN', KEYS[3])
-local n = tonumber(ARGV[2])
-local after = ARGV[3] == '1' and ARGV[4] or false
+_CHANGE = LuaScript(f"""{_LOOK}{_VERSION}
+if version() ~= ARGV[2] then return false end
+redis.call('HLEN', KEYS[4])
+local n = tonumber(ARGV[3])
+local after = ARGV[4] == '1' and ARGV[5] or false
 local before = now[n] and brief(now[n]) or false
-local id = note(NAMES[n], before, after, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
-if after then redis.call('SET', KEYS[n + 3], after) else redis.call('DEL', KEYS[n + 3]) end
+local id = note(KEYS[1], NAMES[n], before, after, ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10])
+if after then redis.call('SET', KEYS[n + 4], after) else redis.call('DEL', KEYS[n + 4]) end
 now[n] = after
 keep_live()
 return id
-""",
-    declares_keys=False,
-)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,11 @@ class RedisDials:
 
     client: redis.Redis
     namespace: str
+
+    def notice(self) -> None:
+        """Note what raw commands have changed, if Redis takes it; a worker may. Raises StoreUnavailable."""
+        with unavailable(self.client), contextlib.suppress(ResponseError):
+            self._eval(_NOTICE)
 
     def read(self) -> DialValues:
         """Return the dials, after recording what raw commands have changed. Raises StoreUnavailable.
@@ -136,7 +147,8 @@ class RedisDials:
                 raise AuditRefused(str(error)) from None
             if audit_id is None:
                 raise DialsMoved
-            (entry,) = cast("list[Any]", self.client.xrange(self._audit, audit_id, audit_id))
+            key = AUDIT(self.namespace)
+            (entry,) = cast("list[Any]", self.client.xrange(key, audit_id, audit_id))
         return _recorded(entry)
 
     def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
@@ -145,34 +157,51 @@ class RedisDials:
 
     def audit(self, limit: int) -> list[RecordedChange]:
         """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""
+        return self.audit_of_each(limit)[:limit]
+
+    def audit_of_each(self, limit: int) -> list[RecordedChange]:
+        """Return the newest `limit` changes of each record, newest first: none hides behind the other's.
+
+        Raises StoreUnavailable.
+        """
         with unavailable(self.client):
-            entries = cast("list[Any]", self.client.xrevrange(self._audit, count=limit))
-        return [_recorded(each) for each in entries]
+            found = [_recorded(each) for each in self._newest(AUDIT, limit)]
+            found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
+        return sorted(found, key=lambda each: each.wall_ms, reverse=True)
 
     def _eval(self, script: LuaScript, *arguments: Any) -> Any:
-        keys = [self._audit, AUDIT_SEEN(self.namespace), AUDIT_LIVE(self.namespace), *self._dials]
-        return script.run(self.client, keys, *arguments)
+        records = [key(self.namespace) for key in (AUDIT, AUDIT_NOTICED, AUDIT_SEEN, AUDIT_LIVE)]
+        return script.run(self.client, [*records, *self._dials], user_of(self.client), *arguments)
 
     def _version(self) -> str:
-        entries = cast("list[Any]", self.client.xrevrange(self._audit, count=1))
-        return entries[0][0].decode() if entries else "0-0"
+        last = [self._newest(key, 1) for key in (AUDIT, AUDIT_NOTICED)]
+        return " ".join(each[0][0].decode() if each else "0-0" for each in last)
+
+    def _newest(self, key: Key, limit: int) -> list[Any]:
+        return cast("list[Any]", self.client.xrevrange(key(self.namespace), count=limit))
 
     @property
     def _dials(self) -> list[str]:
         return [key(self.namespace) for key in DIAL_KEYS.values()]
-
-    @property
-    def _audit(self) -> str:
-        return AUDIT(self.namespace)
 
 
 def _named(values: Any) -> dict[str, bytes | None]:
     return dict(zip(_NAMES, values, strict=True))
 
 
+def _noticed(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:
+    # What only a command can have said, nobody else is believed.
+    found = _recorded(entry)
+    return dataclasses.replace(
+        found, audit_id=f"{NOTICED}{found.audit_id}", noticed=True, widened=(), override=""
+    )
+
+
 def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:
     audit_id, fields = entry[0].decode(), entry[1]
-    words = {name: fields.get(name.encode(), b"").decode(errors="backslashreplace") for name in _WORDS}
+    words: dict[str, Any] = {
+        name: fields.get(name.encode(), b"").decode(errors="backslashreplace") for name in _WORDS
+    }
     return RecordedChange(
         audit_id=audit_id,
         # A stream id begins with Redis's own clock.
@@ -184,4 +213,4 @@ def _recorded(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:
     )
 
 
-_WORDS = ("dial", "actor", "command", "reason", "override", "widened")
+_WORDS = ("dial", "actor", "command", "reason", "override", "widened", "redis_user")

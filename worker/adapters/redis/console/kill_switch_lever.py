@@ -8,39 +8,40 @@ from redis.exceptions import ResponseError
 
 from gates import kill_switch
 from tasks.operations.changes.dials import RAW_ACTOR, RAW_COMMAND, Engaged
-from worker.adapters.redis.clients import database_of
+from worker.adapters.redis.clients import database_of, user_of
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES
 from worker.adapters.redis.errors import REDIS_ERRORS, unavailable, unavailable_by
-from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_SEEN, KILL, KILL_MESSAGES
+from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_NOTICED, AUDIT_SEEN, KILL, KILL_MESSAGES
 from worker.adapters.redis.scripts import LuaScript
 
 # Of what a person says: an actor, a command, a reason.
 WORDS_BYTES = 1024
-# KEYS: the kill dial, the audit, its account of values, what is live, the other dials. The brake comes first:
-# whatever goes wrong with the record, the fleet is halted. What was live until now is kept, for its release.
-# A raw command that nobody has recorded yet came before this one, and stays its own.
+# KEYS: the kill dial, the audit, what was noticed, the account of values, what is live, the other dials. The
+# brake comes first: whatever goes wrong with the record, the fleet is halted. What was live until now is
+# kept, for its release. A raw command that nobody has recorded yet came before this one, and stays its own.
 _ENGAGE = LuaScript(f"""{RELEASES}
 local before = redis.call('MGET', KEYS[1])[1]
 redis.call('SET', KEYS[1], ARGV[4])
-local seen = redis.call('HGET', KEYS[3], 'kill')
+local seen = redis.call('HGET', KEYS[4], 'kill')
 if before ~= seen then
-  local raw = {{'dial', 'kill', 'actor', '{RAW_ACTOR}', 'command', '{RAW_COMMAND}'}}
+  local raw = {{'dial', 'kill', 'actor', '{RAW_ACTOR}', 'command', '{RAW_COMMAND}', 'redis_user', ARGV[6]}}
   if seen then raw[#raw + 1] = 'before'; raw[#raw + 1] = seen end
   if before then raw[#raw + 1] = 'after'; raw[#raw + 1] = string.sub(before, 1, 1000) end
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(raw))
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', {AUDIT_NOTICED.kept}, '*', unpack(raw))
 end
-redis.call('HSET', KEYS[3], 'kill', ARGV[4])
+redis.call('HSET', KEYS[4], 'kill', ARGV[4])
 if ARGV[5] == '0' and not releases(before) then return 0 end
-local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3]}}
+local fields = {{'dial', 'kill', 'after', ARGV[4], 'actor', ARGV[1], 'command', ARGV[2], 'reason', ARGV[3],
+                'redis_user', ARGV[6]}}
 if before then fields[#fields + 1] = 'before'; fields[#fields + 1] = string.sub(before, 1, 1024) end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', {AUDIT.kept}, '*', unpack(fields))
 if releases(before) then
-  redis.call('HSET', KEYS[4], 'kill', before)
-  for i, value in ipairs(redis.call('MGET', unpack(KEYS, 5))) do
-    local dial = ARGV[i + 5]
-    if value then redis.call('HSET', KEYS[4], dial, value) else redis.call('HDEL', KEYS[4], dial) end
+  redis.call('HSET', KEYS[5], 'kill', before)
+  for i, value in ipairs(redis.call('MGET', unpack(KEYS, 6))) do
+    local dial = ARGV[i + 6]
+    if value then redis.call('HSET', KEYS[5], dial, value) else redis.call('HDEL', KEYS[5], dial) end
   end
 end
 return 1
@@ -66,14 +67,14 @@ def pull(
         StoreUnavailable: Redis did not answer at all.
 
     """
-    kill, audit, seen = keys = [KILL(namespace), AUDIT(namespace), AUDIT_SEEN(namespace)]
+    records = (KILL, AUDIT, AUDIT_NOTICED, AUDIT_SEEN, AUDIT_LIVE)
+    kill, _, noticed, seen, _ = keys = [each(namespace) for each in records]
     actor, command, reason = (cut(each, WORDS_BYTES) for each in (actor, command, reason))
     others = {each.name: key(namespace) for each, key in DIAL_KEYS.items() if each is not kill_switch.DIAL}
     with unavailable(client):
         with contextlib.suppress(ResponseError):
-            keys_of_all = [*keys, AUDIT_LIVE(namespace), *others.values()]
-            words = (actor, command, reason, value, int(record))
-            recorded = _ENGAGE.run(client, keys_of_all, *words, *others)
+            words = (actor, command, reason, value, int(record), user_of(client))
+            recorded = _ENGAGE.run(client, [*keys, *others.values()], *words, *others)
             return Engaged(by="SET", recorded=bool(recorded))
         try:
             client.set(kill, value)
@@ -91,8 +92,9 @@ def pull(
     if not (record or was_there):
         return Engaged(by="DEL", recorded=False, refusal=refusal)
     try:
+        # Roles that may only halt have no word in the operators' own record.
         entry: dict[Any, Any] = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
-        client.xadd(audit, entry, maxlen=AUDIT.kept)
+        client.xadd(noticed, entry | {"redis_user": user_of(client)}, maxlen=AUDIT_NOTICED.kept)
         client.hdel(seen, "kill")
     except REDIS_ERRORS:
         return Engaged(by="DEL", recorded=False, refusal=refusal)

@@ -52,8 +52,7 @@ end
 """
 
 # The cap is -1 for none. A dial that is no number of dollars denies: an unknown cap is not a wide one.
-_RESERVE = LuaScript(
-    f"""{ACCOUNT}
+_RESERVE = LuaScript(f"""{ACCOUNT}
 local id, amount, model, cap, window, hold_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
 local start = string.format('%.0f', clock[1] - clock[1] % window)
@@ -64,18 +63,13 @@ redis.call('HSET', KEYS[2], id, start .. ' ' .. amount .. ' ' .. model)
 redis.call('ZADD', KEYS[3], now_ms + tonumber(hold_ms), id)
 redis.call('EXPIRE', account(start), 2 * tonumber(window) + 86400)
 return 1
-""",
-    declares_keys=False,
-)
-_SETTLE = LuaScript(
-    f"""{ACCOUNT}
+""")
+_SETTLE = LuaScript(f"""{ACCOUNT}
 local start, _, model = take(ARGV[1])
 if not start then return 0 end
 if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
 return 1
-""",
-    declares_keys=False,
-)
+""")
 
 
 @dataclass(frozen=True, slots=True)

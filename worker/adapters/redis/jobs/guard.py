@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, GuardVerdict, JobResult
 from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import user_of
 from worker.adapters.redis.dial_lua import RELEASES
-from worker.adapters.redis.keys import AUDIT, AUDIT_SEEN, GUARD, GUARD_SPENT, KILL
+from worker.adapters.redis.keys import AUDIT_NOTICED, AUDIT_SEEN, GUARD, GUARD_SPENT, KILL
 from worker.adapters.redis.scripts import LuaScript
 
 ACTOR = "guard"
-# KEYS: the kill dial, the latest outcomes, the spend of a minute without its number (of Redis's clock), the
-# audit, its account of values.
+# KEYS: the kill dial, the latest outcomes, the spend of a minute without its number (of Redis's clock), what
+# was noticed, and the values that it accounts for.
 # Outcomes count while the kill switch is off only, and a breach forgets them all: after the release the fleet
 # is judged by what it does from then on.
 _OBSERVE = LuaScript(
     RELEASES
-    + f"local AUDIT_KEPT, SPENT_SECONDS = {AUDIT.kept}, {GUARD_SPENT.seconds}"
+    + f"local NOTICED_KEPT, SPENT_SECONDS = {AUDIT_NOTICED.kept}, {GUARD_SPENT.seconds}"
     + """
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -67,7 +68,8 @@ end
 if not why then return {n >= minimum and 'healthy' or 'no data', '', 0} end
 redis.call('DEL', KEYS[2], minute)
 if mode ~= 'halt' then return {'breach', why, 0} end
-local entry = {'dial', 'kill', 'before', kill, 'actor', ARGV[12], 'command', 'auto-halt', 'reason', why}
+local entry = {'dial', 'kill', 'before', kill, 'actor', ARGV[12], 'command', 'auto-halt', 'reason', why,
+               'redis_user', ARGV[14]}
 local set = redis.pcall('SET', KEYS[1], 'true')
 if type(set) == 'table' and set.err then
   -- A role that may only engage has no SET, and a full Redis takes none; an absent key halts as well.
@@ -77,10 +79,9 @@ else
   entry[#entry + 1] = 'after'; entry[#entry + 1] = 'true'
   redis.call('HSET', KEYS[5], 'kill', 'true')
 end
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', AUDIT_KEPT, '*', unpack(entry))
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', NOTICED_KEPT, '*', unpack(entry))
 return {'breach', why, 1}
-""",
-    declares_keys=False,
+"""
 )
 
 
@@ -99,7 +100,7 @@ class RedisGuard:
         ns, rules = self.namespace, self.rules
         verdict, reason, tripped = await self.redis.run(
             _OBSERVE,
-            [KILL(ns), GUARD(ns), GUARD_SPENT(ns, ""), AUDIT(ns), AUDIT_SEEN(ns)],
+            [KILL(ns), GUARD(ns), GUARD_SPENT(ns, ""), AUDIT_NOTICED(ns), AUDIT_SEEN(ns)],
             "".join(sorted(marked)),
             cost_nano_usd,
             rules.mode.value,
@@ -113,5 +114,6 @@ class RedisGuard:
             f"{rules.max_latency_p95_seconds:g}",
             ACTOR,
             cause,
+            user_of(self.redis.client),
         )
         return GuardFinding(GuardVerdict(verdict.decode()), reason.decode(), bool(tripped))

@@ -116,7 +116,7 @@ class TestChange:
 
         assert dials.client.get(key(dials, "rollout_percent")) is None
 
-    @pytest.mark.parametrize("part", ["audit", "audit:seen", "audit:live"])
+    @pytest.mark.parametrize("part", ["audit", "audit:noticed", "audit:seen", "audit:live"])
     def test_that_is_refused_has_not_released_the_brake(self, dials, part):
         dials.client.set(key(dials, "kill"), "true")
         version = dials.read().version
@@ -147,11 +147,11 @@ class TestAudit:
 
         assert [each.after for each in dials.audit(3)] == [b"4", b"3", b"2"]
         assert [each.after for each in dials.audit(100)] == [b"4", b"3", b"2", b"1", b"0"]
-        assert dials.read().version == dials.audit(1)[0].audit_id
+        assert dials.read().version == f"{dials.audit(1)[0].audit_id} 0-0"
 
     def test_of_nothing_is_empty(self, dials):
         assert dials.audit(10) == []
-        assert dials.read().version == "0-0"
+        assert dials.read().version == "0-0 0-0"
 
     def test_is_bounded(self, dials):
         pipe = dials.client.pipeline(transaction=False)
@@ -174,6 +174,7 @@ class TestEngage:
         newest = dials.audit(1)[0]
         assert dials.client.get(key(dials, "kill")) == b"true"
         assert (newest.before, newest.after, newest.reason) == (b"false", b"true", "smoke")
+        assert (newest.noticed, newest.redis_user) == (False, "default")
         # It is accounted for: nobody takes it for a raw command.
         dials.read()
         assert dials.audit(1) == [newest]
@@ -216,7 +217,8 @@ class TestTroubledRedis:
             client.set(key(dials, "allowlist"), an_allowlist())
             client.config_set("maxmemory", "1")
 
-            # A raw change that nobody has recorded yet: even then the dials can be read.
+            # A raw change that nobody has recorded yet: even then dials are read, and a worker goes on.
+            dials.notice()
             now = dials.read()
             assert now.value(kill_switch.DIAL) == b"false"
             with pytest.raises(AuditRefused):
@@ -252,7 +254,8 @@ class TestTroubledRedis:
 def refuse_all(dials):
     for call in (
         dials.read,
-        lambda: dials.change(to(b"5"), "0-0"),
+        dials.notice,
+        lambda: dials.change(to(b"5"), "0-0 0-0"),
         lambda: dials.audit(1),
         lambda: dials.engage("a", "b", ""),
     ):

@@ -10,7 +10,7 @@ from tasks.operations.changes.dials import OPERATED, RAW_COMMAND, Change, DialsM
 from tests.worker.adapters.redis.dialling import all_at_once, key, to
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.kill_switch_lever import pull
-from worker.adapters.redis.keys import AUDIT, KILL
+from worker.adapters.redis.keys import AUDIT, AUDIT_NOTICED, KILL
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ class TestRawCommands:
         dials.client.execute_command(command[0], key(dials, "rollout_percent"), *command[1:])
         dials.read()
 
-        newest = dials.audit(1)[0]
-        assert (newest.before, newest.after) == (before, after)
-        assert (newest.actor, newest.command) == ("unknown", RAW_COMMAND)
+        (noticed,) = [each for each in dials.audit(10) if each.noticed]
+        assert (noticed.before, noticed.after) == (before, after)
+        assert (noticed.actor, noticed.command) == ("unknown", RAW_COMMAND)
 
     def test_a_key_of_another_type_reads_as_absent(self, dials):
         dials.client.lpush(key(dials, "kill"), "false")
@@ -53,7 +53,11 @@ class TestRawCommands:
         dials.read()
         dials.read()
 
-        assert [(each.before, each.after) for each in dials.audit(10)] == [(b"5", None), (None, b"5")]
+        assert {(each.before, each.after, each.noticed) for each in dials.audit(10)} == {
+            (b"5", None, True),
+            (None, b"5", False),
+        }
+        assert len(dials.audit(10)) == 2
 
     @pytest.mark.parametrize("undo", [("DEL",), ("SET", "")])
     def test_are_recorded_once_however_many_look(self, dials, undo):
@@ -82,7 +86,7 @@ class TestRawCommands:
         assert [each.command for each in dials.audit(10)] == ["slotgen rollout", RAW_COMMAND]
 
     def test_of_another_namespace_are_none_of_ours(self, dials):
-        RedisDials(dials.client, f"{dials.namespace}-other").change(to(b"5"), "0-0")
+        RedisDials(dials.client, f"{dials.namespace}-other").change(to(b"5"), "0-0 0-0")
 
         assert set(dials.read().raw.values()) == {None}
         assert dials.audit(10) == []
@@ -199,4 +203,4 @@ def test_a_raw_halt_is_noticed_once_however_many_follow_it_without_a_record(redi
     for _ in range(20):
         pull(redis_client, namespace, actor="a", command="c", reason="r", record=False)
 
-    assert redis_client.xlen(AUDIT(namespace)) == 1
+    assert redis_client.xlen(AUDIT_NOTICED(namespace)) == 1

@@ -10,7 +10,6 @@ from tasks.errors import StoreUnavailable
 from tasks.ports import Reservation
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs import budget
 from worker.adapters.redis.jobs.budget import RedisBudget
 
 CAP = 1_000_000
@@ -246,11 +245,6 @@ def test_a_hundred_holds_that_have_run_out_are_written_off_at_once(redis_server,
         return left, await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario)[0] == ([1, 0], (0, 0, 101))
-
-
-def test_its_scripts_declare_no_key_since_a_worker_may_only_read_the_cap():
-    # Redis 7 would refuse the worker's role both; tests/deploy/test_redis_roles.py has it for real.
-    assert (budget._RESERVE.declares_keys, budget._SETTLE.declares_keys) == (False, False)
 
 
 def test_an_account_that_a_hold_outlived_ends_as_well(redis_server, namespace):
