@@ -32,7 +32,7 @@ ROLES = {
     # KEDA asks for a length by a script.
     "keda": f"-@all {CONNECTED} {SCRIPTS}",
     "monitor": f"-@all {CONNECTED} +info +time",
-    "guard": f"-@all {CONNECTED}",
+    "guard": f"-@all {CONNECTED} +script|kill",
 }
 INTRODUCTION = """# Keys in Redis
 

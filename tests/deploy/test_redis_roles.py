@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import redis
 from celery import Celery
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from tests.builders import a_spec, new_job, open_dials
 from tests.debian import program
@@ -21,9 +22,11 @@ from tests.deploy.role_matrix import FOREIGN, ROWS, commands, keyless, matrix, m
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
+from tests.waiting import eventually
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.dial_keys import TABLE
+from worker.adapters.redis.errors import Cause, cause_of
 from worker.client import Producer
 from worker.dev.stack import WorkerProcess, worker_environment
 
@@ -49,8 +52,8 @@ def nobody(port):
     return open_sync(f"redis://127.0.0.1:{port}/0", timeout_seconds=5)
 
 
-def url(port, role):
-    return f"redis://{role}:{role}-password@127.0.0.1:{port}/0"
+def url(port, role, database=0):
+    return f"redis://{role}:{role}-password@127.0.0.1:{port}/{database}"
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +64,10 @@ def clients(port):
         client.close()
 
 
-def slotgen(port, role, *words):
+def slotgen(port, role, *words, database=0):
     return subprocess.run(
         [sys.executable, "-m", "worker.cli", *words],
-        env=os.environ | worker_environment(url(port, role), None),
+        env=os.environ | worker_environment(url(port, role, database), None),
         capture_output=True,
         text=True,
         timeout=WAIT_SECONDS,
@@ -83,7 +86,7 @@ BESIDE_KEYS = {
     | {"client|id", "client|tracking", "time", "info", "unwatch", "script|load", "eval", "evalsha"},
     "keda": CONNECTED | {"eval", "evalsha"},
     "monitor": CONNECTED | {"info", "time"},
-    "guard": CONNECTED,
+    "guard": CONNECTED | {"script|kill"},
 }
 # Of everything that harms a server, really tried on all.
 FORBIDDEN = [
@@ -314,6 +317,35 @@ def test_a_role_that_may_halt_does_so_where_redis_takes_no_write(role, worker, c
 
     assert (engaged.by, engaged.heard) == ("PUBLISH", 1)
     assert "lacks replicas" in engaged.refusal
+
+
+@pytest.mark.parametrize(("role", "database"), [("keda", 0), ("worker", 3)])
+def test_a_halt_ends_a_script_that_holds_redis_up(port, clients, role, database):
+    with redis.Redis.from_url(url(port, "admin", database)) as admin:
+        admin.set("slotgen:kill", "false")
+    clients["admin"].config_set("busy-reply-threshold", 50)
+    with ThreadPoolExecutor() as pool, open_sync(url(port, role), timeout_seconds=WAIT_SECONDS) as other:
+        endless = pool.submit(
+            other.eval, "while true do pcall(redis.call, 'TYPE', 'slotgen') end return KEYS[1]", 0
+        )
+        eventually(lambda: is_busy(clients["operator"]), saying="no script holds Redis up")
+
+        done = slotgen(port, "operator", "kill", "--json", database=database)
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        with pytest.raises(ResponseError):
+            endless.result(WAIT_SECONDS)
+    assert json.loads(done.stdout)["recorded"] is True
+    with redis.Redis.from_url(url(port, "admin", database)) as admin:
+        assert admin.get("slotgen:kill") == b"true"
+
+
+def is_busy(client):
+    try:
+        client.ping()
+    except ResponseError as error:
+        return cause_of(error) is Cause.BUSY
+    return False
 
 
 def test_the_monitors_role_is_enough_for_the_exporter(port):

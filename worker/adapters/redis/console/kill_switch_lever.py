@@ -1,6 +1,7 @@
 """Halts by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
 
 import contextlib
+from functools import partial
 from typing import Any
 
 import redis
@@ -9,6 +10,7 @@ from redis.exceptions import ResponseError
 from gates import kill_switch
 from tasks.operations.changes.dials import RAW_ACTOR, RAW_COMMAND, Engaged
 from worker.adapters.redis.clients import database_of, user_of
+from worker.adapters.redis.console.long_script import ending_long_script
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.dial_lua import RELEASES
@@ -74,7 +76,8 @@ def pull(
     with unavailable(client):
         with contextlib.suppress(ResponseError):
             words = (actor, command, reason, value, int(record), user_of(client))
-            recorded = _ENGAGE.run(client, [*keys, *others.values()], *words, *others)
+            engage = partial(_ENGAGE.run, client, [*keys, *others.values()], *words, *others)
+            recorded = ending_long_script(client, engage)
             return Engaged(by="SET", recorded=bool(recorded))
         try:
             client.set(kill, value)
