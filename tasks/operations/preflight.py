@@ -44,6 +44,17 @@ def memory(remedy: str) -> PreflightCheck:
     return PreflightCheck("Redis refuses writes before its memory ends", result, evidence, remedy)
 
 
+def largest_message(limit_bytes: int | None, wanted_bytes: int) -> PreflightCheck:
+    """Whether Redis refuses what is too large to store; `limit_bytes` is None where it does not say."""
+    passed = limit_bytes is not None and limit_bytes <= wanted_bytes
+    return PreflightCheck(
+        "Redis refuses a message that is too large",
+        CheckResult.PASS if passed else CheckResult.TO_CONFIRM,
+        f"proto-max-bulk-len {limit_bytes}" if limit_bytes else "not examined: this role may not CONFIG GET",
+        "" if passed else f"set it to {wanted_bytes} as deploy/redis/redis.conf does; unset it is 512 MB",
+    )
+
+
 def ci_is_green() -> PreflightCheck:
     """Ask a person: the CI cannot be seen from here."""
     remedy = "look at the last run on main"

@@ -260,6 +260,11 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
         # A report of one outcome passes no criterion: that is its exit 1.
         assert done.returncode == (1 if words == ["report"] else 0), (words, done.stdout, done.stderr)
 
+    # Whatever the answers to its other points, and whatever this role may not ask.
+    points = json.loads(slotgen(port, "operator", "preflight", "--json").stdout)
+    (bulk,) = [each for each in points if "proto-max-bulk-len" in f"{each}" or "CONFIG GET" in f"{each}"]
+    assert (bulk["mark"], bulk["evidence"]) == ("to confirm", "not examined: this role may not CONFIG GET")
+
     halted = producer(a_spec(new_job()))
     assert halted[0]["status"] == "STUB"
 
@@ -270,10 +275,11 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
         assert ours.cancel(sent) is False
         assert ours.queue_depth() == 0
     ((_, entries),) = consumer.xreadgroup("content", "c1", {"slotgen:results": ">"}, count=100)
-    assert consumer.xack("slotgen:results", "content", *[entry_id for entry_id, _ in entries]) == 3
+    assert consumer.xack("slotgen:results", "content", *[entry_id for entry_id, _ in entries]) == 6
     consumer.xautoclaim("slotgen:results", "content", "c2", 0)
 
-    assert [(each["username"], each["context"], each["object"]) for each in clients["admin"].acl_log()] == []
+    refused = [(each["username"], each["context"], each["object"]) for each in clients["admin"].acl_log()]
+    assert refused == [("operator", "toplevel", "config|get")]
 
 
 def test_the_guard_halts_with_a_role_that_can_only_engage(producer, worker, clients, fake_openai, port):

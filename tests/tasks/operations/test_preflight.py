@@ -33,6 +33,17 @@ def test_nobody_here_can_see_the_ci():
     assert preflight.ci_is_green().mark is CheckResult.TO_CONFIRM
 
 
+@pytest.mark.parametrize(
+    ("limit", "mark"),
+    [(128, CheckResult.PASS), (129, CheckResult.TO_CONFIRM), (None, CheckResult.TO_CONFIRM)],
+)
+def test_a_redis_that_takes_too_large_a_message_is_for_a_person_to_see(limit, mark):
+    finding = preflight.largest_message(limit, 128)
+
+    assert (finding.mark, bool(finding.remedy)) == (mark, mark is CheckResult.TO_CONFIRM)
+    assert ("not examined" in finding.evidence) == (limit is None)
+
+
 class TestAllowlist:
     @pytest.mark.parametrize("raw", [None, an_allowlist().encode(), an_allowlist(enabled=False).encode()])
     def test_that_is_valid_or_absent_denies_by_default(self, raw):

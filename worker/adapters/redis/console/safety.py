@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from redis.exceptions import ResponseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,24 @@ class Hazard:
     setting: str
     value: str
     remedy: str
+
+
+# The results of a spec of 100 jobs, each of up to 1 MiB, with room to spare; Redis's own is four times this.
+MOST_BULK_BYTES = 128 * 1024 * 1024
+
+
+def bulk_bytes(client: redis.Redis) -> int | None:
+    """Return the most bytes that the server takes in one argument; None where the role may not ask.
+
+    Raises:
+        RedisError: the server did not answer.
+
+    """
+    try:
+        found: Any = client.config_get("proto-max-bulk-len")
+    except ResponseError:
+        return None
+    return int(found["proto-max-bulk-len"])
 
 
 def hazards(client: redis.Redis) -> list[Hazard]:

@@ -9,7 +9,7 @@ from schemas.lock import problems
 from tasks.operations import preflight as points
 from tasks.operations.preflight import PreflightCheck
 from tasks.operations.pricing import price_doubts
-from worker.adapters.redis.console.safety import hazards
+from worker.adapters.redis.console.safety import MOST_BULK_BYTES, bulk_bytes, hazards
 from worker.cli.support.documents import load_executor
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
@@ -52,6 +52,7 @@ def _found(session: OperatorSession) -> list[PreflightCheck]:
         *_round_trip(session, controls, answered=bool(workers)),
         *points.workers(workers, controls),
         *_redis(session),
+        points.largest_message(bulk_bytes(session.client), MOST_BULK_BYTES),
         points.clock(session.history.now_ms(), int(time.time() * 1000)),
         *_executor(session),
     ]
