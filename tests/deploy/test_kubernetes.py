@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from gates import DIALS
+from worker.adapters.redis.keys import PRIORITY_QUEUE, QUEUE, UNACKED
 from worker.settings.settings import Settings
 
 pytestmark = pytest.mark.thorough
@@ -96,7 +97,9 @@ def test_settings_are_ones_that_exist_and_secrets_are_files():
 def test_keda_looks_at_what_waits_and_at_what_is_held():
     triggers = OBJECTS["ScaledObject"]["spec"]["triggers"]
 
-    assert [each["metadata"]["listName"] for each in triggers] == ["slotgen", "slotgen:unacked"]
+    by_priority = [PRIORITY_QUEUE("slotgen", each) for each in (3, 6, 9)]  # kombu's steps, but for its first
+    names = [each["metadata"]["listName"] for each in triggers]
+    assert names == [QUEUE("slotgen"), *by_priority, UNACKED("slotgen")]
     assert {each["metadata"]["username"] for each in triggers} == {"keda"}
     assert {each["authenticationRef"]["name"] for each in triggers} == {
         OBJECTS["TriggerAuthentication"]["metadata"]["name"]
