@@ -1,19 +1,22 @@
 """Tries every command of a real Redis on every key of the table in every role.
 
 `python -m tests.deploy.role_matrix` prints it. What the server says of its commands (COMMAND) makes the list:
-one that a later Redis adds is tried without a change here. ACL DRYRUN judges; nothing is done.
+one that a later Redis adds is tried without a change here. ACL DRYRUN judges; scripts are really run,
+each with one command.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from tests.deploy.redis7 import ROLES, redis_server, users_of
 from tests.ports import free_port
@@ -32,13 +35,16 @@ sort K|sort K STORE O|sort O STORE K|sort_ro K|georadius K 1 1 1 m STORE O|geora
 georadiusbymember K m 1 m STORE O|georadiusbymember O m 1 m STORE K|migrate h 1 K 0 1|migrate h 1  0 1 KEYS K
 xread STREAMS K 0|xreadgroup GROUP g c STREAMS K >|set K x GET
 """
-# What runs scripts names keys that it may not touch: `test_a_script_may_no_more_than_its_caller` tries those.
+# What runs scripts may name keys that it may not touch: `_by_script` tries what it does with them.
 _SCRIPTS = {"eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"}
 # These name channels, which are tried by themselves.
 _CHANNELS = {"spublish", "ssubscribe", "sunsubscribe"}
 # The one role with a category of commands has none that Redis calls dangerous.
 _NOT_THE_OPERATORS = {"migrate", "restore", "restore-asking", "sort", "sort_ro", "pfdebug"}
-_FAMILIES = ("read", "write", "delete", "expire", "move", "block", "admin")
+_MAY_RUN_SCRIPTS = {"worker", "operator", "keda"}
+_SCRIPT = "local r = redis.pcall(unpack(ARGV)); return type(r) == 'table' and r.err or 'done'"
+_REFUSED = ("NOPERM", "ACL failure", "The user executing the script can't")
+_FAMILIES = ("read", "write", "delete", "expire", "move", "block", "admin", "script")
 _DELETES = {
     "del", "unlink", "getdel", "hdel", "srem", "zrem", "lrem", "ltrim", "xdel",
     "xtrim", "spop", "lpop", "rpop", "lmpop", "zmpop",
@@ -170,9 +176,30 @@ def meant(role: str, name: str, keys: Iterable[str]) -> bool:
     return all(name in ROWS[key].may.get(role, "").split() for key in keys)
 
 
-def matrix(admin: redis.Redis) -> list[Cell]:
-    """Try every cell."""
+def matrix(admin: redis.Redis, clients: Mapping[str, redis.Redis]) -> list[Cell]:
+    """Try every cell, by the clients of the roles what scripts do. The server's data is gone afterwards."""
     every = commands(admin)
+    by_script = [cell for role in ROLES for cell in _by_script(role, clients[role], every)]
+    admin.flushall()
+    return [*_by_themselves(admin, every), *by_script]
+
+
+def _by_script(role: str, client: redis.Redis, every: list[Command]) -> Iterator[Cell]:
+    """Run a script for each key and command that a script may give; the key is declared as its own."""
+    tries = [(key, command) for key in (*ROWS, FOREIGN) for command in every]
+    with client.pipeline(transaction=False) as pipe:
+        for key, command in tries:
+            pipe.eval(_SCRIPT, 1, key, *command.on(key, key))
+        replies = pipe.execute(raise_on_error=False)
+    for (key, command), reply in zip(tries, replies, strict=True):
+        if "not allowed from script" in str(reply):
+            continue
+        wanted = role in _MAY_RUN_SCRIPTS and meant(role, command.name, [key])
+        refused = isinstance(reply, NoPermissionError) or any(each in str(reply) for each in _REFUSED)
+        yield Cell(role, key, replace(command, family="script"), key, not refused, wanted)
+
+
+def _by_themselves(admin: redis.Redis, every: list[Command]) -> list[Cell]:
     asked = []
     for role in ROLES:
         for key in (*ROWS, FOREIGN):
@@ -225,8 +252,13 @@ def main() -> int:
             open_sync(f"redis://127.0.0.1:{port}/0", timeout_seconds=5) as probe,
             redis_server(folder, ["--port", str(port), "--aclfile", users], probe),
             open_sync(f"redis://admin:admin-password@127.0.0.1:{port}/0", timeout_seconds=60) as admin,
+            ExitStack() as opened,
         ):
-            cells = matrix(admin)
+            urls = {role: f"redis://{role}:{role}-password@127.0.0.1:{port}/0" for role in ROLES}
+            clients = {
+                role: opened.enter_context(open_sync(url, timeout_seconds=60)) for role, url in urls.items()
+            }
+            cells = matrix(admin, clients)
     sys.stdout.write(table(cells) + "\n")
     return int(any(each.allowed != each.meant for each in cells))
 

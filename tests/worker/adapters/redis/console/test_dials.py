@@ -149,6 +149,18 @@ class TestAudit:
         assert [each.after for each in dials.audit(100)] == [b"4", b"3", b"2", b"1", b"0"]
         assert dials.read().version == f"{dials.audit(1)[0].audit_id} 0-0"
 
+    def test_of_what_workers_say_hides_nothing_that_a_command_did(self, dials):
+        dials.change(to(b"5"), dials.read().version)
+        for _ in range(20):
+            said = {"dial": "kill", "actor": "x", "widened": "rollout", "redis_user": "worker"}
+            dials.client.xadd(f"{dials.namespace}:audit:noticed", said)
+
+        *noticed, by_command = dials.audit_of_each(10)
+
+        assert (by_command.after, by_command.noticed) == (b"5", False)
+        assert {(each.noticed, each.widened, each.redis_user) for each in noticed} == {(True, (), "worker")}
+        assert dials.audit(10) == noticed
+
     def test_of_nothing_is_empty(self, dials):
         assert dials.audit(10) == []
         assert dials.read().version == "0-0 0-0"
