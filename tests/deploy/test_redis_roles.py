@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import redis
 from celery import Celery
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
+from tasks.errors import ErrorCode
+from tasks.ports import Reservation
 from tests.builders import a_spec, new_job, open_dials
 from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
@@ -23,10 +27,20 @@ from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
-from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.dial_keys import TABLE
 from worker.adapters.redis.errors import Cause, cause_of
+from worker.adapters.redis.jobs.answers import RedisAnswers
+from worker.adapters.redis.jobs.budget import RedisBudget
+from worker.adapters.redis.jobs.claims import RedisClaims
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
+from worker.adapters.redis.jobs.heartbeat import Heartbeat
+from worker.adapters.redis.jobs.liveness import find_lost
+from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
+from worker.adapters.redis.message import DEATHS, marked, raw_message
+from worker.adapters.redis.waiting import promote
 from worker.client import Producer
 from worker.dev.stack import WorkerProcess, worker_environment
 
@@ -262,6 +276,66 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
 
     refused = [(each["username"], each["context"], each["object"]) for each in clients["admin"].acl_log()]
     assert refused == [("operator", "toplevel", "config|get")]
+
+
+def test_its_role_is_enough_for_what_a_worker_seldom_does(scratch, clients, port):
+    worker = clients["worker"]
+    scratch.acl_log_reset()
+    letters = RedisDeadLetters(worker, "slotgen", kept=1)
+    for _ in range(2):
+        letters.add("slotgen", "no JSON", "", None, b"x")
+    assert (letters.count(), letters.filled() >= 1) == (1, True)
+    heartbeat = Heartbeat(worker, "slotgen", "w1", 15, lambda _: "{}")
+    scratch.lpush("slotgen:3", "x")
+    heartbeat.beat()
+    heartbeat.leave()
+    promote(worker, "slotgen")
+    assert find_lost(worker, "slotgen", "w2", 15) == []
+    RedisDials(worker, "slotgen").notice()
+
+    asyncio.run(seldom(url(port, "worker")))
+
+    refused = [(each["username"], each["context"], each["object"]) for each in scratch.acl_log()]
+    assert refused == []
+
+
+async def seldom(worker_url):
+    async with open_async(worker_url) as client:
+        batches = RedisBatches(client)
+        limits = RedisRateLimits(batches, "slotgen", 1.0)
+        await limits.cool_down("m", 1.0)
+        await limits.open_breaker(ErrorCode.OPENAI_AUTH_ERROR)
+        assert (await limits.state("m")).wait_seconds > 0
+        await limits.close_breaker()
+        claims = RedisClaims(batches, "slotgen", "w1", 15)
+        assert (await claims.claim("k", "t")).ours
+        for _ in range(2):
+            await claims.end_attempt("k", await claims.begin_attempt("k"))
+        await claims.release("k", "t", concluded=True)
+        answers = RedisAnswers(batches, "slotgen", 60, kept=1)
+        assert [await answers.put(each, {}) for each in "ab"] == [True, True]
+        budget = RedisBudget(batches, "slotgen", 10, 60, lambda: None)
+        for each in ("settled", "written off"):
+            assert await budget.reserve(Reservation(each, 1, "m", 0.001))
+        await budget.settle("settled", 1, known=True)
+
+
+def test_its_role_is_enough_to_bring_back_what_a_lost_worker_held(worker, scratch):
+    scratch.acl_log_reset()
+    raw = {each: raw_message(a_spec(), each, "slotgen") for each in ("held", "taken", "deadly")}
+    raw["deadly"] = marked(raw["deadly"], **{DEATHS: 99})
+    for each in ("held", "deadly"):
+        scratch.hset("slotgen:unacked", f"lost:{each}", json.dumps([raw[each], "", "slotgen"]))
+        scratch.zadd("slotgen:unacked_index", {f"lost:{each}": time.time()})
+    scratch.lpush("slotgen:processing:lost", raw["taken"])
+    scratch.zadd("slotgen:workers", {"lost": 1})
+
+    def all_answered():
+        return scratch.exists(*(f"celery-task-meta-{each}" for each in raw)) == len(raw)
+
+    eventually(all_answered, saying="what a lost worker held did not come back")
+    assert scratch.xlen("slotgen:dead") == 1
+    assert [(each["username"], each["context"], each["object"]) for each in scratch.acl_log()] == []
 
 
 def test_the_guard_halts_with_a_role_that_can_only_engage(producer, worker, clients, fake_openai, port):
