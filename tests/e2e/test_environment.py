@@ -268,6 +268,18 @@ def test_a_worker_that_cannot_use_the_certificates_it_inherited_says_which(decoy
     )
 
 
+def test_a_worker_with_a_proxy_that_no_request_could_take_says_which(decoy):
+    place = 'OPENAI_BASE_URL=https://api.nowhere.test/v1 HTTPS_PROXY=ann:hunter2@proxy:port exec "$@"'
+
+    done = slotgen(decoy, place, "worker", "--metrics-port", "0")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "HTTPS_PROXY is '…@proxy:port'; set http://HOST:PORT or https://HOST:PORT of an HTTP proxy "
+        "(there is no support for SOCKS), or unset it\n"
+    )
+
+
 def test_no_debug_variable_of_a_library_lets_it_log_a_key_or_content():
     noisy = {
         "OPENAI_LOG": "debug",

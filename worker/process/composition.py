@@ -59,6 +59,7 @@ from worker.process.celery_app import GenerateTask, build_app
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
+from worker.settings.proxies import refuse_bad_proxies
 from worker.settings.redis_url import address
 from worker.settings.settings import BadSetting, Settings
 
@@ -91,13 +92,14 @@ def compose(settings: Settings) -> Composition:
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
-        BadSetting: the visibility timeout is shorter than the longest spec can take, or the results
-            stream's key holds something else.
+        BadSetting: the visibility timeout is shorter than the longest spec can take, a proxy cannot be
+            used, or the results stream's key holds something else.
         PortUnavailable: the metrics port is taken.
 
     """
     config = executor_config.load(settings.executor_config)
     _refuse_short_visibility(settings, config)
+    refuse_bad_proxies(settings.openai_base_url)
     prompts = Prompts.load(config.prompts)
     for doubt in price_doubts(config, settings.openai_base_url):
         emit(

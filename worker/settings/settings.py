@@ -62,7 +62,8 @@ def _secret_file(check: Callable[[SecretStr], SecretStr] = lambda secret: secret
     return BeforeValidator(content)
 
 
-def _http_url(value: str) -> str:
+def http_url(value: str) -> str:
+    """Return `value` if it is a URL that every HTTP client of ours takes as it stands. Raises ValueError."""
     url = HttpUrl(value)
     if url.query is not None or url.fragment is not None:
         # The SDK would put its path behind them.
@@ -72,12 +73,10 @@ def _http_url(value: str) -> str:
         raise ValueError("a user")
     # It is used as it stands, and not as it was understood here.
     written = urlsplit(value)
-    if (
-        not value.isprintable()
-        or set(" \\") & set(value)
-        or not all((written.hostname or "").rstrip(".").split("."))
-    ):
+    if not value.isprintable() or set(" \\") & set(value) or not written.hostname or written.port == 0:
         raise ValueError("no plain host")
+    # As the resolver is asked: no label is empty or too long.
+    written.hostname.rstrip(".").encode("idna")
     return value
 
 
@@ -124,7 +123,7 @@ class Settings(BaseSettings):
     openai_api_key_file: Annotated[SecretStr, _secret_file(_api_key)] | None = _setting(
         "OPENAI_API_KEY_FILE", "name a readable file with nothing but the key", None
     )
-    openai_base_url: Annotated[str, AfterValidator(_http_url)] | None = _setting(
+    openai_base_url: Annotated[str, AfterValidator(http_url)] | None = _setting(
         "OPENAI_BASE_URL", "set an address such as https://HOST/v1, or unset it", None
     )
     ssl_cert_file: Annotated[str, AfterValidator(_certificates)] | None = _setting(
@@ -191,7 +190,8 @@ class Settings(BaseSettings):
     observation_seconds: int = _number(
         "SLOTGEN_OBSERVATION_SECONDS",
         900,
-        0,
+        # What an operator's shell has inherited may make the window longer, and no shorter.
+        900,
         86_400,
         " seconds to observe before another dimension may be widened",
     )
