@@ -183,17 +183,19 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
     truncated = status == "incomplete" and not filtered
     if not (texts or refused or truncated or filtered):
         raise _bad_response("the response carries no text")
+    # What was said has used something.
+    least = 1 if any(texts) or refused else 0
     return ModelAnswer(
         text="".join(texts) if texts else None,
         refused=refused or filtered,
         truncated=truncated,
-        usage=_usage(document),
+        usage=_usage(document, least),
         request_id=request_id,
     )
 
 
 def _failed(document: dict[str, Any]) -> ModelError:
-    error, usage = document.get("error"), _usage(document)
+    error, usage = document.get("error"), _usage(document, 0)
     code = error.get("code") if isinstance(error, dict) else None
     # After any other code the same request would fail again.
     passes = code is None or code in _PASSING_FAILURES
@@ -209,10 +211,10 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _usage(document: dict[str, Any]) -> TokenUsage | None:
+def _usage(document: dict[str, Any], least: int) -> TokenUsage | None:
     """Return what the response says that it used, or None when its figures are not to be believed.
 
-    Then the worst case is charged.
+    Then the worst case is charged. `least` is the smallest number of tokens in and out that can be.
     """
     usage = document.get("usage")
     if not isinstance(usage, dict):
@@ -228,8 +230,9 @@ def _usage(document: dict[str, Any]) -> TokenUsage | None:
     # A bool is an int to Python, and `true` is no number of tokens.
     if not all(type(each) is int and 0 <= each <= _MOST_TOKENS for each in figures):
         return None
-    # The cached and the cache-written tokens are some of the input's.
-    if figures[1] + figures[2] > figures[0]:
-        return None
     tier = document.get("service_tier")
-    return TokenUsage(*figures, None if tier is None else word(tier) or "unreadable")  # type: ignore[arg-type]  # all four were just shown to be whole numbers
+    used = TokenUsage(*figures, None if tier is None else word(tier) or "unreadable")  # type: ignore[arg-type]  # all four were just shown to be whole numbers
+    # The cached and the cache-written tokens are some of the input's.
+    if used.cached_input_tokens + used.cache_write_tokens > used.input_tokens:
+        return None
+    return used if min(used.input_tokens, used.output_tokens) >= least else None

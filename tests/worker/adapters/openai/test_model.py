@@ -155,6 +155,21 @@ def test_tells_a_refusal_from_a_truncation_and_keeps_the_usage(play, refused, tr
     assert answer.usage is not None
 
 
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"type": "output_text", "text": ""}, TokenUsage(5, 0, 0, 0)),
+        ({"type": "refusal", "refusal": "no"}, None),
+    ],
+)
+def test_nothing_can_have_been_used_only_where_nothing_was_said(part, expected):
+    usage = {"input_tokens": 5, "output_tokens": 0}
+    output = [{"type": "message", "content": [part]}]
+    body = {"object": "response", "status": "completed", "output": output, "usage": usage}
+
+    assert read_answer(json.dumps(body).encode(), "r").usage == expected
+
+
 def test_a_missing_usage_is_unknown_rather_than_nothing():
     answer, _, _ = respond(Behaviour(play=Play.MISSING_USAGE))
 
@@ -271,6 +286,9 @@ def test_reads_no_answer_out_of_nonsense(body):
         ),
         ({"input_tokens": 5}, None),
         ({"input_tokens": -1, "output_tokens": 7}, None),
+        ({"input_tokens": 0, "output_tokens": 0}, None),
+        ({"input_tokens": 5, "output_tokens": 0}, None),
+        ({"input_tokens": 0, "output_tokens": 7}, None),
         ({"input_tokens": "5", "output_tokens": 7}, None),
         (None, None),
     ],
