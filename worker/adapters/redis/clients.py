@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | operators, producers, a worker's threads | `open_sync` | 5 s; for the dials 0.25 s | one a thread |
 | the job path, on its event loop | `open_async` | 5 s | one, which `RedisBatches` shares |
-| the watch of the kill switch | `open_connection` | 0.25 s | that one; Redis writes to it unasked |
+| the watch of the kill switch | `open_connection` | 0.25 s | one that Redis writes to unasked, or two |
 | Celery's consumer, which waits for messages | kombu, by `CONSUMER_OPTIONS` | 10 s | two |
 
 None retries by itself: who must not give up says so. Behind Sentinel every new connection asks who is the

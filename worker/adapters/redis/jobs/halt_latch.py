@@ -1,8 +1,10 @@
 """Keeps this process halted after a message: the halt for a Redis that refuses every write.
 
 `PUBLISH <namespace>:kill:<db>` is no write. The key may still read `false`, so what was heard is kept here,
-over the key, until somebody writes or deletes the key: from then on the key's own word counts again. No
-message releases, since roles that may send one may not release.
+over the key, until somebody writes or deletes the key: from then on the key's own word counts again. A watch
+that was cut off meanwhile, or has no reports of changes, sees that the key halts or that the audit has a
+release: a plain `SET … false` over `false` it does not see, and goes on halting. No message releases, since
+roles that may send one may not release.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 Redis reports every change of a dial by anyone (`CLIENT TRACKING … BCAST`: SET, DEL, FLUSHALL, expiry,
 eviction) in under a millisecond; a slow poll on the same connection proves that it still lives. Messages that
-halt come on it as well.
+halt come on it as well. Where Redis, or a proxy before it, knows no such reports, a fast poll takes their
+place, and the messages come on a second connection.
 """
 
 import logging
@@ -15,16 +16,21 @@ from redis.exceptions import ResponseError
 
 from gates import BrakeState, Ceilings, kill_switch
 from tasks.errors import ErrorCode
+from tasks.operations.changes.dials import RAW_COMMAND
 from telemetry import emit
 from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
-from worker.adapters.redis.keys import KILL, KILL_MESSAGES
+from worker.adapters.redis.keys import AUDIT, KILL, KILL_MESSAGES
 
 _log = logging.getLogger("slotgen.worker")
 _POLL_SECONDS = 0.25
 # A server without tracking is asked this often instead: slow enough for Redis, fast enough for a brake.
 _POLL_UNTRACKED_SECONDS = 0.05
+# How many changes after a message are looked through for its release.
+_CHANGES = 100
+# What a connection that hears messages, or may not, answers to a PING.
+_PONGS = ([b"pong", b""], b"PONG")
 
 
 class KillSwitchListener(Protocol):
@@ -48,8 +54,9 @@ class KillSwitchWatch:
     """Watches `<namespace>:kill`, look after look, in one thread. It reports no loss of Redis: that is what
     the brake's own grace period is for.
 
-    A message closes `latch`, a change of the key opens it. `poll_seconds` is how long a look waits for a
-    report of a change before the next one asks by itself.
+    A message closes `latch`; what is written to the key later opens it, even unreported: as soon as the key
+    itself halts, or the audit has a release. `poll_seconds` is how long a look waits for a report of a change
+    before the next one asks by itself.
     """
 
     url: str
@@ -60,6 +67,9 @@ class KillSwitchWatch:
     latch: HaltLatch
     poll_seconds: float = _POLL_SECONDS
     _connection: Connection | None = None
+    # What messages come on: the same one, where Redis can write to it unasked.
+    _hearing: Connection | None = None
+    _audit_id: bytes | None = None
     _wait_seconds: float = _POLL_SECONDS
     _seen_mono: float = 0.0
     _reported: bool = False
@@ -70,58 +80,68 @@ class KillSwitchWatch:
         Raises RedisError or OSError when Redis is lost; the next look opens a new connection.
         """
         try:
-            connection = self._connection or self._open()
-            self._report(connection)
+            if self._connection is None or self._hearing is None:
+                self._connection, self._hearing = self._open()
+            self._report(self._connection)
             self._reported = False
-            waiting = connection.can_read(timeout=self._wait_seconds)
+            # How far the audit is at a message is noted at once.
+            noted = self._audit_id is not None or not self.latch.halted
+            waiting = self._hearing.can_read(timeout=self._wait_seconds if noted else 0)
             self._seen_mono = time.monotonic()
             if waiting:
-                connection.read_response(push_request=True)
+                self._take_in(self._hearing)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.disconnect()
-        self._connection, self._reported = None, False
+        """Close the connections."""
+        for each in (self._connection, self._hearing):
+            if each is not None:
+                each.disconnect()
+        self._connection, self._hearing, self._reported = None, None, False
 
-    def _open(self) -> Connection:
-        self._connection = open_connection(self.url, self.timeout_seconds, protocol=3)
+    def _open(self) -> tuple[Connection, Connection]:
+        self._wait_seconds = self.poll_seconds
         try:
-            self._connection.connect()
-            tracked = self._track(self._connection) and self._subscribe(self._connection)
+            connection = hearing = self._connect(protocol=3)
+            self._track(connection)
         except ResponseError:
-            # A server, or a proxy before it, that has no HELLO: it can still be asked.
-            self._connection = open_connection(self.url, self.timeout_seconds, protocol=2)
-            self._connection.connect()
-            tracked = False
-        self._wait_seconds = self.poll_seconds if tracked else _POLL_UNTRACKED_SECONDS
+            # A server, or a proxy before it, without HELLO or tracking. It can still be asked; by RESP2 on
+            # another connection than the one that hears messages.
+            self._wait_seconds = _POLL_UNTRACKED_SECONDS
+            connection, hearing = self._connect(protocol=2), self._connect(protocol=2)
+        self._subscribe(hearing)
         self._seen_mono = time.monotonic()
-        return self._connection
+        return connection, hearing
 
-    def _track(self, connection: Connection) -> bool:
+    def _connect(self, *, protocol: int) -> Connection:
+        connection = open_connection(self.url, self.timeout_seconds, protocol=protocol)
+        connection.connect()
+        return connection
+
+    def _track(self, connection: Connection) -> None:
         prefixes = [word for key in DIAL_KEYS.values() for word in ("PREFIX", key(self.namespace))]
-        try:
-            connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
-            connection.read_response()
-        except ResponseError:
-            return False
-        return True
-
-    def _subscribe(self, connection: Connection) -> bool:
-        """Hear messages that halt, on the connection that reports the change which ends such a halt."""
+        connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)
+        connection.read_response()
         parser: Any = connection._parser  # noqa: SLF001 - as redis-py's own PubSub and cache do
         parser.set_invalidation_push_handler(self._changed)
         parser.set_pubsub_push_handler(self._heard)
+
+    def _subscribe(self, connection: Connection) -> None:
         connection.send_command("SUBSCRIBE", KILL_MESSAGES(self.namespace, connection.db))
         # Its answer is a push like any other, unless Redis forbids it.
         try:
             connection.read_response(push_request=True)
         except ResponseError:
             emit(_log, logging.ERROR, "kill_messages_forbidden")
-        return True
+
+    def _take_in(self, hearing: Connection) -> Any:
+        """Read what Redis sends unasked; by RESP3 the parser has called its handler, and there is nothing."""
+        push = hearing.read_response(push_request=True)
+        if isinstance(push, list):
+            self._heard(push)
+        return push
 
     def _changed(self, push: list[Any]) -> None:
         """Take in a report of Redis; the keys that were changed are None when all are gone."""
@@ -133,15 +153,22 @@ class KillSwitchWatch:
         """Halt by a message at once, whatever else Redis has to say; `false` is no halt, and no release."""
         if push[0] != b"message" or kill_switch.parse(push[2]) is BrakeState.RELEASED:
             return
-        again, self.latch.halted = self.latch.halted, True
+        again, self.latch.halted, self._audit_id = self.latch.halted, True, None
         self.listener.engaged(ErrorCode.KILL_SWITCH, time.monotonic(), reported=True)
         self.listener.dials_changed()
         if not again:
             emit(_log, logging.WARNING, "halted_by_message")
 
     def _report(self, connection: Connection) -> None:
+        # Before the key is asked for: what the latch opens to must be the newer word of the two.
+        resumed = self.latch.halted and self._resumed(connection)
         asked_mono = time.monotonic()
-        kill = self.latch.over(self._ask(connection))
+        kill = self._ask(connection)
+        # While the key itself halts, the latch makes no difference: what releases it will be written later.
+        halts = kill is None or kill_switch.parse(kill) is not BrakeState.RELEASED
+        if halts or (resumed and self._audit_id):
+            self.latch.halted = False
+        kill = self.latch.over(kill)
         state = kill_switch.DIAL.read(kill, self.ceilings.of(kill_switch.GATE)).value
         if state is BrakeState.RELEASED:
             self.listener.released(asked_mono)
@@ -153,11 +180,46 @@ class KillSwitchWatch:
             self.listener.dials_changed()
 
     def _ask(self, connection: Connection) -> bytes | None:
+        # By RESP2, first what was heard: a message must have come before the answer that may end its halt.
+        hearing = self._hearing
+        if hearing is not None and hearing is not connection:
+            hearing.send_command("PING")
+            while self._take_in(hearing) not in _PONGS:
+                continue
         # MGET, not GET: a key of another type reads as absent, like everywhere else.
-        connection.send_command("MGET", KILL(self.namespace))
+        value: bytes | None = self._command(connection, "MGET", KILL(self.namespace))[0]
+        return value
+
+    def _resumed(self, connection: Connection) -> bool:
+        """Whether the audit has a release that came after the message, which may not have been reported.
+
+        A raw command is recorded by whoever notices it, at any time later: its entry proves nothing.
+        """
+        audit = AUDIT(self.namespace)
+        try:
+            if self._audit_id is None:
+                last = self._command(connection, "XREVRANGE", audit, "+", "-", "COUNT", 1)
+                self._audit_id = last[0][0] if last else b"0-0"
+                return False
+            since = b"(" + self._audit_id
+            changes = self._command(connection, "XREVRANGE", audit, "+", since, "COUNT", _CHANGES)
+        except ResponseError:
+            self._audit_id = self._audit_id or b""
+            return False
+        return any(_releases(dict(zip(words[::2], words[1::2], strict=True))) for _, words in changes)
+
+    def _command(self, connection: Connection, *words: Any) -> Any:
+        connection.send_command(*words)
         # What Redis sends unasked just before the answer reads as None, and has been taken in. Without
         # `push_request` redis-py would skip it, and the halt would go unconfirmed.
         while (answer := connection.read_response(push_request=True)) is None:
             continue
-        value: bytes | None = answer[0]
-        return value
+        return answer
+
+
+def _releases(change: dict[bytes, bytes]) -> bool:
+    return (
+        change.get(b"dial") == kill_switch.NAME.encode()
+        and change.get(b"command") != RAW_COMMAND.encode()
+        and kill_switch.parse(change.get(b"after", b"")) is BrakeState.RELEASED
+    )

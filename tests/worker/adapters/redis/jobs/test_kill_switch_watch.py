@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 import time
 
 import pytest
 
-from gates import Ceilings
+from gates import Ceilings, kill_switch
+from tasks.operations.changes.dials import Change
 from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
 from worker.adapters.redis.clients import open_connection, open_sync
+from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.jobs import kill_switch_watch
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
@@ -272,11 +275,101 @@ class TestMessages:
     def test_that_of_another_database_is_not_ours(self, client, told):
         assert client.publish("slotgen:kill:3", "true") == 0
 
-    def test_a_role_that_may_not_hear_them_follows_the_key(self, server, client):
-        client.execute_command("ACL", "SETUSER", "default", "resetchannels")
-        with watching(server) as switch:
-            assert switch.next() == "RELEASED"
+    @pytest.mark.parametrize("without", [(), ("--rename-command", "HELLO", "")])
+    def test_a_role_that_may_not_hear_them_follows_the_key(self, without):
+        with EmbeddedRedis(extra_args=without) as server, open_sync(server.url, timeout_seconds=5) as client:
+            client.set("slotgen:kill", "false")
+            client.execute_command("ACL", "SETUSER", "default", "resetchannels")
+            with watching(server) as switch:
+                assert switch.next() == "RELEASED"
 
+                client.set("slotgen:kill", "true")
+
+                assert switch.next() == "KILL_SWITCH"
+
+    @pytest.mark.parametrize("lacking", ["HELLO", "CLIENT"])
+    def test_a_server_without_tracking_lets_them_be_heard_all_the_same(self, lacking):
+        without = ("--rename-command", lacking, "")
+        with EmbeddedRedis(extra_args=without) as server, open_sync(server.url, timeout_seconds=5) as client:
+            client.set("slotgen:kill", "false")
+            with watching(server) as switch:
+                assert switch.next() == "RELEASED"
+
+                assert client.publish("slotgen:kill:0", "true") == 1
+                assert switch.next() == "KILL_SWITCH"
+                assert switch.reported == 1
+
+                client.delete("slotgen:kill")
+                assert switch.next() == "KILL_UNVERIFIED"
+                client.set("slotgen:kill", "false")
+                assert switch.next() == "RELEASED"
+
+                client.publish("slotgen:kill:0", "true")
+                assert switch.next() == "KILL_SWITCH"
+                # One that comes within a look of the message is not known to be the later.
+                eventually(lambda: release(client) or switch.last == "RELEASED")
+
+
+def release(client, command="slotgen resume"):
+    dials = RedisDials(client, "slotgen")
+    dials.change(Change(kill_switch.DIAL, b"false", "ann", command, "it is safe"), dials.read().version)
+
+
+class TestAway:
+    """What is done to the key while the watch has no connection."""
+
+    @pytest.fixture
+    def away(self, client, told, monkeypatch):
+        """Cut the watch off within, once it was halted by a message."""
+
+        @contextlib.contextmanager
+        def cut():
+            back = threading.Event()
+
+            def wait(*arguments, **options):
+                back.wait(WAIT_SECONDS)
+                return open_connection(*arguments, **options)
+
+            client.publish("slotgen:kill:0", "true")
+            assert told.next() == "KILL_SWITCH"
+            # Its next look, in which it takes note of how far the record is.
+            client.set("slotgen:feature", "true")
+            for _ in range(2):
+                told.changes.get(timeout=WAIT_SECONDS)
+            monkeypatch.setattr(kill_switch_watch, "open_connection", wait)
+            client.client_kill_filter(_type="pubsub", skipme=True)
+            yield
+            back.set()
+            eventually(lambda: client.pubsub_numsub("slotgen:kill:0") == [(b"slotgen:kill:0", 1)])
+
+        return cut
+
+    def test_a_release_ends_the_halt(self, client, told, away):
+        with away():
+            release(client)
+
+        assert told.next() == "RELEASED"
+        assert not told.latch.halted
+
+    @pytest.mark.parametrize("command", [["SET", "slotgen:kill", "true"], ["DEL", "slotgen:kill"]])
+    def test_once_the_key_halts_its_own_word_counts(self, client, told, away, command):
+        with away():
+            client.execute_command(*command)
+        eventually(lambda: not told.latch.halted)
+
+        client.set("slotgen:kill", "false")
+
+        assert told.last == "RELEASED" or eventually(lambda: told.last == "RELEASED")
+
+    def test_nothing_done_leaves_it_halted(self, client, told, away):
+        release(client)
+        with away():
+            # A change of another dial, and a raw command that may have come before the message.
             client.set("slotgen:kill", "true")
+            RedisDials(client, "slotgen").read()
+            client.set("slotgen:kill", "false")
+            RedisDials(client, "slotgen").read()
+        client.set("slotgen:feature", "false")
+        told.changes.get(timeout=WAIT_SECONDS)
 
-            assert switch.next() == "KILL_SWITCH"
+        assert told.latch.halted
