@@ -2,7 +2,7 @@
 
 from telemetry.error_location import error_location
 from telemetry.exporter import Exporter, PortUnavailable, listen
-from telemetry.logs import configure, count_dropped_lines, emit
+from telemetry.logs import configure, count_dropped_lines, emit, log_is_alive
 from telemetry.metrics import METRICS, Metrics
 from telemetry.pages import Health, application
 from telemetry.recorder import Recorder
@@ -20,4 +20,5 @@ __all__ = [
     "emit",
     "error_location",
     "listen",
+    "log_is_alive",
 ]

@@ -133,6 +133,10 @@ class Exporter(ThreadingWSGIServer):
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="exporter", daemon=True)
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     @property
     def port(self) -> int:
         """The port that it listens on."""

@@ -54,7 +54,12 @@ class JsonHandler(QueueHandler):
         super().__init__(self.lines)
         self.on_drop: Callable[[], object] = int
         self.setFormatter(JsonFormatter())
-        _Writer(self.lines, stream, self.drop_line).start()
+        self._writer = _Writer(self.lines, stream, self.drop_line)
+        self._writer.start()
+
+    def is_alive(self) -> bool:
+        """Whether the thread that writes the lines runs."""
+        return bool(self._writer._thread and self._writer._thread.is_alive())  # noqa: SLF001 - a test holds on to the name
 
     def enqueue(self, record: Any) -> None:
         """Hand the line on, or drop it."""
@@ -140,6 +145,12 @@ def count_dropped_lines(on_drop: Callable[[], object]) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, JsonHandler):
             handler.on_drop = on_drop
+
+
+def log_is_alive() -> bool:
+    """Whether what the process says is written; for after `configure`."""
+    handlers = [each for each in logging.getLogger().handlers if isinstance(each, JsonHandler)]
+    return all(each.is_alive() for each in handlers)
 
 
 def emit(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 
 import pytest
@@ -261,7 +262,20 @@ class TestHttp:
         assert "slotgen_queue_depth" in text
 
     def test_is_alive_and_ready(self, system):
-        assert self.get(system, "/healthz")[0] == 200
+        status, checks = self.get(system, "/healthz")
+        assert status == 200
+        background = [
+            "dial_changes",
+            "exporter",
+            "fleet_gauges",
+            "heartbeat",
+            "history",
+            "kill_switch_watch",
+            "log",
+        ]
+        assert sorted(json.loads(checks)["checks"]) == sorted(["job_loop", *background])
+        _, text = self.get(system, "/metrics")
+        assert sorted(re.findall(r'slotgen_background_alive{name="(.+)"} 1.0', text)) == background
         assert self.get(system, "/readyz")[0] == 200
 
     def test_a_malformed_dial_shows(self, system):

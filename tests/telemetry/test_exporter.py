@@ -191,8 +191,10 @@ class TestServer:
     def test_closing_ends_its_thread_and_twice_is_harmless(self):
         with running() as exporter:
             assert "exporter" in [thread.name for thread in threading.enumerate()]
+            assert exporter.is_alive()
             exporter.close()
 
+        assert not exporter.is_alive()
         assert "exporter" not in [thread.name for thread in threading.enumerate()]
         with pytest.raises(ConnectionError):
             ask(exporter, "/healthz")

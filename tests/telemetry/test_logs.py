@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry import configure, count_dropped_lines, emit, error_location, logs
+from telemetry import configure, count_dropped_lines, emit, error_location, log_is_alive, logs
 from telemetry.logs import JsonHandler
 from tests.telemetry.samples import MARKER, Log
+from tests.waiting import eventually
 
 LIBRARIES = ("celery.app.trace", "celery.worker.strategy", "kombu", "redis", "openai", "httpx2", "asyncio")
 HOOKS = ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook"))
@@ -242,6 +243,19 @@ class TestAReaderThatHasStopped:
 
         assert stream.getvalue() == ""
         stream.go_on.set()
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_thread_that_has_ended_is_told(self, process):
+        class Broken(io.StringIO):
+            def write(self, _: str) -> int:
+                raise KeyError
+
+        configure("INFO", Broken())
+        assert log_is_alive()
+
+        emit(logging.getLogger("slotgen.test"), logging.INFO, "job_stubbed")
+
+        eventually(lambda: not log_is_alive())
 
     def test_a_stream_that_takes_nothing_ends_no_thread(self, process):
         class Full(io.StringIO):

@@ -18,6 +18,7 @@ def test_the_public_surface_is_this():
         "count_dropped_lines",
         "emit",
         "listen",
+        "log_is_alive",
         "error_location",
     }
     assert all(hasattr(telemetry, name) for name in telemetry.__all__)

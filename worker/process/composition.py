@@ -27,7 +27,7 @@ from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
 from tasks.operations.pricing import price_doubts
 from tasks.ports import Model
-from telemetry import Metrics, Recorder, application, count_dropped_lines, emit, listen
+from telemetry import Metrics, Recorder, application, count_dropped_lines, emit, listen, log_is_alive
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.refusals import Refusals
@@ -201,10 +201,15 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         Background("kill_switch_watch", watch.look, every_seconds=0, finish=watch.close),
     )
     for thread in background:
-        metrics.gauge("slotgen_background_alive").labels(thread.name).set_function(thread.is_alive)
         thread.start()
         opened.callback(thread.stop)
-    health.background = background
+    health.threads = {
+        "log": log_is_alive,
+        "exporter": exporter.is_alive,
+        **{each.name: each.is_alive for each in background},
+    }
+    for name, is_alive in health.threads.items():
+        metrics.gauge("slotgen_background_alive").labels(name).set_function(is_alive)
     return Composition(
         app=app,
         pool=JobLoopPool.on(loop, results),

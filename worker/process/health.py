@@ -1,30 +1,33 @@
 """Says whether this process works (alive) and whether it should get jobs (ready)."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tasks.ports import ControlSource
 from telemetry import Health
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.refusals import Refusals
-from worker.process.background import Background
 
 _LOOP_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class WorkerHealth:
-    """`consuming` is set by the worker's lifecycle, `background` once its threads have started."""
+    """`consuming` is set by the worker's lifecycle, `threads` once they have started.
+
+    They are the threads beside the jobs by name, each with whether it runs.
+    """
 
     loop: JobLoop
     controls: ControlSource
     refusals: Refusals
     consuming: bool = False
-    background: tuple[Background, ...] = ()
+    threads: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
 
     def alive(self) -> Health:
         """Whether a restart could help: a dead loop or thread asks for one. Redis is not asked."""
-        threads = {each.name: each.is_alive() for each in self.background}
+        threads = {name: is_alive() for name, is_alive in self.threads.items()}
         return Health({"job_loop": self._loop_answers()} | threads)
 
     def ready(self) -> Health:

@@ -21,9 +21,8 @@ def loop():
 def test_names_each_thread_and_is_unwell_without_one(loop):
     ended = Background("history", lambda: None, None)
     runs = Background("heartbeat", threading.Event().set, None)
-    health = WorkerHealth(
-        loop, controls=None, refusals=Refusals("redis://127.0.0.1:1/0"), background=(ended, runs)
-    )
+    threads = {each.name: each.is_alive for each in (ended, runs)}
+    health = WorkerHealth(loop, controls=None, refusals=Refusals("redis://127.0.0.1:1/0"), threads=threads)
     runs.start()
 
     found = health.alive()
