@@ -11,10 +11,11 @@ T = TypeVar("T")
 LAST_SECONDS = 2.0
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_its_end(work: Coroutine[Any, Any, T], *, concludes: bool = False) -> T:
     """Return the result of `work`, however long it takes.
 
-    Once its task is cancelled, before or meanwhile and however often, `work` has `LAST_SECONDS` left.
+    Once its task is cancelled, before or meanwhile and however often, `work` has `LAST_SECONDS` left. What
+    `concludes` the task makes its result known: once that is done, whoever cancels comes too late.
 
     Raises:
         CancelledError: the task was cancelled; `work` has ended all the same, or had its time.
@@ -30,5 +31,7 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
     while not working.done() and (left := until_mono - loop.time()) > 0:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({working}, timeout=left)
+    if concludes and working.done() and not working.cancelled():
+        return working.result()
     working.cancel()
     raise asyncio.CancelledError

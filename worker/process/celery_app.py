@@ -12,10 +12,10 @@ from tasks.delivery import Answer
 from tasks.errors import Deferred, StoreUnavailable
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.intake import MessageLimits
+from tasks.generate.shielding import to_its_end
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
 from worker.adapters.celery.message_validation import MessageValidation
-from worker.adapters.celery.pool import finished
 from worker.adapters.celery.redelivery import put_off
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.celery.results import backend_url
@@ -139,7 +139,7 @@ class GenerateTask:
         try:
             outcomes = await self.generate(spec, request.id, may_defer=may_defer)
         except Deferred:
-            await finished(self._put_off(request, since))
+            await to_its_end(self._put_off(request, since), concludes=True)
             # Without a result: the message at the queue's end will have one.
             raise Ignore from None
         answer = Answer.of(spec, outcomes, self.config.version)

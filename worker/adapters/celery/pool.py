@@ -12,8 +12,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Self, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 from billiard.einfo import ExceptionInfo
 from celery import states
@@ -22,14 +22,11 @@ from celery.concurrency.base import BasePool
 from celery.exceptions import Ignore, Reject
 from kombu.serialization import loads
 
+from tasks.generate.shielding import to_its_end
 from telemetry import emit, error_location
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.results import ResultWriter
 
-T = TypeVar("T")
-
-# A Redis that is well has stored a result by then; a worker that is stopping has some seconds more.
-_LAST_SECONDS = 2.0
 _log = logging.getLogger("slotgen.worker")
 _JSON_ALONE = {"application/json"}
 # What Celery's Request makes of the end of a task: (failed, result or ExceptionInfo, seconds).
@@ -93,7 +90,7 @@ class JobLoopPool(BasePool):
             args, _, _ = loads(body, content_type, encoding, accept=_JSON_ALONE)
             result = await task.run(request, *args)
             if not request.ignore_result:
-                await finished(self.results.store(task_id, result, states.SUCCESS, request))
+                await self._store(task_id, result, states.SUCCESS, request)
         except (Ignore, Reject):
             failure = ExceptionInfo(internal=True)
         except asyncio.CancelledError:
@@ -113,27 +110,14 @@ class JobLoopPool(BasePool):
         try:
             if not request.ignore_result:
                 # Without the traceback that Celery adds: it may have in it what must not leave the worker.
-                await finished(self.results.store(task_id, error, states.FAILURE, request))
+                await self._store(task_id, error, states.FAILURE, request)
         except asyncio.CancelledError:
             return _back_to_the_queue()
         return failure
 
-
-async def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `work`, which is given a moment to end when its task is cancelled.
-
-    For what tells the outside of a job that has ended: cut short it may be done unseen, and the job
-    would be answered twice.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=_LAST_SECONDS)
-        if task.done() and not task.cancelled():
-            return task.result()
-        task.cancel()
-        raise
+    async def _store(self, task_id: str, result: Any, state: str, request: Context) -> None:
+        # Cut short it may be done unseen, and the job would be answered twice.
+        await to_its_end(self.results.store(task_id, result, state, request), concludes=True)
 
 
 def _back_to_the_queue() -> ExceptionInfo:

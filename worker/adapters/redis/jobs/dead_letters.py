@@ -15,6 +15,7 @@ from worker.adapters.redis.keys import DEAD
 from worker.adapters.redis.scripts import LuaScript
 from worker.settings.settings import Settings
 
+_FIELDS = Settings.model_fields
 _HEAD_BYTES = 4096
 _WORDS_BYTES = 2048
 _AT_ONCE = 10
@@ -63,9 +64,9 @@ class RedisDeadLetters:
 
     client: redis.Redis
     namespace: str
-    kept: int = 10_000
-    kept_bytes: int = 134_217_728
-    kept_seconds: int = 2_592_000
+    kept: int = _FIELDS["dead_letters"].default
+    kept_bytes: int = _FIELDS["dead_letter_bytes"].default
+    kept_seconds: int = _FIELDS["dead_letter_seconds"].default
     whole_bytes: int = MessageLimits().most_bytes
     count_dropped: Callable[[int], None] = _ignore
 
