@@ -186,6 +186,12 @@ class Budget(Protocol):
         Raises StoreUnavailable: it is not known, which is a no, too.
         """
 
+    async def standing(self) -> tuple[int, int]:
+        """Return the cap in force, below 0 for none that can be read, and what is used of it in this window.
+
+        Raises StoreUnavailable.
+        """
+
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Turn it into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
 

@@ -19,6 +19,7 @@ from tasks.generate.shielding import to_its_end
 from tasks.generate.spec import Job
 from tasks.limits.brake import Brake
 from tasks.limits.rate_limiter import RateLimiter
+from tasks.operations.money import uncovered
 from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest, Reservation, TokenUsage
 
 T = TypeVar("T")
@@ -270,11 +271,8 @@ class Generation:
     async def _reserve(self, reservation: Reservation) -> None:
         # Cut off before the reply, it may be granted all the same: settling it comes later, by the same way.
         if not await self.budget.reserve(reservation):
-            raise Stubbed(
-                ErrorCode.BUDGET_EXCEEDED,
-                f"this call may cost ${reservation.amount_nano_usd / 10**9:.6f}, which the spend cap does "
-                "not cover; see what is left of it: slotgen budget",
-            )
+            said = uncovered(reservation.amount_nano_usd, *await self.budget.standing())
+            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, said)
 
     async def _note_attempt(self, key: str, flight: _Flight) -> None:
         """Write the attempt down before it leaves: one that a worker has died with counts, too."""

@@ -1,16 +1,18 @@
 """Why a job would be generated or not: every gate's answer, what is nearest, and what it could cost."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from gates import Controls, Decision, bucket, explain, matching_rule
 from gates.rule import FIELDS
 from schemas import output_type
-from tasks.errors import JobEnded
+from tasks.errors import ErrorCode, JobEnded, Status
 from tasks.executor_config import ExecutorConfig
 from tasks.generate.admission import Admission
 from tasks.generate.job_context import JobContext
 from tasks.generate.prompting import Prompts, build_request, check_length
 from tasks.generate.spec import Job, Spec
+from tasks.operations.money import Account, uncovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,23 @@ class Explanation:
 
 
 def explanations(
-    spec: Spec, controls: Controls, config: ExecutorConfig, prompts: Prompts
+    spec: Spec, controls: Controls, config: ExecutorConfig, prompts: Prompts, account: Account | None = None
 ) -> list[Explanation]:
-    """Return an explanation for each job, in order; the answers are those of a worker with an API key."""
+    """Return an explanation for each job, in order; the answers are those of a worker with an API key.
+
+    Each is judged by what is left of the cap of `account`; without one, as if there were no cap.
+    """
     admission = Admission(lambda _: None, has_api_key=True)
-    return [_explanation(job, admission, controls, config, prompts) for job in spec.jobs]
+    found = [_explanation(job, admission, controls, config, prompts) for job in spec.jobs]
+    return [_within(account, each) for each in found] if account else found
+
+
+def _within(account: Account, each: Explanation) -> Explanation:
+    worst, cap, left = each.worst_case_nano_usd, account.cap, account.left
+    if each.code or worst is None or cap is None or left is None or worst <= left:
+        return each
+    detail = uncovered(worst, cap, cap - left)
+    return dataclasses.replace(each, status=Status.STUB, code=ErrorCode.BUDGET_EXCEEDED, detail=detail)
 
 
 def _explanation(

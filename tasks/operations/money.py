@@ -23,3 +23,19 @@ class Account:
     def left(self) -> int | None:
         """What the cap still covers, 0 or more; None where there is no cap."""
         return None if self.cap is None else max(0, self.cap - self.spent - self.held - self.written_off)
+
+
+def uncovered(amount: int, cap: int, used: int) -> str:
+    """Return why a request that may cost `amount` is not covered by `cap` (below 0: none can be read)."""
+    call = f"a call may cost {usd(amount)}"
+    if cap < 0:
+        return f"{call}, and the spend cap is malformed, which covers none; slotgen budget set USD"
+    if amount > cap:
+        whole = f"{call}, which is more than the whole spend cap of {usd(cap)}"
+        return f"{whole}; raise it (slotgen budget set USD), or lower maxOutputTokens in the executor config"
+    return f"{call}, and of the spend cap of {usd(cap)} {usd(cap - used)} is left; see slotgen budget"
+
+
+def usd(nano_usd: int) -> str:
+    """Return an amount in dollars, to the millionth."""
+    return f"${nano_usd / 10**9:.6f}"

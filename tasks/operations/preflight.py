@@ -8,6 +8,7 @@ from gates import BrakeState, Controls, Trouble
 from gates import allowlist as allowlist_gate
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.fleet import WorkerInfo
+from tasks.operations.money import Account, usd
 
 _CLOCK_MS = 2000
 
@@ -134,6 +135,18 @@ def dominance(probes: Sequence[OutcomeRecord], sent: int, brake: BrakeState) -> 
         passed=held == len(probes) == sent,
         evidence=f"{held} of {sent} opted-in probe jobs were STUB by the kill switch",
         remedy="do not go on; report it with the output of `slotgen tail --last 50 --limit 50`",
+    )
+
+
+def spend_cap(account: Account, worst_nano_usd: int) -> PreflightCheck:
+    """Whether the whole cap of a window covers the dearest call that the executor config lets through."""
+    covered = account.cap is None or account.cap >= worst_nano_usd
+    said = "there is no cap" if account.cap is None else f"cap {usd(account.cap)}"
+    return found(
+        "the spend cap covers a call",
+        passed=covered,
+        evidence=f"{said}, a call may cost {usd(worst_nano_usd)}",
+        remedy="slotgen budget set USD, or lower maxInputTokens and maxOutputTokens",
     )
 
 

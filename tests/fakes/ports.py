@@ -177,6 +177,9 @@ class FakeBudget:
     reservations: dict[str, int] = field(default_factory=dict)
     amounts: list[int] = field(default_factory=list)
 
+    async def standing(self) -> tuple[int, int]:
+        return self.cap_nano_usd, self.spent + sum(self.reservations.values())
+
     async def reserve(self, reservation: Reservation) -> bool:
         if self.spent + sum(self.reservations.values()) + reservation.amount_nano_usd > self.cap_nano_usd:
             return False

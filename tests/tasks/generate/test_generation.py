@@ -293,8 +293,8 @@ class TestMoney:
 
         assert case.outcomes == [("STUB", "BUDGET_EXCEEDED", "stub")]
         assert re.fullmatch(
-            r"this call may cost \$0\.0\d{5}, which the spend cap does not cover; "
-            r"see what is left of it: slotgen budget",
+            r"a call may cost \$0\.0\d{5}, which is more than the whole spend cap of \$0\.000001; "
+            r"raise it \(slotgen budget set USD\), or lower maxOutputTokens in the executor config",
             case.records[0][4].detail,
         )
         assert case.model.requests == []

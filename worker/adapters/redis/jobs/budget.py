@@ -20,6 +20,7 @@ ACCOUNT = f"""{CAP}
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function account(start) return KEYS[1] .. start end
+local function window_of(seconds) return string.format('%.0f', clock[1] - clock[1] % seconds) end
 local function add(start, what, model, amount)
   redis.call('HINCRBY', account(start), what, amount)
   redis.call('HINCRBY', account(start), what .. ':' .. model, amount)
@@ -55,7 +56,7 @@ end
 _RESERVE = LuaScript(f"""{ACCOUNT}
 local id, amount, model, cap, window, hold_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
-local start = string.format('%.0f', clock[1] - clock[1] % window)
+local start = window_of(window)
 local capped = redis.call('EXISTS', KEYS[4]) == 1 or tonumber(cap) >= 0
 if capped and total(start) + tonumber(amount) > strictest(cap) then return 0 end
 add(start, 'held', model, amount)
@@ -69,6 +70,9 @@ local start, _, model = take(ARGV[1])
 if not start then return 0 end
 if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
 return 1
+""")
+_STANDING = LuaScript(f"""{ACCOUNT}
+return {{strictest(ARGV[1]), total(window_of(ARGV[2]))}}
 """)
 
 
@@ -84,12 +88,11 @@ class RedisBudget:
 
     async def reserve(self, reservation: Reservation) -> bool:
         """Hold the amount; False when the cap does not cover it. Raises StoreUnavailable."""
-        cap = -1 if self.cap_nano_usd is None else self.cap_nano_usd
         arguments = [
             reservation.reservation_id,
             reservation.amount_nano_usd,
             reservation.model,
-            cap,
+            self._cap,
             self.window_seconds,
             int(reservation.seconds * 1000),
         ]
@@ -98,10 +101,19 @@ class RedisBudget:
             self.count_denied()
         return granted
 
+    async def standing(self) -> tuple[int, int]:
+        """Return the cap in force, and what is used of it in this window. Raises StoreUnavailable."""
+        cap, used = await self.redis.run(_STANDING, self._keys, self._cap, self.window_seconds)
+        return int(cap), int(used)
+
     async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
         """Replace the hold by what was spent. What Redis refuses for good runs out: that is spent, too."""
         what = "spent" if known else "written_off"
         await self.redis.run_patiently(_SETTLE, self._keys, reservation_id, spent_nano_usd, what)
+
+    @property
+    def _cap(self) -> int:
+        return -1 if self.cap_nano_usd is None else self.cap_nano_usd
 
     @property
     def _keys(self) -> list[str]:

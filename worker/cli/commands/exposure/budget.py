@@ -7,7 +7,7 @@ from rich.table import Table
 
 from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.changes.spend_cap import DIAL
-from tasks.operations.money import Account
+from tasks.operations.money import Account, usd
 from tasks.operations.timefmt import moment
 from worker.adapters.redis.console.account import RedisAccount
 from worker.cli.support.console import ContentConsole
@@ -83,7 +83,7 @@ def _print(account: Account) -> None:
 
 
 def _dollars(nano: int | None) -> str:
-    return _NONE if nano is None else f"${nano / 1e9:.6f}"
+    return _NONE if nano is None else usd(nano)
 
 
 def _document(account: Account) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from schemas.lock import problems
 from tasks.operations import preflight as points
 from tasks.operations.preflight import PreflightCheck
 from tasks.operations.pricing import price_doubts
+from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.safety import MOST_BULK_BYTES, bulk_bytes, hazards
 from worker.cli.support.documents import load_executor
 from worker.cli.support.errors import CliError
@@ -94,6 +95,9 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
         return [
             points.found(name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`")
         ]
+    cap = session.settings.budget_nano_usd, session.settings.budget_window_seconds
+    account = RedisAccount(session.client, session.settings.namespace, *cap).read()
+    worst = config.worst_case_nano_usd(config.max_input_tokens, config.max_output_tokens)
     doubts = price_doubts(config, session.settings.openai_base_url)
     return [
         points.found(name, passed=True, evidence=f"{config.version}, {config.model}", remedy=""),
@@ -103,6 +107,7 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
             evidence=", ".join(f"{each.setting} {each.value}" for each in doubts) or config.pricing,
             remedy="; ".join(each.remedy for each in doubts),
         ),
+        points.spend_cap(account, worst),
     ]
 
 

@@ -1,13 +1,17 @@
 """`slotgen explain`: why each job of a spec would be generated or not."""
 
+import contextlib
 import json
 from typing import Annotated, Any
 
 import typer
 
 from gates import DIALS, Ceilings, Controls
+from tasks.errors import StoreUnavailable
 from tasks.operations.explanation import Explanation, explanations
+from tasks.operations.money import Account
 from tasks.plain_text import RULES, FieldKind, findings
+from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.documents import AsField, load_executor, read_json, read_spec, read_text
@@ -44,7 +48,8 @@ def explain(
     spec = read_spec(file)
     settings = None if controls else load_settings()
     dials = _live(settings) if settings else _offline(str(controls))
-    found = explanations(spec, dials, *load_executor(settings.executor_config if settings else None))
+    executor = load_executor(settings.executor_config if settings else None)
+    found = explanations(spec, dials, *executor, _account(settings) if settings else None)
     answer([_document(each) for each in found], _paragraphs(found), as_json=as_json)
 
 
@@ -83,6 +88,13 @@ def _live(settings: Settings) -> Controls:
         )
         reader.read()
         return reader.read()
+
+
+def _account(settings: Settings) -> Account | None:
+    cap = settings.budget_nano_usd, settings.budget_window_seconds
+    with open_redis(settings) as client, contextlib.suppress(StoreUnavailable):
+        return RedisAccount(client, settings.namespace, *cap).read()
+    return None
 
 
 def _offline(file: str) -> Controls:

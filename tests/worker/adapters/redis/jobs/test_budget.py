@@ -258,3 +258,16 @@ def test_an_account_that_a_hold_outlived_ends_as_well(redis_server, namespace):
     left_seconds, _ = run(redis_server, namespace, scenario)
 
     assert 0 < left_seconds <= 86_400
+
+
+@pytest.mark.parametrize(("dial", "cap"), [(None, CAP), (b"0.0005", 500_000), (b"lots", -1)])
+def test_says_the_cap_in_force_and_what_is_used_of_it(redis_server, namespace, dial, cap):
+    async def scenario(budget, client):
+        await budget.reserve(reservation("a", 1000))
+        await budget.reserve(reservation("b", 200))
+        await budget.settle("b", 30, known=True)
+        if dial:
+            await client.set(f"{namespace}:budget_usd", dial)
+        return await budget.standing()
+
+    assert run(redis_server, namespace, scenario)[0] == (cap, 1030)

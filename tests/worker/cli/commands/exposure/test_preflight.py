@@ -24,6 +24,22 @@ def test_without_a_worker_the_checklist_fails_and_says_what_to_start(slotgen):
 
 
 @pytest.mark.parametrize(
+    ("cap", "line"),
+    [
+        (None, "pass       the spend cap covers a call: there is no cap, a call may cost $0."),
+        ("50", "pass       the spend cap covers a call: cap $50.000000, a call may cost $0."),
+        ("0.001", "fail       the spend cap covers a call: cap $0.001000, a call may cost $0."),
+    ],
+)
+def test_a_cap_below_one_call_is_found_before_it_stubs_every_job(slotgen, cap, line):
+    slotgen.open(budget_usd=cap)
+
+    _, said = slotgen("preflight")
+
+    assert line in said
+
+
+@pytest.mark.parametrize(
     ("url", "changes", "line"),
     [
         (None, {}, "pass       the prices are those of the server: service tier default, prices x 1\n"),

@@ -90,6 +90,15 @@ def test_a_person_reads_the_verdict_first(slotgen, spec):
     assert "  nearest   rule biology: kinds lacks 'revision'\n" in said
 
 
+def test_a_cap_that_does_not_cover_the_call_is_named(slotgen, spec):
+    slotgen.open(rollout_percent="100", budget_usd="0.00001")
+
+    _, said = slotgen("explain", spec)
+
+    assert "STUB BUDGET_EXCEEDED: a call may cost $0." in said
+    assert "more than the whole spend cap of $0.000010; raise it (slotgen budget set USD)" in said
+
+
 def test_offline_it_needs_no_redis(slotgen, spec, monkeypatch):
     monkeypatch.delenv("SLOTGEN_REDIS_URL")
     dials = {
