@@ -24,13 +24,11 @@ from tests.waiting import eventually
 # From the end of the trouble to the first answer.
 BACK_SECONDS = 15
 IN_FLIGHT = 20
-# While a script runs, Redis has no answer to the consumer's wait for a message, not even that it is busy.
-SILENT = ["busy with a script"]
 # What a worker without a message does not touch.
 UNSEEN = ["unacked of another type", "heartbeats of another type"]
 # It ends by itself, on a busy machine before anybody has asked whether the worker is ready.
 BRIEF = ["loading its data"]
-SAID = [each for each in REFUSALS if each not in SILENT + UNSEEN]
+SAID = [each for each in REFUSALS if each not in UNSEEN]
 OF_WRITES = ["out of memory", "no replicas", "failed save", "demoted to a replica"]
 
 
@@ -92,11 +90,9 @@ def test_an_idle_worker_says_why_it_waits_and_answers_again(hurt, trouble, saw):
     within(seconds, BACK_SECONDS)
 
 
-@pytest.mark.parametrize("trouble", [*SILENT, *UNSEEN])
+@pytest.mark.parametrize("trouble", UNSEEN)
 def test_what_an_idle_worker_cannot_notice_ends_nothing(hurt, trouble):
     with REFUSALS[trouble](hurt):
-        if trouble in SILENT:
-            eventually(lambda: not is_ready(hurt))
         hurt.workers[0].check()
 
     eventually(lambda: is_ready(hurt))

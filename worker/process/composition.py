@@ -193,12 +193,13 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     watch = KillSwitchWatch(
         settings.redis_url, namespace, settings.ceilings, controls.deadline_seconds, bridge, latch
     )
+
     background = (
         Background("history", history.flush, every_seconds=0.2, finish=history.flush),
         Background("heartbeat", heartbeat.beat, beat_seconds, finish=heartbeat.leave),
         dial_changes,
         Background("fleet_gauges", gauges.sample, every_seconds=_SAMPLE_SECONDS),
-        Background("kill_switch_watch", watch.look, every_seconds=0, finish=watch.close),
+        Background("kill_switch_watch", refusals.noticing(watch.look), every_seconds=0, finish=watch.close),
     )
     for thread in background:
         thread.start()

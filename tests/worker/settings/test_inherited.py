@@ -1,4 +1,4 @@
-"""What a dependency reads of the environment is dropped before, checked as a setting, or known as harmless."""
+"""What a dependency reads of the environment is dropped, checked as a setting, or known to be harmless."""
 
 from __future__ import annotations
 

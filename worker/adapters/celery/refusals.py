@@ -2,9 +2,11 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kombu.asynchronous import get_event_loop
+from redis.exceptions import ResponseError
 
 from telemetry import emit
 from worker.adapters.redis.errors import Cause, cause_of
@@ -39,6 +41,25 @@ class Refusals:
         if hub := get_event_loop():
             hub.call_later(self._pause_seconds, lambda: None)
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+        self._say(error)
+
+    def noticing(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Return `work`, which asks Redis in a thread of its own, with an eye on what it is refused.
+
+        While Redis is at work on a script, the consumer's wait for a message has no answer, not even that.
+        """
+
+        def noticed() -> None:
+            try:
+                work()
+            except ResponseError as error:
+                if cause_of(error) is Cause.BUSY:
+                    self._say(error)
+                raise
+
+        return noticed
+
+    def _say(self, error: BaseException) -> None:
         cause = cause_of(error)
         if cause is not self.cause:
             self.cause = cause

@@ -20,6 +20,7 @@ from tasks.operations.changes.dials import RAW_COMMAND
 from telemetry import emit
 from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.dial_keys import DIAL_KEYS
+from worker.adapters.redis.errors import Cause, cause_of
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.adapters.redis.keys import AUDIT, KILL, KILL_MESSAGES
 
@@ -106,7 +107,8 @@ class KillSwitchWatch:
         try:
             connection = hearing = self._connect(protocol=3)
             self._track(connection)
-        except ResponseError:
+        except ResponseError as error:
+            _raise_passing(error)
             # A server, or a proxy before it, without HELLO or tracking. It can still be asked; by RESP2 on
             # another connection than the one that hears messages.
             self._wait_seconds = _POLL_UNTRACKED_SECONDS
@@ -133,7 +135,8 @@ class KillSwitchWatch:
         # Its answer is a push like any other, unless Redis forbids it.
         try:
             connection.read_response(push_request=True)
-        except ResponseError:
+        except ResponseError as error:
+            _raise_passing(error)
             emit(_log, logging.ERROR, "kill_messages_forbidden")
 
     def _take_in(self, hearing: Connection) -> Any:
@@ -215,6 +218,12 @@ class KillSwitchWatch:
         while (answer := connection.read_response(push_request=True)) is None:
             continue
         return answer
+
+
+def _raise_passing(error: ResponseError) -> None:
+    """Raise what will end by itself; a command that is unknown or forbidden stays so."""
+    if cause_of(error) not in {Cause.REFUSED, Cause.FORBIDDEN}:
+        raise error
 
 
 def _releases(change: dict[bytes, bytes]) -> bool:

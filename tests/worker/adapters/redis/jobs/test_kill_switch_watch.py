@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from redis.exceptions import ResponseError
 
 from gates import Ceilings, kill_switch
 from tasks.operations.changes.dials import Change
@@ -287,6 +288,23 @@ class TestMessages:
 
                 assert switch.next() == "KILL_SWITCH"
 
+    def test_a_server_that_is_busy_as_it_connects_is_not_taken_for_one_without_them(
+        self, server, client, caplog
+    ):
+        client.config_set("lua-time-limit", "1")
+        patient = open_sync(server.url, timeout_seconds=WAIT_SECONDS)
+        script = threading.Thread(target=run_until_killed, args=(patient,))
+        script.start()
+        eventually(lambda: refused_as_busy(client))
+        watch = KillSwitchWatch(server.url, "slotgen", Ceilings(), 0.5, Switch(), HaltLatch())
+
+        with pytest.raises(ResponseError, match=r"BUSY|busy"):
+            watch.look()
+
+        client.script_kill()
+        script.join()
+        assert caplog.records == []
+
     @pytest.mark.parametrize("lacking", ["HELLO", "CLIENT"])
     def test_a_server_without_tracking_lets_them_be_heard_all_the_same(self, lacking):
         without = ("--rename-command", lacking, "")
@@ -308,6 +326,19 @@ class TestMessages:
                 assert switch.next() == "KILL_SWITCH"
                 # One that comes within a look of the message is not known to be the later.
                 eventually(lambda: release(client) or switch.last == "RELEASED")
+
+
+def run_until_killed(client):
+    with pytest.raises(ResponseError):
+        client.eval("while true do end", 0)
+
+
+def refused_as_busy(client):
+    try:
+        client.ping()
+    except ResponseError:
+        return True
+    return False
 
 
 def release(client, command="slotgen resume"):
