@@ -397,6 +397,6 @@ def test_a_halt_needs_no_stream(streams, decoy):
     with open_sync(decoy.url) as client:
         client.set("slotgen:kill", "false")
 
-        slotgen(decoy, f'exec "$@" {streams}', "kill")
+        slotgen(decoy, f'exec "$@" {streams}', "kill", SSL_CERT_FILE="/nowhere")
 
         assert client.get("slotgen:kill") == b"true"

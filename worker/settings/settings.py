@@ -31,6 +31,8 @@ _HIDDEN = "a value that cannot be used"
 # In the name of an option.
 _SECRETS = re.compile(r"pass|secret|token|key=", re.IGNORECASE)
 
+_NEEDED_TO_HALT = {"SLOTGEN_REDIS_URL", "SLOTGEN_REDIS_PASSWORD_FILE", "SLOTGEN_NAMESPACE"}
+
 
 class BadSetting(Exception):  # noqa: N818 - reads as what it is
     """A setting cannot be used; each line of the text has its name, its value and the remedy."""
@@ -264,6 +266,28 @@ def load(**overrides: Any) -> Settings:
                 "SLOTGEN_REDIS_URL and SLOTGEN_REDIS_PASSWORD_FILE both hold a password; leave it to the file"
             ) from None
     return settings.model_copy(update=read)
+
+
+def load_to_halt() -> tuple[Settings, list[str]]:
+    """Return the settings, and a line for each bad variable that a halt does not need: it is left out.
+
+    Raises:
+        BadSetting: one that says which Redis it is, and which of its keys.
+
+    """
+    ignored: list[str] = []
+    while True:
+        try:
+            return load(), ignored
+        except BadSetting as bad:
+            lines = str(bad).splitlines()
+            names = {line.split()[0] for line in lines}
+            left_out = [each for each in os.environ if each.upper() in names - _NEEDED_TO_HALT]
+            if names & _NEEDED_TO_HALT or not left_out:
+                raise
+            ignored += lines
+            for each in left_out:
+                del os.environ[each]
 
 
 def is_loopback(url: str) -> bool:

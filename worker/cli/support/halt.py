@@ -16,7 +16,7 @@ from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.keys import KILL
-from worker.cli.support.connection import load_settings, open_redis
+from worker.cli.support.connection import load_settings_to_halt, open_redis
 from worker.cli.support.errors import CliError
 from worker.settings.settings import Settings
 
@@ -73,7 +73,7 @@ def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) ->
 
 def halt_fleet(actor: str, command: str, reason: str) -> tuple[Settings, Halt]:
     """Halt the fleet of the environment; hearing from no worker does not hinder it. Raises CliError."""
-    settings = load_settings()
+    settings = load_settings_to_halt()
     with open_redis(settings) as client:
         fleet = RedisFleet(client, settings.namespace)
         try:
@@ -101,7 +101,7 @@ def set_the_key(actor: str, command: str, reason: str, within_seconds: float) ->
 
     A worker that starts meanwhile hears the next message. Return how the key was set; None where it was not.
     """
-    settings, deadline_mono = load_settings(), time.monotonic() + within_seconds
+    settings, deadline_mono = load_settings_to_halt(), time.monotonic() + within_seconds
     with open_redis(settings) as client:
         engage = _engage(client, settings, actor, command, reason)
         while time.monotonic() < deadline_mono:

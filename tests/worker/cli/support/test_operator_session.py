@@ -31,6 +31,33 @@ def test_a_kill_that_cannot_be_done_says_what_halts_all_the_same(slotgen, monkey
     assert "halts by itself within 5 s" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLOTGEN_OBSERVATION_SECONDS", "0"),
+        ("SLOTGEN_AI_KILL", ""),
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("OPENAI_BASE_URL", "nonsense"),
+        ("SLOTGEN_WORKER_LOST_SECONDS", "3"),
+    ],
+)
+def test_a_kill_is_hindered_by_no_setting_that_it_does_not_need(slotgen, monkeypatch, name, value):
+    slotgen.open()
+    monkeypatch.setenv(name, value)
+
+    code, said = slotgen("kill")
+
+    assert code == 0
+    assert slotgen.raw("kill") == b"true"
+    assert f"ignored, as a halt does not need it: {name} is " in said
+
+
+def test_a_kill_with_a_namespace_that_is_none_is_refused(slotgen, monkeypatch):
+    monkeypatch.setenv("SLOTGEN_NAMESPACE", "a b")
+
+    assert slotgen("kill") == (1, "SLOTGEN_NAMESPACE is 'a b'; use 1-64 letters, digits, - or _\n")
+
+
 def test_out_of_memory_kill_deletes_the_key_and_widening_is_refused(slotgen, monkeypatch):
     with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=5) as client:
         monkeypatch.setenv("SLOTGEN_REDIS_URL", server.url)
