@@ -158,7 +158,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     count_dropped = metrics.counter("slotgen_history_dropped_total").inc
     history = HistoryWriter(client, namespace, settings.history_outcomes, count_dropped)
     dead_letters = RedisDeadLetters.of(client, settings, observe.dead_letters_dropped)
-    account = RedisAccount(client, namespace, settings.budget_nano_usd, settings.budget_window_seconds)
+    account = RedisAccount.of(client, settings)
     gauges = FleetGauges(metrics, client, namespace, dead_letters, account)
     app = build_app(settings, worker_id, refusals, dead_letters, observe.message_rejected)
     results = ResultWriter(cast("PatientBackend", app.backend), stores)

@@ -14,6 +14,7 @@ from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.history import RedisHistory
+from worker.adapters.redis.keys import AUDIT
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import CliError
 from worker.settings.settings import Settings
@@ -23,7 +24,7 @@ _DAY_MS = 86_400_000
 # were made within its window.
 _OUTCOMES = 5_000
 _CHANGES = 500
-_MOST_CHANGES = 10_000
+_MOST_CHANGES = AUDIT.kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reads the fleet's account of the running window, for the console and the metrics."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import redis
 
@@ -9,6 +9,7 @@ from tasks.operations.changes import spend_cap
 from tasks.operations.money import Account
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import BUDGET, BUDGET_CAP
+from worker.settings.settings import Settings
 
 _KINDS = ("spent", "held", "written_off")
 
@@ -21,6 +22,11 @@ class RedisAccount:
     namespace: str
     cap_nano_usd: int | None
     window_seconds: int
+
+    @classmethod
+    def of(cls, client: redis.Redis, settings: Settings) -> Self:
+        """Return the account with the cap and the window of `settings`."""
+        return cls(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds)
 
     def read(self) -> Account:
         """Return the account of the window that runs now. Raises StoreUnavailable."""

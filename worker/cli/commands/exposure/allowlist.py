@@ -12,6 +12,7 @@ from tasks.operations.changes.changing import Proposal, Situation
 from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.policy_diff.comparison import broader_parts
 from tasks.operations.policy_diff.differences import rule_differences
+from worker.adapters.redis.keys import AUDIT
 from worker.cli.support.dial_command import By, apply
 from worker.cli.support.documents import check, described, read_valid
 from worker.cli.support.errors import CliError
@@ -105,7 +106,7 @@ def _differences(_: Situation, proposal: Proposal) -> list[str]:
 
 def _replaced_by(audit_id: str) -> bytes:
     with open_session() as session:
-        found = next((each for each in session.dials.audit(10_000) if each.audit_id == audit_id), None)
+        found = next((each for each in session.dials.audit(AUDIT.kept) if each.audit_id == audit_id), None)
     if found is None or found.dial != DIAL.name:
         raise CliError(f"there is no change {audit_id!r} of the allowlist; see `slotgen audit`")
     if found.before is None or parse(found.before) is None:

@@ -26,9 +26,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     with open_session() as session:
-        settings = session.settings
-        cap, window_seconds = settings.budget_nano_usd, settings.budget_window_seconds
-        account = RedisAccount(session.client, settings.namespace, cap, window_seconds).read()
+        account = RedisAccount.of(session.client, session.settings).read()
     if as_json:
         print_json(_document(account))
     else:

@@ -95,8 +95,7 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
         return [
             points.found(name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`")
         ]
-    cap = session.settings.budget_nano_usd, session.settings.budget_window_seconds
-    account = RedisAccount(session.client, session.settings.namespace, *cap).read()
+    account = RedisAccount.of(session.client, session.settings).read()
     worst = config.worst_case_nano_usd(config.max_input_tokens, config.max_output_tokens)
     doubts = price_doubts(config, session.settings.openai_base_url)
     return [

@@ -8,12 +8,13 @@ import typer
 from gates.allowlist import DIAL
 from tasks.operations.changes.dials import OPERATED, RAW_COMMAND, RecordedChange
 from tasks.operations.timefmt import moment
+from worker.adapters.redis.keys import AUDIT
 from worker.cli.support.documents import described
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import AsJson
 from worker.cli.support.terminal import answer, fields, shown_text, styled, text_of
 
-_KEPT = 10_000
+_KEPT = AUDIT.kept
 
 
 def audit(

@@ -9,7 +9,7 @@ import typer
 from gates import DIALS, Ceilings, Controls
 from tasks.errors import StoreUnavailable
 from tasks.operations.explanation import Explanation, explanations
-from tasks.operations.money import Account
+from tasks.operations.money import Account, usd
 from tasks.plain_text import RULES, FieldKind, findings
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.jobs.controls import RedisControls
@@ -91,9 +91,8 @@ def _live(settings: Settings) -> Controls:
 
 
 def _account(settings: Settings) -> Account | None:
-    cap = settings.budget_nano_usd, settings.budget_window_seconds
     with open_redis(settings) as client, contextlib.suppress(StoreUnavailable):
-        return RedisAccount(client, settings.namespace, *cap).read()
+        return RedisAccount.of(client, settings).read()
     return None
 
 
@@ -131,9 +130,9 @@ def _lines(each: Explanation) -> list[str]:
     if each.worst_case_nano_usd is None:
         lines.append("  costs nothing")
     else:
-        usd = each.worst_case_nano_usd / 1e9
-        all_attempts = f"${usd * each.attempts:.6f} with {each.attempts} attempts"
-        lines.append(f"  costs at most ${usd:.6f} a request, {all_attempts}")
+        worst = each.worst_case_nano_usd
+        all_attempts = f"{usd(worst * each.attempts)} with {each.attempts} attempts"
+        lines.append(f"  costs at most {usd(worst)} a request, {all_attempts}")
         lines.append(f"  ({each.pricing}; reserved at the dearest tier)")
     return lines
 

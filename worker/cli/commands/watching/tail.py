@@ -8,6 +8,7 @@ import typer
 
 from tasks.errors import ErrorCode, Status
 from tasks.generate.outcome import OutcomeRecord
+from tasks.operations.money import usd
 from tasks.operations.timefmt import moment
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
@@ -83,7 +84,7 @@ def _line(each: OutcomeRecord) -> Shown:
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
     parts += ["cached"] if each.cached else []
     parts += [f"rule {each.rule_id}"] if each.rule_id else []
-    parts += [f"${each.cost_nano_usd / 1e9:.6f}"] if each.cost_nano_usd else []
+    parts += [usd(each.cost_nano_usd)] if each.cost_nano_usd else []
     return f"{moment(each.wall_ms)}  " + status + "  " + "  ".join(parts)
 
 
