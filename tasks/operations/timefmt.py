@@ -25,4 +25,10 @@ def ago(milliseconds: float) -> str:
 
 def moment(wall_ms: float, timespec: str = "seconds") -> str:
     """Return a time in RFC 3339, UTC, to the second, or as `timespec` of `datetime.isoformat` says."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    try:
+        at = datetime.fromtimestamp(wall_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return (
+            f"{wall_ms} ms after 1970"  # by a clock that nobody has, or a stream's id that somebody made up
+        )
+    return at.isoformat(timespec=timespec).replace("+00:00", "Z")

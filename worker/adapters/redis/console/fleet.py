@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import redis
 import redis.client
@@ -16,11 +16,11 @@ from tasks.operations.overview import StrayList
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
 from worker.adapters.redis.keys import DEFAULT_PRIORITY_QUEUE, DEFAULT_QUEUE, HALTS, WORKER_INFO, WORKERS
+from worker.adapters.redis.records import read_record
 from worker.adapters.redis.waiting import PRIORITIES, depth
 
 # From each end of a list: enough to see whose messages it holds.
 _PEEKED = 5
-Said = TypeVar("Said", WorkerInfo, Confirmation)
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class HaltListener:
     def _hear(self, message: dict[str, Any] | None) -> None:
         if message is None or message["type"] != "message":
             return
-        if said := _read(Confirmation, message["data"]):
+        if said := read_record(Confirmation, message["data"]):
             before = self.confirmed.get(said.worker_id)
             self.confirmed[said.worker_id] = _together(before, said) if before else said
 
@@ -81,7 +81,7 @@ class RedisFleet:
         found = [
             dataclasses.replace(info, silent_seconds=info.silent_at(now_wall_ms))
             for raw in infos
-            if raw and (info := _read(WorkerInfo, raw))
+            if raw and (info := read_record(WorkerInfo, raw))
         ]
         return sorted(found, key=lambda each: (each.silent_seconds is None, each.started_wall_ms))
 
@@ -127,11 +127,3 @@ def _together(before: Confirmation, after: Confirmation) -> Confirmation:
 def encode(said: WorkerInfo | Confirmation) -> str:
     """Return what a worker keeps under `WORKER_INFO`, or publishes on `HALTS`."""
     return json.dumps(dataclasses.asdict(said))
-
-
-def _read(kind: type[Said], raw: bytes) -> Said | None:
-    """Return what a worker said; None for one of another version, which says other things."""
-    try:
-        return kind(**json.loads(raw))
-    except (TypeError, ValueError):
-        return None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -43,7 +44,7 @@ local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
 local fields = {}
 for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-if fields['sha256'] then return 0 end
+if fields['sha256'] or not (fields['queue'] and fields['message']) then return 0 end
 redis.call('LPUSH', fields['queue'], fields['message'])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1
@@ -149,7 +150,10 @@ class RedisDeadLetters:
 
 def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:
     dead_id, fields = entry[0].decode(), entry[1]
-    text = {
+    # What somebody else has put there is shown, and dropped, like any other.
+    foreign = dict.fromkeys(("problem", "task_id", "queue"), "") | {"reason": "unreadable"}
+    message = fields.get(b"message", b"")
+    text = foreign | {
         name.decode(errors="backslashreplace"): value.decode(errors="backslashreplace")
         for name, value in fields.items()
         if name != b"message"
@@ -162,7 +166,7 @@ def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:
         queue=text["queue"],
         # A stream id begins with Redis's own clock.
         rejected_wall_ms=int(dead_id.split("-")[0]),
-        message=fields[b"message"],
-        size_bytes=int(text.get("size", len(fields[b"message"]))),
+        message=message,
+        size_bytes=int(text["size"]) if re.fullmatch(r"[0-9]{1,15}", text.get("size", "")) else len(message),
         sha256=text.get("sha256"),
     )

@@ -78,7 +78,7 @@ def _show(outcomes: Iterable[OutcomeRecord], *, as_json: bool) -> None:
 
 
 def _line(each: OutcomeRecord) -> Shown:
-    status = styled(f"{each.status:9}", STATUS_COLOURS[each.status])
+    status = styled(f"{each.status:9}", STATUS_COLOURS.get(each.status))
     parts = [f"{each.latency_ms:>8.0f} ms", each.subject.job_id]
     parts += [each.cause] if each.cause else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
