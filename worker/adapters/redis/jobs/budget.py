@@ -21,24 +21,35 @@ local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function account(start) return KEYS[1] .. start end
 local function window_of(seconds) return string.format('%.0f', clock[1] - clock[1] % seconds) end
+local function is_sum(raw) return string.match(raw, '^%-?%d+$') and #raw < 19 end
+-- Before anything is written: an account that cannot be kept is none, and lets no request leave.
+local function must_be_kept(start, what, model)
+  for _, raw in ipairs(redis.call('HMGET', account(start), what, what .. ':' .. model)) do
+    if raw and not is_sum(raw) then error('WRONGTYPE ' .. account(start)) end
+  end
+end
 local function add(start, what, model, amount)
   redis.call('HINCRBY', account(start), what, amount)
   redis.call('HINCRBY', account(start), what .. ':' .. model, amount)
   -- A hold may outlive the account that it began in, which is then begun again.
   if redis.call('TTL', account(start)) < 0 then redis.call('EXPIRE', account(start), 86400) end
 end
-local function take(id)
+local function settle(id, what, spent)
   local kept = redis.call('HGET', KEYS[2], id)
-  if not kept then return nil end
-  redis.call('HDEL', KEYS[2], id)
+  local start, amount, model = string.match(kept or '', '^(%d+) (%d+) (.*)$')
+  if start then
+    spent = spent or amount
+    must_be_kept(start, what, model)
+    must_be_kept(start, 'held', model)
+    if tonumber(spent) > 0 then add(start, what, model, spent) end
+    add(start, 'held', model, '-' .. amount)
+    redis.call('HDEL', KEYS[2], id)
+  end
   redis.call('ZREM', KEYS[3], id)
-  local start, amount, model = string.match(kept, '^(%d+) (%d+) (.*)$')
-  add(start, 'held', model, '-' .. amount)
-  return start, amount, model
+  return start and 1 or 0
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms, 'LIMIT', 0, {_EXPIRED_AT_ONCE})) do
-  local start, amount, model = take(id)
-  if start then add(start, 'written_off', model, amount) else redis.call('ZREM', KEYS[3], id) end
+  settle(id, 'written_off')
 end
 local function strictest(given)
   local cap, dial = tonumber(given), redis.call('MGET', KEYS[4])[1]
@@ -48,7 +59,13 @@ local function strictest(given)
 end
 local function total(start)
   local sums = redis.call('HMGET', account(start), 'spent', 'held', 'written_off')
-  return tonumber(sums[1] or 0) + tonumber(sums[2] or 0) + tonumber(sums[3] or 0)
+  local sum = 0
+  for n = 1, 3 do
+    local each = sums[n] or '0'
+    -- An account that cannot be read covers no call.
+    sum = sum + (is_sum(each) and tonumber(each) or math.huge)
+  end
+  return sum
 end
 """
 
@@ -59,6 +76,7 @@ if redis.call('HEXISTS', KEYS[2], id) == 1 then return 1 end
 local start = window_of(window)
 local capped = redis.call('EXISTS', KEYS[4]) == 1 or tonumber(cap) >= 0
 if capped and total(start) + tonumber(amount) > strictest(cap) then return 0 end
+must_be_kept(start, 'held', model)
 add(start, 'held', model, amount)
 redis.call('HSET', KEYS[2], id, start .. ' ' .. amount .. ' ' .. model)
 redis.call('ZADD', KEYS[3], now_ms + tonumber(hold_ms), id)
@@ -66,10 +84,7 @@ redis.call('EXPIRE', account(start), 2 * tonumber(window) + 86400)
 return 1
 """)
 _SETTLE = LuaScript(f"""{ACCOUNT}
-local start, _, model = take(ARGV[1])
-if not start then return 0 end
-if tonumber(ARGV[2]) > 0 then add(start, ARGV[3], model, ARGV[2]) end
-return 1
+return settle(ARGV[1], ARGV[3], ARGV[2])
 """)
 _STANDING = LuaScript(f"""{ACCOUNT}
 return {{strictest(ARGV[1]), total(window_of(ARGV[2]))}}

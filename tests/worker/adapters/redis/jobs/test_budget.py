@@ -271,3 +271,42 @@ def test_says_the_cap_in_force_and_what_is_used_of_it(redis_server, namespace, d
         return await budget.standing()
 
     assert run(redis_server, namespace, scenario)[0] == (cap, 1030)
+
+
+@pytest.mark.parametrize("what", ["spent", "held", "written_off"])
+@pytest.mark.parametrize("foreign", [b"NaN", b"-inf", b"", b"1e3", b"9" * 30, b"\xff", b"[1]"])
+def test_an_account_that_cannot_be_read_covers_no_call(redis_server, namespace, what, foreign):
+    async def scenario(budget, client):
+        assert await budget.reserve(reservation("before", 1))
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        await client.hset(key, what, foreign)
+        return await budget.reserve(reservation("after", 1))
+
+    assert run(redis_server, namespace, scenario) == (False, 1)
+
+
+def test_what_cannot_be_booked_is_kept_until_it_can(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(reservation("h", 70))
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        await client.hset(key, "spent:gpt", "NaN")
+        await budget.settle("h", 60, known=True)
+        held = await client.hget(f"{namespace}:budget:holds", "h")
+        sums = await client.hmget(key, "spent", "held")
+        await client.hdel(key, "spent:gpt")
+        await budget.settle("h", 60, known=True)
+        return held.split()[1:], sums, await totals(client, namespace)
+
+    (held, sums, settled), _ = run(redis_server, namespace, scenario)
+
+    assert (held, sums) == ([b"70", b"gpt"], [None, b"70"])
+    assert settled == (60, 0, 0)
+
+
+def test_a_hold_of_somebody_else_s_is_passed_over(redis_server, namespace):
+    async def scenario(budget, client):
+        await client.hset(f"{namespace}:budget:holds", mapping={"x": "no hold", "y": ""})
+        await client.zadd(f"{namespace}:budget:expiry", {"x": 1, "y": 1, "z": 1})
+        return await budget.reserve(reservation()), await client.hlen(f"{namespace}:budget:holds")
+
+    assert run(redis_server, namespace, scenario)[0] == (True, 3)
