@@ -72,7 +72,8 @@ class Overview:
     """Everything that `slotgen status` shows, of what was read at one moment.
 
     `audit` is newest first. `oldest_seconds` is None where it is not known yet. From
-    `dead_letters_filled` of 1.0 on the oldest dead letters are dropped.
+    `dead_letters_filled` of 1.0 on the oldest dead letters are dropped. `wrong_keys` hold what does not
+    belong there; what only they would say is None, or empty.
     """
 
     values: DialValues
@@ -80,14 +81,15 @@ class Overview:
     audit: Sequence[RecordedChange]
     workers: Sequence[WorkerInfo]
     past: Sequence[OutcomeRecord]
-    queue_depth: int
+    queue_depth: int | None
     oldest_seconds: float | None
-    dead_letters: int
+    dead_letters: int | None
     queue: str
     strays: Sequence[StrayList]
     dead_letters_filled: float
     now_wall_ms: int
     since_seconds: int
+    wrong_keys: Sequence[Blocker] = ()
 
     @property
     def controls(self) -> Controls:

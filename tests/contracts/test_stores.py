@@ -224,7 +224,7 @@ def test_a_spoilt_answer_is_unknown_not_none(server, text):
             await client.set("spoilt:answer:key", text)
             await RedisClaims(RedisBatches(client), "spoilt", WORKER, 15).claim("key", "a")
 
-    with pytest.raises(StoreUnavailable, match="spoilt:answer:key is no JSON; delete it"):
+    with pytest.raises(StoreUnavailable, match="spoilt:answer:key holds a value that cannot be read"):
         asyncio.run(scenario())
 
 

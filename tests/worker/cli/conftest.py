@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,21 @@ class Slotgen:
 
     def __call__(self, *words: str) -> tuple[int, str]:
         """Run a command; return its exit code and what a person sees."""
-        done = CliRunner().invoke(build(), words)
+        done = self._run(words)
         if isinstance(done.exception, CliError):
             return 1, f"{done.output}{done.exception}\n"
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output
 
-    def json(self, *words: str) -> Any:
-        code, said = self(*words, "--json")
-        assert code == 0, said
-        return json.loads(said)
+    def json(self, *words: str, code: int = 0) -> Any:
+        done = self._run((*words, "--json"))
+        assert done.exit_code == code, (done.output, done.exception)
+        return json.loads(done.stdout)
+
+    def _run(self, words: Iterable[str]) -> Any:
+        done = CliRunner().invoke(build(), words)
+        if not isinstance(done.exception, CliError):
+            assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
 
     def file(self, name: str, text: str) -> str:
         (self.folder / name).write_text(text)

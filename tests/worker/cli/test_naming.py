@@ -73,7 +73,7 @@ def test_help_and_mistakes_import_no_command(words):
 @pytest.mark.parametrize(
     ("line", "offered", "imported"),
     [
-        ("slotgen re", ["resume", "report"], set()),
+        ("slotgen re", ["resume", "report", "repair"], set()),
         ("slotgen dead ", ["list", "show", "replay", "drop"], {"worker.cli.commands.watching.dead"}),
         ("slotgen kill --re", ["--reason"], {"worker.cli.commands.halting.kill"}),
     ],

@@ -42,7 +42,7 @@ class Cause(Enum):
     UNSAVED = ("could not save its data", "see its log, and make room on its disk", True, "MISCONF")
     BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
     FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", True, "NoPermissionError|NOPERM|The user executing the script")
-    WRONG_TYPE = ("has a key of another type", "compare its TYPE with docs/redis-keys.md, and delete it", False, "WRONGTYPE")
+    WRONG_TYPE = ("has a key of another type", "see which, and clear it: slotgen repair", False, "WRONGTYPE")
     REFUSED = ("refused the command", "see that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
     # fmt: on
 
@@ -63,8 +63,9 @@ class RedisUnavailable(StoreUnavailable):
     Its text is a sentence with the address, the cause, the driver's name of the error, and the remedy.
     """
 
-    def __init__(self, address: str, cause: Cause, error: str) -> None:
-        super().__init__(f"Redis at {address} {cause.what} ({error}); {cause.remedy}")
+    def __init__(self, address: str, cause: Cause, error: str, key: str = "") -> None:
+        which = f": {key}" if key and cause is Cause.WRONG_TYPE else ""
+        super().__init__(f"Redis at {address} {cause.what}{which} ({error}); {cause.remedy}")
         self.address = address
         self.cause = cause
         self.error = error
@@ -79,15 +80,18 @@ def cause_of(error: BaseException) -> Cause:
     return _SIGNS[said[0]] if said else next(classes, Cause.REFUSED)
 
 
-def unavailable_by(error: BaseException, client: Any) -> RedisUnavailable:
+def unavailable_by(error: BaseException, client: Any, key: str = "") -> RedisUnavailable:
     """Return `error`, which `client` raised, as the use cases know it."""
-    return RedisUnavailable(address_of(client), cause_of(error), type(error).__name__)
+    return RedisUnavailable(address_of(client), cause_of(error), type(error).__name__, key)
 
 
 @contextmanager
-def unavailable(client: Any) -> Iterator[None]:
-    """Turn any error of `client`'s Redis, or of the way to it, into RedisUnavailable."""
+def unavailable(client: Any, key: str = "") -> Iterator[None]:
+    """Turn any error of `client`'s Redis, or of the way to it, into RedisUnavailable.
+
+    Where only `key` is asked for, it is named if it is of another type.
+    """
     try:
         yield
     except REDIS_ERRORS as error:
-        raise unavailable_by(error, client) from error
+        raise unavailable_by(error, client, key) from error

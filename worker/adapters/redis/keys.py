@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# Forms of values.
+JSON, COUNT, SECONDS = "JSON", r"\d{1,15}", r"\d{1,15}(\.\d+)?"
 _PLACE = re.compile(r"\{\w+\}")
 
 
@@ -41,6 +43,9 @@ class Key:
     each of at most `entry_bytes` with the names of its fields; None is for what Redis's maxmemory alone bounds,
     and for channels. It has an EXPIRE of at most `ttl_seconds`, or none.
 
+    Where readers rely on it, the value of a string and each of a hash is wholly of the `form`: a regular
+    expression, or JSON.
+
     `may` has the commands that each shipped role but the operator may give on it, and no others: those of its
     work. The operator may do everything with every key below the namespace, and with Celery's. A script's
     commands are judged as if they were given one by one.
@@ -56,6 +61,7 @@ class Key:
     entries: int | Limit | None = None
     entry_bytes: int | Limit | None = None
     ttl_seconds: int | Limit | None = None
+    form: str = ""
     _template: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,53 +106,54 @@ def _number(limit: int | Limit | None) -> int:
 
 # The dials that have rights or readers of their own; dial_keys.py adds those of the other gates.
 # The guard and the webhook may halt, by DEL, and never release.
-KILL = Key("{ns}:kill", "string", "operator", "the kill switch: only `false` lets requests leave", "one word", "until it is set or deleted", {"worker": "mget del", "guard": "del"}, entries=1, entry_bytes=_WORD)
-BUDGET_CAP = Key("{ns}:budget_usd", "string", "operator", "the spend cap of a window in US dollars; absent, only the environment's holds", "one number", "until it is set or deleted", {"worker": "mget exists"}, entries=1, entry_bytes=_WORD)
+KILL = Key("{ns}:kill", "string", "operator", "the kill switch: only `false` lets requests leave", "one word", "until it is set or deleted", {"worker": "mget del type getrange", "guard": "del"}, entries=1, entry_bytes=_WORD)
+BUDGET_CAP = Key("{ns}:budget_usd", "string", "operator", "the spend cap of a window in US dollars; absent, only the environment's holds", "one number", "until it is set or deleted", {"worker": "mget exists type getrange"}, entries=1, entry_bytes=_WORD)
 # What a role may write, it may forge: the commands' own record is the operator's alone. XADD can also trim.
 AUDIT = Key("{ns}:audit", "stream", "operator", "who changed which dial by a command, when and why", "about 10,000 changes; a reason of 1 KiB", "until newer ones push it out", {}, entries=10_000, entry_bytes=192 * 1024)
-AUDIT_NOTICED = Key("{ns}:audit:noticed", "stream", "worker", "changes by raw commands, and halts by the guard and the webhook, as workers and the webhook say", "about 10,000 changes; a reason of 1 KiB", "until newer ones push it out", {"worker": "xadd", "guard": "xadd"}, entries=10_000, entry_bytes=192 * 1024)
-AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "a field of 64 KiB for each dial", "as long as the dials", {"worker": "hget hset hdel", "guard": "hdel"}, entries=16, entry_bytes=65_536 + 64)
-AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "a field for each dial", "as long as the dials", {"worker": "hget hset hdel hsetnx"}, entries=16, entry_bytes=DIAL_BYTES)
+AUDIT_NOTICED = Key("{ns}:audit:noticed", "stream", "worker", "changes by raw commands, and halts by the guard and the webhook, as workers and the webhook say", "about 10,000 changes; a reason of 1 KiB", "until newer ones push it out", {"worker": "xadd type", "guard": "xadd"}, entries=10_000, entry_bytes=192 * 1024)
+AUDIT_SEEN = Key("{ns}:audit:seen", "hash", "operator", "the dials as the record knows them: what differs was changed by a raw command", "a field of 64 KiB for each dial", "as long as the dials", {"worker": "hget hset hdel type", "guard": "hdel"}, entries=16, entry_bytes=65_536 + 64)
+AUDIT_LIVE = Key("{ns}:audit:live", "hash", "operator", "the dials as they were when the fleet was last released", "a field for each dial", "as long as the dials", {"worker": "hget hset hdel hsetnx type"}, entries=16, entry_bytes=DIAL_BYTES)
 DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drills", "about 1,000 for each target", "until newer ones push it out", {}, entries=1_000, entry_bytes=16 * 1024)
 REHEARSAL = Key("{ns}:rehearsal:{drill}", "namespace", "operator", "the namespace of one drill of the guard, with a kill switch of its own", "one drill", "until the drill ends", {})
 KILL_MESSAGES = Key("{ns}:kill:{db}", "channel", "operator", "a halt where Redis refuses every write: any message but `false`; {db} is the database's number, for channels know none", "nothing is kept", "none", {"worker": "subscribe", "guard": "publish"})
+QUARANTINE = Key("{ns}:quarantine:{time}:{key}", "any", "operator", "what `slotgen repair` took out of a key of that name, as it was", "what was found", "30 days", {}, ttl_seconds=30 * 86_400)
 HALTS = Key("{ns}:halts", "channel", "worker", "a worker's word that it has halted; PUBLISH works even when Redis is out of memory", "nothing is kept", "none", {"worker": "publish"})
 
 # The queue, and who works on it.
-QUEUE = Key("{ns}", "list", "Celery", "the messages that wait", "none: producers see its length", "until a worker takes it", {"producer": "lpush llen lrem", "worker": "blmove lmove llen lpush rpush", "keda": "type llen", "monitor": "type llen"})
-PRIORITY_QUEUE = Key("{ns}\x06\x16{digit}", "list", "Celery", "the messages that wait with a priority of 1-9 (0 is the first to be taken)", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "worker": "lmove llen", "keda": "type llen", "monitor": "type llen"})
-PRIORITY_QUEUE_COLON = Key("{ns}:{digit}", "list", "Celery", "the same from producers with the `sep` of Celery's documentation", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "worker": "lmove llen", "keda": "type llen", "monitor": "type llen"})
+QUEUE = Key("{ns}", "list", "Celery", "the messages that wait", "none: producers see its length", "until a worker takes it", {"producer": "lpush llen lrem", "worker": "blmove lmove llen lpush rpush type", "keda": "type llen", "monitor": "type llen"})
+PRIORITY_QUEUE = Key("{ns}\x06\x16{digit}", "list", "Celery", "the messages that wait with a priority of 1-9 (0 is the first to be taken)", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "worker": "lmove llen type", "keda": "type llen", "monitor": "type llen"})
+PRIORITY_QUEUE_COLON = Key("{ns}:{digit}", "list", "Celery", "the same from producers with the `sep` of Celery's documentation", "none: producers see its length", "until the queue is empty and a worker takes it", {"producer": "lpush llen lrem", "worker": "lmove llen type", "keda": "type llen", "monitor": "type llen"})
 DEFAULT_QUEUE = Key("celery", "list", "Celery", "messages sent without the name of a queue, ours by mistake; no worker of ours takes them", "none", "until somebody moves it", {})
 DEFAULT_PRIORITY_QUEUE = Key("celery\x06\x16{digit}", "list", "Celery", "the same with a priority", "none", "until somebody moves it", {})
-UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"worker": "hset hget hdel hkeys hexists watch", "keda": "type hlen llen", "monitor": "type hlen"}, entries=Limit("workers", times=1000), entry_bytes=_HELD)
-UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", {"worker": "zadd zrem zrange"}, entries=Limit("workers", times=1000), entry_bytes=_WORD)
-UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", {"worker": "set get del"}, entries=1, entry_bytes=_WORD, ttl_seconds=300)
+UNACKED = Key("{ns}:unacked", "hash", "Celery", "the messages that workers hold", "the concurrency of all workers", "until it is acknowledged, or its worker is lost", {"worker": "hset hget hdel hkeys hexists watch type", "keda": "type hlen llen", "monitor": "type hlen"}, entries=Limit("workers", times=1000), entry_bytes=_HELD)
+UNACKED_INDEX = Key("{ns}:unacked_index", "zset", "Celery", "when each of those was taken", "as unacked", "as unacked", {"worker": "zadd zrem zrange type"}, entries=Limit("workers", times=1000), entry_bytes=_WORD)
+UNACKED_MUTEX = Key("{ns}:unacked_mutex", "string", "Celery", "which worker looks for overdue messages", "one", "5 minutes", {"worker": "set get del type ttl"}, entries=1, entry_bytes=_WORD, ttl_seconds=300)
 PROCESSING = Key("{ns}:processing:{worker}", "list", "worker", "the message between the queue and unacked", "one", "milliseconds, or until the worker is found lost", {"worker": "blmove lmove lrem lrange"}, entries=1)
-WORKERS = Key("{ns}:workers", "zset", "worker", "each worker's last heartbeat, by Redis's clock; it outlives the worker's connections", "one member for each worker", "until a lost worker's messages are back on the queue, and it is no longer shown", {"worker": "zadd zscore zrange zrevrange zrem"}, entries=Limit("workers"), entry_bytes=_WORD)
-WORKERS_RESUMED = Key("{ns}:workers:resumed", "string", "worker", "when heartbeats were last heard again after a pause of all; silence before that proves nothing", "one number", "as long as there are workers", {"worker": "get set"}, entries=1, entry_bytes=_WORD)
-WORKER_INFO = Key("{ns}:worker:{worker}", "string", "worker", "what a worker says of itself, JSON", "1 KiB", "10 minutes after its last heartbeat", {"worker": "set exists del"}, entries=1, entry_bytes=_WORD, ttl_seconds=600)
-TAKEN = Key("{ns}:taken", "string", "worker", "how many messages were ever taken off the queue", "one number", "as long as the queue", {"worker": "get incr incrby"}, entries=1, entry_bytes=_WORD)
-ARRIVED = Key("{ns}:arrived", "zset", "worker", "when so many messages had ever arrived, for the age of the oldest", "10,000 moments", "until the messages are taken", {"worker": "zadd zrangebyscore zrevrange zremrangebyscore zremrangebyrank del"}, entries=10_000, entry_bytes=_WORD)
-DEAD = Key("{ns}:dead", "stream", "worker", "the messages that no worker could take, byte for byte; of a larger one the head and its SHA-256", "SLOTGEN_DEAD_LETTER_BYTES in all; slotgen_dead_letters counts them", "SLOTGEN_DEAD_LETTER_SECONDS, until newer ones push it out, or an operator replays or drops it", {"worker": "xadd xlen xrange xdel memory|usage"}, entries=Limit("SLOTGEN_DEAD_LETTERS"), entry_bytes=Limit("SLOTGEN_MAX_MESSAGE_BYTES", times=2, plus=131_072))
-TASK_META = Key("celery-task-meta-{task}", "string", "Celery", "a task's state and results", "one for each task", "SLOTGEN_RESULT_TTL_SECONDS", {"producer": "get mget", "worker": "get setex"}, entries=1, entry_bytes=100 * _ANSWER, ttl_seconds=Limit("SLOTGEN_RESULT_TTL_SECONDS"))
+WORKERS = Key("{ns}:workers", "zset", "worker", "each worker's last heartbeat, by Redis's clock; it outlives the worker's connections", "one member for each worker", "until a lost worker's messages are back on the queue, and it is no longer shown", {"worker": "zadd zscore zrange zrevrange zrem type"}, entries=Limit("workers"), entry_bytes=_WORD)
+WORKERS_RESUMED = Key("{ns}:workers:resumed", "string", "worker", "when heartbeats were last heard again after a pause of all; silence before that proves nothing", "one number", "as long as there are workers", {"worker": "get set type getrange"}, entries=1, entry_bytes=_WORD, form=SECONDS)
+WORKER_INFO = Key("{ns}:worker:{worker}", "string", "worker", "what a worker says of itself, JSON", "1 KiB", "10 minutes after its last heartbeat", {"worker": "set exists del"}, entries=1, entry_bytes=_WORD, ttl_seconds=600, form=JSON)
+TAKEN = Key("{ns}:taken", "string", "worker", "how many messages were ever taken off the queue", "one number", "as long as the queue", {"worker": "get incr incrby type getrange"}, entries=1, entry_bytes=_WORD, form=COUNT)
+ARRIVED = Key("{ns}:arrived", "zset", "worker", "when so many messages had ever arrived, for the age of the oldest", "10,000 moments", "until the messages are taken", {"worker": "zadd zrangebyscore zrevrange zremrangebyscore zremrangebyrank del type"}, entries=10_000, entry_bytes=_WORD)
+DEAD = Key("{ns}:dead", "stream", "worker", "the messages that no worker could take, byte for byte; of a larger one the head and its SHA-256", "SLOTGEN_DEAD_LETTER_BYTES in all; slotgen_dead_letters counts them", "SLOTGEN_DEAD_LETTER_SECONDS, until newer ones push it out, or an operator replays or drops it", {"worker": "xadd xlen xrange xdel memory|usage type"}, entries=Limit("SLOTGEN_DEAD_LETTERS"), entry_bytes=Limit("SLOTGEN_MAX_MESSAGE_BYTES", times=2, plus=131_072))
+TASK_META = Key("celery-task-meta-{task}", "string", "Celery", "a task's state and results", "one for each task", "SLOTGEN_RESULT_TTL_SECONDS", {"producer": "get mget", "worker": "get setex"}, entries=1, entry_bytes=100 * _ANSWER, ttl_seconds=Limit("SLOTGEN_RESULT_TTL_SECONDS"), form=JSON)
 TASK_META_CHANNEL = Key("celery-task-meta-{task}", "channel", "Celery", "the same, for producers that wait", "nothing is kept", "none", {"producer": "subscribe", "worker": "publish"})
 BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an exchange sends to", "one member", "for ever", {"producer": "sadd smembers", "worker": "sadd smembers"}, entries=100, entry_bytes=_WORD)
 
 # The life of a job.
 CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in hand", "until the job ends; 1 day, or until another worker asks, when its worker is killed", {"worker": "get set del"}, entries=1, entry_bytes=_WORD, ttl_seconds=86_400)
-LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", {"worker": "get incr expire decr del"}, entries=1, entry_bytes=_WORD, ttl_seconds=7 * 86_400)
-ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", {"worker": "get set del"}, entries=1, entry_bytes=_ANSWER, ttl_seconds=Limit("executor.answerTtlSeconds"))
-ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", {"worker": "zadd zcard zpopmin zremrangebyscore"}, entries=Limit("SLOTGEN_CACHE_ANSWERS"), entry_bytes=_WORD)
-BUDGET = Key("{ns}:budget:{start}", "hash", "worker", "the account of the window that began then: spent, held, written off, and each by model", "three fields, and three for each model", "two windows and a day", {"worker": "hincrby hmget hgetall ttl expire"}, entries=100, entry_bytes=_WORD, ttl_seconds=Limit("SLOTGEN_BUDGET_WINDOW_SECONDS", times=2, plus=86_400))
-BUDGET_HOLDS = Key("{ns}:budget:holds", "hash", "worker", "the open reservations", "the requests in flight", "until it is settled, or runs out", {"worker": "hget hexists hset hdel"}, entries=Limit("workers", times=1000), entry_bytes=_WORD)
-BUDGET_EXPIRY = Key("{ns}:budget:expiry", "zset", "worker", "when each reservation runs out", "as the holds", "as the holds", {"worker": "zadd zrem zrangebyscore"}, entries=Limit("workers", times=1000), entry_bytes=_WORD)
+LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", {"worker": "get incr expire decr del"}, entries=1, entry_bytes=_WORD, ttl_seconds=7 * 86_400, form=COUNT)
+ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", {"worker": "get set del"}, entries=1, entry_bytes=_ANSWER, ttl_seconds=Limit("executor.answerTtlSeconds"), form=JSON)
+ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", {"worker": "zadd zcard zpopmin zremrangebyscore type"}, entries=Limit("SLOTGEN_CACHE_ANSWERS"), entry_bytes=_WORD)
+BUDGET = Key("{ns}:budget:{start}", "hash", "worker", "the account of the window that began then: spent, held, written off, and each by model", "three fields, and three for each model", "two windows and a day", {"worker": "hincrby hmget hgetall ttl expire"}, entries=100, entry_bytes=_WORD, ttl_seconds=Limit("SLOTGEN_BUDGET_WINDOW_SECONDS", times=2, plus=86_400), form=r"-?\d{1,17}")
+BUDGET_HOLDS = Key("{ns}:budget:holds", "hash", "worker", "the open reservations", "the requests in flight", "until it is settled, or runs out", {"worker": "hget hexists hset hdel type hscan"}, entries=Limit("workers", times=1000), entry_bytes=_WORD, form=r"\d{1,15} \d{1,17} .*")
+BUDGET_EXPIRY = Key("{ns}:budget:expiry", "zset", "worker", "when each reservation runs out", "as the holds", "as the holds", {"worker": "zadd zrem zrangebyscore type"}, entries=Limit("workers", times=1000), entry_bytes=_WORD)
 COOLDOWN = Key("{ns}:cooldown:{model}", "string", "worker", "that no request to this model leaves", "one for each model", "as long as the server asked", {"worker": "pttl set"}, entries=1, entry_bytes=_WORD, ttl_seconds=3600)
-BREAKER = Key("{ns}:breaker", "string", "worker", "the refusal for which no request leaves", "one word", "1 day, or until a probe succeeds", {"worker": "get set del"}, entries=1, entry_bytes=_WORD, ttl_seconds=86_400)
-BREAKER_PROBE = Key("{ns}:breaker:probe", "string", "worker", "that a probe is under way", "one", "probeSeconds of the executor config", {"worker": "set del"}, entries=1, entry_bytes=_WORD, ttl_seconds=Limit("executor.traffic.probeSeconds"))
-GUARD = Key("{ns}:guard", "list", "worker", "the fleet's latest outcomes, which the guard judges", "guard.sample of the executor config", "guard.windowSeconds after the last outcome", {"worker": "lpush ltrim lrange pexpire del"}, entries=Limit("executor.guard.sample"), entry_bytes=_WORD, ttl_seconds=Limit("executor.guard.windowSeconds"))
-GUARD_SPENT = Key("{ns}:guard:spent:{minute}", "string", "worker", "what was spent in a minute, nano-dollars", "one for each minute", "3 minutes", {"worker": "incrby expire del"}, entries=1, entry_bytes=_WORD, ttl_seconds=180)
-HISTORY = Key("{ns}:history", "stream", "worker", "the latest outcomes, without content", "about SLOTGEN_HISTORY_OUTCOMES", "until newer ones push it out", {"worker": "xadd"}, entries=Limit("SLOTGEN_HISTORY_OUTCOMES"), entry_bytes=4096)
-HISTORY_WRITTEN = Key("{ns}:history:{writer}", "string", "worker", "the number of a writer's last batch, so that none counts twice", "one for each worker", "1 hour", {"worker": "get set"}, entries=1, entry_bytes=_WORD, ttl_seconds=3600)
+BREAKER = Key("{ns}:breaker", "string", "worker", "the refusal for which no request leaves", "one word", "1 day, or until a probe succeeds", {"worker": "get set del type ttl getrange"}, entries=1, entry_bytes=_WORD, ttl_seconds=86_400, form=r"OPENAI_[A-Z_]+")
+BREAKER_PROBE = Key("{ns}:breaker:probe", "string", "worker", "that a probe is under way", "one", "probeSeconds of the executor config", {"worker": "set del type ttl"}, entries=1, entry_bytes=_WORD, ttl_seconds=Limit("executor.traffic.probeSeconds"))
+GUARD = Key("{ns}:guard", "list", "worker", "the fleet's latest outcomes, which the guard judges", "guard.sample of the executor config", "guard.windowSeconds after the last outcome", {"worker": "lpush ltrim lrange pexpire del type ttl"}, entries=Limit("executor.guard.sample"), entry_bytes=_WORD, ttl_seconds=Limit("executor.guard.windowSeconds"))
+GUARD_SPENT = Key("{ns}:guard:spent:{minute}", "string", "worker", "what was spent in a minute, nano-dollars", "one for each minute", "3 minutes", {"worker": "incrby expire del"}, entries=1, entry_bytes=_WORD, ttl_seconds=180, form=COUNT)
+HISTORY = Key("{ns}:history", "stream", "worker", "the latest outcomes, without content", "about SLOTGEN_HISTORY_OUTCOMES", "until newer ones push it out", {"worker": "xadd type"}, entries=Limit("SLOTGEN_HISTORY_OUTCOMES"), entry_bytes=4096)
+HISTORY_WRITTEN = Key("{ns}:history:{writer}", "string", "worker", "the number of a writer's last batch, so that none counts twice", "one for each worker", "1 hour", {"worker": "get set"}, entries=1, entry_bytes=_WORD, ttl_seconds=3600, form=COUNT)
 RESULTS = Key("{ns}:results", "stream", "worker", "deliveries for consumers that wait on no task id", "about SLOTGEN_STREAM_RESULTS", "until newer ones push it out", {"consumer": "xgroup|create xgroup|createconsumer xreadgroup xack xautoclaim xpending xlen xinfo|groups", "worker": "type xadd"}, entries=Limit("SLOTGEN_STREAM_RESULTS"), entry_bytes=_ANSWER + 65_536)
 # fmt: on
 

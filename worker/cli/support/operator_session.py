@@ -11,12 +11,14 @@ from tasks.operations.changes.changing import Situation
 from tasks.operations.changes.dials import AuditRefused, DialsMoved
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import RedisFleet
-from worker.adapters.redis.errors import unavailable
+from worker.adapters.redis.errors import Cause, RedisUnavailable, unavailable
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.history import RedisHistory
 from worker.adapters.redis.keys import AUDIT
+from worker.adapters.redis.wrong_keys import at_hand, scan
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import CliError
+from worker.cli.support.terminal import say
 from worker.settings.settings import Settings
 
 _DAY_MS = 86_400_000
@@ -50,11 +52,14 @@ class OperatorSession:
 
 
 @contextmanager
-def open_session(settings: Settings | None = None) -> Iterator[OperatorSession]:
-    """Open the stores of `settings`, or of the environment; what goes wrong inside becomes a CliError."""
+def open_session(settings: Settings | None = None, *, warns: bool = True) -> Iterator[OperatorSession]:
+    """Open the stores of `settings`, or of the environment; what goes wrong inside becomes a CliError.
+
+    With `warns` it names on stderr what does not belong into a key, and the command that clears it.
+    """
     settings = settings or load_settings()
     try:
-        with open_redis(settings) as client, unavailable(client):
+        with open_redis(settings) as client, _names_the_key(client, settings.namespace), unavailable(client):
             place = client, settings.namespace
             yield OperatorSession(
                 settings,
@@ -64,6 +69,8 @@ def open_session(settings: Settings | None = None) -> Iterator[OperatorSession]:
                 RedisHistory(*place),
                 RedisDeadLetters.of(client, settings),
             )
+            if warns:
+                warn_of_wrong_keys(*place)
     except StoreUnavailable as error:
         raise CliError(str(error)) from None
     except DialsMoved:
@@ -76,3 +83,21 @@ def open_session(settings: Settings | None = None) -> Iterator[OperatorSession]:
             f"the change could not be recorded, so it was not made ({error}); "
             "mend Redis first. `slotgen kill` works all the same"
         ) from None
+
+
+def warn_of_wrong_keys(client: redis.Redis, namespace: str) -> None:
+    """Name on stderr what does not belong into a key. Raises StoreUnavailable."""
+    if wrong := at_hand(client, namespace):
+        say(*map(str, wrong), err=True)
+
+
+@contextmanager
+def _names_the_key(client: redis.Redis, namespace: str) -> Iterator[None]:
+    """Say which key it is, where Redis says only that one is of another type."""
+    try:
+        yield
+    except RedisUnavailable as error:
+        if error.cause is not Cause.WRONG_TYPE:
+            raise
+        wrong, _ = scan(client, namespace)
+        raise StoreUnavailable("\n".join(map(str, wrong)) or str(error)) from None

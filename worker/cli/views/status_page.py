@@ -75,8 +75,12 @@ def _value(line: DialLine) -> Text:
 def _fleet(of: Overview) -> RenderableType:
     oldest = "unknown" if of.oldest_seconds is None else span(of.oldest_seconds)
     waiting = f"{of.queue_depth} waiting, the oldest for {oldest}" if of.queue_depth else "empty"
-    lines = [words(f" {each.silence}", "bold red") for each in of.workers if each.silence]
-    lines.append(words(f" queue: {waiting}; {of.dead_letters} dead letters"))
+    if of.queue_depth is None:
+        waiting = "unknown"
+    lines = [words(f" {each.what}: {each.command}", "bold red") for each in of.wrong_keys]
+    lines += [words(f" {each.silence}", "bold red") for each in of.workers if each.silence]
+    dead = "unknown" if of.dead_letters is None else of.dead_letters
+    lines.append(words(f" queue: {waiting}; {dead} dead letters"))
     if of.dead_letters_filled >= _NEARLY_FULL:
         filled = f"the store of dead letters is {of.dead_letters_filled:.0%} full, and will drop the oldest"
         lines.append(words(f" {filled}: slotgen dead list", "red"))
@@ -124,6 +128,7 @@ def document(of: Overview) -> dict[str, Any]:
                 for (status, code), number in of.outcomes
             ],
         },
+        "wrongKeys": [fields(each, "what", "command") for each in of.wrong_keys],
         "inTheWay": [fields(each, "what", "command") for each in of.blockers],
     }
 

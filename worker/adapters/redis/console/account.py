@@ -9,6 +9,7 @@ from tasks.operations.changes import spend_cap
 from tasks.operations.money import Account
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import BUDGET, BUDGET_CAP
+from worker.adapters.redis.wrong_keys import check
 from worker.settings.settings import Settings
 
 _KINDS = ("spent", "held", "written_off")
@@ -33,11 +34,13 @@ class RedisAccount:
         with unavailable(self.client):
             now = self.client.time()[0]
             began = now - now % self.window_seconds
-            raw = cast("dict[bytes, bytes]", self.client.hgetall(BUDGET(self.namespace, began)))
+            account = BUDGET(self.namespace, began)
+            raw = cast("dict[bytes, bytes]", self.client.hgetall(account))
             key = BUDGET_CAP(self.namespace)
             (dial,) = cast("list[bytes | None]", self.client.mget([key]))
             if dial is None and self.client.exists(key):
                 dial = b"not a string"  # which covers no call, as every cap that needs guessing
+        check(BUDGET, account, raw)
         amounts = {name.decode(errors="backslashreplace"): int(value) for name, value in raw.items()}
         models = sorted({name.partition(":")[2] for name in amounts if ":" in name})
         return Account(

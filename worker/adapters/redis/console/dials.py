@@ -174,7 +174,12 @@ class RedisDials:
         return script.run(self.client, [*records, *self._dials], user_of(self.client), *arguments)
 
     def _version(self) -> str:
-        last = [self._newest(key, 1) for key in (AUDIT, AUDIT_NOTICED)]
+        last = []
+        for key in (AUDIT, AUDIT_NOTICED):
+            try:
+                last += [self._newest(key, 1)]
+            except ResponseError:
+                last += [[]]  # no change can be recorded, and so none is made
         return " ".join(each[0][0].decode() if each else "0-0" for each in last)
 
     def _newest(self, key: Key, limit: int) -> list[Any]:

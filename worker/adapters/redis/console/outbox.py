@@ -23,12 +23,12 @@ class RedisOutbox:
 
     def push(self, messages: Sequence[str]) -> int:
         """Put all of `messages` on the queue, or none; return how many wait on its own list now."""
-        with unavailable(self.client):
+        with unavailable(self.client, self.queue):
             return self.client.lpush(self.queue, *messages)
 
     def waiting(self) -> int:
         """Return how many messages wait on the queue."""
-        with unavailable(self.client):
+        with unavailable(self.client, f"{self.queue} or one of its priorities"):
             return depth(self.client, self.queue)
 
     def take_back(self, message: str) -> bool:

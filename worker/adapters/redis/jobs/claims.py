@@ -1,15 +1,14 @@
 """Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
 
-import json
 from dataclasses import dataclass
 
-from tasks.errors import StoreUnavailable
 from tasks.ports import Claim
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import Cause, RedisUnavailable
 from worker.adapters.redis.jobs.liveness import LOST
 from worker.adapters.redis.keys import ANSWER, CLAIM, LEDGER, WORKERS, WORKERS_RESUMED
 from worker.adapters.redis.scripts import LuaScript
+from worker.adapters.redis.wrong_keys import read_json
 
 # KEYS: the claim, the stored answer, and those of LOST. An answer comes first: it needs no claim. A claim is
 # free when it has no holder, or when its holder is lost: a killed worker must not keep its jobs from those
@@ -22,7 +21,7 @@ local stored = redis.call('GET', KEYS[2])
 if stored and stored ~= ARGV[2] then return {0, stored} end
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
-  local worker = string.match(holder, '^[^:]+')
+  local worker = string.match(holder, '^[^:]*')
   local mine = worker == string.match(ARGV[1], '^[^:]+')
   if mine or not lost(KEYS[3], KEYS[4], worker, ARGV[4]) then return {0, ''} end
 end
@@ -73,11 +72,7 @@ class RedisClaims:
                 raise
             # Closed while it was idle, most often: no reason to send a job back. Claimed twice is once.
             ours, stored = await self.redis.run(_CLAIM, keys, *arguments)
-        try:
-            return Claim(bool(ours), stored, json.loads(stored) if stored else None)
-        except ValueError:
-            unreadable = f"{ANSWER(ns, key)} is no JSON; delete it, and the job is generated anew"
-            raise StoreUnavailable(unreadable) from None
+        return Claim(bool(ours), stored, read_json(ANSWER, ANSWER(ns, key), stored) if stored else None)
 
     async def release(self, key: str, token: str, *, concluded: bool) -> None:
         """Give the claim back, and the attempts of a `concluded` job with it; waits for Redis."""

@@ -16,6 +16,7 @@ from worker.adapters.redis.jobs.controls import RedisControls
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.documents import AsField, load_executor, read_json, read_spec, read_text
 from worker.cli.support.errors import CliError
+from worker.cli.support.operator_session import warn_of_wrong_keys
 from worker.cli.support.options import AsJson
 from worker.cli.support.terminal import answer, fields, styled, visible
 from worker.settings.settings import Settings
@@ -87,7 +88,10 @@ def _live(settings: Settings) -> Controls:
             client, settings.namespace, settings.ceilings, deadline_seconds, lambda *_: None
         )
         reader.read()
-        return reader.read()
+        found = reader.read()
+        with contextlib.suppress(StoreUnavailable):
+            warn_of_wrong_keys(client, settings.namespace)
+    return found
 
 
 def _account(settings: Settings) -> Account | None:

@@ -1,12 +1,17 @@
 """`slotgen status`: the kill switch first, then everything else an operator asks."""
 
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
+from redis.exceptions import ResponseError
 from rich.live import Live
 
-from tasks.operations.overview import Overview
+from tasks.errors import StoreUnavailable
+from tasks.operations.overview import Blocker, Overview
+from worker.adapters.redis.errors import Cause, RedisUnavailable
+from worker.adapters.redis.wrong_keys import at_hand
 from worker.cli.support.console import ContentConsole
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session
@@ -17,6 +22,7 @@ from worker.cli.views.status_page import document, page, unreadable
 ORDER = 1
 _OUTCOMES = 50_000
 _AUDIT = 1_000
+T = TypeVar("T")
 
 
 def status(
@@ -59,20 +65,35 @@ def _watch(since_seconds: int, every_seconds: float, *, as_json: bool) -> None:
 
 
 def _overview(since_seconds: int) -> Overview:
-    with open_session() as session:
+    with open_session(warns=False) as session:
         now_wall_ms = session.history.now_ms()
+        since_ms = now_wall_ms - since_seconds * 1000
         return Overview(
             values=session.dials.read(),
             ceilings=session.settings.ceilings,
-            audit=session.dials.audit(_AUDIT),
-            workers=session.fleet.workers(),
-            past=session.history.since(now_wall_ms - since_seconds * 1000, _OUTCOMES),
-            queue_depth=session.fleet.queue_depth(),
-            oldest_seconds=session.fleet.queue_oldest_seconds(),
-            strays=session.fleet.strays(),
+            audit=_read(lambda: session.dials.audit(_AUDIT), []),
+            workers=_read(session.fleet.workers, []),
+            past=_read(lambda: session.history.since(since_ms, _OUTCOMES), []),
+            queue_depth=_read(session.fleet.queue_depth, None),
+            oldest_seconds=_read(session.fleet.queue_oldest_seconds, None),
+            strays=_read(session.fleet.strays, []),
             queue=session.settings.namespace,
-            dead_letters=session.dead_letters.count(),
-            dead_letters_filled=session.dead_letters.filled(),
+            dead_letters=_read(session.dead_letters.count, None),
+            dead_letters_filled=_read(session.dead_letters.filled, 0.0),
+            wrong_keys=[
+                Blocker(f"{each.key} {each.what}", each.remedy)
+                for each in at_hand(session.client, session.settings.namespace)
+            ],
             now_wall_ms=now_wall_ms,
             since_seconds=since_seconds,
         )
+
+
+def _read(read: Callable[[], T], unknown: T) -> T:
+    """Return what `read` does, or `unknown` where a key of another type is in the way of it alone."""
+    try:
+        return read()
+    except (StoreUnavailable, ResponseError) as error:
+        if isinstance(error, RedisUnavailable) and error.cause is not Cause.WRONG_TYPE:
+            raise
+        return unknown

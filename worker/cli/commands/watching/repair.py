@@ -1,0 +1,76 @@
+"""`slotgen repair`: what does not belong into the keys of Redis, and the way to put it aside."""
+
+from typing import Annotated, Any
+
+import typer
+
+from worker.adapters.redis.console.quarantine import RedisQuarantine
+from worker.adapters.redis.wrong_keys import WrongKey, judge_one, quoted, row_of, scan
+from worker.cli.support.errors import CliError
+from worker.cli.support.operator_session import OperatorSession, open_session
+from worker.cli.support.options import Actor, AsJson, named
+from worker.cli.support.terminal import answer, fields
+
+
+def repair(
+    key: Annotated[
+        str | None, typer.Argument(help="The key to put aside; without one, list what is wrong.")
+    ] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record; required with a key.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys that hold what slotgen cannot read, or put one of them aside, as it is, for 30 days.
+
+    A kill switch or another dial that is put aside counts as absent, which halts or denies; a spend cap is 0.
+    The list is of the first 100,000 keys. Exit 1 when something is wrong.
+    """
+    with open_session(warns=False) as session:
+        if key is None:
+            _list(session, as_json=as_json)
+            return
+        wrong = _wrong(session, key)
+        if not reason.strip():
+            raise CliError(f"putting a key aside needs a reason: {wrong.remedy}")
+        if not yes:
+            typer.confirm(f"{wrong.key} {wrong.what}. Put that aside?", abort=True, err=True)
+        done = RedisQuarantine(session.client, session.settings.namespace).put_aside(
+            wrong, named(actor), f"slotgen repair {key}", reason.strip()
+        )
+    if done is None:
+        raise CliError(f"{key}: has changed meanwhile; nothing was done. See `slotgen repair`")
+    aside, audit_id = done
+    document = fields(wrong, "key", "found", "wanted") | {"quarantined": aside, "auditId": audit_id}
+    lines = [
+        f"{wrong.key}: {wrong.found} -> absent",
+        f"kept for 30 days as {aside}",
+        f"undo: redis-cli RENAMENX {quoted(aside)} {quoted(wrong.key)}",
+    ]
+    answer(document, lines, as_json=as_json)
+
+
+def _list(session: OperatorSession, *, as_json: bool) -> None:
+    wrong, whole = scan(session.client, session.settings.namespace)
+    lines = [str(each) for each in wrong] or ["every key is as docs/redis-keys.md says"]
+    if not whole:
+        lines.append("there are more keys than were looked at; name one to have it judged")
+    answer({"wrongKeys": list(map(document_of, wrong)), "complete": whole}, lines, as_json=as_json)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _wrong(session: OperatorSession, key: str) -> WrongKey:
+    namespace = session.settings.namespace
+    if row_of(key, namespace) is None:
+        raise CliError(f"{key}: is no key of slotgen's; see docs/redis-keys.md")
+    wrong = judge_one(session.client, namespace, key)
+    if wrong is None:
+        raise CliError(f"{key}: is as docs/redis-keys.md says, or absent; nothing was done")
+    return wrong
+
+
+def document_of(wrong: WrongKey) -> dict[str, Any]:
+    """Return the document of `--json` for one wrong key."""
+    return fields(wrong, "key", "found", "wanted", "remedy")
