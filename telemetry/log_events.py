@@ -28,6 +28,7 @@ LOG_EVENTS = (
     LogEvent("calls_halted", "WARNING", ("calls", "seconds"), "the brake cancelled calls, and the last has closed"),
     LogEvent("halted_by_message", "WARNING", (), "Redis took no write, so a message halted this worker; it stays halted until the kill key is set or deleted"),
     LogEvent("kill_messages_forbidden", "ERROR", (), "Redis forbids this worker to hear messages that halt; take deploy/redis/users.acl"),
+    LogEvent("key_wrong", "ERROR", ("key", "found", "wanted", "remedy"), "a key in Redis holds what does not belong there; logged once for each, and `slotgen repair` lists more"),
     LogEvent("guard_halted", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and this worker halted it"),
     LogEvent("guard_warned", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and the guard only warns or has halted before"),
     LogEvent("answer_not_stored", "ERROR", (), "a paid answer could not be kept"),

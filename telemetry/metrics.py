@@ -75,6 +75,7 @@ METRICS = (
     Metric("slotgen_log_lines_dropped_total", "counter", (), "lines of the log that were dropped, since nothing read it"),
     Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name runs; 0 is a bug"),
     Metric("slotgen_fleet_sample_age_seconds", "gauge", (), "seconds since the figures of queue, dead letters and budget were read"),
+    Metric("slotgen_wrong_keys", "gauge", (), "keys in Redis that hold what does not belong there; `slotgen repair` lists them"),
     Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
     Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited at the least; -1 when it is not known"),
     Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 when Redis cannot be asked"),

@@ -10,7 +10,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import cast
 
-import redis
 from celery import Celery
 
 from tasks import executor_config, plain_text
@@ -47,8 +46,7 @@ from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
-from worker.adapters.redis.jobs.results_stream import ResultsStream, is_usable
-from worker.adapters.redis.keys import RESULTS
+from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.halt.brake_bridge import BrakeBridge
 from worker.metrics.fleet import FleetGauges
 from worker.metrics.worker_info import WorkerInfoSource
@@ -92,8 +90,8 @@ def compose(settings: Settings) -> Composition:
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
-        BadSetting: the visibility timeout is shorter than the longest spec can take, a proxy cannot be
-            used, or the results stream's key holds something else.
+        BadSetting: the visibility timeout is shorter than the longest spec can take, or a proxy cannot be
+            used.
         PortUnavailable: the metrics port is taken.
 
     """
@@ -173,7 +171,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
         tell_progress=results.store_progress,
     )
-    GenerateTask(generate, config, stores, namespace, _results_stream(settings, client, stores)).attach(app)
+    GenerateTask(generate, config, stores, namespace, _results_stream(settings, stores)).attach(app)
     beat_seconds = settings.worker_lost_seconds / 3
     info = WorkerInfoSource(
         worker_id, config.version, settings.has_api_key, brake, observe, latch, beat_seconds
@@ -261,12 +259,7 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     return OpenAIModel(client, observe.requested, observe.metrics.gauge("slotgen_inflight_requests").inc)
 
 
-def _results_stream(settings: Settings, client: redis.Redis, stores: RedisBatches) -> ResultsStream | None:
+def _results_stream(settings: Settings, stores: RedisBatches) -> ResultsStream | None:
     if not settings.stream_results:
         return None
-    if not is_usable(client, settings.namespace):
-        raise BadSetting(
-            f"SLOTGEN_STREAM_RESULTS is {settings.stream_results}, and {RESULTS(settings.namespace)} is "
-            "not a stream; delete that key, or set 0"
-        )
     return ResultsStream(stores, settings.namespace, settings.stream_results)

@@ -52,6 +52,21 @@ class MessageValidation:
         if task_id:
             self.app.backend.mark_as_failure(task_id, InvalidMessage(problem))
 
+    def keep(self, queue: str, held: bytes, problem: str) -> None:
+        """Keep what somebody else has put where messages are held. Raises RedisError."""
+        reason = RejectReason.NOT_A_TASK_MESSAGE.value
+        dead_id = self.dead_letters.add(queue, reason, problem, None, held)
+        self.count(reason)
+        emit(
+            _log,
+            logging.WARNING,
+            "message_rejected",
+            reason=reason,
+            problem=problem,
+            dead_id=dead_id,
+            task_id=None,
+        )
+
     def dead_letter(self, queue: str, raw: bytes, task_id: str | None, deaths: int, pipe: Any) -> None:
         """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
         problem = f"{deaths} workers ended while they held this message; find out why, then replay it"

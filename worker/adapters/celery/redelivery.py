@@ -12,6 +12,7 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual import QoS as VirtualQoS
 from redis.exceptions import ResponseError
 
+from tasks.errors import StoreUnavailable
 from tasks.generate.intake import task_id_of
 from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
@@ -26,11 +27,13 @@ TAG_SEPARATOR = ":"
 # kombu's own two transactions, four commands each. As scripts they cost the worker a third of the time: most
 # of a command's price is redis-py's.
 _APPEND = LuaScript("""
+local left = redis.call('LLEN', KEYS[5])
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('LREM', KEYS[3], 1, ARGV[4])
-redis.call('INCR', KEYS[4])
-return redis.call('LLEN', KEYS[5])
+-- Whatever is in its place: no message waits for a figure.
+redis.pcall('INCR', KEYS[4])
+return left
 """)
 _REQUEUE = LuaScript("""
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
@@ -109,7 +112,13 @@ class ConsumerQoS(kombu_redis.QoS):
         if kept is None:
             client.zrem(self.unacked_index_key, tag)
             return None
-        return held_message(kept)
+        try:
+            return held_message(kept)
+        except StoreUnavailable as error:
+            # Nobody knows whose it is. Kept with the dead letters, it is in nobody's way.
+            self.channel.validator.keep(self._queue, kept, str(error))
+            self._forget(tag, client)
+            return None
 
     def _put_back(self, tag: Any, raw: str, queue: str, client: Any, *, at_the_end: bool = False) -> None:
         keys = [self.unacked_index_key, self.unacked_key, queue]
@@ -221,10 +230,16 @@ async def put_off(redis: RedisBatches, namespace: str, tag: str, since: int) -> 
 
 
 def held_message(kept: bytes) -> tuple[str, str]:
-    """Return the raw message of an entry of `unacked`, and its queue."""
-    message, _, queue = json.loads(kept)
-    # Older versions, and kombu, keep the message itself.
-    return message if isinstance(message, str) else json.dumps(message), queue
+    """Return the raw message of an entry of `unacked`, and its queue. Raises StoreUnavailable."""
+    try:
+        message, _, queue = json.loads(kept)
+        # Older versions, and kombu, keep the message itself.
+        raw = message if isinstance(message, str) else json.dumps(message)
+        if isinstance(json.loads(raw).get("headers") or {}, dict) and isinstance(queue, str):
+            return raw, queue
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        pass
+    raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
 
 
 def _push(raw: str, *, at_the_end: bool) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from worker.settings.redis_url import SCHEME
 # A success is final: a message that came back is answered again, and must not replace what its producer may
 # have read. The value is also published, for those who wait on the channel.
 _STORE = LuaScript("""
-local kept = redis.call('GET', KEYS[1])
+local kept = redis.call('MGET', KEYS[1])[1]
 if kept then
     local sound, document = pcall(cjson.decode, kept)
     if sound and type(document) == 'table' and document['status'] == 'SUCCESS' then return end

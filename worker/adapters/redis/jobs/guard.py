@@ -29,15 +29,17 @@ if not releases(kill) then return {'no data', '', 0} end
 local mark, cost, mode, cause = ARGV[1], ARGV[2], ARGV[3], ARGV[13]
 local window_ms, sample, minimum = tonumber(ARGV[4]) * 1000, tonumber(ARGV[5]), tonumber(ARGV[6])
 local minute = KEYS[3] .. string.format('%.0f', math.floor(clock[1] / 60))
-local spent = redis.call('INCRBY', minute, cost)
+local spent = redis.pcall('INCRBY', minute, cost)
+-- What somebody else has put there is no sum; the outcome counts all the same.
+if type(spent) == 'table' then spent = 0 end
 redis.call('EXPIRE', minute, SPENT_SECONDS)
 redis.call('LPUSH', KEYS[2], now_ms .. ' ' .. mark .. ' ' .. cause)
 redis.call('LTRIM', KEYS[2], 0, sample - 1)
 redis.call('PEXPIRE', KEYS[2], math.ceil(window_ms))
 local n, held, causes = 0, {F = 0, S = 0, L = 0, U = 0, I = 0}, {F = {}, S = {}, L = {}, U = {}, I = {}}
 for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
-  local at, letters, why = string.match(entry, '^(%d+) (%a*) ?(.*)$')
-  if now_ms - tonumber(at) <= window_ms then
+  local at, letters, why = string.match(entry, '^(%d+) ([FSLUI]*) ?(.*)$')
+  if at and now_ms - tonumber(at) <= window_ms then
     n = n + 1
     for letter in string.gmatch(letters, '.') do
       held[letter] = held[letter] + 1

@@ -15,6 +15,7 @@ from tasks.generate.outcome import OutcomeRecord
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
+from worker.adapters.redis.records import as_record
 from worker.adapters.redis.scripts import LuaScript
 
 _BATCH = 500
@@ -46,7 +47,9 @@ _FIELDS = (
 # A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
 # written, so that none counts twice. An hour outlives any copy that is still under way.
 _WRITE = LuaScript(f"""
-if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[2]) or '0') then return end
+local written = tonumber(redis.call('MGET', KEYS[2])[1] or '') or 0
+-- A copy is late by a few batches; a number far beyond is none of this writer's.
+if tonumber(ARGV[1]) <= written and written - tonumber(ARGV[1]) < 1000 then return end
 for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', {HISTORY_WRITTEN.seconds})
 """)
@@ -151,10 +154,9 @@ def _outcome(entry_id: bytes, fields: dict[bytes, bytes]) -> OutcomeRecord | Non
         values = json.loads(fields[b"o"])
         subject = dict(zip(_SUBJECT, values, strict=False))
         rest = dict(zip(_FIELDS, values[len(_SUBJECT) :], strict=True))
-        return OutcomeRecord(
-            entry_id=entry_id.decode(), wall_ms=_wall_ms(entry_id), subject=Subject(**subject), **rest
-        )
-    except (KeyError, TypeError, ValueError):
+        place = {"entry_id": entry_id.decode(), "wall_ms": _wall_ms(entry_id)}
+        return as_record(OutcomeRecord, place | rest | {"subject": as_record(Subject, subject)})
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 

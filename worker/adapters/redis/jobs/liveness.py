@@ -21,7 +21,9 @@ end
 local function lost(workers, resumed, worker, seconds)
   local seen = redis.call('ZSCORE', workers, worker)
   if not seen then return true end
-  local since = math.max(seen, redis.call('GET', resumed) or 0)
+  local since = tonumber(redis.call('MGET', resumed)[1] or '')
+  -- What is no moment of the past is no end of a pause.
+  since = math.max(seen, since and since <= now and since or 0)
   return now - since > tonumber(seconds) and not paused(workers, seconds)
 end
 """
@@ -54,7 +56,8 @@ def beat(client: redis.Redis, namespace: str, worker_id: str, lost_seconds: int)
 def find_lost(client: redis.Redis, namespace: str, worker_id: str, lost_seconds: int) -> list[str]:
     """Return the lost workers, as `worker_id`, which lives, may know them. Raises RedisError."""
     found = _FIND_LOST.run(client, _keys(namespace), lost_seconds, worker_id)
-    return [each.decode() for each in found]
+    # A name that is no UTF-8 is none of a worker.
+    return [each.decode() for each in found if each.isascii()]
 
 
 def _keys(namespace: str) -> list[str]:

@@ -19,14 +19,19 @@ from worker.adapters.redis.waiting import lists
 
 # However many workers there are, and sooner than each one's next heartbeat.
 _SECONDS_APART = 2
+# What is no number of ours counts as none: these notes are for a figure alone.
 _WAITING = """
+local function number(raw)
+  local found = tonumber(raw or '')
+  return found and math.abs(found) < 1e15 and found or 0
+end
 local waiting = 0
 for n = 3, #KEYS do waiting = waiting + redis.call('LLEN', KEYS[n]) end
 """
 # KEYS: how many were taken, the notes (times in seconds, scored by what had arrived by then), the lists.
 # A note goes with the last message that it counts. A queue that was emptied by hand counts anew.
 _NOTE = LuaScript(f"""{_WAITING}
-local taken = tonumber(redis.call('GET', KEYS[1]) or '0')
+local taken = number(redis.call('GET', KEYS[1]))
 local arrived = taken + waiting
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', taken)
 local clock = redis.call('TIME')
@@ -34,18 +39,18 @@ local now = clock[1] + clock[2] / 1000000
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if last[1] then
   if arrived < tonumber(last[2]) then redis.call('DEL', KEYS[2])
-  elseif arrived == tonumber(last[2]) or now - tonumber(last[1]) < {_SECONDS_APART} then return end
+  elseif arrived == tonumber(last[2]) or now - number(last[1]) < {_SECONDS_APART} then return end
 end
 if arrived > taken then redis.call('ZADD', KEYS[2], arrived, string.format('%.6f', now)) end
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - {ARRIVED.kept})
 """)
 _OLDEST = LuaScript(f"""{_WAITING}
 if waiting == 0 then return '0' end
-local number = tonumber(redis.call('GET', KEYS[1]) or '0') + 1
-local note = redis.call('ZRANGEBYSCORE', KEYS[2], number, '+inf', 'LIMIT', 0, 1)[1]
-if not note then return false end
+local next = number(redis.call('GET', KEYS[1])) + 1
+local note = number(redis.call('ZRANGEBYSCORE', KEYS[2], next, '+inf', 'LIMIT', 0, 1)[1])
+if note == 0 then return false end
 local clock = redis.call('TIME')
-return tostring(clock[1] + clock[2] / 1000000 - tonumber(note))
+return tostring(clock[1] + clock[2] / 1000000 - note)
 """)
 
 

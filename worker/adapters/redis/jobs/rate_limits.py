@@ -38,7 +38,7 @@ class RedisRateLimits:
         """Return what holds for a request to `model` now. Raises StoreUnavailable."""
         keys = [COOLDOWN(self.namespace, model), *self._breaker]
         wait_ms, code, probe = await self.redis.run(_PERMIT, keys, self._probe_ms)
-        return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode()), bool(probe))
+        return RateLimitState(max(wait_ms, 0) / 1000, _code(code.decode(errors="replace")), bool(probe))
 
     async def cool_down(self, model: str, seconds: float) -> None:
         """Let no request to `model` leave for `seconds`."""

@@ -4,11 +4,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import redis
-
 from tasks.delivery import Delivery
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.keys import RESULTS
 from worker.adapters.redis.scripts import LuaScript
 
@@ -16,14 +13,6 @@ from worker.adapters.redis.scripts import LuaScript
 _ADD = LuaScript("""
 for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'delivery', ARGV[i]) end
 """)
-
-
-def is_usable(client: redis.Redis, namespace: str) -> bool:
-    """Whether the key is a stream, or free; True while Redis cannot be asked."""
-    try:
-        return client.type(RESULTS(namespace)) in {b"stream", b"none"}
-    except REDIS_ERRORS:
-        return True
 
 
 @dataclass(frozen=True, slots=True)
