@@ -10,7 +10,8 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from itertools import islice
 from typing import Any, cast
 
@@ -82,8 +83,7 @@ def read_json(row: Key, key: str, value: bytes) -> Any:
 
 def row_of(name: str, namespace: str) -> Key | None:
     """Return the row of a key; `budget:holds` is of its own, and none of the accounts `budget:*`."""
-    rows = [row for row in _KEPT if fnmatchcase(name, row.glob(namespace))]
-    return min(rows, key=lambda row: "*" in row.glob(namespace), default=None)
+    return next((row for form, row in _forms(namespace) if form.match(name)), None)
 
 
 def judge(client: redis.Redis, namespace: str, names: Iterable[str]) -> list[WrongKey]:
@@ -165,6 +165,13 @@ def raw_name(name: str) -> bytes:
 def known_name(raw: bytes) -> str:
     """Return a key's name as text, from which `raw_name` makes the same bytes."""
     return raw.decode(errors="surrogateescape")
+
+
+@cache
+def _forms(namespace: str) -> list[tuple[re.Pattern[str], Key]]:
+    """Return what each row's names look like, those of one key first."""
+    globs = sorted(((row.glob(namespace), row) for row in _KEPT), key=lambda each: "*" in each[0])
+    return [(re.compile(translate(glob)), row) for glob, row in globs]
 
 
 def _names(row: Key, namespace: str) -> list[str]:

@@ -61,6 +61,8 @@ def open_session(settings: Settings | None = None, *, warns: bool = True) -> Ite
     try:
         with open_redis(settings) as client, _names_the_key(client, settings.namespace), unavailable(client):
             place = client, settings.namespace
+            if warns:
+                warn_of_wrong_keys(*place)
             yield OperatorSession(
                 settings,
                 client,
@@ -69,8 +71,6 @@ def open_session(settings: Settings | None = None, *, warns: bool = True) -> Ite
                 RedisHistory(*place),
                 RedisDeadLetters.of(client, settings),
             )
-            if warns:
-                warn_of_wrong_keys(*place)
     except StoreUnavailable as error:
         raise CliError(str(error)) from None
     except DialsMoved:
