@@ -133,12 +133,9 @@ def at_hand(client: redis.Redis, namespace: str, *, role: str = "") -> list[Wron
     rows = [row for row in _KEPT if not role or "type" in row.may.get(role, "").split()]
     names = [name for row in rows for name in _names(row, namespace)]
     with unavailable(client):
-        workers = _asked(client, [("ZRANGE", WORKERS(namespace), 0, 99)])[0]
-        names += (
-            [WORKER_INFO(namespace, known_name(each)) for each in workers]
-            if isinstance(workers, list)
-            else []
-        )
+        (workers,) = _asked(client, [("ZRANGE", WORKERS(namespace), 0, 99)])
+    if isinstance(workers, list):
+        names += [WORKER_INFO(namespace, known_name(each)) for each in workers]
     return judge(client, namespace, names)
 
 
@@ -210,12 +207,8 @@ def _of_another_form(row: Key, key: str, value: bytes | Mapping[bytes, bytes]) -
 def _is_sound(row: Key, value: bytes) -> bool:
     if dial := _DIALS.get(row.pattern):
         return dial.read(value).trouble is not Trouble.MALFORMED
-    if row.form == JSON:
-        return _is_json(value)
-    return not row.form or re.fullmatch(row.form.encode(), value, re.DOTALL) is not None
-
-
-def _is_json(value: bytes) -> bool:
+    if row.form != JSON:
+        return not row.form or re.fullmatch(row.form.encode(), value, re.DOTALL) is not None
     try:
         json.loads(value)
     except (ValueError, RecursionError):
@@ -227,10 +220,5 @@ def quoted(name: str) -> str:
     """Return a key's name as a shell takes it."""
     if name.isprintable():
         return shlex.quote(name)
-    escaped = "".join(
-        each
-        if each.isprintable() and each not in "'\\"
-        else "".join(f"\\x{byte:02x}" for byte in raw_name(each))
-        for each in name
-    )
-    return f"$'{escaped}'"
+    seen = bytes(range(32, 127)).translate(None, b"'\\")
+    return f"$'{''.join(chr(each) if each in seen else f'{chr(92)}x{each:02x}' for each in raw_name(name))}'"

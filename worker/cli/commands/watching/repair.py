@@ -43,11 +43,10 @@ def repair(
         raise CliError(f"{key}: has changed meanwhile; nothing was done. See `slotgen repair`")
     aside, audit_id = done
     document = fields(wrong, "key", "found", "wanted") | {"quarantined": aside, "auditId": audit_id}
-    lines = [
-        f"{wrong.key}: {wrong.found} -> absent",
-        f"kept for 30 days as {aside}",
-        f"undo: redis-cli RENAMENX {quoted(aside)} {quoted(wrong.key)}",
-    ]
+    lines = [f"{wrong.key}: {wrong.found} was put aside", f"kept for 30 days as {aside}"]
+    if not wrong.fields:
+        back = f"redis-cli RENAME {quoted(aside)} {quoted(wrong.key)}"
+        lines.append(f"undo: {back}; redis-cli PERSIST {quoted(wrong.key)}")
     answer(document, lines, as_json=as_json)
 
 
