@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 
@@ -52,3 +53,23 @@ def test_without_an_answer_nothing_is_known_and_the_last_one_grows_old(redis_cli
     assert {name: value(name) for name in UNKNOWN} == UNKNOWN
     assert math.isnan(value("slotgen_budget_spent_usd"))
     assert value("slotgen_fleet_sample_age_seconds") == 7
+
+
+def test_a_key_that_holds_what_does_not_belong_there_is_named_once(redis_client, namespace, caplog):
+    fleet, value = gauges(redis_client, namespace)
+    redis_client.rpush(f"{namespace}:taken", "x")
+    redis_client.set(f"{namespace}:breaker", "no code", ex=60)
+
+    with caplog.at_level(logging.ERROR, "slotgen.worker"):
+        fleet.sample()
+        fleet.sample()
+
+    said = [vars(each)["slotgen_fields"] for each in caplog.records if each.getMessage() == "key_wrong"]
+    assert [(each["key"], each["found"]) for each in said] == [
+        (f"{namespace}:taken", "a list"),
+        (f"{namespace}:breaker", "a value that cannot be read"),
+    ]
+    assert value("slotgen_wrong_keys") == 2
+    redis_client.delete(f"{namespace}:taken", f"{namespace}:breaker")
+    fleet.sample()
+    assert value("slotgen_wrong_keys") == 0
