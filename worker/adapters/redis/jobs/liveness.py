@@ -15,7 +15,8 @@ LOST = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local function paused(workers, seconds)
-  local latest = redis.call('ZREVRANGE', workers, 0, 0, 'WITHSCORES')[2]
+  -- Up to now: nobody of ours is heard from the future.
+  local latest = redis.call('ZREVRANGEBYSCORE', workers, now, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
   return not latest or now - latest > seconds / 2
 end
 local function lost(workers, resumed, worker, seconds)

@@ -74,3 +74,29 @@ def test_no_pause_is_noted_while_another_is_heard(redis_client, namespace, heard
     beat(redis_client, namespace, "mine", LOST_SECONDS)
 
     assert redis_client.get(WORKERS_RESUMED(namespace)) is None
+
+
+@pytest.mark.parametrize("score", ["inf", "1e300"])
+def test_a_heartbeat_from_the_future_is_nobody_s(redis_client, namespace, heard, lost, score):
+    redis_client.zadd(f"{namespace}:workers", {"foreign": score})
+    heard("theirs", LOST_SECONDS * 10)
+
+    # As when nobody is heard.
+    assert lost() == []
+
+
+@pytest.mark.parametrize("resumed", [b"", b"nan", b"inf", b"1e300", b"\xff", b"x"])
+def test_what_is_no_moment_is_no_end_of_a_pause(redis_client, namespace, heard, lost, resumed):
+    heard("mine", 0)
+    heard("theirs", LOST_SECONDS * 10)
+    redis_client.set(f"{namespace}:workers:resumed", resumed)
+
+    assert lost() == ["theirs"]
+
+
+def test_a_name_that_is_no_worker_s_is_passed_over(redis_client, namespace, heard, lost):
+    heard("mine", 0)
+    heard("theirs", LOST_SECONDS * 10)
+    redis_client.zadd(f"{namespace}:workers", {b"\xff": 1})
+
+    assert lost() == ["theirs"]
