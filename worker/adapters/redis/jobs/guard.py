@@ -39,7 +39,7 @@ redis.call('PEXPIRE', KEYS[2], math.ceil(window_ms))
 local n, held, causes = 0, {F = 0, S = 0, L = 0, U = 0, I = 0}, {F = {}, S = {}, L = {}, U = {}, I = {}}
 for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
   local at, letters, why = string.match(entry, '^(%d+) ([FSLUI]*) ?(.*)$')
-  if at and now_ms - tonumber(at) <= window_ms then
+  if at and math.abs(now_ms - tonumber(at)) <= window_ms then
     n = n + 1
     for letter in string.gmatch(letters, '.') do
       held[letter] = held[letter] + 1

@@ -190,3 +190,18 @@ def test_a_redis_that_cannot_be_asked_is_the_brakes_own_matter(namespace):
         server.kill()
         with pytest.raises(StoreUnavailable):
             play(server, namespace, FINE)
+
+
+def test_lines_that_are_no_outcome_and_a_sum_that_is_none_blind_it_not(
+    redis_server, redis_client, namespace, released
+):
+    redis_client.rpush(f"{namespace}:guard", b"\xff", "", "no outcome", "12 XYZ x", "9" * 400 + " F", "[]")
+    minute = redis_client.time()[0] // 60
+    # Of this minute and the next.
+    for each in (minute, minute + 1):
+        redis_client.set(f"{namespace}:guard:spent:{each}", "NaN", ex=180)
+
+    found = play(redis_server, namespace, *[FINE] * 6, *[UNUSABLE] * 4)
+
+    assert [each.tripped for each in found] == [False] * 9 + [True]
+    assert released() == b"true"

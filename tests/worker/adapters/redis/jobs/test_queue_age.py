@@ -208,3 +208,16 @@ def test_a_redis_that_is_away_is_an_error_for_the_caller():
         for ask in (age.note, age.oldest_seconds):
             with pytest.raises(RedisError):
                 ask()
+
+
+@pytest.mark.parametrize("foreign", [b"", b"\xff", b"nan", b"inf", b"1e400", b"[]"])
+def test_figures_that_are_none_leave_the_age_unknown_and_are_noted_over(age, foreign):
+    send(age, 2)
+    age.client.set(TAKEN(age.queue), foreign)
+    age.client.zadd(ARRIVED(age.queue), {foreign: 1})
+    assert age.oldest_seconds() is None
+
+    age.client.delete(ARRIVED(age.queue))
+    age.note()
+
+    assert 0 <= age.oldest_seconds() < 60
