@@ -203,7 +203,8 @@ class Budget(Protocol):
 class DeadLetter:
     """A message that was rejected, and why. `message` is its bytes as they were on the queue.
 
-    Of one that is too large to be kept whole they are the head; `sha256` is then the digest of the whole.
+    Of one that is too large to be kept whole they are the head; `sha256` is then the digest of the whole, or
+    of its first 64 KiB where it was too large to be read.
     """
 
     dead_id: str

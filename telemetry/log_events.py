@@ -40,7 +40,6 @@ LOG_EVENTS = (
     LogEvent("dead_letters_dropped", "ERROR", ("number",), "the oldest dead letters went for good: the store was full, or they were too old"),
     LogEvent("lost_worker_found", "WARNING", ("worker_id", "messages_returned"), "a worker is gone; its messages are back on the queue"),
     LogEvent("worker_forgotten", "DEBUG", ("worker_id",), "a worker has left in order, or was lost long ago"),
-    LogEvent("forgotten_messages_found", "WARNING", ("messages_returned",), "messages that no worker held are back on the queue"),
     LogEvent("acknowledgement_owed", "WARNING", ("error",), "Redis did not take an acknowledgement; it is made later"),
     LogEvent("result_refused", "WARNING", ("error", "cause"), "Redis does not take a result; the worker waits for it"),
     LogEvent("results_stream_refused", "WARNING", ("error", "cause"), "Redis does not take an entry of the results stream; the worker waits for it"),

@@ -22,7 +22,7 @@ SCRIPTS = "(-@all +eval +evalsha ~*)"
 ROLES = {
     "producer": f"-@all {CONNECTED} +multi +exec +discard +unsubscribe",
     "consumer": f"-@all {CONNECTED}",
-    "worker": f"-@all {CONNECTED} +client|id +client|tracking +time +info +multi +exec +discard +unwatch "
+    "worker": f"-@all {CONNECTED} +client|id +client|reply +client|tracking +time +info +multi +exec +discard +unwatch "
     f"+script|load {SCRIPTS}",
     # Whatever there will be below the namespace, it can see and mend it. SCRIPT KILL, for a halt cannot wait.
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "

@@ -165,7 +165,7 @@ THREADS = (
 STEPS = (
     Step(
         "Take the message",
-        "Redis moves it to a list of this worker's own: it is never in memory alone.",
+        "Redis moves it to a list of this worker's own, and cuts one that is too large.",
         "worker/adapters/celery/transport.py:Channel",
         "consumer",
         "BLMOVE slotgen slotgen:processing:…",

@@ -20,6 +20,10 @@ _ENVELOPE_DEPTH = 32
 _LENIENT_BYTES = 1_048_576
 # What is beyond it is refused for its depth, or for having no task.
 _CALL_DEPTH = 2 * _ENVELOPE_DEPTH
+# What is left of a message that is too large to leave the store: the mark, its size, a semicolon, and so many
+# of its first and of its last bytes.
+CUT_MARK, CUT_BYTES = "slotgen-cut:", _ENVELOPE_BYTES
+_CUT = re.compile(rb"slotgen-cut:(\d{1,15});")
 _TASK = "slotgen.generate"
 _EMBED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 _CANVAS = (
@@ -56,6 +60,11 @@ class MessageLimits:
         """The size of a message beyond which no body under the limit can hide."""
         return 2 * self.max_message_bytes + _ENVELOPE_BYTES
 
+    @property
+    def read_bytes(self) -> int:
+        """The size of a message beyond which none of it but its ends is read, not even for its task id."""
+        return max(self.most_bytes, _LENIENT_BYTES)
+
 
 class Rejected(Exception):  # noqa: N818 - a verdict on its way up
     """The message may not be delivered.
@@ -82,8 +91,9 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
 
     """
     # Refused unread, to bound the work.
-    if len(raw) > limits.most_bytes:
-        raise Rejected(RejectReason.TOO_LARGE, _too_large(len(raw), limits), _id_in_the_unreadable(raw))
+    size_bytes, _ = size_and_head(raw)
+    if size_bytes > limits.most_bytes:
+        raise Rejected(RejectReason.TOO_LARGE, _too_large(size_bytes, limits), _id_in_the_unreadable(raw))
     message = _envelope(raw, limits)
     task_id = message["headers"]["id"]
     spec = _spec(_body(message, limits, task_id), task_id)
@@ -93,6 +103,12 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     except (UnacceptableJson, InvalidMessage) as refusal:
         raise Rejected(RejectReason.SPEC_INVALID, str(refusal), task_id) from None
     return message
+
+
+def size_and_head(raw: bytes) -> tuple[int, bytes]:
+    """Return the size of the message that `raw` is or was cut from, and its beginning or all of it."""
+    cut = _CUT.match(raw)
+    return (int(cut[1]), raw[cut.end() : cut.end() + CUT_BYTES]) if cut else (len(raw), raw)
 
 
 def task_id_of(raw: bytes) -> str | None:

@@ -114,7 +114,7 @@ def test_a_message_that_outlived_its_worker_has_one_death_on_it_and_nothing_else
 
 
 @pytest.mark.timeout(120)
-def test_a_message_that_is_overdue_comes_back_as_it_came(busy):
+def test_a_message_that_is_overdue_comes_back_with_a_death_on_it_and_nothing_else(busy):
     raw = odd()
     busy.start_worker(concurrency=1)
     in_flight(busy, raw)
@@ -124,7 +124,7 @@ def test_a_message_that_is_overdue_comes_back_as_it_came(busy):
     busy.client.zadd("slotgen:unacked_index", {tag: 1})
     eventually(lambda: busy.client.llen("slotgen") == 1)
 
-    assert the_message(busy) == raw
+    assert json.loads(the_message(busy)) == marked(raw, slotgen_deaths=1)
 
 
 @pytest.mark.timeout(120)

@@ -6,6 +6,7 @@
 import contextlib
 import json
 import logging
+import uuid
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
@@ -13,7 +14,7 @@ from kombu.transport.virtual import QoS as VirtualQoS
 from redis.exceptions import ResponseError
 
 from tasks.errors import StoreUnavailable
-from tasks.generate.intake import task_id_of
+from tasks.generate.intake import CUT_BYTES, CUT_MARK, task_id_of
 from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
@@ -28,15 +29,33 @@ TAG_SEPARATOR = ":"
 # of a command's price is redis-py's.
 _APPEND = LuaScript("""
 local left = redis.call('LLEN', KEYS[5])
-redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-redis.call('LREM', KEYS[3], 1, ARGV[4])
--- Whatever is in its place: no message waits for a figure.
-redis.pcall('INCR', KEYS[4])
-return left
+if redis.call('LREM', KEYS[3], 1, ARGV[4]) == 1 then
+  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+  redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+  -- Whatever is in its place: no message waits for a figure.
+  redis.pcall('INCR', KEYS[4])
+end
+return left + redis.call('LLEN', KEYS[3])
 """)
-_REQUEUE = LuaScript("""
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then redis.call('RPUSH', KEYS[2], ARGV[1]) end
+# KEYS: a worker's processing list, and the queue, or none: then what lies on the list already is all. What is
+# taken lies there until it is noted, and what an earlier taking has left there is the first to be taken.
+# A message of more than ARGV[1] bytes never leaves Redis: its ends behind a mark take its place, and whoever
+# takes them rejects them. MEMORY USAGE copies nothing, so that only large ones are read here.
+TAKE = LuaScript(f"""
+if redis.call('LLEN', KEYS[1]) == 0 then
+  if not KEYS[2] or not redis.call('LMOVE', KEYS[2], KEYS[1], 'RIGHT', 'LEFT') then return false end
+end
+local most = tonumber(ARGV[1])
+local message
+if redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0) > most then
+  message = redis.call('LINDEX', KEYS[1], -1)
+  if #message > most then
+    local head, tail = string.sub(message, 1, {CUT_BYTES}), string.sub(message, -{CUT_BYTES})
+    message = '{CUT_MARK}' .. #message .. ';' .. head .. tail
+    redis.call('LSET', KEYS[1], -1, message)
+  end
+end
+return message or redis.call('LINDEX', KEYS[1], -1)
 """)
 _ACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -58,7 +77,7 @@ class ConsumerQoS(kombu_redis.QoS):
     """
 
     _queue: str | None = None
-    _lying: frozenset[bytes] | set[bytes] = frozenset()
+    _restoring_overdue = False
     _owed: frozenset[str] = frozenset()
 
     def register(self, queue: str) -> None:
@@ -75,16 +94,18 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Write the message to `unacked` and take it off the processing list, both or neither."""
-        info = message.delivery_info
-        queue = info["routing_key"]
-        # In kombu's form, but for the message: as it was taken, not as the worker was given it.
-        kept = json.dumps([self.channel.taken.decode(), info["exchange"], queue])
-        keys = [self.unacked_index_key, self.unacked_key, PROCESSING(queue, self.channel.worker_id)]
+        queue = message.delivery_info["routing_key"]
         with self.channel.conn_or_acquire() as client:
-            arguments = (kombu_redis.time(), delivery_tag, kept, self.channel.taken)
-            left = _APPEND.run(client, [*keys, TAKEN(queue), queue], *arguments)
+            left = self._note(queue, self.channel.worker_id, delivery_tag, self.channel.taken, client)
         self.channel.queue_drained = left == 0
         VirtualQoS.append(self, message, delivery_tag)
+
+    def _note(self, queue: str, worker_id: str, tag: str, raw: bytes, client: Any) -> int:
+        """Move what `worker_id` has taken to `unacked`; return how many wait or are still to be noted."""
+        # In kombu's form, but for the message: as it was taken, not as the worker was given it.
+        kept = json.dumps([raw.decode(errors="surrogateescape"), "", queue])
+        keys = [self.unacked_index_key, self.unacked_key, PROCESSING(queue, worker_id), TAKEN(queue), queue]
+        return int(_APPEND.run(client, keys, kombu_redis.time(), tag, kept, raw))
 
     def ack(self, delivery_tag: str) -> None:
         """Forget the message: its results are stored. What Redis does not take now is said again."""
@@ -103,7 +124,9 @@ class ConsumerQoS(kombu_redis.QoS):
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
         """Put a message back as it came: what is rejected, overdue, or of a connection that broke."""
         with self.channel.conn_or_acquire(client) as lent:
-            if (held := self._held(tag, lent)) is not None:
+            if self._restoring_overdue:
+                self._return(tag, lent, died=True)
+            elif (held := self._held(tag, lent)) is not None:
                 self._put_back(tag, *held, lent, at_the_end=leftmost)
 
     def _held(self, tag: Any, client: Any) -> tuple[str, str] | None:
@@ -128,29 +151,17 @@ class ConsumerQoS(kombu_redis.QoS):
         """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
         # What Redis refuses now is done at the next visit.
         with contextlib.suppress(ResponseError):
-            super().restore_visible(start, num, interval)
+            self._restoring_overdue = True
+            try:
+                super().restore_visible(start, num, interval)
+            finally:
+                self._restoring_overdue = False
             if self._queue is not None:
                 with self.channel.conn_or_acquire() as client:
                     for tag in self._owed:
                         self._forget(tag, client)
                         self._owed -= {tag}
                     self._bring_back_the_dead(self._queue, client)
-                    self._bring_back_the_forgotten(self._queue, client)
-
-    def _bring_back_the_forgotten(self, queue: str, client: Any) -> None:
-        """Return what lies in this worker's own processing list although it was never noted.
-
-        Redis may hand a message to a connection that is gone already on our side: a frozen one that wakes up
-        finds the old request first. What we do take leaves the list within milliseconds, so that what lies
-        there at two looks, seconds apart, was never seen here.
-        """
-        taking = PROCESSING(queue, self.channel.worker_id)
-        lying = set(client.lrange(taking, 0, -1))
-        forgotten, self._lying = lying & self._lying, lying
-        for raw in forgotten:
-            _REQUEUE.run(client, [taking, queue], raw)
-        if forgotten:
-            emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
 
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
         lost_seconds = self._option("worker_lost_seconds")
@@ -174,14 +185,14 @@ class ConsumerQoS(kombu_redis.QoS):
         """Return what `worker_id` held, and how many messages. Two workers may do this at once: each step
         happens once.
         """
-        returned = 0
-        while client.lmove(PROCESSING(queue, worker_id), queue, "LEFT", "RIGHT") is not None:
-            returned += 1
+        # What this worker itself was taking is the first that it takes again.
+        while died and (raw := TAKE.run(client, [PROCESSING(queue, worker_id)], self.most_bytes)):
+            self._note(queue, worker_id, new_tag(worker_id), raw, client)
         prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
         tags = [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
         for tag in tags:
             self._return(tag, client, died=died)
-        return returned + len(tags)
+        return len(tags)
 
     def _return(self, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or dead-letter it when too many workers have died with it."""
@@ -189,15 +200,14 @@ class ConsumerQoS(kombu_redis.QoS):
         if held is None:
             return
         raw, queue = held
-        if not died:
-            self._put_back(tag, raw, queue, client)
-            return
-        deaths = _deaths(raw) + 1
-        raw = marked(raw, **{DEATHS: deaths})
+        deaths = _deaths(raw) + 1 if died else 0
+        # Without a place for a mark it is no message, which whoever takes it next rejects.
+        if deaths:
+            raw = marked(raw, **{DEATHS: deaths})
         if deaths < self._option("max_deaths"):
             self._put_back(tag, raw, queue, client)
         else:
-            self._dead_letter(tag, raw.encode(), queue, deaths, client)
+            self._dead_letter(tag, _as_bytes(raw), queue, deaths, client)
 
     def _dead_letter(self, tag: bytes, raw: bytes, queue: str, deaths: int, client: Any) -> None:
         validator, task_id = self.channel.validator, task_id_of(raw)
@@ -212,6 +222,11 @@ class ConsumerQoS(kombu_redis.QoS):
 
         if client.transaction(transaction, self.unacked_key, value_from_callable=True):
             validator.report_dead_lettered(task_id)
+
+    @property
+    def most_bytes(self) -> int:
+        """The size of a message beyond which no worker reads it."""
+        return int(self.channel.validator.limits.read_bytes)
 
     def _option(self, name: str) -> int:
         return int(self.channel.connection.client.transport_options[name])
@@ -242,12 +257,26 @@ def held_message(kept: bytes) -> tuple[str, str]:
     raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
 
 
-def _push(raw: str, *, at_the_end: bool) -> tuple[str, str]:
+def new_tag(worker_id: str) -> str:
+    """Return a delivery tag that names the worker, so that the others know what it held when it dies."""
+    return f"{worker_id}{TAG_SEPARATOR}{uuid.uuid4().hex}"
+
+
+def _push(raw: str, *, at_the_end: bool) -> tuple[str, bytes]:
     # Workers take from the right.
-    return ("LPUSH" if at_the_end else "RPUSH"), raw
+    return ("LPUSH" if at_the_end else "RPUSH"), _as_bytes(raw)
+
+
+def _as_bytes(raw: str) -> bytes:
+    # What lay in a processing list may be no text at all.
+    return raw.encode(errors="surrogateescape")
 
 
 def _deaths(raw: str) -> int:
-    known = (json.loads(raw).get("headers") or {}).get(DEATHS)
+    """Return how many workers have died with a message; -1 where it has no headers to count that in."""
+    try:
+        known = (json.loads(raw).get("headers") or {}).get(DEATHS)
+    except (ValueError, AttributeError, RecursionError):
+        return -1
     # The message schema has it as a count; what is in `unacked` may be from an older version.
     return known if isinstance(known, int) and known > 0 else 0

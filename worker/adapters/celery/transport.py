@@ -9,18 +9,17 @@ head of the queue. Here such a message goes to the dead-letter store, and the wo
 # mypy: disable-error-code="attr-defined, override, union-attr, index, misc, no-any-return"
 
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from tasks.generate.intake import Rejected
 from worker.adapters.celery.message_validation import MessageValidation
-from worker.adapters.celery.redelivery import TAG_SEPARATOR, ConsumerQoS
+from worker.adapters.celery.redelivery import TAKE, ConsumerQoS, new_tag
 from worker.adapters.celery.refusals import Refusals
 from worker.adapters.redis.keys import PROCESSING, TAKEN
 from worker.adapters.redis.waiting import promote
@@ -47,8 +46,9 @@ class Channel(kombu_redis.Channel):
         self._commands: Any = None
         # The message between Redis and `unacked`, as it lies in the processing list.
         self.taken: bytes = b""
-        # Whether the queue's own list was empty when it was last seen: then it is the priorities' turn.
-        self.queue_drained = True
+        # Whether neither list had another message when they were last seen: then it is the priorities' turn,
+        # and time to wait. The first taking finds out.
+        self.queue_drained = False
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -82,13 +82,15 @@ class Channel(kombu_redis.Channel):
         except ResponseError as error:
             self._refusals.refused(error)
             return
-        taking = PROCESSING(queue, self.worker_id)
-        self._in_poll = self.client.connection
+        self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
-        # From the end that BRPOP would take, so that the order is the same.
-        self.client.connection.send_command(
-            "BLMOVE", queue, taking, "RIGHT", "LEFT", timeout or self.brpop_timeout
-        )
+        keys = [PROCESSING(queue, self.worker_id), queue]
+        take = ("EVALSHA", TAKE.sha, *TAKE.words(keys, [self.qos.most_bytes]))
+        # BLMOVE waits, from the end that BRPOP would take, so that the order is the same. Its reply would be
+        # the message, however large, so that Redis is asked for none; the script's is that of all three.
+        wait = ("BLMOVE", queue, keys[0], "RIGHT", "LEFT", timeout or self.brpop_timeout)
+        waiting = (("CLIENT", "REPLY", "SKIP"), wait) if self.queue_drained else ()
+        connection.send_packed_command(connection.pack_commands([*waiting, take]))
         self._polled_queue = queue
 
     def _brpop_read(self, **options: Any) -> bool:
@@ -117,9 +119,14 @@ class Channel(kombu_redis.Channel):
 
     def _moved(self, **options: Any) -> bytes | None:
         try:
-            return self.client.parse_response(self.client.connection, "BLMOVE", **options)
-        except self.connection_errors:
-            # A broken connection is closed here, so that the next poll opens a new one.
+            return self.client.parse_response(self.client.connection, "EVALSHA", **options)
+        except NoScriptError:
+            with self.conn_or_acquire() as client:
+                keys = [PROCESSING(self._polled_queue, self.worker_id), self._polled_queue]
+                return TAKE.run(client, keys, self.qos.most_bytes)
+        except (*self.connection_errors, NoPermissionError):
+            # A broken connection is closed here, so that the next poll opens a new one; so is one whose user
+            # may not do without a reply, for those of the other commands follow.
             self.client.connection.disconnect()
             raise
 
@@ -146,11 +153,9 @@ def _readdressed(message: dict[str, Any], queue: str, worker_id: str) -> dict[st
     """Return the message under a delivery tag of our own, and with this queue as the way back.
 
     Both come from the producer: a tag used twice would overwrite the copy that brings an unfinished message
-    back, and a foreign routing key would bring it back elsewhere. The tag names the worker, so that the
-    others know what it held when it dies.
+    back, and a foreign routing key would bring it back elsewhere.
     """
-    tag = f"{worker_id}{TAG_SEPARATOR}{uuid.uuid4().hex}"
-    ours = {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}}
+    ours = {"delivery_tag": new_tag(worker_id), "delivery_info": {"exchange": "", "routing_key": queue}}
     return message | {"properties": message["properties"] | ours}
 
 

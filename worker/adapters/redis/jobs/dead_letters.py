@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 
 import redis
 
-from tasks.generate.intake import MessageLimits
+from tasks.generate.intake import MessageLimits, size_and_head
 from tasks.ports import DeadLetter
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.keys import DEAD
@@ -95,9 +95,10 @@ class RedisDeadLetters:
             "task_id": cut(task_id or "", _WORDS_BYTES),
             "message": message,
         }
-        if len(message) > self.whole_bytes:
-            digest = hashlib.sha256(message).hexdigest()
-            fields |= {"message": message[:_HEAD_BYTES], "size": len(message), "sha256": digest}
+        size_bytes, head = size_and_head(message)
+        if size_bytes > self.whole_bytes:
+            digest = hashlib.sha256(head).hexdigest()
+            fields |= {"message": head[:_HEAD_BYTES], "size": size_bytes, "sha256": digest}
         added = self.client.xadd(DEAD(self.namespace), fields)
         if not isinstance(added, bytes):
             return ""  # trimmed by the next, or the next `trim`

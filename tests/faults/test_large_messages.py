@@ -1,0 +1,119 @@
+"""However large a message is, it costs no worker its life, and whatever comes back too often is put aside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from tests.builders import a_message, a_spec, new_job
+from tests.faults.rig.fleet import Fleet, fleet
+from tests.faults.rig.promise import verdict
+from tests.faults.test_hostile_bodies import peak_mb
+from tests.waiting import eventually
+
+CONCURRENCY = 10
+PROMISED_MB = 300
+MEGABYTE = 1_000_000
+
+
+def large(task_id: str, size: int) -> bytes:
+    """Return a message of about so many bytes, as kombu writes one: the properties last."""
+    message = a_message(a_spec(new_job()), task_id=task_id)
+    message["properties"]["correlation_id"] = task_id
+    message["body"] = "QUJD" * (size // 4)
+    return json.dumps(message).encode()
+
+
+def letter(hurt: Fleet) -> dict[bytes, bytes]:
+    ((_, entry),) = eventually(lambda: hurt.client.xrange("slotgen:dead"), within_seconds=60)
+    return entry
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(180)
+def test_a_message_of_200_mb_ends_no_worker_and_its_producer_hears_of_it(hurt, saw):
+    (worker,) = hurt.workers
+    raw = large("large-1", 200 * MEGABYTE)
+    hurt.client.lpush("slotgen", raw)
+
+    outcome = hurt.outcome("large-1")
+
+    entry = letter(hurt)
+    assert "SLOTGEN_MAX_MESSAGE_BYTES" in outcome["result"]["exc_message"][0]
+    assert (entry[b"reason"], int(entry[b"size"])) == (b"too_large", len(raw))
+    assert entry[b"sha256"].decode() == hashlib.sha256(raw[:65_536]).hexdigest()
+    assert raw.startswith(entry[b"message"])
+    assert hurt.statuses(hurt.send(3)) == ["COMPLETED"] * 3
+    hurt.wait_until_nothing_is_held()
+    worker.check()
+    peak = peak_mb(worker.pid)
+    saw(
+        "a message of 200 MB",
+        "one, and 3 jobs after it",
+        f"in the dead letters, its producer told, 3 of 3 COMPLETED; {peak:.0f} MB at the most",
+        f"<= {PROMISED_MB} MB: {verdict(peak, PROMISED_MB)}",
+    )
+    assert peak <= PROMISED_MB
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(180)
+def test_one_that_a_dead_worker_had_taken_ends_no_other(hurt, saw):
+    (worker,) = hurt.workers
+    hurt.client.lpush("slotgen:processing:dead-worker", large("large-2", 150 * MEGABYTE))
+    hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
+
+    assert hurt.outcome("large-2")["status"] == "FAILURE"
+    assert letter(hurt)[b"reason"] == b"too_large"
+    worker.check()
+    peak = peak_mb(worker.pid)
+    saw(
+        "a message of 150 MB",
+        "in the list of a worker that died",
+        f"in the dead letters, its producer told; {peak:.0f} MB at the most",
+        f"<= {PROMISED_MB} MB: {verdict(peak, PROMISED_MB)}",
+    )
+    assert peak <= PROMISED_MB
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_died_before_it_noted_a_message_counts_as_a_death(hurt):
+    message = a_message(a_spec(new_job()), task_id="taken-5")
+    message["headers"]["slotgen_deaths"] = 4
+    hurt.client.lpush("slotgen:processing:dead-worker", json.dumps(message))
+    hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
+
+    assert hurt.outcome("taken-5")["status"] == "FAILURE"
+
+    assert letter(hurt)[b"reason"] == b"killed_its_workers"
+    assert hurt.client.exists("slotgen:processing:dead-worker") == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "raw", [b"\xff\x00 no text", b"[1, 2", b"[" * 50_000, b"[]", b"slotgen-cut:9;"], ids=ascii
+)
+def test_what_is_no_message_and_had_been_taken_by_the_dead_is_kept_as_it_is(hurt, raw):
+    hurt.client.lpush("slotgen:processing:dead-worker", raw)
+    hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
+
+    entry = letter(hurt)
+
+    assert (entry[b"reason"], entry[b"message"]) == (b"not_a_task_message", raw)
+
+
+@pytest.mark.timeout(120)
+def test_a_message_that_nobody_finishes_in_time_is_put_aside_in_the_end():
+    with fleet(persistent=False) as hurt:
+        message = a_message(a_spec(new_job()), task_id="overdue-5")
+        message["headers"]["slotgen_deaths"] = 4
+        hurt.client.hset("slotgen:unacked", "living:tag", json.dumps([json.dumps(message), "", "slotgen"]))
+        hurt.client.zadd("slotgen:unacked_index", {"living:tag": 1})
+        hurt.start_worker(CONCURRENCY)
+
+        assert hurt.outcome("overdue-5")["status"] == "FAILURE"
+
+        assert letter(hurt)[b"reason"] == b"killed_its_workers"
+        assert hurt.client.hlen("slotgen:unacked") == 0
