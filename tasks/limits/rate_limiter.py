@@ -1,6 +1,7 @@
 """Lets requests leave as the server can take them: the fleet's cooldown, its breaker, one ahead of all."""
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from tasks.errors import ErrorCode, Failed, ModelError
@@ -9,6 +10,8 @@ from tasks.ports import RateLimits
 # A server that has no room says so at once, an answer takes seconds: a request that was not refused within
 # this time has shown that there is room. (With 200 jobs starting at once a refusal took 0.5 s to be read.)
 _REFUSAL_SECONDS = 1.0
+# A cooldown may be cleared, or be shorter than was asked for.
+_LOOK_SECONDS = 5.0
 # Errors that no request of this account is spared; the first one speaks for all.
 _TERMINAL = {ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR}
 
@@ -19,10 +22,12 @@ class RateLimiter:
 
     After a cooldown, and at the process's start, one request goes ahead; the others follow once it was not
     refused. A cooldown that any worker was asked for holds for all of them.
+    None is longer than `longest_seconds`, whatever the server asked for.
     """
 
     limits: RateLimits
     model: str
+    longest_seconds: float = math.inf
     _has_room: bool = False
     _cooling_until: float = 0.0
     _ahead: asyncio.Task[None] | None = None
@@ -36,14 +41,19 @@ class RateLimiter:
             StoreUnavailable: what holds is not known.
 
         """
+        loop, waited = asyncio.get_running_loop(), False
         while True:
             state = await self.limits.state(self.model)
             if state.refused is not None and not state.probe:
                 raise Failed(state.refused, "refused for the whole fleet; one request at a time tries again")
             if state.wait_seconds > 0:
                 self._cool(state.wait_seconds)
-                await asyncio.sleep(state.wait_seconds)
+                await asyncio.sleep(min(state.wait_seconds, _LOOK_SECONDS))
+                waited = True
                 continue
+            if waited:
+                self._cooling_until = min(self._cooling_until, loop.time())
+                waited = False
             if state.probe or self._has_room or self._go_ahead():
                 return state.probe
             async with self._changed:
@@ -62,8 +72,9 @@ class RateLimiter:
         if error.code is not ErrorCode.OPENAI_RATE_LIMITED or not error.retry_after_seconds:
             await self._found_room()
             return False
-        self._cool(error.retry_after_seconds)
-        await self.limits.cool_down(self.model, error.retry_after_seconds)
+        seconds = min(error.retry_after_seconds, self.longest_seconds)
+        self._cool(seconds)
+        await self.limits.cool_down(self.model, seconds)
         await self._wake()
         return True
 

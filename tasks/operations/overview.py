@@ -8,6 +8,7 @@ from typing import Any
 from gates import DIALS, GATES, BrakeState, Ceilings, Controls, Dial, Reading, Trouble, allowlist, kill_switch
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import OPERATED, DialValues, RecordedChange, halted_by
+from tasks.operations.cooldown import Cooldown
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.timefmt import ago
 
@@ -90,6 +91,7 @@ class Overview:
     now_wall_ms: int
     since_seconds: int
     wrong_keys: Sequence[Blocker] = ()
+    cooldowns: Sequence[Cooldown] = ()
 
     @property
     def controls(self) -> Controls:
@@ -162,6 +164,7 @@ class Overview:
             trouble = line.reading.trouble or f"is {'disabled' if usable else line.effective}"
             found.append(Blocker(f"{line.dial} denies every job: the dial {trouble}", command))
         found += [each.blocker(self.queue) for each in self.strays]
+        found += [Blocker(str(each), each.command) for each in self.cooldowns]
         if self.controls.brake is not BrakeState.RELEASED:
             # Last, as in the runbook: everything else is set while the fleet is halted.
             found.append(Blocker(f"the fleet is halted: {self._brake}", kill_switch.DIAL.command))

@@ -7,6 +7,7 @@ from enum import StrEnum
 from gates import BrakeState, Controls, Trouble
 from gates import allowlist as allowlist_gate
 from tasks.generate.outcome import OutcomeRecord
+from tasks.operations.cooldown import Cooldown
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.money import Account, usd
 
@@ -147,6 +148,16 @@ def spend_cap(account: Account, worst_nano_usd: int) -> PreflightCheck:
         passed=covered,
         evidence=f"{said}, a call may cost {usd(worst_nano_usd)}",
         remedy="slotgen budget set USD, or lower maxInputTokens and maxOutputTokens",
+    )
+
+
+def no_cooldown(cooldowns: Sequence[Cooldown]) -> PreflightCheck:
+    """Whether requests may leave, by what servers have asked for."""
+    return found(
+        "no server has asked to wait",
+        passed=not cooldowns,
+        evidence="; ".join(map(str, cooldowns)) or "no cooldown holds",
+        remedy="wait, or: " + "; ".join(each.command for each in cooldowns),
     )
 
 

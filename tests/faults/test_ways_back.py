@@ -128,8 +128,9 @@ def test_a_message_that_is_overdue_comes_back_with_a_death_on_it_and_nothing_els
 
 
 @pytest.mark.timeout(120)
-def test_a_job_that_is_put_off_keeps_every_field_and_is_marked_once(busy, saw):
-    raw = odd()
+@pytest.mark.parametrize("forged", [{}, {"slotgen_deferred_since": 2**31 - 1}], ids=["", "forged"])
+def test_a_job_that_is_put_off_keeps_every_field_and_is_marked_once(busy, saw, forged):
+    raw = odd(**forged)
     busy.fake_openai.behave(FULL)
     worker = busy.start_worker(
         SLOTGEN_EXECUTOR_CONFIG=str(write_config(busy.folder, jobDeadlineSeconds=3)), **SHORT

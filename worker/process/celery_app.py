@@ -133,7 +133,8 @@ class GenerateTask:
         Raises Ignore for a spec that went back.
         """
         now = int(time.time())
-        since = request.get(DEFERRED_SINCE) or now
+        # A producer may have written any time there, and another worker's clock may be ahead.
+        since = min(request.get(DEFERRED_SINCE) or now, now)
         may_defer = now - since < self.config.max_age_seconds
         spec = Spec.of(document)
         try:

@@ -149,7 +149,11 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         brake=brake,
         config=config,
         prompts=prompts,
-        rate_limiter=RateLimiter(RedisRateLimits(stores, namespace, config.probe_seconds), config.model),
+        rate_limiter=RateLimiter(
+            RedisRateLimits(stores, namespace, config.probe_seconds, settings.longest_cooldown_seconds),
+            config.model,
+            settings.longest_cooldown_seconds,
+        ),
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )

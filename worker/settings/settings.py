@@ -27,6 +27,7 @@ from tasks.operations.changes import spend_cap
 from worker.settings import secret_files
 from worker.settings.redis_url import check_url, with_password
 
+COOLDOWN_SECONDS = 600
 _HIDDEN = "a value that cannot be used"
 # In the name of an option.
 _SECRETS = re.compile(r"pass|secret|token|key=", re.IGNORECASE)
@@ -188,6 +189,13 @@ class Settings(BaseSettings):
     )
     dead_letter_seconds: int = _number(
         "SLOTGEN_DEAD_LETTER_SECONDS", 2_592_000, 3600, 31_536_000, " seconds to keep each of them"
+    )
+    longest_cooldown_seconds: int = _number(
+        "SLOTGEN_LONGEST_COOLDOWN_SECONDS",
+        COOLDOWN_SECONDS,
+        1,
+        86_400,
+        " seconds for which requests wait at most because the server asked for it",
     )
     observation_seconds: int = _number(
         "SLOTGEN_OBSERVATION_SECONDS",

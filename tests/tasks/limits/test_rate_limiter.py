@@ -141,3 +141,27 @@ def test_what_names_no_time_or_is_no_rate_limit_holds_nobody_back(error):
         await asyncio.gather(*(rate_limiter.acquire() for _ in range(5)))
 
     play(scenario)
+
+
+def test_no_server_holds_anybody_back_for_longer_than_the_longest_cooldown():
+    async def scenario(limits):
+        rate_limiter = RateLimiter(limits, "gpt", longest_seconds=600)
+        await rate_limiter.failed(limited(1e18))
+        left, all_left = await departures(rate_limiter, 3)
+        await all_left
+        return left
+
+    # One ahead, the others a moment later.
+    assert clock.run(scenario(FakeTraffic())) == [600, 601, 601]
+
+
+def test_a_cooldown_that_is_cleared_ends_for_those_who_wait():
+    async def scenario(rate_limiter):
+        await rate_limiter.failed(limited(300))
+        left, all_left = await departures(rate_limiter, 3)
+        await asyncio.sleep(12)
+        rate_limiter.limits.until.clear()
+        await all_left
+        return left
+
+    assert play(scenario) == [15, 16, 16]

@@ -9,6 +9,7 @@ was last off. Each entry has the user of Redis that wrote it.
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -55,7 +56,7 @@ local function note(record, dial, before, after, actor, command, reason, widened
   if after then redis.call('HSET', KEYS[3], dial, brief(after)) else redis.call('HDEL', KEYS[3], dial) end
   return id
 end
-local now = redis.call('MGET', unpack(KEYS, 5))
+local now = redis.call('MGET', unpack(KEYS, 5, #NAMES + 4))
 for i, dial in ipairs(NAMES) do
   local seen = redis.call('HGET', KEYS[3], dial)
   if (now[i] and brief(now[i])) ~= seen then
@@ -99,6 +100,13 @@ if after then redis.call('SET', KEYS[n + 4], after) else redis.call('DEL', KEYS[
 now[n] = after
 keep_live()
 return id
+""")
+# KEYS: those of `_LOOK`, and what is deleted.
+_CLEAR = LuaScript(f"""{_LOOK}
+local key = KEYS[#KEYS]
+if redis.call('EXISTS', key) == 0 then return 0 end
+note(KEYS[1], ARGV[2], false, false, ARGV[3], ARGV[4], ARGV[5], '', '')
+return redis.call('DEL', key)
 """)
 
 
@@ -151,6 +159,18 @@ class RedisDials:
             (entry,) = cast("list[Any]", self.client.xrange(key, audit_id, audit_id))
         return _recorded(entry)
 
+    def clear(self, key: str, name: str, *, actor: str, command: str, reason: str) -> bool:
+        """Delete `key` and record that under `name`, both or neither; False when there is no such key.
+
+        Raises AuditRefused, StoreUnavailable.
+        """
+        words = [cut(each, WORDS_BYTES) for each in (name, actor, command, reason)]
+        with unavailable(self.client):
+            try:
+                return bool(self._eval(_CLEAR, *words, more=[key]))
+            except ResponseError as error:
+                raise AuditRefused(str(error)) from None
+
     def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
         """Halt by whatever Redis still takes. Raises StoreUnavailable."""
         return pull(self.client, self.namespace, actor=actor, command=command, reason=reason, value=value)
@@ -169,9 +189,9 @@ class RedisDials:
             found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
         return sorted(found, key=lambda each: each.wall_ms, reverse=True)
 
-    def _eval(self, script: LuaScript, *arguments: Any) -> Any:
+    def _eval(self, script: LuaScript, *arguments: Any, more: Sequence[str] = ()) -> Any:
         records = [key(self.namespace) for key in (AUDIT, AUDIT_NOTICED, AUDIT_SEEN, AUDIT_LIVE)]
-        return script.run(self.client, [*records, *self._dials], user_of(self.client), *arguments)
+        return script.run(self.client, [*records, *self._dials, *more], user_of(self.client), *arguments)
 
     def _version(self) -> str:
         last = []

@@ -15,6 +15,8 @@ from worker.adapters.redis.keys import BUDGET, BUDGET_CAP, BUDGET_EXPIRY, BUDGET
 from worker.adapters.redis.scripts import LuaScript
 
 _EXPIRED_AT_ONCE = 100
+# Longer than any reservation is made for: what runs out later was made before Redis's clock went back.
+_LONGEST_HOLD_MS = 86_400_000
 # KEYS: the account without its start (of Redis's clock), its holds, their expiry, the dial of the cap.
 ACCOUNT = f"""{CAP}
 local clock = redis.call('TIME')
@@ -50,6 +52,10 @@ local function settle(id, what, spent)
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms, 'LIMIT', 0, {_EXPIRED_AT_ONCE})) do
   settle(id, 'written_off')
+end
+local latest_ms = now_ms + {_LONGEST_HOLD_MS}
+for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[3], '+inf', latest_ms + 1, 'LIMIT', 0, 100)) do
+  redis.call('ZADD', KEYS[3], latest_ms, id)
 end
 local function strictest(given)
   local cap, dial = tonumber(given), redis.call('MGET', KEYS[4])[1]

@@ -2,7 +2,8 @@
 
 Silence proves something only while Redis takes heartbeats: after it was frozen, away or full, everybody
 looks silent, and a worker that holds a paid answer must not lose its job for that. So the end of each pause
-in which no worker was heard is noted, and from then on each has the whole time to be heard.
+in which no worker was heard is noted, and from then on each has the whole time to be heard. Redis's clock may
+jump: forwards, that looks like a pause; heartbeats from the future are taken for ones of this moment.
 """
 
 import redis
@@ -32,7 +33,9 @@ end
 _BEAT = LuaScript(
     LOST
     + """
-if paused(KEYS[1], ARGV[1]) then redis.call('SET', KEYS[2], now) end
+local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf')
+for _, worker in ipairs(ahead) do redis.call('ZADD', KEYS[1], now, worker) end
+if #ahead > 0 or paused(KEYS[1], ARGV[1]) then redis.call('SET', KEYS[2], now) end
 redis.call('ZADD', KEYS[1], now, ARGV[2])
 return math.floor(now * 1000)
 """

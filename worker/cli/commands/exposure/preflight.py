@@ -10,6 +10,7 @@ from tasks.operations import preflight as points
 from tasks.operations.preflight import PreflightCheck
 from tasks.operations.pricing import price_doubts
 from worker.adapters.redis.console.account import RedisAccount
+from worker.adapters.redis.console.cooldowns import cooldowns
 from worker.adapters.redis.console.safety import MOST_BULK_BYTES, bulk_bytes, hazards
 from worker.cli.support.documents import load_executor
 from worker.cli.support.errors import CliError
@@ -54,6 +55,9 @@ def _found(session: OperatorSession) -> list[PreflightCheck]:
         *points.workers(workers, controls),
         *_redis(session),
         points.largest_message(bulk_bytes(session.client), MOST_BULK_BYTES),
+        points.no_cooldown(
+            cooldowns(session.client, session.settings.namespace, session.settings.longest_cooldown_seconds)
+        ),
         points.clock(session.history.now_ms(), int(time.time() * 1000)),
         *_executor(session),
     ]

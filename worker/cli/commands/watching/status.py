@@ -10,6 +10,7 @@ from rich.live import Live
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.overview import Blocker, Overview
+from worker.adapters.redis.console.cooldowns import cooldowns
 from worker.adapters.redis.errors import Cause, RedisUnavailable
 from worker.adapters.redis.wrong_keys import at_hand
 from worker.cli.support.console import ContentConsole
@@ -86,6 +87,9 @@ def _overview(since_seconds: int) -> Overview:
             ],
             now_wall_ms=now_wall_ms,
             since_seconds=since_seconds,
+            cooldowns=cooldowns(
+                session.client, session.settings.namespace, session.settings.longest_cooldown_seconds
+            ),
         )
 
 

@@ -310,3 +310,15 @@ def test_a_hold_of_somebody_else_s_is_passed_over(redis_server, namespace):
         return await budget.reserve(reservation()), await client.hlen(f"{namespace}:budget:holds")
 
     assert run(redis_server, namespace, scenario)[0] == (True, 3)
+
+
+def test_a_clock_that_went_back_holds_no_money_for_longer_than_a_day(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve(reservation("old", 10))
+        await client.zadd(f"{namespace}:budget:expiry", {"old": await clock_ms(client) + 30 * 86_400_000})
+        await budget.reserve(reservation("new", 10))
+        return await client.zscore(f"{namespace}:budget:expiry", "old") - await clock_ms(client)
+
+    left_ms, _ = run(redis_server, namespace, scenario)
+
+    assert left_ms == pytest.approx(86_400_000, abs=5000)

@@ -100,3 +100,25 @@ def test_a_name_that_is_no_worker_s_is_passed_over(redis_client, namespace, hear
     redis_client.zadd(f"{namespace}:workers", {b"\xff": 1})
 
     assert lost() == ["theirs"]
+
+
+def test_a_clock_that_went_back_by_days_keeps_no_dead_worker_alive(redis_client, namespace, heard, lost):
+    heard("theirs", -3 * 86_400)
+    heard("mine", -3 * 86_400)
+    redis_client.set(WORKERS_RESUMED(namespace), redis_client.time()[0] + 3 * 86_400)
+
+    beat(redis_client, namespace, "mine", LOST_SECONDS)
+
+    now = redis_client.time()[0]
+    assert lost() == []
+    assert redis_client.zscore(WORKERS(namespace), "theirs") == pytest.approx(now, abs=5)
+    assert float(redis_client.get(WORKERS_RESUMED(namespace))) == pytest.approx(now, abs=5)
+
+
+def test_a_clock_that_went_forward_by_days_takes_nobody_for_lost(redis_client, namespace, heard, lost):
+    heard("theirs", 3 * 86_400)
+    heard("mine", 3 * 86_400)
+
+    beat(redis_client, namespace, "mine", LOST_SECONDS)
+
+    assert lost() == []
