@@ -122,6 +122,11 @@ THREADS = (
         ("dials",),
     ),
     Thread(
+        "judge",
+        "judges answers of more than 4 KiB",
+        "tasks/generate/judging.py:Judge",
+    ),
+    Thread(
         "kill_switch_watch",
         "follows the kill switch",
         "worker/adapters/redis/jobs/kill_switch_watch.py:KillSwitchWatch",
@@ -165,7 +170,7 @@ THREADS = (
 STEPS = (
     Step(
         "Take the message",
-        "Redis moves it to a list of this worker's own, and cuts one that is too large.",
+        "Redis moves it to a list of this worker's own, cut if too large.",
         "worker/adapters/celery/transport.py:Channel",
         "consumer",
         "BLMOVE slotgen slotgen:processing:…",

@@ -11,9 +11,9 @@ from gates import evaluate, kill_switch
 from schemas import OutputType
 from tasks.errors import Deferred, ErrorCode, Failed, JobEnded, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
-from tasks.generate.acceptance import accept, acceptable
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.job_context import JobContext
+from tasks.generate.judging import Judge
 from tasks.generate.prompting import Prompts, build_request, check_length, job_key, repair_request
 from tasks.generate.shielding import to_its_end
 from tasks.generate.spec import Job
@@ -87,6 +87,7 @@ class Generation:
     rate_limiter: RateLimiter
     slots: asyncio.Semaphore
     count_cache: Callable[[str], None]
+    judge: Judge = field(default_factory=Judge)
 
     async def content(self, admitted: Admitted) -> Any:
         """Return the job's content, from the cache or freshly generated and stored; `finish` must follow.
@@ -143,7 +144,7 @@ class Generation:
             if not claim.stored:
                 await asyncio.sleep(_CLAIM_POLL_SECONDS)
             # Someone may have written to Redis, and the policy may have changed since.
-            elif acceptable(admitted.output, claim.answer):
+            elif await self.judge.acceptable(admitted.output, claim.answer, len(claim.stored)):
                 admitted.context.cached = True
                 return claim.answer
             else:
@@ -233,7 +234,7 @@ class Generation:
     async def _arrive(self, admitted: Admitted, flight: _Flight, answer: ModelAnswer) -> Any | Failed:
         """Keep what was paid for, if it can be used. Whatever happens meanwhile, this comes to its end."""
         try:
-            found = accept(admitted.output, answer)
+            found = await self.judge.accept(admitted.output, answer)
         except Failed as unusable:
             found = unusable
         else:

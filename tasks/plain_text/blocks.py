@@ -64,14 +64,23 @@ _LONGEST_FRONT_MATTER = 30
 
 def _is_comment(lines: list[Line], index: int) -> bool:
     """Whether the line with a `#` stands in a listing: beside code, or with surely code next to it."""
-    before, after = lines[max(0, index - _FARTHEST) : index][::-1], lines[index + 1 : index + 1 + _FARTHEST]
-    for way in (before, after):
-        neighbour = next((each.text for each in way if not each.blank and each.text[0] != "#"), "")
-        if is_surely_code(neighbour):
-            return True
     # Two headings of one level hardly follow each other; the lines of one comment do.
     level = _hashes(lines[index].text)
-    return any(is_code(each.text) or _hashes(each.text) == level for each in before[:1] + after[:1])
+    beside = lines[max(0, index - 1) : index] + lines[index + 1 : index + 2]
+    if any(_hashes(each.text) == level or is_code(each.text) for each in beside):
+        return True
+    before, after = range(index - 1, index - 1 - _FARTHEST, -1), range(index + 1, index + 1 + _FARTHEST)
+    return any(is_surely_code(_neighbour(lines, way)) for way in (before, after))
+
+
+def _neighbour(lines: list[Line], way: range) -> str:
+    """Return the first line on the way that is neither blank nor begins with a `#`, or nothing."""
+    for index in way:
+        if not 0 <= index < len(lines):
+            break
+        if lines[index].text and lines[index].text[0] != "#":
+            return lines[index].text
+    return ""
 
 
 def _hashes(text: str) -> int:

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.builders import a_job, a_spec, open_dials
+from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.waiting import eventually
 from worker.adapters.redis.message import raw_message
 from worker.dev.stack import stack
@@ -125,7 +126,13 @@ def worker(tmp_path_factory):
     folder = tmp_path_factory.mktemp("says-its-threads")
     (folder / "sitecustomize.py").write_text(SAYS_ITS_THREADS)
     lines = queue.SimpleQueue()
-    with stack(on_line=lines.put, settings={"PYTHONPATH": f"{folder}:{ROOT}"}) as system:
+    settings = {"PYTHONPATH": f"{folder}:{ROOT}"}
+    with (
+        FakeOpenAI() as fake_openai,
+        stack(on_line=lines.put, settings=settings, openai_url=fake_openai.base_url) as system,
+    ):
+        # Long enough for a thread of its own.
+        fake_openai.behave(Behaviour(says="Water moves through the membrane. " * 200))
         system.client.mset(open_dials())
         yield system, lines
 

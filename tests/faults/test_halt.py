@@ -100,3 +100,23 @@ def test_an_evicted_kill_key_halts_what_is_in_flight(hurt, saw):
         f"<= {PROMISED_MS} ms: {verdict(halt_ms, PROMISED_MS)}",
     )
     within(halt_ms, PROMISED_MS)
+
+
+@pytest.mark.timeout(120)
+def test_long_answers_that_are_judged_meanwhile_hold_up_no_halt(hurt, saw):
+    fill(hurt, 20)
+    completed = hurt.fake_openai.journal.counts().completed
+    # What takes the rules longest.
+    hurt.fake_openai.behave(Behaviour(says="# A\n" * 5_000))
+    hurt.send(40)
+    hurt.fake_openai.journal.wait_until(lambda counts: counts.completed >= completed + 30, 60)
+
+    halt_ms = closed_after_ms(hurt, lambda: hurt.client.set("slotgen:kill", "true"))
+
+    saw(
+        "halt",
+        "20 calls in flight, 40 answers of 20,000 characters just in, SET kill true",
+        f"all closed after {halt_ms:.0f} ms",
+        f"<= {PROMISED_MS} ms: {verdict(halt_ms, PROMISED_MS)}",
+    )
+    within(halt_ms, PROMISED_MS)

@@ -1,0 +1,38 @@
+"""Judges answers, the long ones on a thread of their own: no halt, and no other job, waits for that."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from schemas import OutputType
+from tasks.generate.acceptance import accept, acceptable
+from tasks.ports import ModelAnswer
+
+T = TypeVar("T")
+# The slowest text takes 2 µs for each character, so that none holds up the loop for much longer than 10 ms.
+_LONG_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Decides whether answers may become content; lives on one event loop.
+
+    One thread, not a pool: the loop gets its turn after at most one other (5 ms).
+    """
+
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "judge"))
+
+    async def accept(self, output: OutputType, answer: ModelAnswer) -> Any:
+        """Return the value of `output`'s type that `answer` carries. Raises Failed, as `acceptance` does."""
+        return await self._judged(len(answer.text or ""), accept, output, answer)
+
+    async def acceptable(self, output: OutputType, value: Any, size_bytes: int) -> bool:
+        """Whether a stored `value`, of so many bytes of JSON, may be content."""
+        return await self._judged(size_bytes, acceptable, output, value)
+
+    async def _judged(self, size: int, judge: Callable[..., T], *what: Any) -> T:
+        if size <= _LONG_BYTES:
+            return judge(*what)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, judge, *what)
