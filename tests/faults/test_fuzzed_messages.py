@@ -9,7 +9,6 @@ import os
 import random
 import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from schemas import is_valid
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.length import in_full
+from tests.faults.rig.memory import resident_mb
 from tests.faults.rig.message_shapes import Fuzzed, MessageFuzzer
 from tests.waiting import eventually
 from worker.adapters.redis.waiting import depth, lists
@@ -25,7 +25,7 @@ MESSAGES = in_full(50_000, short=2_000)
 SEED = int(os.environ.get("SLOTGEN_FAULTS_SEED", "4711"))
 BATCH = 250
 # What reading so many odd messages may leave behind; a leak of a message's size would be hundreds.
-GROWTH_MIB = 96
+GROWTH_MB = 100
 
 
 @pytest.mark.timeout(900)
@@ -42,7 +42,7 @@ def test_each_is_answered_or_its_producer_told_or_kept_with_a_reason(saw):
             honest += hurt.send(1)
             worker.check()
             if start == BATCH * 3:
-                grown_from = rss_mib(worker.pid)
+                grown_from = resident_mb(worker.pid)
         ledger.settle()
 
         became = ledger.judge()
@@ -54,8 +54,8 @@ def test_each_is_answered_or_its_producer_told_or_kept_with_a_reason(saw):
         assert not broke
         for log in hurt.folder.glob("*.log"):
             assert "Traceback" not in log.read_text("utf-8", errors="replace")
-        growth = rss_mib(worker.pid) - grown_from
-        assert growth < GROWTH_MIB
+        growth = resident_mb(worker.pid) - grown_from
+        assert growth < GROWTH_MB
         worker.check()
         ends = Counter[str]()
         for (_, end), number in became.items():
@@ -63,7 +63,7 @@ def test_each_is_answered_or_its_producer_told_or_kept_with_a_reason(saw):
         saw(
             "fuzzed messages",
             f"{MESSAGES:,} messages of {len(fuzzer.templates)} shapes, most broken, on 19 lists; seed {SEED}",
-            ", ".join(f"{number:,} {end}" for end, number in ends.most_common()) + f"; {growth:+.0f} MiB",
+            ", ".join(f"{number:,} {end}" for end, number in ends.most_common()) + f"; {growth:+.0f} MB",
             "0 lost, 0 twice, 0 in silence; the worker lives",
         )
 
@@ -178,11 +178,6 @@ def _ids(raw: bytes) -> list[str]:
             pass
     found += [properties.get("correlation_id")] if isinstance(properties, dict) else []
     return [each for each in found if isinstance(each, str) and each]
-
-
-def rss_mib(pid: int) -> float:
-    (kib,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(kib) / 1024
 
 
 def table(became: Counter[tuple[str, str]]) -> str:

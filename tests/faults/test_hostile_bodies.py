@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from tests.fakes.openai.server import Behaviour, Play
+from tests.faults.rig.memory import peak_mb
 from tests.faults.rig.promise import verdict
 
 CONCURRENCY = 50
 PROMISED_MB = 300
-
-
-def peak_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000
 
 
 @pytest.mark.timeout(180)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 import urllib.request
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig.length import in_full
+from tests.faults.rig.memory import resident_mb
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.slow_clients import Manner, slow_clients
 
@@ -27,11 +27,6 @@ def answered_ms(port: int, path: str) -> float:
         assert page.status == 200
         page.read()
     return (time.monotonic() - began_mono) * 1000
-
-
-def resident_mb(pid: int) -> float:
-    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @pytest.mark.timeout(180)
