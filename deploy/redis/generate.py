@@ -22,8 +22,8 @@ SCRIPTS = "(-@all +eval +evalsha ~*)"
 ROLES = {
     "producer": f"-@all {CONNECTED} +multi +exec +discard +unsubscribe",
     "consumer": f"-@all {CONNECTED}",
-    "worker": f"-@all {CONNECTED} +client|id +client|reply +client|tracking +time +info +multi +exec +discard "
-    f"+unwatch +script|load {SCRIPTS}",
+    "worker": f"-@all {CONNECTED} +client|id +client|reply +client|tracking +time +info +multi +exec "
+    f"+discard +unwatch +script|load {SCRIPTS}",
     # Whatever there will be below the namespace, it can see and mend it. SCRIPT KILL, for a halt cannot wait.
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
     "-script|flush -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from typer.testing import CliRunner
 from tasks.operations.drill import DrillCheck, DrillRecord
 from tasks.operations.fleet import WorkerInfo
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.hostile_text import COLOURS, RAW, TEXT
 from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.adapters.redis.console.fleet import encode
@@ -20,17 +20,6 @@ from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.adapters.redis.keys import AUDIT, AUDIT_NOTICED, BUDGET, DEAD, WORKER_INFO, WORKERS
 from worker.cli import build, main
 from worker.cli.support.errors import CliError
-
-# Conceals what follows, sets the title, clears the screen, rings, moves the line's start, reverses, is rich's
-# markup, closes markup that was never opened, is an emoji's name, a tag character, a C1 control, a new line.
-TEXT = (
-    "\x1b[8m\x1b]0;owned\x07\x1b[2J\r\u202ereversed[bold red]x[/bold red][/x]:smile:"
-    "\U000e0041\x9b5m\u200b\nHALTED"
-)
-# No UTF-8, then the same.
-RAW = b"\xff\xfe\xc3" + TEXT.encode()
-# What colours and weights look like; nothing else may leave.
-COLOURS = re.compile(r"\x1b\[(?:0|1|2|3[0-7]|4[0-7])(?:;(?:1|2|3[0-7]|4[0-7]))*m")
 
 COMMANDS = [
     "status",
