@@ -42,7 +42,8 @@ class Behaviour:
     plays. `retry_after` is sent as it is, so it is whole seconds or an HTTP date; `retry_after_ms` is the
     API's own header in milliseconds. `says` is the value of a good answer; None makes one from the request's
     schema. `served_tier` is the service tier that the answer names; None is the one asked for, "" leaves it
-    out. `usage` changes what it says it used.
+    out. `usage` changes what it says it used. `raw` is all that goes over the wire, after the delay, before
+    the connection is closed: head, body, or neither.
     """
 
     play: Play = Play.ANSWER
@@ -55,6 +56,7 @@ class Behaviour:
     says: str | None = None
     served_tier: object = None
     usage: dict[str, object] | None = None
+    raw: bytes | None = None
 
     def __post_init__(self) -> None:
         if min(self.delay_seconds, self.drip_seconds) < 0:

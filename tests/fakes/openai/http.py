@@ -10,7 +10,7 @@ import socket
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -89,6 +89,9 @@ class FakeServer(web.Server):
         behaviour = self._script.take()
         if behaviour.delay_seconds:
             await self._script.wait(behaviour.delay_seconds)
+        if behaviour.raw is not None:
+            exchange.outcome = Reply.RESET
+            return await _raw(exchange.request, behaviour.raw)
         if behaviour.status is not None:
             return _rejected(exchange, behaviour, behaviour.status)
         return await _played(exchange, behaviour, asked)
@@ -124,6 +127,14 @@ def _rejected(exchange: _Exchange, behaviour: Behaviour, status: int) -> web.Res
     document = error_document(f"The stand-in refuses with {status}.", code=code)
     document["error"]["type"] = type_
     return exchange.reject(status, document, **headers)
+
+
+async def _raw(request: web.BaseRequest, raw: bytes) -> web.StreamResponse:
+    """Send it as it is, past what makes and checks a reply, and close."""
+    if request.transport is not None:
+        request.transport.write(raw)
+        request.transport.close()
+    return await _until_cancelled()
 
 
 async def _played(exchange: _Exchange, behaviour: Behaviour, asked: Asked) -> web.StreamResponse:
@@ -176,9 +187,10 @@ async def _flood(request: web.BaseRequest, play: Play, headers: dict[str, str]) 
     return response
 
 
-async def _until_cancelled() -> None:
+async def _until_cancelled() -> NoReturn:
     """Wait for the client to go."""
     await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 async def _drip(

@@ -161,6 +161,19 @@ def test_resets_with_a_rst_and_not_with_an_end_of_stream(fake_openai: FakeOpenAI
             connection.recv(1)
 
 
+def test_sends_raw_bytes_as_they_are_and_closes(fake_openai: FakeOpenAI) -> None:
+    fake_openai.behave(Behaviour(raw=b"HTTP/9.9 -200 \0\r\n"))
+    body = json.dumps(parameters()).encode()
+    head = f"POST /v1/responses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: {len(body)}"
+
+    with socket.create_connection(("127.0.0.1", fake_openai.port)) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n" + body)
+        assert connection.makefile("rb").read() == b"HTTP/9.9 -200 \0\r\n"
+
+    counts = fake_openai.journal.wait_until(lambda counts: counts.in_flight == 0)
+    assert (counts.reset, counts.billed_tokens) == (1, 0)
+
+
 def test_html_comes_back_as_a_string(asker: Asker) -> None:
     assert asker.ask(Behaviour(play=Play.HTML)).startswith("<!doctype html>")
 
