@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # What the tests may see of the environment they were started in: where programs are, what kind of run this
 # is, and how the package managers that some tests run find their way.
-_KEPT = ("PATH", "CI", "SLOTGEN_FAULTS", "SLOTGEN_FAULTS_SEED", "NODE_EXTRA_CA_CERTS")
-_KEPT_PREFIXES = ("COVERAGE_", "PYTEST_XDIST_", "PIP_", "npm_config_", "MUTANT_")
+_KEPT = ("PATH", "CI", "SLOTGEN_FAULTS", "NODE_EXTRA_CA_CERTS")
+_KEPT_PREFIXES = ("SLOTGEN_FAULTS_", "COVERAGE_", "PYTEST_XDIST_", "PIP_", "npm_config_", "MUTANT_")
 _GIVEN = {"LANG": "C.UTF-8", "TZ": "UTC", "USER": "tester", "LOGNAME": "tester", "TERM": "dumb"}
 # nohup, and a shell that starts something in the background, ignore some of these; a program under test that
 # is to be interrupted must not inherit that.

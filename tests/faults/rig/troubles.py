@@ -133,16 +133,24 @@ def rights_taken_away(hurt: Fleet) -> Iterator[None]:
 
 
 def of_another_type(key: str) -> Trouble:
+    return replaced(key, "SET", b"in the way")
+
+
+def replaced(key: str | bytes, command: str, *words: bytes) -> Trouble:
+    """What the command puts stands where `key` was; then what was there stands there again."""
+    as_it_was = (key.encode() if isinstance(key, str) else key) + b"-as-it-was"
+
     @contextmanager
     def trouble(hurt: Fleet) -> Iterator[None]:
-        kept = f"{key}-as-it-was"
         # In one step: what a worker writes in between would be lost by the test.
         hurt.client.eval(
             "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[2]) end"
-            " redis.call('SET', KEYS[1], 'in the way')",
+            " redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))",
             2,
             key,
-            kept,
+            as_it_was,
+            command,
+            *words,
         )
         try:
             yield
@@ -152,7 +160,7 @@ def of_another_type(key: str) -> Trouble:
                 " if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[1]) end",
                 2,
                 key,
-                kept,
+                as_it_was,
             )
 
     return trouble
