@@ -297,6 +297,7 @@ def _in_the_way(*, right_type: bool) -> Callable[[Abuser], AbstractContextManage
                 types = [each for each in _PUTS if (each == row.type) == right_type]
                 command, number = _PUTS[chance.choice(types)]
                 words = _words(chance, command, number)
+                print(f"   {command} {name!r}", flush=True)
                 if right_type and row.type != "string":
                     with contextlib.suppress(redis.RedisError):
                         abuser.hurt.client.execute_command(command, name, *words)
@@ -370,7 +371,7 @@ ABUSES: dict[str, Abuse] = {
         _in_the_way(right_type=False),
         SHUT,
         excludes=True,
-        fails="answers that are refused meanwhile are never stored",
+        fails="what is taken while `taken` is of another type is held for ever",
     ),
     "keys without sense": Abuse(
         _in_the_way(right_type=True), SHUT, excludes=True, fails="a breaker that is no UTF-8 breaks each job"
