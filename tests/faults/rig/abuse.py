@@ -58,8 +58,7 @@ _TRUTH = {
     each.pattern
     for each in (keys.QUEUE, keys.UNACKED, keys.PROCESSING, keys.TASK_META, keys.BUDGET, keys.BUDGET_HOLDS)
 } | {keys.DEFAULT_QUEUE.pattern, keys.DEFAULT_PRIORITY_QUEUE.pattern}
-# Its rows, of a type that no row has beside them.
-_ROWS = [key for key in TABLE if key.type not in {"channel", "namespace"} and key.pattern not in _TRUTH]
+# By what command something of a type comes to be, and how many words it takes.
 _PUTS: dict[str, tuple[str, int]] = {
     "string": ("SET", 1),
     "list": ("RPUSH", 1),
@@ -68,6 +67,7 @@ _PUTS: dict[str, tuple[str, int]] = {
     "zset": ("ZADD", 2),
     "stream": ("XADD", 3),
 }
+_ROWS = [key for key in TABLE if key.type in _PUTS and key.pattern not in _TRUTH]
 _NUMBERS = [b"0", b"-1", b"1", b"1e18", b"-1e18", b"inf", b"-inf", b"1.5", b"9007199254740993"]
 
 
