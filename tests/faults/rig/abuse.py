@@ -374,7 +374,11 @@ ABUSES: dict[str, Abuse] = {
         fails="what is taken while `taken` is of another type is held for ever",
     ),
     "keys without sense": Abuse(
-        _in_the_way(right_type=True), SHUT, excludes=True, fails="a breaker that is no UTF-8 breaks each job"
+        _in_the_way(right_type=True),
+        # A refusal of the account that nobody can read is one.
+        SHUT | {"OPENAI_AUTH_ERROR"},
+        excludes=True,
+        fails="a breaker that is no UTF-8 breaks each job",
     ),
     "heartbeats of another time": Abuse(_heartbeats_of_another_time),
     **_TROUBLES,
