@@ -97,6 +97,13 @@ class Abuser:
             with contextlib.suppress(redis.RedisError):
                 self.hurt.client.lpush(self.chance.choice(lists("slotgen")), each)
 
+    def forgotten(self) -> list[str]:
+        """Return which of those owed have neither a result nor a place among the dead letters."""
+        client = self.hurt.client
+        without = [each for each in self.owed if not client.exists(f"celery-task-meta-{each}")]
+        kept = {each for _, fields in client.xrange("slotgen:dead") for each in fields.values()}
+        return [each for each in without if not any(each.encode() in entry for entry in kept)]
+
     def port(self) -> int:
         return int(self.chance.choice(self.hurt.workers).ready["metrics_port"])
 
