@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.halting import PROMISED_MS, closed_after_ms, fill
+from tests.faults.rig.hasty_config import write_config
 from tests.faults.rig.length import full_length_only
 from tests.faults.rig.promise import verdict, within
 
@@ -103,16 +104,21 @@ def test_an_evicted_kill_key_halts_what_is_in_flight(hurt, saw):
 
 
 @pytest.mark.timeout(120)
-def test_long_answers_that_are_judged_meanwhile_hold_up_no_halt(hurt, saw):
-    fill(hurt, 20)
-    completed = hurt.fake_openai.journal.counts().completed
-    # What takes the rules longest.
-    hurt.fake_openai.behave(Behaviour(says="# A\n" * 5_000))
-    hurt.send(40)
-    hurt.fake_openai.journal.wait_until(lambda counts: counts.completed >= completed + 30, 60)
+def test_long_answers_that_are_judged_meanwhile_hold_up_no_halt(saw):
+    with fleet() as hurt:
+        config = write_config(hurt.folder, maxOutputTokens=32_768)
+        hurt.start_worker(CONCURRENCY, SLOTGEN_EXECUTOR_CONFIG=str(config))
+        pending = fill(hurt, 20)
+        completed = hurt.fake_openai.journal.counts().completed
+        # What takes the rules longest.
+        hurt.fake_openai.behave(Behaviour(says="# A\n" * 5_000))
+        judged = hurt.send(40)
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.completed >= completed + 30, 60)
 
-    halt_ms = closed_after_ms(hurt, lambda: hurt.client.set("slotgen:kill", "true"))
+        halt_ms = closed_after_ms(hurt, lambda: hurt.client.set("slotgen:kill", "true"))
 
+        assert set(hurt.statuses(pending)) == {"STUB"}
+        assert None in hurt.codes_of(judged)
     saw(
         "halt",
         "20 calls in flight, 40 answers of 20,000 characters just in, SET kill true",

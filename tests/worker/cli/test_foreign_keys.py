@@ -31,6 +31,7 @@ READS = {
     "audit": [""],
     "budget": ["", "--json"],
     "cache": ["show"],
+    "cooldown": [""],
     "dead": ["list"],
     "allowlist": ["show"],
     "preflight": [""],

@@ -29,11 +29,15 @@ TAG_SEPARATOR = ":"
 # of a command's price is redis-py's.
 _APPEND = LuaScript("""
 local left = redis.call('LLEN', KEYS[5])
+-- First, for a key of another type is refused here: the message must not have left the list by then.
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 if redis.call('LREM', KEYS[3], 1, ARGV[4]) == 1 then
-  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-  redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
   -- Whatever is in its place: no message waits for a figure.
   redis.pcall('INCR', KEYS[4])
+else
+  redis.call('ZREM', KEYS[1], ARGV[2])
+  redis.call('HDEL', KEYS[2], ARGV[2])
 end
 return left + redis.call('LLEN', KEYS[3])
 """)
@@ -248,13 +252,13 @@ def held_message(kept: bytes) -> tuple[str, str]:
     """Return the raw message of an entry of `unacked`, and its queue. Raises StoreUnavailable."""
     try:
         message, _, queue = json.loads(kept)
-        # Older versions, and kombu, keep the message itself.
-        raw = message if isinstance(message, str) else json.dumps(message)
-        if isinstance(json.loads(raw).get("headers") or {}, dict) and isinstance(queue, str):
-            return raw, queue
-    except (AttributeError, TypeError, ValueError, RecursionError):
-        pass
-    raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
+    except (TypeError, ValueError, RecursionError):
+        message = queue = None
+    # Older versions, and kombu, keep the message itself.
+    raw = json.dumps(message) if isinstance(message, dict) else message
+    if not isinstance(raw, str) or not isinstance(queue, str):
+        raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
+    return raw, queue
 
 
 def new_tag(worker_id: str) -> str:
