@@ -29,7 +29,7 @@ from worker.adapters.redis.waiting import depth
 SECONDS = int(os.environ.get("SLOTGEN_FAULTS_SECONDS", in_full(1800, short=120)))
 SEED = int(os.environ.get("SLOTGEN_FAULTS_SEED", "4711"))
 NAMED = [each for each in os.environ.get("SLOTGEN_FAULTS_KINDS", "").split(",") if each]
-KINDS = NAMED or [name for name, each in ABUSES.items() if not each.fails]
+KINDS = NAMED or list(ABUSES)
 DEADLINE_SECONDS = 20
 # From the end of the last abuse to an answer to every new job, as after other troubles.
 BACK_SECONDS = 15

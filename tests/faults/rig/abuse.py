@@ -113,14 +113,13 @@ class Abuse:
     """One kind. `explains` are the errorCodes that honest jobs may get by it.
 
     `audible`: a halt reaches the workers at once meanwhile. `excludes`: it is a trouble of Redis, of which
-    there is one at a time. `fails` says why it is not drawn yet.
+    there is one at a time.
     """
 
     act: Callable[[Abuser], AbstractContextManager[object]]
     explains: frozenset[str] = frozenset()
     audible: bool = True
     excludes: bool = False
-    fails: str = ""
 
 
 def _at_once(act: Callable[[Abuser], None]) -> Callable[[Abuser], AbstractContextManager[None]]:
@@ -357,35 +356,25 @@ _TROUBLES = {
 ABUSES: dict[str, Abuse] = {
     "odd messages": Abuse(_odd_messages),
     "oversize messages": Abuse(_oversize_messages(600_000, 1_000_000, 4_000_000)),
-    "huge messages": Abuse(
-        _oversize_messages(10**7, 5 * 10**7), fails="a halt takes a second, and the worker's memory grows"
-    ),
+    "huge messages": Abuse(_oversize_messages(10**7, 5 * 10**7)),
     "forged headers": Abuse(_forged_headers),
     "odd texts": Abuse(_odd_texts),
     "odd replies": Abuse(_odd_replies, SERVERS),
     "odd answers": Abuse(_odd_answers, SERVERS),
     "odd usage": Abuse(_odd_usage, SERVERS | {"BUDGET_EXCEEDED"}),
-    "odd waits": Abuse(
-        _odd_waits, SERVERS, fails="a cooldown of an hour that was cleared holds on in each worker"
-    ),
+    "odd waits": Abuse(_odd_waits, SERVERS),
     "refusals of the account": Abuse(_refusals_of_the_account, SERVERS),
     "floods": Abuse(_floods, SERVERS),
     "answers with escapes": Abuse(_answers_with_escapes, SERVERS),
     "slow clients": Abuse(_slow_clients),
     "hasty clients": Abuse(_hasty_clients),
     "an operator reads": Abuse(_operator_reads),
-    "keys of another type": Abuse(
-        _in_the_way(right_type=False),
-        SHUT,
-        excludes=True,
-        fails="what is taken while `taken` is of another type is held for ever",
-    ),
+    "keys of another type": Abuse(_in_the_way(right_type=False), SHUT, excludes=True),
     "keys without sense": Abuse(
         _in_the_way(right_type=True),
         # A refusal of the account that nobody can read is one.
         SHUT | {"OPENAI_AUTH_ERROR"},
         excludes=True,
-        fails="a breaker that is no UTF-8 breaks each job",
     ),
     "heartbeats of another time": Abuse(_heartbeats_of_another_time),
     **_TROUBLES,
