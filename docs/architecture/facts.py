@@ -146,12 +146,6 @@ THREADS = (
         ("background",),
     ),
     Thread(
-        "history",
-        "writes outcomes, in batches",
-        "worker/adapters/redis/jobs/history.py:HistoryWriter",
-        ("background",),
-    ),
-    Thread(
         "fleet_gauges",
         "reads the gauges of queue and account",
         "worker/metrics/fleet.py:FleetGauges",
@@ -170,23 +164,16 @@ THREADS = (
 STEPS = (
     Step(
         "Take the message",
-        "Redis moves it to a list of this worker's own, cut if too large.",
-        "worker/adapters/celery/transport.py:Channel",
+        "One for each free place, in one script, which cuts what is too large.",
+        "worker/adapters/celery/redelivery.py:ConsumerQoS.take_words",
         "consumer",
-        "BLMOVE slotgen slotgen:processing:…",
+        "BLMOVE slotgen slotgen …",
     ),
     Step(
         "Check the message",
         "Size, form, job.v1. A bad one is kept, and its producer gets the reason.",
         "worker/adapters/celery/message_validation.py:MessageValidation",
         otherwise="dead letter",
-    ),
-    Step(
-        "Note who has it",
-        "In one script: noted under this worker's name, and off its list.",
-        "worker/adapters/celery/redelivery.py:ConsumerQoS.append",
-        "consumer",
-        "HSET slotgen:unacked …",
     ),
     Step(
         "Read the dials",
@@ -275,7 +262,7 @@ STEPS = (
     ),
     Step(
         "Record the outcome",
-        "Once: event, metrics and history.",
+        "Once: event and metrics.",
         "tasks/generate/recording.py:OutcomeRecording",
     ),
     Step(
@@ -293,24 +280,10 @@ STEPS = (
         "DEL slotgen:claim:…",
     ),
     Step(
-        "Store the result",
-        "And publish it. Waits for a Redis that does not take it.",
-        "worker/adapters/celery/results.py:ResultWriter.store",
+        "Finish",
+        "Result, deliveries, history, acknowledgement: one script. It waits for Redis.",
+        "worker/adapters/celery/results.py:ResultWriter.finish",
         "job path",
         "SETEX celery-task-meta-…",
-    ),
-    Step(
-        "Acknowledge",
-        "Only now is the message forgotten.",
-        "worker/adapters/celery/redelivery.py:ConsumerQoS.ack",
-        "consumer",
-        "HDEL slotgen:unacked …",
-    ),
-    Step(
-        "Write the history",
-        "In the background, within a second.",
-        "worker/adapters/redis/jobs/history.py:HistoryWriter",
-        "background",
-        "XADD slotgen:history …",
     ),
 )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas import UnacceptableJson, check_depth, describe, parse_json, violations
 from tasks.errors import InvalidMessage
@@ -83,8 +83,15 @@ class Rejected(Exception):  # noqa: N818 - a verdict on its way up
         self.followers = tuple(followers)
 
 
-def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
-    """Return the message in `raw` by protocol 2, once everything a worker reads of it is proven sound.
+class Sound(NamedTuple):
+    """A message by protocol 2 that a worker may be given, and the job spec in it."""
+
+    message: dict[str, Any]
+    spec: dict[str, Any]
+
+
+def inspect(raw: bytes, limits: MessageLimits) -> Sound:
+    """Return the message in `raw`, once everything a worker reads of it is proven sound.
 
     Raises:
         Rejected: the message would harm the worker, or is not a job spec v1.
@@ -102,7 +109,7 @@ def inspect(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
         refuse_invalid(spec)
     except (UnacceptableJson, InvalidMessage) as refusal:
         raise Rejected(RejectReason.SPEC_INVALID, str(refusal), task_id) from None
-    return message
+    return Sound(message, spec)
 
 
 def size_and_head(raw: bytes) -> tuple[int, bytes]:

@@ -40,7 +40,6 @@ from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.liveness import find_lost
 from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.message import DEATHS, marked, raw_message
-from worker.adapters.redis.waiting import promote
 from worker.client import Producer
 from worker.dev.stack import WorkerProcess, worker_environment
 
@@ -296,10 +295,8 @@ def test_its_role_is_enough_for_what_a_worker_seldom_does(scratch, clients, port
         letters.add("slotgen", "no JSON", "", None, b"x")
     assert (letters.count(), letters.filled() >= 1) == (1, True)
     heartbeat = Heartbeat(worker, "slotgen", "w1", 15, lambda _: "{}")
-    scratch.lpush("slotgen:3", "x")
     heartbeat.beat()
     heartbeat.leave()
-    promote(worker, "slotgen")
     assert find_lost(worker, "slotgen", "w2", 15) == []
     RedisDials(worker, "slotgen").notice()
 
@@ -334,7 +331,7 @@ def test_its_role_is_enough_to_bring_back_what_a_lost_worker_held(worker, scratc
     scratch.acl_log_reset()
     dead = scratch.xlen("slotgen:dead")
     raw = {each: raw_message(a_spec(), each, "slotgen") for each in ("held", "taken", "deadly")}
-    raw["deadly"] = marked(raw["deadly"], **{DEATHS: 99})
+    raw["deadly"] = marked(raw["deadly"].encode(), **{DEATHS: 99}).decode()
     for each in ("held", "deadly"):
         scratch.hset("slotgen:unacked", f"lost:{each}", json.dumps([raw[each], "", "slotgen"]))
         scratch.zadd("slotgen:unacked_index", {f"lost:{each}": time.time()})

@@ -269,7 +269,6 @@ class TestHttp:
             "exporter",
             "fleet_gauges",
             "heartbeat",
-            "history",
             "kill_switch_watch",
             "log",
         ]

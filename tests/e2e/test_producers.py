@@ -202,7 +202,7 @@ def test_a_result_is_in_the_stream_before_its_message_is_acknowledged(narrow):
     client.set("slotgen:results", "in the way")
     with Producer.open(narrow.stack.redis_url) as producer:
         sent = producer.send(a_spec(new_job(mode="verbatim")))
-        narrow.lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
+        narrow.lines.wait_for(lambda lines: "result_refused" in lines.events)
 
         assert producer.results([sent.task_id]) == []
         assert client.hlen("slotgen:unacked") == 1
@@ -215,7 +215,7 @@ def test_a_worker_with_a_stream_in_the_way_still_stops_and_its_messages_go_back(
     with a_narrow_system() as narrow, Producer.open(narrow.stack.redis_url) as producer:
         narrow.stack.client.set("slotgen:results", "in the way")
         producer.send(a_spec(new_job(mode="verbatim")))
-        narrow.lines.wait_for(lambda lines: "results_stream_refused" in lines.events)
+        narrow.lines.wait_for(lambda lines: "result_refused" in lines.events)
 
         assert narrow.stack.worker.stop() == 0
         assert producer.queue_depth() == 1

@@ -40,7 +40,7 @@ ALWAYS_THERE = ("kill", "feature", "allowlist", "rollout_percent", "workers", "w
 LEFT = (
     *ALWAYS_THERE,
     *("audit", "audit:seen", "audit:live", "drills:{target}", "dead", "answer:{job}", "answers", "guard"),
-    *("guard:spent:{minute}", "history", "history:{writer}", "results", "budget:{start}", "budget_usd"),
+    *("guard:spent:{minute}", "history", "results", "budget:{start}", "budget_usd"),
 )
 HELD = ("claim:{job}", "ledger:{job}", "budget:holds", "budget:expiry", "unacked", "unacked_index")
 

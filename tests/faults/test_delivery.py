@@ -114,18 +114,22 @@ def test_nobody_is_taken_for_lost_because_redis_was_frozen(hurt, saw):
 @pytest.mark.timeout(120)
 def test_what_redis_handed_to_a_connection_that_is_gone_comes_back(hurt, saw):
     """A frozen Redis that wakes up finds the old request first, and hands the next message to nobody."""
-    # What a worker's first look finds, it returns anyway.
-    assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
     (worker_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
-    taking, task_id = f"slotgen:processing:{worker_id.decode()}", "forgotten-1"
-    hurt.client.rpush(taking, json.dumps(a_message(a_spec(), task_id=task_id)))
+    for each in hurt.client.client_list():
+        if each["cmd"] == "blmove":
+            hurt.client.client_kill_filter(_id=each["id"])
+    # The new connection has found what was held by then.
+    assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
+    tag, task_id = f"{worker_id.decode()}:late", "forgotten-1"
+    raw = json.dumps(a_message(a_spec(), task_id=task_id))
+    hurt.client.hset("slotgen:unacked", tag, json.dumps([raw, "", "slotgen"]))
+    hurt.client.zadd("slotgen:unacked_index", {tag: time.time()})
     began_mono = time.monotonic()
 
-    # Those that come after it must not wipe it away.
     others = hurt.send(5)
 
     assert hurt.statuses([*others, task_id]) == ["COMPLETED"] * 6
-    assert hurt.client.exists(taking) == 0
+    assert hurt.client.hexists("slotgen:unacked", tag) == 0
     saw(
         "Redis frozen",
         "a message handed to a connection that was gone",

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.builders import a_spec
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.tcp_proxy import TcpProxy
-from worker.adapters.celery.redelivery import _ACK, _APPEND
+from worker.adapters.celery.redelivery import _ACK, _TAKE
+from worker.adapters.celery.results import _FINISH
 
 # By words that the command on the wire has in it, in the order of a job's way.
 COMMANDS = {
-    "taking the message": ("BLMOVE", "slotgen:processing:"),
-    "noting it as unacknowledged": (_APPEND.sha,),
+    "taking the message": ("EVALSHA", _TAKE.sha),
     "reading the dials": ("MGET", "slotgen:allowlist"),
     "claiming the job": ("EVAL", "slotgen:claim:", "slotgen:answer:"),
     "holding its worst case": ("EVAL", "slotgen:budget:holds"),
@@ -21,7 +22,6 @@ COMMANDS = {
     "storing the answer": ("EVAL", "slotgen:answer:"),
     "giving the claim back": ("EVAL", "slotgen:claim:", "slotgen:ledger:"),
     "storing the result": ("EVAL", "celery-task-meta-"),
-    "acknowledging the message": (_ACK.sha,),
 }
 
 
@@ -60,10 +60,10 @@ def test_whatever_reply_is_lost_the_job_gets_its_result_and_is_paid_once(step, b
 
 
 @pytest.mark.timeout(120)
-def test_an_acknowledgement_that_never_reaches_redis_is_made_later(behind_a_proxy, saw):
+def test_an_end_that_never_reaches_redis_is_said_again(behind_a_proxy, saw):
     hurt, proxy = behind_a_proxy
     lost_before = proxy.requests_lost
-    proxy.lose_request(_ACK.sha)
+    proxy.lose_request(_FINISH.sha)
 
     statuses = [*hurt.statuses(hurt.send(1)), *hurt.statuses(hurt.send(1))]
     hurt.wait_until_nothing_is_held()
@@ -73,7 +73,21 @@ def test_an_acknowledgement_that_never_reaches_redis_is_made_later(behind_a_prox
     assert set(hurt.fake_openai.journal.billed_requests().values()) == {1}
     saw(
         "lost request",
-        "connection reset before the acknowledgement has reached Redis",
+        "connection reset before the end of a job has reached Redis",
         "two jobs COMPLETED, nothing held, none billed twice",
         "0 lost, paid once",
     )
+
+
+@pytest.mark.timeout(120)
+def test_an_acknowledgement_that_never_reaches_redis_is_made_later(behind_a_proxy):
+    hurt, proxy = behind_a_proxy
+    lost_before = proxy.requests_lost
+    proxy.lose_request(_ACK.sha)
+
+    # It has no result of ours: Celery itself revokes what has expired.
+    hurt.celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen", expires=-1)
+    assert hurt.statuses(hurt.send(1)) == ["COMPLETED"]
+    hurt.wait_until_nothing_is_held()
+
+    assert proxy.requests_lost == lost_before + 1

@@ -12,7 +12,7 @@ HANDED_ON = {
     "telemetry/logs.py": {"process_crashed", "thread_crashed", "finalizer_crashed"},
     "telemetry/recorder.py": {"job_completed", "job_stubbed", "job_failed"},
     "worker/adapters/celery/redelivery.py": {"lost_worker_found", "worker_forgotten"},
-    "worker/adapters/redis/batches.py": {"result_refused", "results_stream_refused"},
+    "worker/adapters/redis/batches.py": {"result_refused"},
 }
 
 

@@ -96,11 +96,6 @@ POST = (
 REACHED = [
     ("celery.app.task:Context.__init__", "(self, *args, **kwargs)", POOL),
     ("billiard.einfo:ExceptionInfo.__init__", "(self, exc_info=None, internal=False)", POOL),
-    (
-        "kombu.serialization:loads",
-        "(data, content_type, content_encoding, accept=None, force=False, _trusted_content=…)",
-        POOL,
-    ),
     ("celery.backends.redis:RedisBackend.client", "cached_property", RESULTS),
     ("celery.backends.redis:RedisBackend.encode", "(self, data)", RESULTS),
     ("celery.backends.redis:RedisBackend.encode_result", "(self, result, state)", RESULTS),

@@ -15,6 +15,7 @@ from tasks.generate.intake import MessageLimits
 from tasks.generate.shielding import to_its_end
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
+from worker.adapters.celery.in_hand import InHand
 from worker.adapters.celery.message_validation import MessageValidation
 from worker.adapters.celery.redelivery import put_off
 from worker.adapters.celery.refusals import Refusals
@@ -23,7 +24,6 @@ from worker.adapters.celery.transport import transport_name
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import CONSUMER_OPTIONS
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
-from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.adapters.redis.keys import UNACKED, UNACKED_INDEX, UNACKED_MUTEX
 from worker.adapters.redis.message import DEFERRED_SINCE
 from worker.settings.redis_url import SCHEME, SentinelUrl, for_celery
@@ -36,12 +36,12 @@ TASK_NAME = "slotgen.generate"
 
 def build_app(
     settings: Settings,
-    worker_id: str,
+    in_hand: InHand,
     refusals: Refusals,
     dead_letters: RedisDeadLetters,
     count_rejected: Callable[[str], None],
 ) -> Celery:
-    """Return an app that is not Celery's default one; `worker_id` is the name of its heartbeats.
+    """Return an app that is not Celery's default one, which notes in `in_hand` what it takes.
 
     What is no job spec goes to `dead_letters`, and its reason to `count_rejected`.
     """
@@ -53,7 +53,7 @@ def build_app(
     app = Celery("slotgen", broker=url, backend=backend_url(url), set_as_current=False)
     limits = MessageLimits(max_message_bytes=settings.max_message_bytes)
     validator = MessageValidation(limits, dead_letters, app, count_rejected)
-    ours = {"validator": validator, "refusals": refusals, "worker_id": worker_id}
+    ours = {"validator": validator, "refusals": refusals, "in_hand": in_hand}
     app.conf.update(_configuration(settings, ours, sentinel))
     return app
 
@@ -117,18 +117,17 @@ class GenerateTask:
     config: ExecutorConfig
     redis: RedisBatches
     namespace: str
-    stream: ResultsStream | None
 
     def attach(self, app: Celery) -> None:
         """Register the task, a coroutine function for `JobLoopPool`."""
 
         # Typing is off: the arguments were counted before the message was delivered.
         @app.task(name=TASK_NAME, shared=False, typing=False)
-        async def generate(request: Any, spec: dict[str, Any]) -> list[dict[str, Any]]:
-            return await self.results(request, spec)
+        async def generate(request: Any, spec: dict[str, Any]) -> Answer:
+            return await self.answer(request, spec)
 
-    async def results(self, request: Any, document: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the results of the spec `document`; `request` is Celery's Context, and gets their reasons.
+    async def answer(self, request: Any, document: dict[str, Any]) -> Answer:
+        """Return the answer to the spec `document`; `request` is Celery's Context.
 
         Raises Ignore for a spec that went back.
         """
@@ -143,12 +142,7 @@ class GenerateTask:
             await to_its_end(self._put_off(request, since), concludes=True)
             # Without a result: the message at the queue's end will have one.
             raise Ignore from None
-        answer = Answer.of(spec, outcomes, self.config.version)
-        if self.stream:
-            await self.stream.add(answer.deliveries(request.id))
-        # The result backend puts them beside the results.
-        request.slotgen_reasons = answer.reasons
-        return answer.results
+        return Answer.of(spec, outcomes, self.config.version)
 
     async def _put_off(self, request: Any, since: int) -> None:
         try:

@@ -27,6 +27,7 @@ from tasks.limits.rate_limiter import RateLimiter
 from tasks.operations.pricing import price_doubts
 from tasks.ports import Model
 from telemetry import Metrics, Recorder, application, count_dropped_lines, emit, listen, log_is_alive
+from worker.adapters.celery.in_hand import InHand
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.pool import JobLoopPool
 from worker.adapters.celery.refusals import Refusals
@@ -43,10 +44,9 @@ from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.guard import RedisGuard
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
-from worker.adapters.redis.jobs.history import HistoryWriter
+from worker.adapters.redis.jobs.history import OutcomeEntries
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
-from worker.adapters.redis.jobs.results_stream import ResultsStream
 from worker.halt.brake_bridge import BrakeBridge
 from worker.metrics.fleet import FleetGauges
 from worker.metrics.worker_info import WorkerInfoSource
@@ -157,25 +157,33 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
     )
-    count_dropped = metrics.counter("slotgen_history_dropped_total").inc
-    history = HistoryWriter(client, namespace, settings.history_outcomes, count_dropped)
+    outcomes, in_hand = OutcomeEntries(), InHand(worker_id)
     dead_letters = RedisDeadLetters.of(client, settings, observe.dead_letters_dropped)
     account = RedisAccount.of(client, settings)
     gauges = FleetGauges(metrics, client, namespace, dead_letters, account)
-    app = build_app(settings, worker_id, refusals, dead_letters, observe.message_rejected)
-    results = ResultWriter(cast("PatientBackend", app.backend), stores)
+    app = build_app(settings, in_hand, refusals, dead_letters, observe.message_rejected)
+    results = ResultWriter(
+        cast("PatientBackend", app.backend),
+        stores,
+        namespace,
+        in_hand,
+        outcomes,
+        settings.history_outcomes,
+        settings.stream_results,
+        metrics.counter("slotgen_history_dropped_total").inc,
+    )
     guard = RedisGuard(stores, namespace, config.guard)
     generate = Generate(
         dial_reader=dial_reader,
         generation=generation,
         has_api_key=settings.has_api_key,
         count_decision=observe.decided,
-        record=OutcomeRecording(Recorder(metrics), config.version, worker_id, history.add),
+        record=OutcomeRecording(Recorder(metrics), config.version, worker_id, outcomes.add),
         report_bug=observe.job_broke,
         monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
         tell_progress=results.store_progress,
     )
-    GenerateTask(generate, config, stores, namespace, _results_stream(settings, stores)).attach(app)
+    GenerateTask(generate, config, stores, namespace).attach(app)
     beat_seconds = settings.worker_lost_seconds / 3
     info = WorkerInfoSource(
         worker_id, config.version, settings.has_api_key, brake, observe, latch, beat_seconds
@@ -197,7 +205,6 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
 
     background = (
-        Background("history", history.flush, every_seconds=0.2, finish=history.flush),
         Background("heartbeat", heartbeat.beat, beat_seconds, finish=heartbeat.leave),
         dial_changes,
         Background("fleet_gauges", gauges.sample, every_seconds=_SAMPLE_SECONDS),
@@ -261,9 +268,3 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
     return OpenAIModel(client, observe.requested, observe.metrics.gauge("slotgen_inflight_requests").inc)
-
-
-def _results_stream(settings: Settings, stores: RedisBatches) -> ResultsStream | None:
-    if not settings.stream_results:
-        return None
-    return ResultsStream(stores, settings.namespace, settings.stream_results)

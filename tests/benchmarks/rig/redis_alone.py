@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterator
 
 import redis
 
 from tests.benchmarks.rig.messages import push, stubs
-from worker.adapters.celery.redelivery import _ACK, _APPEND
-from worker.adapters.celery.results import _STORE
+from worker.adapters.celery.redelivery import _MOST_AT_ONCE, _TAKE
+from worker.adapters.celery.results import _FINISH
 from worker.adapters.redis.dial_keys import dial_keys
-from worker.adapters.redis.keys import PROCESSING, TAKEN
+from worker.adapters.redis.keys import HISTORY, RESULTS, TAKEN, UNACKED, UNACKED_INDEX
+from worker.adapters.redis.waiting import lists
 
-IN_A_PIPELINE = 200
+IN_A_PIPELINE = 3 * _MOST_AT_ONCE
 WORKER, QUEUE = "w" * 32, "slotgen"
 _READ_BYTES = 1 << 20
 
@@ -26,7 +28,7 @@ _READ_BYTES = 1 << 20
 def jobs_per_second(client: redis.Redis, number: int) -> float:
     """Return the rate at which Redis runs the commands of `number` jobs."""
     messages = stubs(IN_A_PIPELINE)
-    for script in (_APPEND, _ACK, _STORE):
+    for script in (_TAKE, _FINISH):
         client.script_load(script.text)
     connection = client.connection_pool.get_connection()
     try:
@@ -45,24 +47,32 @@ def jobs_per_second(client: redis.Redis, number: int) -> float:
     return number // IN_A_PIPELINE * IN_A_PIPELINE / seconds
 
 
-def commands(messages: list[bytes]) -> list[tuple[object, ...]]:
-    """Return what a worker sends for these STUB jobs, in its order for each."""
-    return [each for raw in messages for each in commands_of(raw)]
+def commands(messages: list[bytes]) -> Iterator[tuple[object, ...]]:
+    """Yield what a worker sends for these STUB jobs, as many as it takes at once, then each in order."""
+    for _ in batched(messages, _MOST_AT_ONCE):
+        tags = f"{WORKER}:{uuid.uuid4().hex}."
+        keys = (TAKEN(QUEUE), UNACKED(QUEUE), UNACKED_INDEX(QUEUE), *lists(QUEUE))
+        yield "EVALSHA", _TAKE.sha, *_TAKE.words(keys, [_MOST_AT_ONCE, tags, time.time(), 1 << 20])
+        for number in range(_MOST_AT_ONCE, 0, -1):
+            yield "MGET", *dial_keys(QUEUE)
+            yield finish(f"{tags}{number}")
 
 
-def commands_of(raw: bytes) -> list[tuple[object, ...]]:
-    task_id, tag = uuid.uuid4().hex, f"{WORKER}:{uuid.uuid4().hex}"
-    taking = PROCESSING(QUEUE, WORKER)
-    unacked = (f"{QUEUE}:unacked_index", f"{QUEUE}:unacked")
+def finish(tag: str) -> tuple[object, ...]:
+    task_id = uuid.uuid4().hex
     result = {"version": "v1", "jobId": "job", "status": "STUB", "generatedAt": "", "output": None}
     document = json.dumps({"status": "SUCCESS", "result": [result], "task_id": task_id, "children": []})
-    return [
-        ("BLMOVE", QUEUE, taking, "RIGHT", "LEFT", 1),
-        ("EVALSHA", _APPEND.sha, 5, *unacked, taking, TAKEN(QUEUE), QUEUE, time.time(), tag, raw, raw),
-        ("MGET", *dial_keys(QUEUE)),
-        ("EVALSHA", _STORE.sha, 1, f"celery-task-meta-{task_id}", 86_400, document),
-        ("EVALSHA", _ACK.sha, 2, *unacked, tag),
-    ]
+    outcome = json.dumps(["x" * 16] * 20)
+    keys = (
+        f"celery-task-meta-{task_id}",
+        *(each(QUEUE) for each in (RESULTS, HISTORY, UNACKED, UNACKED_INDEX)),
+    )
+    return "EVALSHA", _FINISH.sha, *_FINISH.words(keys, [tag, 86_400, document, 0, 50_000, 1, outcome])
+
+
+def batched(messages: list[bytes], size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(messages), size):
+        yield messages[start : start + size]
 
 
 def read_until(sock: object, mark: bytes) -> None:

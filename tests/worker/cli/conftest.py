@@ -13,9 +13,9 @@ import redis
 from typer.testing import CliRunner
 
 from tests.builders import OPEN, an_allowlist
+from tests.history import keep
 from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.dials import RedisDials
-from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.cli import build
 from worker.cli.support.errors import CliError
 
@@ -68,10 +68,7 @@ class Slotgen:
 
     def outcomes(self, number: int = 1, **changes: Any) -> None:
         """Leave outcomes of jobs `past-0`, … in the history, as of now."""
-        writer = HistoryWriter(self.client, self.namespace, 50_000, lambda _: None)
-        for each in range(number):
-            writer.add(an_outcome(f"past-{each}", **changes))
-        writer.flush()
+        keep(self.client, self.namespace, *(an_outcome(f"past-{each}", **changes) for each in range(number)))
 
     @property
     def dials(self) -> RedisDials:

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from tasks.operations.drill import DrillCheck, DrillRecord
 from tasks.operations.fleet import WorkerInfo
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.history import keep
 from tests.hostile_text import COLOURS, RAW, TEXT
 from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.adapters.redis.console.fleet import encode
-from worker.adapters.redis.jobs.history import HistoryWriter
 from worker.adapters.redis.keys import AUDIT, AUDIT_NOTICED, BUDGET, DEAD, WORKER_INFO, WORKERS
 from worker.cli import build, main
 from worker.cli.support.errors import CliError
@@ -57,13 +57,12 @@ def hostile(slotgen, monkeypatch):
     slotgen.open(allowlist=an_allowlist([a_rule("r1"), a_rule(TEXT[:64])]))
     client, namespace = slotgen.client, slotgen.namespace
     now_s = client.time()[0]
-    writer = HistoryWriter(client, namespace, 100, lambda _: None)
     subject = dataclasses.replace(
         an_outcome().subject, job_id=TEXT, slot_id=TEXT, kind=TEXT, subject=TEXT, level=TEXT, board=TEXT
     )
     names = ("task_id", "output_type", "error_code", "path", "gate", "rule_id", "policy_hash", "worker_id")
-    writer.add(an_outcome(subject=subject, status="FAILED", policy_rule=TEXT, **dict.fromkeys(names, TEXT)))
-    writer.flush()
+    outcome = an_outcome(subject=subject, status="FAILED", policy_rule=TEXT, **dict.fromkeys(names, TEXT))
+    keep(client, namespace, outcome)
     info = WorkerInfo(
         worker_id="w1",
         host=TEXT,

@@ -24,7 +24,7 @@ def test_a_message_is_what_the_workers_gatekeeper_lets_pass(producer, redis_clie
     sent = producer.send(a_spec())
 
     (raw,) = redis_client.lrange(namespace, 0, -1)
-    assert inspect(raw, MessageLimits())["headers"]["id"] == sent.task_id
+    assert inspect(raw, MessageLimits()).message["headers"]["id"] == sent.task_id
 
 
 def test_what_is_no_spec_stays_here_with_the_workers_own_words(producer, redis_client, namespace):
@@ -65,7 +65,9 @@ def test_cancels_what_no_worker_has_begun(producer, redis_client, namespace):
     waiting = {json.loads(raw)["headers"]["id"]: raw for raw in redis_client.lrange(namespace, 0, -1)}
     assert waiting[kept.task_id].decode() == kept.message
     # In its place is one that the next worker revokes: who waits for it is told.
-    assert inspect(waiting[cancelled.task_id], MessageLimits())["headers"]["expires"].startswith("2020-")
+    assert (
+        inspect(waiting[cancelled.task_id], MessageLimits()).message["headers"]["expires"].startswith("2020-")
+    )
     assert len(waiting) == 2
 
 

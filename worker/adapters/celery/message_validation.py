@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from tasks.errors import InvalidMessage
-from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
+from tasks.generate.intake import MessageLimits, Rejected, RejectReason, Sound, inspect
 from telemetry import emit
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 
@@ -25,8 +25,8 @@ class MessageValidation:
     app: Celery
     count: Callable[[str], None]
 
-    def inspect(self, raw: bytes) -> dict[str, Any]:
-        """Return the message in `raw`. Raises Rejected."""
+    def inspect(self, raw: bytes) -> Sound:
+        """Return the message in `raw`, and its spec. Raises Rejected."""
         return inspect(raw, self.limits)
 
     def reject(self, queue: str, raw: bytes, rejected: Rejected) -> None:

@@ -12,29 +12,27 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Self
 
 from billiard.einfo import ExceptionInfo
-from celery import states
 from celery.app.task import Context
 from celery.concurrency.base import BasePool
 from celery.exceptions import Ignore, Reject
-from kombu.serialization import loads
 
+from tasks.delivery import Answer
 from tasks.generate.shielding import to_its_end
 from telemetry import emit, error_location
 from worker.adapters.celery.job_loop import JobLoop
 from worker.adapters.celery.results import ResultWriter
 
 _log = logging.getLogger("slotgen.worker")
-_JSON_ALONE = {"application/json"}
 # What Celery's Request makes of the end of a task: (failed, result or ExceptionInfo, seconds).
 Ended = Callable[[tuple[int, Any, float]], None]
 
 
 class JobLoopPool(BasePool):
-    """Runs tasks whose function is a coroutine function of `(request, *args)`.
+    """Runs tasks whose function is a coroutine function of `(request, spec)` that returns an Answer.
 
     `JobLoopPool.on(loop, results)` is the class to give to a Celery worker. The worker's prefetch bounds how
     many run at once: a message that was not acknowledged keeps its place.
@@ -61,8 +59,11 @@ class JobLoopPool(BasePool):
         accept_callback: Callable[[int, float], None],
         **_: Any,
     ) -> None:
-        """Begin a task; Celery's callbacks are called on the loop."""
-        self.loop.begin(self._perform(args, callback, accept_callback))
+        """Begin a task; `callback` is called on the loop."""
+        name, request = args[0], Context(args[2])
+        spec = self.results.in_hand.specs[request.properties["delivery_tag"]]  # type: ignore[index]  # it was delivered
+        accept_callback(os.getpid(), time.monotonic())
+        self.loop.begin(self._perform(self.app.tasks[name].run(request, spec), request, callback))
 
     def on_stop(self) -> None:
         """Wait for what has begun."""
@@ -76,48 +77,37 @@ class JobLoopPool(BasePool):
         """Cancel what has begun: a worker that must end at once asks for one job after the other."""
         self.loop.cancel_jobs()
 
-    async def _perform(
-        self,
-        traced: tuple[Any, ...],
-        ended: Ended,
-        accepted: Callable[[int, float], None],
-    ) -> None:
-        name, task_id, headers, body, content_type, encoding = traced
-        task = self.app.tasks[name]
-        accepted(os.getpid(), time.monotonic())
-        request = Context(headers)
+    async def _perform(self, work: Coroutine[Any, Any, Answer], request: Context, ended: Ended) -> None:
         try:
-            args, _, _ = loads(body, content_type, encoding, accept=_JSON_ALONE)
-            result = await task.run(request, *args)
-            if not request.ignore_result:
-                await self._store(task_id, result, states.SUCCESS, request)
+            answer = await work
+            await self._finish(request, answer.results, answer)
         except (Ignore, Reject):
             failure = ExceptionInfo(internal=True)
         except asyncio.CancelledError:
             # A worker that shuts down cancels what is in flight: no result, and the message goes back.
             failure = _back_to_the_queue()
         except Exception as error:  # noqa: BLE001 - as Celery does, whatever a task raises is its result
-            failure = await self._failed(task_id, error, request)
+            failure = await self._failed(error, request)
         else:
             ended((0, None, 0.0))
             return
+        self.results.outcomes.forget(str(request.id))
         ended((1, failure, 0.0))
 
-    async def _failed(self, task_id: str, error: Exception, request: Context) -> ExceptionInfo:
+    async def _failed(self, error: Exception, request: Context) -> ExceptionInfo:
         """Tell the log and the producer of an unexpected error."""
         failure = ExceptionInfo()
-        emit(_log, logging.ERROR, "task_broke", task_id=task_id, **error_location(error))
+        emit(_log, logging.ERROR, "task_broke", task_id=request.id, **error_location(error))
         try:
-            if not request.ignore_result:
-                # Without the traceback that Celery adds: it may have in it what must not leave the worker.
-                await self._store(task_id, error, states.FAILURE, request)
+            # Without the traceback that Celery adds: it may have in it what must not leave the worker.
+            await self._finish(request, error)
         except asyncio.CancelledError:
             return _back_to_the_queue()
         return failure
 
-    async def _store(self, task_id: str, result: Any, state: str, request: Context) -> None:
+    async def _finish(self, request: Context, result: Any, answer: Answer | None = None) -> None:
         # Cut short it may be done unseen, and the job would be answered twice.
-        await to_its_end(self.results.store(task_id, result, state, request), concludes=True)
+        await to_its_end(self.results.finish(request, result, answer), concludes=True)
 
 
 def _back_to_the_queue() -> ExceptionInfo:

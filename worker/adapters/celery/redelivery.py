@@ -6,7 +6,6 @@
 import contextlib
 import json
 import logging
-import uuid
 from typing import Any
 
 from kombu.transport import redis as kombu_redis
@@ -22,44 +21,47 @@ from worker.adapters.redis.jobs.liveness import beat, find_lost
 from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
 from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, marked
 from worker.adapters.redis.scripts import LuaScript
+from worker.adapters.redis.waiting import lists
 
-TAG_SEPARATOR = ":"
+# So that a reply stays below some tens of MB, however large the messages are.
+_MOST_AT_ONCE = 64
 
-# kombu's own two transactions, four commands each. As scripts they cost the worker a third of the time: most
-# of a command's price is redis-py's.
-_APPEND = LuaScript("""
-local left = redis.call('LLEN', KEYS[5])
--- First, for a key of another type is refused here: the message must not have left the list by then.
-redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-if redis.call('LREM', KEYS[3], 1, ARGV[4]) == 1 then
-  -- Whatever is in its place: no message waits for a figure.
-  redis.pcall('INCR', KEYS[4])
-else
-  redis.call('ZREM', KEYS[1], ARGV[2])
-  redis.call('HDEL', KEYS[2], ARGV[2])
+# KEYS: how many were ever taken, what is held, when it was taken, and the queue's lists in their order. The
+# first two commands change nothing, and are refused where later ones would be, which have messages in hand.
+# Of a message of more than ARGV[4] bytes only the ends leave Redis, behind a mark: whoever takes them rejects
+# them.
+_TAKE = LuaScript(f"""
+redis.call('HLEN', KEYS[2])
+redis.call('ZADD', KEYS[3], 'XX', 0, '')
+local places, most, held, times, reply = tonumber(ARGV[1]), tonumber(ARGV[4]), {{}}, {{}}, {{}}
+local function cut(raw)
+  if #raw <= most then return raw end
+  return '{CUT_MARK}' .. #raw .. ';' .. string.sub(raw, 1, {CUT_BYTES}) .. string.sub(raw, -{CUT_BYTES})
 end
-return left + redis.call('LLEN', KEYS[3])
-""")
-# KEYS: a worker's processing list, and the queue, or none: then what lies on the list already is all. What is
-# taken lies there until it is noted, and what an earlier taking has left there is the first to be taken.
-# A message of more than ARGV[1] bytes never leaves Redis: its ends behind a mark take its place, and whoever
-# takes them rejects them. MEMORY USAGE copies nothing, so that only large ones are read here.
-TAKE = LuaScript(f"""
-if redis.call('LLEN', KEYS[1]) == 0 then
-  if not KEYS[2] or not redis.call('LMOVE', KEYS[2], KEYS[1], 'RIGHT', 'LEFT') then return false end
-end
-local most = tonumber(ARGV[1])
-local message
-if redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0) > most then
-  message = redis.call('LINDEX', KEYS[1], -1)
-  if #message > most then
-    local head, tail = string.sub(message, 1, {CUT_BYTES}), string.sub(message, -{CUT_BYTES})
-    message = '{CUT_MARK}' .. #message .. ';' .. head .. tail
-    redis.call('LSET', KEYS[1], -1, message)
+for n = 4, #KEYS do
+  local pop = n == 4 and redis.call or redis.pcall  -- what is in the way of a priority is in no other's way
+  local found = places > 0 and pop('RPOP', KEYS[n], places) or {{}}
+  for _, whole in ipairs(found) do
+    local tag, raw = ARGV[2] .. places, cut(whole)
+    places = places - 1
+    held[#held + 1], held[#held + 2] = tag, cjson.encode({{raw, '', KEYS[4]}})
+    times[#times + 1], times[#times + 2] = ARGV[3], tag
+    reply[#reply + 1], reply[#reply + 2] = tag, raw
   end
 end
-return message or redis.call('LINDEX', KEYS[1], -1)
+if #reply > 0 then
+  redis.call('HSET', KEYS[2], unpack(held))
+  redis.call('ZADD', KEYS[3], unpack(times))
+  -- Whatever is in its place: no message waits for a figure.
+  redis.pcall('INCRBY', KEYS[1], #reply / 2)
+end
+return reply
+""")
+# Where workers of older versions have a message before they hold it. None leaves Redis, however large it is.
+_RETURN = LuaScript("""
+local returned = 0
+while redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT') do returned = returned + 1 end
+return returned
 """)
 _ACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -73,15 +75,24 @@ if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then redis.call(ARGV[2], KEYS[3], A
 _log = logging.getLogger("slotgen.delivery")
 
 
+def wait_words(queue: str, seconds: float) -> list[list[Any]]:
+    """Return the commands that wait until `queue` has a message, and have no reply.
+
+    A move to the very place where it was changes nothing, and the message, however large it is, is not sent.
+    """
+    return [["CLIENT", "REPLY", "SKIP"], ["BLMOVE", queue, queue, "RIGHT", "RIGHT", seconds]]
+
+
 class ConsumerQoS(kombu_redis.QoS):
     """kombu's unacked messages, with the workers that hold them.
 
-    Transport options: `worker_id`, this process's name there; `worker_lost_seconds`, after which a silent
-    worker counts as dead; `max_deaths`, after how many of them a message is dead, too.
+    Transport options: `worker_lost_seconds`, after which a silent worker counts as dead; `max_deaths`, after
+    how many of them a message is dead, too.
     """
 
     _queue: str | None = None
     _restoring_overdue = False
+    _unknown: frozenset[bytes] | set[bytes] = frozenset()
     _owed: frozenset[str] = frozenset()
 
     def register(self, queue: str) -> None:
@@ -92,48 +103,52 @@ class ConsumerQoS(kombu_redis.QoS):
         """
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
-                beat(client, queue, self.channel.worker_id, self._option("worker_lost_seconds"))
-                self._bring_back(queue, self.channel.worker_id, client, died=False)
+                beat(client, queue, self.channel.in_hand.worker_id, self._option("worker_lost_seconds"))
+                self._bring_back(queue, self.channel.in_hand.worker_id, client, died=False)
             self._queue = queue
 
+    def take_words(self, queue: str, *, by_digest: bool) -> list[Any]:
+        """Return the command that gives this worker a message for each free place, as [tag, message, ...].
+
+        What it takes is written to `unacked` by the same step.
+        """
+        places = min(self.can_consume_max_estimate() or _MOST_AT_ONCE, _MOST_AT_ONCE)
+        most = self.channel.validator.limits.read_bytes
+        keys = [TAKEN(queue), self.unacked_key, self.unacked_index_key, *lists(queue)]
+        words = _TAKE.words(keys, [places, self.channel.in_hand.next_tags(), kombu_redis.time(), most])
+        return ["EVALSHA", _TAKE.sha, *words] if by_digest else ["EVAL", _TAKE.text, *words]
+
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Write the message to `unacked` and take it off the processing list, both or neither."""
-        queue = message.delivery_info["routing_key"]
-        with self.channel.conn_or_acquire() as client:
-            left = self._note(queue, self.channel.worker_id, delivery_tag, self.channel.taken, client)
-        self.channel.queue_drained = left == 0
+        """Note the message in this process; Redis has done so when it was taken."""
         VirtualQoS.append(self, message, delivery_tag)
 
-    def _note(self, queue: str, worker_id: str, tag: str, raw: bytes, client: Any) -> int:
-        """Move what `worker_id` has taken to `unacked`; return how many wait or are still to be noted."""
-        # In kombu's form, but for the message: as it was taken, not as the worker was given it.
-        kept = json.dumps([raw.decode(errors="surrogateescape"), "", queue])
-        keys = [self.unacked_index_key, self.unacked_key, PROCESSING(queue, worker_id), TAKEN(queue), queue]
-        return int(_APPEND.run(client, keys, kombu_redis.time(), tag, kept, raw))
-
     def ack(self, delivery_tag: str) -> None:
-        """Forget the message: its results are stored. What Redis does not take now is said again."""
+        """Forget a message whose end Redis has not heard of; what it does not take now is said again."""
         try:
-            with self.channel.conn_or_acquire() as client:
-                self._forget(delivery_tag, client)
+            if delivery_tag in self.channel.in_hand.specs:
+                self.forget(delivery_tag)
         except REDIS_ERRORS as error:
             # The connection on which messages come may live on, and nothing else would bring it up again.
             self._owed |= {delivery_tag}
             emit(_log, logging.WARNING, "acknowledgement_owed", error=type(error).__name__)
         VirtualQoS.ack(self, delivery_tag)
 
-    def _forget(self, delivery_tag: str, client: Any) -> None:
-        _ACK.run(client, [self.unacked_index_key, self.unacked_key], delivery_tag)
+    def forget(self, delivery_tag: str) -> None:
+        """Hold the message no more. Raises RedisError."""
+        with self.channel.conn_or_acquire() as client:
+            _ACK.run(client, [self.unacked_index_key, self.unacked_key], delivery_tag)
+        self.channel.in_hand.specs.pop(delivery_tag, None)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
         """Put a message back as it came: what is rejected, overdue, or of a connection that broke."""
+        self.channel.in_hand.specs.pop(tag.decode() if isinstance(tag, bytes) else tag, None)
         with self.channel.conn_or_acquire(client) as lent:
             if self._restoring_overdue:
                 self._return(tag, lent, died=True)
             elif (held := self._held(tag, lent)) is not None:
                 self._put_back(tag, *held, lent, at_the_end=leftmost)
 
-    def _held(self, tag: Any, client: Any) -> tuple[str, str] | None:
+    def _held(self, tag: Any, client: Any) -> tuple[bytes, str] | None:
         """Return the raw message under `tag`, and its queue; None when it is not held any more."""
         kept = client.hget(self.unacked_key, tag)
         if kept is None:
@@ -144,10 +159,10 @@ class ConsumerQoS(kombu_redis.QoS):
         except StoreUnavailable as error:
             # Nobody knows whose it is. Kept with the dead letters, it is in nobody's way.
             self.channel.validator.keep(self._queue, kept, str(error))
-            self._forget(tag, client)
+            self.forget(tag)
             return None
 
-    def _put_back(self, tag: Any, raw: str, queue: str, client: Any, *, at_the_end: bool = False) -> None:
+    def _put_back(self, tag: Any, raw: bytes, queue: str, client: Any, *, at_the_end: bool = False) -> None:
         keys = [self.unacked_index_key, self.unacked_key, queue]
         _PUT_BACK.run(client, keys, tag, *_push(raw, at_the_end=at_the_end))
 
@@ -161,15 +176,38 @@ class ConsumerQoS(kombu_redis.QoS):
             finally:
                 self._restoring_overdue = False
             if self._queue is not None:
+                for tag in self._owed:
+                    self.forget(tag)
+                    self._owed -= {tag}
                 with self.channel.conn_or_acquire() as client:
-                    for tag in self._owed:
-                        self._forget(tag, client)
-                        self._owed -= {tag}
                     self._bring_back_the_dead(self._queue, client)
+                    self._bring_back_the_forgotten(client)
+
+    def _bring_back_the_forgotten(self, client: Any) -> None:
+        """Return what is held for this worker and was never seen here.
+
+        Redis may do what a connection asked for that is gone already on our side: a frozen one that wakes up
+        finds the old request first. What does reach us is in hand within milliseconds, so that what is held,
+        and not in hand, at two looks, seconds apart, was never seen here.
+        """
+        if self.channel.in_hand.doubtful_looks == 0:
+            return
+        self.channel.in_hand.doubtful_looks -= 1
+        held = set(self._tags_of(self.channel.in_hand.worker_id, client))
+        unknown = {tag for tag in held if tag.decode() not in self.channel.in_hand.specs}
+        forgotten, self._unknown = unknown & self._unknown, unknown
+        for tag in forgotten:
+            self.restore_by_tag(tag, client)
+        if forgotten:
+            emit(_log, logging.WARNING, "forgotten_messages_found", messages_returned=len(forgotten))
+
+    def _tags_of(self, worker_id: str, client: Any) -> list[bytes]:
+        prefix = f"{worker_id}:".encode()
+        return [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
 
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
         lost_seconds = self._option("worker_lost_seconds")
-        for worker_id in find_lost(client, queue, self.channel.worker_id, lost_seconds):
+        for worker_id in find_lost(client, queue, self.channel.in_hand.worker_id, lost_seconds):
             returned = self._bring_back(queue, worker_id, client, died=True)
             if returned:
                 emit(
@@ -189,14 +227,11 @@ class ConsumerQoS(kombu_redis.QoS):
         """Return what `worker_id` held, and how many messages. Two workers may do this at once: each step
         happens once.
         """
-        # What this worker itself was taking is the first that it takes again.
-        while died and (raw := TAKE.run(client, [PROCESSING(queue, worker_id)], self.most_bytes)):
-            self._note(queue, worker_id, new_tag(worker_id), raw, client)
-        prefix = f"{worker_id}{TAG_SEPARATOR}".encode()
-        tags = [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
+        returned = int(_RETURN.run(client, [PROCESSING(queue, worker_id), queue]))
+        tags = self._tags_of(worker_id, client)
         for tag in tags:
             self._return(tag, client, died=died)
-        return len(tags)
+        return returned + len(tags)
 
     def _return(self, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or dead-letter it when too many workers have died with it."""
@@ -204,14 +239,16 @@ class ConsumerQoS(kombu_redis.QoS):
         if held is None:
             return
         raw, queue = held
-        deaths = _deaths(raw) + 1 if died else 0
+        deaths = 0
         # Without a place for a mark it is no message, which whoever takes it next rejects.
-        if deaths:
-            raw = marked(raw, **{DEATHS: deaths})
+        with contextlib.suppress(ValueError):
+            if died:
+                deaths = _deaths(raw) + 1
+                raw = marked(raw, **{DEATHS: deaths})
         if deaths < self._option("max_deaths"):
             self._put_back(tag, raw, queue, client)
         else:
-            self._dead_letter(tag, _as_bytes(raw), queue, deaths, client)
+            self._dead_letter(tag, raw, queue, deaths, client)
 
     def _dead_letter(self, tag: bytes, raw: bytes, queue: str, deaths: int, client: Any) -> None:
         validator, task_id = self.channel.validator, task_id_of(raw)
@@ -226,11 +263,6 @@ class ConsumerQoS(kombu_redis.QoS):
 
         if client.transaction(transaction, self.unacked_key, value_from_callable=True):
             validator.report_dead_lettered(task_id)
-
-    @property
-    def most_bytes(self) -> int:
-        """The size of a message beyond which no worker reads it."""
-        return int(self.channel.validator.limits.read_bytes)
 
     def _option(self, name: str) -> int:
         return int(self.channel.connection.client.transport_options[name])
@@ -248,39 +280,26 @@ async def put_off(redis: RedisBatches, namespace: str, tag: str, since: int) -> 
         await redis.run(_PUT_BACK, keys, tag, *_push(marked(raw, **{DEFERRED_SINCE: since}), at_the_end=True))
 
 
-def held_message(kept: bytes) -> tuple[str, str]:
+def held_message(kept: bytes) -> tuple[bytes, str]:
     """Return the raw message of an entry of `unacked`, and its queue. Raises StoreUnavailable."""
     try:
-        message, _, queue = json.loads(kept)
+        message, _, queue = json.loads(kept.decode(errors="surrogateescape"))
     except (TypeError, ValueError, RecursionError):
         message = queue = None
     # Older versions, and kombu, keep the message itself.
     raw = json.dumps(message) if isinstance(message, dict) else message
     if not isinstance(raw, str) or not isinstance(queue, str):
         raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
-    return raw, queue
+    return raw.encode(errors="surrogateescape"), queue
 
 
-def new_tag(worker_id: str) -> str:
-    """Return a delivery tag that names the worker, so that the others know what it held when it dies."""
-    return f"{worker_id}{TAG_SEPARATOR}{uuid.uuid4().hex}"
-
-
-def _push(raw: str, *, at_the_end: bool) -> tuple[str, bytes]:
+def _push(raw: bytes, *, at_the_end: bool) -> tuple[str, bytes]:
     # Workers take from the right.
-    return ("LPUSH" if at_the_end else "RPUSH"), _as_bytes(raw)
+    return ("LPUSH" if at_the_end else "RPUSH"), raw
 
 
-def _as_bytes(raw: str) -> bytes:
-    # What lay in a processing list may be no text at all.
-    return raw.encode(errors="surrogateescape")
-
-
-def _deaths(raw: str) -> int:
-    """Return how many workers have died with a message; -1 where it has no headers to count that in."""
-    try:
-        known = (json.loads(raw).get("headers") or {}).get(DEATHS)
-    except (ValueError, AttributeError, RecursionError):
-        return -1
-    # The message schema has it as a count; what is in `unacked` may be from an older version.
+def _deaths(raw: bytes) -> int:
+    """Return how many workers have died with the message. Raises ValueError where it has no headers."""
+    known = json.loads(marked(raw).decode(errors="surrogateescape"))["headers"].get(DEATHS)
+    # Whoever sent it may have written that.
     return known if isinstance(known, int) and known > 0 else 0

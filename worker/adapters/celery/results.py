@@ -1,5 +1,7 @@
 """Celery's Redis result backend, patient with a Redis that refuses writes for a while."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -7,29 +9,57 @@ from typing import Any
 from celery import states
 from celery.backends.redis import RedisBackend, SentinelBackend
 
+from tasks.delivery import Answer
+from worker.adapters.celery.in_hand import InHand
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS, cause_of
+from worker.adapters.redis.jobs.history import OutcomeEntries
+from worker.adapters.redis.keys import HISTORY, RESULTS, UNACKED, UNACKED_INDEX
 from worker.adapters.redis.scripts import LuaScript
 from worker.settings.redis_url import SCHEME
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
 # have read. The value is also published, for those who wait on the channel.
-_STORE = LuaScript("""
-local kept = redis.call('MGET', KEYS[1])[1]
-if kept then
-    local sound, document = pcall(cjson.decode, kept)
-    if sound and type(document) == 'table' and document['status'] == 'SUCCESS' then return end
+_STORED = """
+local function store(key, seconds, document)
+  local kept = redis.call('MGET', key)[1]
+  if kept then
+    local sound, before = pcall(cjson.decode, kept)
+    if sound and type(before) == 'table' and before['status'] == 'SUCCESS' then return end
+  end
+  redis.call('SETEX', key, seconds, document)
+  redis.call('PUBLISH', key, document)
 end
-redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
-redis.call('PUBLISH', KEYS[1], ARGV[2])
-""")
+"""
+_STORE = LuaScript(_STORED + "store(KEYS[1], ARGV[1], ARGV[2])")
+# KEYS: the result, the results stream, the history, what is held, and when it was taken. What is not held was
+# finished already, and the reply was lost, or somebody else has the message. What Redis may refuse comes
+# first: nothing of it is done twice.
+_FINISH = LuaScript(
+    _STORED
+    + """
+local held, dropped, last = redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1, 0, 6 + ARGV[6]
+for i = held and last + 1 or #ARGV + 1, #ARGV do
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'delivery', ARGV[i])
+end
+if KEYS[1] ~= '' then store(KEYS[1], ARGV[2], ARGV[3]) end
+if not held then return 0 end
+for i = 7, last do
+  local said = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'o', ARGV[i])
+  if type(said) == 'table' then dropped = dropped + 1 end
+end
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[5], ARGV[1])
+return dropped
+"""
+)
 
 
 class PatientBackend(RedisBackend):
     """Celery's backend; `backend_url` names it.
 
-    Beside Celery's own properties a finished task's document has `reasons` (reasons v1), which the task left
-    in its request as `slotgen_reasons`; readers that do not know it pass it over.
+    Beside Celery's own properties the document of a spec's results has `reasons` (reasons v1); readers that
+    do not know it pass it over.
     """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
@@ -41,10 +71,10 @@ class PatientBackend(RedisBackend):
         return passes or super().exception_safe_to_retry(exc)
 
     def entry(
-        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **more: Any
     ) -> tuple[bytes, int, bytes | str]:
-        """Return the key of a task's result, for how many seconds it is kept, and the document."""
-        meta = self._get_result_meta(result, state, traceback, request) | {"task_id": task_id}
+        """Return the key of a task's result, how many seconds it is kept, and the document with `more`."""
+        meta = self._get_result_meta(result, state, traceback, request) | {"task_id": task_id} | more
         key: bytes = self.get_key_for_task(task_id)  # type: ignore[assignment]  # the stubs say str
         return key, int(self.expires), self.encode(meta)  # type: ignore[attr-defined]  # see there
 
@@ -69,8 +99,7 @@ class PatientBackend(RedisBackend):
         for name, key in (("group", "group_id"), ("parent_id", "parent_id")):
             if value := getattr(request, name, None):
                 meta[key] = value
-        reasons = getattr(request, "slotgen_reasons", None) if state == states.SUCCESS else None
-        return meta | ({"reasons": reasons} if reasons else {})
+        return meta
 
 
 class PatientSentinelBackend(PatientBackend, SentinelBackend):
@@ -85,21 +114,62 @@ def backend_url(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultWriter:
-    """Stores results from the jobs' event loop, in the backend's place and form."""
+    """Stores results from the jobs' event loop, in the backend's place and form.
+
+    `stream_kept` bounds the results stream, 0 is for none; `history_kept` bounds the history, and
+    `count_dropped` hears of outcomes that Redis did not take into it.
+    """
 
     backend: PatientBackend
     redis: RedisBatches
+    namespace: str
+    in_hand: InHand
+    outcomes: OutcomeEntries
+    history_kept: int
+    stream_kept: int
+    count_dropped: Callable[[int], None]
 
-    async def store(self, task_id: str, result: Any, state: str, request: Any = None) -> None:
-        """Store and publish the result, and wait for a Redis that does not take it, however long.
+    async def finish(self, request: Any, result: Any, answer: Answer | None = None) -> None:
+        """End a task: store its result, deliver it, note its outcomes, and hold its message no more.
 
-        Whatever it refuses for: a result that is given up would leave its message, and its place in the
-        worker, with nobody.
+        All of it is one step, so that a result and its acknowledgement cannot part. It waits for a Redis that
+        does not take it, however long and whatever it refuses for: a result that is given up would leave its
+        message, and its place in the worker, with nobody. Without an `answer`, `result` is an exception.
         """
-        said = self.backend.encode_result(result, state)
-        key, expires, document = self.backend.entry(task_id, said, state, request=request)
-        await self.redis.run_patiently(_STORE, [key], expires, document, refused_event="result_refused")
+        tag = request.properties["delivery_tag"]
+        key, expires, document = self._entry(request, result, answer)
+        deliveries = answer.deliveries(request.id) if answer and self.stream_kept else []
+        outcomes = self.outcomes.of(request.id)
+        dropped = await self.redis.run_patiently(
+            _FINISH,
+            [key, *(each(self.namespace) for each in (RESULTS, HISTORY, UNACKED, UNACKED_INDEX))],
+            tag,
+            expires,
+            document,
+            self.stream_kept,
+            self.history_kept,
+            len(outcomes),
+            *outcomes,
+            *(json.dumps(each.as_document(), ensure_ascii=False) for each in deliveries),
+            refused_event="result_refused",
+        )
+        if dropped:
+            self.count_dropped(dropped)
+        self.outcomes.forget(request.id)
+        self.in_hand.specs.pop(tag, None)
+
+    def _entry(self, request: Any, result: Any, answer: Answer | None) -> tuple[bytes, int, bytes | str]:
+        if request.ignore_result:
+            return b"", 0, b""
+        if answer is not None:
+            return self.backend.entry(
+                request.id, result, states.SUCCESS, request=request, reasons=answer.reasons
+            )
+        said = self.backend.encode_result(result, states.FAILURE)
+        return self.backend.entry(request.id, said, states.FAILURE, request=request)
 
     async def store_progress(self, task_id: str, done: int, total: int) -> None:
-        """Do the same with how many of a spec's jobs have their outcome."""
-        await self.store(task_id, {"version": "v1", "done": done, "total": total}, "PROGRESS")
+        """Store and publish how many of a spec's jobs have their outcome."""
+        said = {"version": "v1", "done": done, "total": total}
+        key, expires, document = self.backend.entry(task_id, said, "PROGRESS")
+        await self.redis.run_patiently(_STORE, [key], expires, document, refused_event="result_refused")

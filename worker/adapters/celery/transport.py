@@ -18,11 +18,10 @@ from kombu.transport import redis as kombu_redis
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from tasks.generate.intake import Rejected
+from worker.adapters.celery.in_hand import InHand
 from worker.adapters.celery.message_validation import MessageValidation
-from worker.adapters.celery.redelivery import TAKE, ConsumerQoS, new_tag
+from worker.adapters.celery.redelivery import ConsumerQoS, wait_words
 from worker.adapters.celery.refusals import Refusals
-from worker.adapters.redis.keys import PROCESSING, TAKEN
-from worker.adapters.redis.waiting import promote
 from worker.settings.redis_url import SCHEME
 
 
@@ -30,25 +29,20 @@ class Channel(kombu_redis.Channel):
     """A channel whose messages have all been validated, and which never holds the only copy of one.
 
     Stock kombu pops a message and writes it to `unacked` afterwards: a worker that dies between the two
-    takes it along. Here Redis moves it to a list of this worker's own, and it leaves that list in the
-    same transaction that writes it to `unacked`.
+    takes it along. Here one script does both, for as many messages as there are places.
     """
 
     QoS = ConsumerQoS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # The process's name, not the connection's: it stays the same when Redis comes back.
         options = self.connection.client.transport_options
-        self.worker_id: str = options["worker_id"]
         self.validator: MessageValidation = options["validator"]
+        self.in_hand: InHand = options["in_hand"]
         self._refusals: Refusals = options["refusals"]
         self._commands: Any = None
-        # The message between Redis and `unacked`, as it lies in the processing list.
-        self.taken: bytes = b""
-        # Whether neither list had another message when they were last seen: then it is the priorities' turn,
-        # and time to wait. The first taking finds out.
-        self.queue_drained = False
+        # Whether the queue had no message when it was last asked; whether Redis knows the script.
+        self._drained, self._known = True, False
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -73,89 +67,82 @@ class Channel(kombu_redis.Channel):
         queues = self._queue_cycle.consume(len(self.active_queues))
         if not queues or self._refusals.pause_seconds:
             return
-        (queue,) = queues  # this app consumes one
+        (self._polled_queue,) = queues  # this app consumes one
         try:
-            self.qos.register(queue)
-            if self.queue_drained:
-                with self.conn_or_acquire() as client:
-                    promote(client, queue)
+            self.qos.register(self._polled_queue)
         except ResponseError as error:
             self._refusals.refused(error)
             return
-        self._in_poll = connection = self.client.connection
+        connection = self.client.connection
+        wait = wait_words(self._polled_queue, timeout or self.brpop_timeout) if self._drained else []
+        take = self.qos.take_words(self._polled_queue, by_digest=self._known)
+        self._in_poll = connection
         self._brpop_sent_at = time.monotonic()
-        keys = [PROCESSING(queue, self.worker_id), queue]
-        take = ("EVALSHA", TAKE.sha, *TAKE.words(keys, [self.qos.most_bytes]))
-        # BLMOVE waits, from the end that BRPOP would take, so that the order is the same. Its reply would be
-        # the message, however large, so that Redis is asked for none; the script's is that of all three.
-        wait = ("BLMOVE", queue, keys[0], "RIGHT", "LEFT", timeout or self.brpop_timeout)
-        waiting = (("CLIENT", "REPLY", "SKIP"), wait) if self.queue_drained else ()
-        connection.send_packed_command(connection.pack_commands([*waiting, take]))
-        self._polled_queue = queue
+        connection.send_packed_command(connection.pack_commands([*wait, take]))
 
     def _brpop_read(self, **options: Any) -> bool:
         try:
-            raw = self._moved(**options)
-            if raw is None:
-                self.queue_drained = True
-                self._refusals.accepted()
-                raise Empty
-            self._queue_cycle.rotate(self._polled_queue)
-            self.taken = raw
-            message = self._inspected(self._polled_queue, raw)
-            if message is not None:
-                # kombu's own protocol between its channel and its transport.
-                self.connection._deliver(message, self._polled_queue)  # noqa: SLF001 - see above
+            held = self._replied(**options)
+        except NoScriptError:
+            self._known = False
+            raise Empty from None
         except ResponseError as error:
-            # What was moved already lies in the processing list, and comes back from there.
             self._refusals.refused(error)
             raise Empty from None
-        else:
-            self._refusals.accepted()
-            return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+        self._refusals.accepted()
+        self._known, self._drained = True, not held
+        if self._drained:
+            raise Empty
+        self._queue_cycle.rotate(self._polled_queue)
+        for tag, raw in zip(held[::2], held[1::2], strict=True):
+            self._deliver(self._polled_queue, tag.decode(), raw)
+        return True
 
-    def _moved(self, **options: Any) -> bytes | None:
+    def _replied(self, **options: Any) -> list[bytes]:
         try:
-            return self.client.parse_response(self.client.connection, "EVALSHA", **options)
-        except NoScriptError:
-            with self.conn_or_acquire() as client:
-                keys = [PROCESSING(self._polled_queue, self.worker_id), self._polled_queue]
-                return TAKE.run(client, keys, self.qos.most_bytes)
+            return self.client.parse_response(self.client.connection, "EVAL", **options)
         except (*self.connection_errors, NoPermissionError):
+            # What was sent may still be run: this worker is given messages, and hears nothing of it.
+            self.in_hand.doubt()
             # A broken connection is closed here, so that the next poll opens a new one; so is one whose user
             # may not do without a reply, for those of the other commands follow.
             self.client.connection.disconnect()
             raise
 
     def _poll_error(self, type: str, **options: Any) -> None:  # noqa: A002 - kombu names it so
-        self._moved(**options) if type == "BRPOP" else super()._poll_error(type, **options)
+        self._replied(**options) if type == "BRPOP" else super()._poll_error(type, **options)
 
     def _get(self, queue: str) -> dict[str, Any]:
         raise NotImplementedError("slotgen consumes with basic_consume; basic_get is not offered")
 
-    def _inspected(self, queue: str, raw: bytes) -> dict[str, Any] | None:
+    def _deliver(self, queue: str, tag: str, raw: bytes) -> None:
+        """Hand the message that is held under `tag` to the worker, or to the dead letters."""
         try:
-            return _readdressed(self.validator.inspect(raw), queue, self.worker_id)
+            message, spec = self.validator.inspect(raw)
         except Rejected as rejected:
-            # When it cannot be kept (Redis full, or gone), this raises, and it stays in the processing list.
-            self.validator.reject(queue, raw, rejected)
-            with self.conn_or_acquire() as client:
-                client.lrem(PROCESSING(queue, self.worker_id), 1, raw)
-                client.incr(TAKEN(queue))
-            self.queue_drained = True
-            return None
+            try:
+                self.validator.reject(queue, raw, rejected)
+                self.qos.forget(tag)
+            except ResponseError as error:
+                # It is held, and of no job: it comes back.
+                self._refusals.refused(error)
+                self.in_hand.doubt()
+            return
+        self.in_hand.specs[tag] = spec
+        # kombu's own protocol between its channel and its transport.
+        self.connection._deliver(_readdressed(message, queue, tag), queue)  # noqa: SLF001 - see above
 
 
-def _readdressed(message: dict[str, Any], queue: str, worker_id: str) -> dict[str, Any]:
+def _readdressed(message: dict[str, Any], queue: str, tag: str) -> dict[str, Any]:
     """Return the message under a delivery tag of our own, and with this queue as the way back.
 
     Both come from the producer: a tag used twice would overwrite the copy that brings an unfinished message
     back, and a foreign routing key would bring it back elsewhere.
     """
-    ours = {"delivery_tag": new_tag(worker_id), "delivery_info": {"exchange": "", "routing_key": queue}}
+    ours = {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}}
     return message | {"properties": message["properties"] | ours}
 
 

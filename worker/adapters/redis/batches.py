@@ -69,11 +69,12 @@ class RedisBatches:
         keys: Sequence[str | bytes],
         *arguments: Any,
         refused_event: str | None = None,
-    ) -> bool:
+    ) -> Any:
         """Run `script` again, for as long as it takes, while Redis refuses it for a cause that passes.
 
-        Returns False when Redis refuses it for good. With `refused_event` no refusal is, and the log says so
-        once, under that name. What Redis has run and answered too late is run again: twice must be once.
+        Returns its reply, and None when Redis refuses it for good. With `refused_event` no refusal is, and
+        the log says so once, under that name. What Redis has run and answered too late is run again: twice
+        must be once.
         """
 
         def worth_waiting(error: BaseException) -> bool:
@@ -81,19 +82,16 @@ class RedisBatches:
 
         try:
             # Almost always this is all, and costs a third of what tenacity takes to find that out.
-            await self.run(script, keys, *arguments)
+            return await self.run(script, keys, *arguments)
         except RedisUnavailable as error:
             if not worth_waiting(error):
-                return False
+                return None
             if refused_event:
                 emit(_log, logging.WARNING, refused_event, error=error.error, cause=error.cause.what)
-        else:
-            return True
         try:
-            await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
+            return await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
         except RedisUnavailable:
-            return False
-        return True
+            return None
 
     async def _replies(self, commands: list[Words]) -> Sequence[Any]:
         with unavailable(self.client):

@@ -11,16 +11,21 @@ DEFERRED_SINCE = "slotgen_deferred_since"
 DEATHS = "slotgen_deaths"
 
 
-def marked(raw: str, **marks: int) -> str:
-    """Return the message `raw` as it came, with `marks` among its headers.
+def marked(raw: bytes, **marks: int) -> bytes:
+    """Return the message `raw` as it came, with `marks` among its headers. Raises ValueError for no message.
 
     Every way back to a queue goes through here or leaves the bytes alone: nothing that a producer, its
     tracing or Celery put into a message is lost on it.
     """
-    message = json.loads(raw)
+    try:
+        message = json.loads(raw.decode(errors="surrogateescape"))
+    except RecursionError:
+        raise ValueError("too deep") from None
+    if not isinstance(message, dict) or not isinstance(message.get("headers") or {}, dict):
+        raise ValueError("no headers")  # noqa: TRY004 - as for what is no JSON
     # Protocol 1 may have none. Not escaped: a message that came in as UTF-8 must not grow beyond the limit.
     message["headers"] = (message.get("headers") or {}) | marks
-    return json.dumps(message, ensure_ascii=False)
+    return json.dumps(message, ensure_ascii=False).encode(errors="surrogateescape")
 
 
 def raw_message(spec: Any, task_id: str, queue: str, *, expires: datetime | None = None) -> str:

@@ -9,18 +9,8 @@ from itertools import chain
 import redis
 
 from worker.adapters.redis.keys import PRIORITY_QUEUE, PRIORITY_QUEUE_COLON, QUEUE
-from worker.adapters.redis.scripts import LuaScript
 
 PRIORITIES = range(1, 10)
-
-# KEYS: the lists, the queue's own first. It gets the next message of the others once it is empty: a worker
-# waits on that one alone, since Redis can move a message out of only one list that it waits on.
-_PROMOTE = LuaScript("""
-if redis.call('LLEN', KEYS[1]) > 0 then return end
-for n = 2, #KEYS do
-  if redis.call('LMOVE', KEYS[n], KEYS[1], 'RIGHT', 'LEFT') then return end
-end
-""")
 
 
 def lists(queue: str) -> tuple[str, ...]:
@@ -35,8 +25,3 @@ def depth(client: redis.Redis, queue: str) -> int:
         for each in lists(queue):
             asked.llen(each)
         return sum(asked.execute())
-
-
-def promote(client: redis.Redis, queue: str) -> None:
-    """Put the next message with a priority on the queue's own list, if that is empty. Raises RedisError."""
-    _PROMOTE.run(client, lists(queue))

@@ -11,6 +11,7 @@ from celery import Celery
 
 import worker
 from tests.worker.test_private_hooks import CALLERS, OVERRIDDEN, REACHED
+from worker.adapters.celery.in_hand import InHand
 from worker.adapters.celery.transport import transport_name
 
 ROOT = Path(worker.__file__).parents[1]
@@ -73,7 +74,7 @@ def test_the_rest_of_slotgen_imports_what_is_public_of_them():
 
 def test_a_message_cannot_be_had_past_the_validation(redis_server):
     options = {
-        "worker_id": "w",
+        "in_hand": InHand("w"),
         "validator": None,
         "refusals": None,
         "unacked_key": "u",

@@ -1,19 +1,13 @@
-"""A result is stored and published in one step; a success is final."""
+"""What Celery itself stores is stored and published in one step; a success is final."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 
 import pytest
 from celery import Celery
 from redis.exceptions import ResponseError
-
-from tests.fakes.batches import NotedBatches
-from worker.adapters.celery.results import ResultWriter
-from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import open_async
 
 
 @pytest.fixture
@@ -52,42 +46,6 @@ def test_who_listens_is_told_what_is_stored(backend, redis_client):
     message = listener.get_message(timeout=5)
     listener.close()
     assert message["data"] == redis_client.get(f"celery-task-meta-{task_id}")
-
-
-def test_a_writer_waits_for_a_redis_that_refuses(backend, redis_server, redis_client):
-    task_id = str(uuid.uuid4())
-
-    async def scenario():
-        async with open_async(redis_server.url, timeout_seconds=5) as client:
-            batches = NotedBatches(client)
-            writer = ResultWriter(backend, batches)
-            # As when the replicas are gone: neither full nor away, and for redis-py only some error.
-            redis_client.config_set("min-replicas-to-write", 1)
-            try:
-                storing = asyncio.create_task(writer.store(task_id, ["é"], "SUCCESS"))
-                await batches.refusals(2)
-                waiting = not storing.done()
-            finally:
-                redis_client.config_set("min-replicas-to-write", 0)
-            await storing
-            return waiting
-
-    assert asyncio.run(scenario())
-    assert stored(redis_client, task_id)["result"] == ["é"]
-
-
-def test_a_writer_stores_a_failure_as_celery_reads_it(backend, redis_server):
-    task_id = str(uuid.uuid4())
-
-    async def scenario():
-        async with open_async(redis_server.url, timeout_seconds=5) as client:
-            await ResultWriter(backend, RedisBatches(client)).store(task_id, ValueError("what"), "FAILURE")
-
-    asyncio.run(scenario())
-
-    meta = backend.get_task_meta(task_id)
-    assert (meta["status"], meta["traceback"]) == ("FAILURE", None)
-    assert isinstance(meta["result"], ValueError)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tasks.operations.overview import StrayList
 from tests.builders import a_spec
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
-from worker.adapters.redis.waiting import depth, lists, promote
+from worker.adapters.redis.waiting import depth, lists
 from worker.client import Producer
 from worker.client.producer import Sent
 
@@ -39,21 +39,6 @@ def test_the_age_of_the_oldest_counts_every_list(redis_client, namespace):
     age.note()
 
     assert age.oldest_seconds() >= 0
-
-
-def test_the_next_in_order_comes_up_when_the_queue_is_empty_one_at_a_time(redis_client, namespace):
-    own, first, *_, last = lists(namespace)
-    redis_client.lpush(last, "last-1", "last-2")
-    redis_client.lpush(first, "first")
-    redis_client.lpush(own, "own")
-
-    seen = []
-    for _ in range(6):
-        promote(redis_client, namespace)
-        assert redis_client.llen(own) <= 1
-        seen.append(redis_client.rpop(own))
-
-    assert seen == [b"own", b"first", b"last-1", b"last-2", None, None]
 
 
 @pytest.mark.parametrize("place", range(19))

@@ -20,6 +20,7 @@ if over > 0 then
   local oldest = redis.call('ZPOPMIN', KEYS[2], math.min(over, 10))
   for i = 1, #oldest, 2 do redis.call('DEL', ARGV[5] .. oldest[i]) end
 end
+return 1
 """)
 
 
@@ -39,4 +40,4 @@ class RedisAnswers:
         """
         keys = [ANSWER(self.namespace, key), ANSWERS(self.namespace)]
         arguments = [json.dumps(value), self.ttl_seconds, key, self.kept, ANSWER(self.namespace, "")]
-        return await self.redis.run_patiently(_PUT, keys, *arguments)
+        return await self.redis.run_patiently(_PUT, keys, *arguments) is not None

@@ -1,10 +1,7 @@
-"""Keeps the latest outcomes in a Redis stream, written beside the job path, never in it."""
+"""Keeps the latest outcomes in a Redis stream; each is written with its result, in one step."""
 
 import dataclasses
 import json
-import uuid
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,13 +11,10 @@ from gates import Subject
 from tasks.generate.outcome import OutcomeRecord
 from worker.adapters.redis.cut import cut
 from worker.adapters.redis.errors import unavailable
-from worker.adapters.redis.keys import HISTORY, HISTORY_WRITTEN
+from worker.adapters.redis.keys import HISTORY
 from worker.adapters.redis.records import as_record
-from worker.adapters.redis.scripts import LuaScript
 
 _BATCH = 500
-# What waits for a Redis that is away; beyond it the oldest are given up, and counted.
-_WAITING_KEPT = 20_000
 _SUBJECT = tuple(each.name for each in dataclasses.fields(Subject))
 # In the stream an outcome is one JSON list: the subject's fields, then these. Names in each of 50,000 entries
 # would double its size. Readers of another version leave out an entry of another length. A long name is cut.
@@ -44,49 +38,24 @@ _FIELDS = (
     "policy_rule",
 )
 
-# A batch that Redis took and answered too late is sent again: KEYS[2] has the number of the last one that was
-# written, so that none counts twice. An hour outlives any copy that is still under way.
-_WRITE = LuaScript(f"""
-local written = tonumber(redis.call('MGET', KEYS[2])[1] or '') or 0
--- A copy is late by a few batches; a number far beyond is none of this writer's.
-if tonumber(ARGV[1]) <= written and written - tonumber(ARGV[1]) < 1000 then return end
-for i = 3, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'o', ARGV[i]) end
-redis.call('SET', KEYS[2], ARGV[1], 'EX', {HISTORY_WRITTEN.seconds})
-""")
-
 
 @dataclass(slots=True)
-class HistoryWriter:
-    """Keeps outcomes until `flush` writes them in batches; `add` costs the job a microsecond.
+class OutcomeEntries:
+    """The outcomes of tasks that have not ended, as entries of the stream; results.py writes them."""
 
-    `kept` bounds the stream. `count_dropped(number)` hears of what Redis could not take.
-    """
-
-    client: redis.Redis
-    namespace: str
-    kept: int
-    count_dropped: Callable[[int], None]
-    _waiting: deque[OutcomeRecord] = field(default_factory=lambda: deque(maxlen=_WAITING_KEPT))
-    _batch: list[OutcomeRecord] = field(default_factory=list)
-    _batch_number: int = 0
-    _writer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _by_task: dict[str, list[bytes]] = field(default_factory=dict)
 
     def add(self, outcome: OutcomeRecord) -> None:
         """Take note of one outcome."""
-        if len(self._waiting) == _WAITING_KEPT:
-            self.count_dropped(1)
-        self._waiting.append(outcome)
+        self._by_task.setdefault(outcome.task_id, []).append(_entry(outcome))
 
-    def flush(self) -> None:
-        """Write what waits, in one thread. Raises RedisError; the next call tries the same again."""
-        keys = (HISTORY(self.namespace), HISTORY_WRITTEN(self.namespace, self._writer_id))
-        while self._batch or self._waiting:
-            if not self._batch:
-                self._batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-                self._batch_number += 1
-            entries = [_entry(each) for each in self._batch]
-            _WRITE.run(self.client, keys, self._batch_number, self.kept, *entries)
-            self._batch = []
+    def of(self, task_id: str) -> list[bytes]:
+        """Return the entries of one task, in the order of their outcomes."""
+        return self._by_task.get(task_id, [])
+
+    def forget(self, task_id: str) -> None:
+        """Keep no entry of a task that has ended, or goes back to the queue."""
+        self._by_task.pop(task_id, None)
 
 
 @dataclass(frozen=True, slots=True)

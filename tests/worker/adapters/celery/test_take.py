@@ -1,0 +1,119 @@
+"""Messages are taken in one step: off the queue and held under this worker's name, all of them or none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from redis.exceptions import ResponseError
+
+from tasks.generate.intake import CUT_BYTES, CUT_MARK
+from worker.adapters.celery.redelivery import _TAKE, held_message
+from worker.adapters.redis.waiting import lists
+
+MOST_BYTES = 200_000
+
+
+@pytest.fixture
+def take(redis_client, namespace):
+    """Takes up to so many messages; returns them by their tags."""
+    keys = [f"{namespace}:{each}" for each in ("taken", "unacked", "unacked_index")]
+
+    def of(places=64, tags="w:0."):
+        reply = _TAKE.run(redis_client, [*keys, *lists(namespace)], places, tags, 12.5, MOST_BYTES)
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+
+    return of
+
+
+def held(client, namespace):
+    kept = client.hgetall(f"{namespace}:unacked")
+    return {tag: held_message(each) for tag, each in kept.items()}
+
+
+def test_what_is_taken_is_held_under_its_tag_and_counted(take, redis_client, namespace):
+    redis_client.lpush(namespace, "first", "second", "third")
+
+    taken = take(2)
+
+    assert list(taken.values()) == [b"first", b"second"]
+    assert held(redis_client, namespace) == {tag: (raw, namespace) for tag, raw in taken.items()}
+    assert redis_client.zrange(f"{namespace}:unacked_index", 0, -1, withscores=True) == [
+        (tag, 12.5) for tag in sorted(taken)
+    ]
+    assert redis_client.get(f"{namespace}:taken") == b"2"
+    assert redis_client.lrange(namespace, 0, -1) == [b"third"]
+
+
+def test_the_lists_are_taken_from_in_their_order(take, redis_client, namespace):
+    own, first, *_, last = lists(namespace)
+    redis_client.lpush(last, "last-1", "last-2")
+    redis_client.lpush(first, "first")
+    redis_client.lpush(own, "own")
+
+    seen = [list(take(2, f"w:{number}.").values()) for number in range(3)]
+
+    assert seen == [[b"own", b"first"], [b"last-1", b"last-2"], []]
+
+
+@pytest.mark.parametrize("raw", [b"\xff\x00 no text", b'"\\\x1b\x7f/', "é\u2028".encode(), b""])
+def test_whatever_it_is_it_is_held_byte_for_byte(take, redis_client, namespace, raw):
+    redis_client.lpush(namespace, raw)
+
+    (tag,) = take()
+
+    assert held(redis_client, namespace)[tag] == (raw, namespace)
+
+
+def test_of_one_that_is_too_large_the_ends_are_taken(take, redis_client, namespace):
+    raw = b"a" * 100_000 + b"b" * 100_001
+    redis_client.lpush(namespace, raw)
+
+    ((tag, cut),) = take().items()
+
+    assert cut == f"{CUT_MARK}200001;".encode() + b"a" * CUT_BYTES + b"b" * CUT_BYTES
+    assert held(redis_client, namespace)[tag] == (cut, namespace)
+
+
+@pytest.mark.parametrize("key", ["", ":unacked", ":unacked_index"])
+def test_a_key_of_another_type_refuses_before_anything_is_taken(take, redis_client, namespace, key):
+    redis_client.lpush(namespace, "message")
+    redis_client.delete(f"{namespace}{key}")
+    redis_client.set(f"{namespace}{key}", "in the way")
+
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        take()
+
+    assert redis_client.get(f"{namespace}{key}") == b"in the way"
+    assert redis_client.lrange(namespace, 0, -1) == [b"message"] if key else True
+    assert redis_client.exists(f"{namespace}:taken") == 0
+
+
+@pytest.mark.parametrize("key", [":taken", ":3"])
+def test_what_is_in_no_message_s_way_holds_none_up(take, redis_client, namespace, key):
+    redis_client.sadd(f"{namespace}{key}", "in the way")
+    redis_client.lpush(namespace, "message")
+
+    assert list(take().values()) == [b"message"]
+
+
+@pytest.mark.parametrize("setting", [("min-replicas-to-write", 1, 0), ("maxmemory", 1, 0)])
+def test_a_redis_that_takes_no_write_refuses_before_anything_is_taken(take, redis_client, namespace, setting):
+    name, refusing, taking = setting
+    redis_client.lpush(namespace, "message")
+    redis_client.config_set(name, refusing)
+    try:
+        with pytest.raises(ResponseError):
+            take()
+    finally:
+        redis_client.config_set(name, taking)
+
+    assert list(take().values()) == [b"message"]
+
+
+def test_an_entry_is_of_the_form_that_older_versions_read(take, redis_client, namespace):
+    redis_client.lpush(namespace, '{"headers": {}}')
+
+    (tag,) = take()
+
+    assert json.loads(redis_client.hget(f"{namespace}:unacked", tag)) == ['{"headers": {}}', "", namespace]
