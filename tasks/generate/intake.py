@@ -149,6 +149,9 @@ def _envelope(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
         message = _protocol_2(message, call)
     task_id = _task_id(message) or _task_id({"headers": call})
     found = violations("message.v2", message)
+    if found and not task_id:
+        # Its names may be what is broken.
+        task_id = _id_in_the_unreadable(raw)
     if found:
         raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, describe(found), task_id)
     headers = message["headers"]

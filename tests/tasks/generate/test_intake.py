@@ -270,6 +270,18 @@ def test_the_correlation_id_is_the_task_id_where_the_headers_have_none(headers):
     assert rejected(encode(message)).task_id == "task-9"
 
 
+def test_the_producer_of_a_message_whose_names_are_broken_is_known_by_what_is_whole():
+    raw = (
+        encode(protocol_1(a_spec(), "task-8"))
+        .replace(b'"properties"', b'"hperties"')
+        .replace(b'"body": "', b'"body": "!')
+    )
+
+    refusal = rejected(raw)
+
+    assert (refusal.reason, refusal.task_id) == (RejectReason.NOT_A_TASK_MESSAGE, "task-8")
+
+
 @pytest.mark.parametrize("blank", ["", " "])
 def test_the_producer_of_a_message_that_cannot_be_read_is_known_by_its_end(blank):
     # More than is read for its sake alone: what is found stands at the end.
