@@ -54,18 +54,8 @@ class MessageValidation:
 
     def keep(self, queue: str, held: bytes, problem: str) -> None:
         """Keep what somebody else has put where messages are held. Raises RedisError."""
-        reason = RejectReason.NOT_A_TASK_MESSAGE.value
-        dead_id = self.dead_letters.add(queue, reason, problem, None, held)
-        self.count(reason)
-        emit(
-            _log,
-            logging.WARNING,
-            "message_rejected",
-            reason=reason,
-            problem=problem,
-            dead_id=dead_id,
-            task_id=None,
-        )
+        # It is nobody's that could be told.
+        self.reject(queue, held, Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem))
 
     def dead_letter(self, queue: str, raw: bytes, task_id: str | None, deaths: int, pipe: Any) -> None:
         """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
