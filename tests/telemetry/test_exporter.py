@@ -257,6 +257,8 @@ class TestServer:
                 socket.create_connection(("127.0.0.1", exporter.port), timeout=10) for _ in range(2)
             )
             with oldest, older:
+                # Only who is waited for can be dropped, and the threads of the two may not have got so far.
+                eventually(lambda: [each.waiting for each in exporter.clients.values()] == [True, True])
                 older.sendall(b"GET /healthz HTTP/1.0\r\n")
 
                 response, _ = ask(exporter, "/healthz")
