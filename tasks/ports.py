@@ -1,10 +1,13 @@
 """What the use case needs from the outside; the adapters in `worker/adapters` provide it."""
 
+import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gates import Controls
 from tasks.errors import ErrorCode
+from tasks.limits.guard import GuardFinding, Observation
 
 
 class ControlSource(Protocol):
@@ -87,13 +90,6 @@ class Model(Protocol):
         """End for good what it has open."""
 
 
-class AnswerStore(Protocol):
-    """Completed answers, by the hash of the job that they answer."""
-
-    async def put(self, key: str, value: Any) -> bool:
-        """Keep `value`, however long Redis takes; return False when Redis refuses it for good."""
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a worker finds that asks for a job: it is `ours`, or there is an `answer`, or someone has it.
@@ -106,8 +102,93 @@ class Claim:
     answer: Any | None = None
 
 
-class Claims(Protocol):
-    """Who works on a job, and how often it was tried; the same for every worker."""
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A request that wants to leave: its worst case is held for it until it is settled.
+
+    At most `most_begun` requests of one job may have been begun without an outcome, this one included. What
+    is not settled within `hold_seconds` counts as spent.
+    """
+
+    key: str
+    reservation_id: str
+    model: str
+    worst_nano_usd: int
+    hold_seconds: float
+    most_begun: int
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """Whether the request `left`; where it did not, nothing is held or counted, and one of these says why.
+
+    No request to the model leaves for `wait_seconds`; the whole account is `refused`, for this errorCode;
+    the money is `uncovered`, with the cap in force (below 0 for none that can be read) and what is used of
+    it; or too many were `begun`.
+
+    One that left is number `begun` of those without an outcome, and may be the `probe` of an open breaker.
+    """
+
+    left: bool
+    begun: int = 0
+    probe: bool = False
+    wait_seconds: float = 0.0
+    refused: ErrorCode | None = None
+    uncovered: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a request has cost; not `known`: what an unknown outcome may have cost at most."""
+
+    reservation_id: str
+    spent_nano_usd: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a job that `token` has claimed, "" for none.
+
+    One without an outcome is not `concluded`: what it tried stays in the ledger. The guard counts its
+    `observation`, once.
+    """
+
+    token: str
+    concluded: bool
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a request or a job leaves behind. Each part is optional, and stands for itself.
+
+    `answer` is the JSON text to be kept. `cooldown_seconds` is how long no request to `model` may leave; a
+    longer cooldown stays. The breaker is opened by an account's refusal, `opened_by`, and closed by the
+    answer to a probe. `taken_back` is the number of an attempt that was refused before any work was done.
+    """
+
+    key: str
+    settlement: Settlement | None = None
+    answer: str | None = None
+    model: str = ""
+    cooldown_seconds: float = 0.0
+    opened_by: ErrorCode | None = None
+    closes_breaker: bool = False
+    taken_back: int = 0
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Whether an answer was `stored` (True where there was none), and what the guard found."""
+
+    stored: bool = True
+    finding: GuardFinding | None = None
+
+
+class Steps(Protocol):
+    """The steps of a job between its decision and its end that the whole fleet shares, each done at once."""
 
     async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
         """Claim the job under `token`, unless it has an answer or a living worker has it.
@@ -117,86 +198,17 @@ class Claims(Protocol):
         Raises StoreUnavailable when that is not known, or the answer cannot be read.
         """
 
-    async def release(self, key: str, token: str, *, concluded: bool) -> None:
-        """Give the claim back if `token` still holds it; forget the attempts of a job that is `concluded`.
+    def released(self, key: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Give an event that is set whenever the claim of `key` may be free, from now on."""
 
-        Waits for Redis, however long.
-        """
-
-    async def end_attempt(self, key: str, begun: int) -> None:
-        """Take back the attempt that was number `begun`: it was refused before any work was done.
-
-        Waits for Redis, however long. Twice is once.
-        """
-
-    async def begin_attempt(self, key: str) -> int:
-        """Note that a request for the job is about to leave; return how many were begun without an outcome.
-
-        Raises StoreUnavailable when the note could not be written.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitState:
-    """What the fleet knows of a model's server. Nothing may leave for `wait_seconds` (0: at once).
-
-    `refused` is the errorCode for which the whole account is refused; then only a `probe` may leave.
-    """
-
-    wait_seconds: float
-    refused: ErrorCode | None
-    probe: bool
-
-
-class RateLimits(Protocol):
-    """What the servers have asked of any worker of the fleet. All but `state` wait for Redis."""
-
-    async def state(self, model: str) -> RateLimitState:
-        """Return what holds for a request to `model` now; while the breaker is open, one gets the probe.
-
-        Raises StoreUnavailable.
-        """
-
-    async def cool_down(self, model: str, seconds: float) -> None:
-        """Let no request to `model` leave for `seconds`; a longer cooldown stays."""
-
-    async def open_breaker(self, code: ErrorCode) -> None:
-        """Let no request leave but a probe now and then: the account is refused with `code`."""
-
-    async def close_breaker(self) -> None:
-        """Let requests leave again: a probe was answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """Money set aside for one request, in nano-dollars. After `seconds` unsettled it counts as spent."""
-
-    reservation_id: str
-    amount_nano_usd: int
-    model: str
-    seconds: float
-
-
-class Budget(Protocol):
-    """The fleet's account, and the spend cap on it. Amounts are integer nano-dollars."""
-
-    async def reserve(self, reservation: Reservation) -> bool:
-        """Set the amount aside; return False when the cap does not cover it.
+    async def depart(self, departure: Departure) -> Departed:
+        """Let a request leave: hold its money and count it, unless something of the fleet forbids it.
 
         Raises StoreUnavailable: it is not known, which is a no, too.
         """
 
-    async def standing(self) -> tuple[int, int]:
-        """Return the cap in force, below 0 for none that can be read, and what is used of it in this window.
-
-        Raises StoreUnavailable.
-        """
-
-    async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
-        """Turn it into `spent_nano_usd`; not `known` is what an unknown outcome may have cost at most.
-
-        Waits for Redis, however long. Settling twice, or a reservation that is gone, changes nothing.
-        """
+    async def arrive(self, arrival: Arrival) -> Arrived:
+        """Book an arrival, however long Redis takes. Twice is once."""
 
 
 @dataclass(frozen=True, slots=True)

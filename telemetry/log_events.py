@@ -43,6 +43,7 @@ LOG_EVENTS = (
     LogEvent("forgotten_messages_found", "WARNING", ("messages_returned",), "messages that no worker held are back on the queue"),
     LogEvent("acknowledgement_owed", "WARNING", ("error",), "Redis did not take an acknowledgement; it is made later"),
     LogEvent("result_refused", "WARNING", ("error", "cause"), "Redis does not take the end of a job; the worker waits for it"),
+    LogEvent("arrival_refused", "ERROR", ("parts",), "Redis refuses for good to book some of how a job ended; slotgen repair shows which key is wrong"),
     LogEvent("worker_ready", "INFO", ("concurrency", "metrics_port", "namespace", "pid"), "the worker takes messages"),
     LogEvent("worker_stopping", "INFO", ("grace_seconds",), "it takes no more; what does not end in time goes back to the queue"),
     LogEvent("worker_stopped", "INFO", (), "it has ended in order"),

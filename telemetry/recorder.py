@@ -32,8 +32,15 @@ class Recorder:
         self._logger = logger
         self._validate = validate
 
-    def record(self, event: Mapping[str, Any], details: Mapping[str, Any]) -> bool:
-        """Count `event` (telemetry v1) and write it, with `details` beside it; return whether it was valid.
+    def check(self, event: Mapping[str, Any]) -> list[Violation]:
+        """Return in what `event` (telemetry v1) breaks the locked schema."""
+        found: list[Violation] = [_UNCHECKED]
+        with _survival():
+            found = self._validate("telemetry.v1", dict(event))
+        return found  # noqa: RET504 - what cannot be validated is not valid
+
+    def record(self, event: Mapping[str, Any], details: Mapping[str, Any], found: list[Violation]) -> None:
+        """Count `event` and write it, with `details` beside it; `found` is what `check` says of it.
 
         To be called exactly once for an outcome. `details` never have content.
 
@@ -41,9 +48,6 @@ class Recorder:
         `telemetry_invalid`; it does not leave. Whatever goes wrong in here is logged as `telemetry_broke`
         and never reaches the caller. One part failing does not keep the others from being done.
         """
-        found: list[Violation] = [_UNCHECKED]
-        with _survival():
-            found = self._validate("telemetry.v1", dict(event))
         with _survival():
             self._count(event, details)
         if not found:
@@ -51,7 +55,7 @@ class Recorder:
                 self._measure(event)
             with _survival():
                 emit(self._logger, logging.INFO, _NAMES[event["status"]], telemetry=event, details=details)
-            return True
+            return
         with _survival():
             self._metrics.counter("slotgen_telemetry_invalid_total").inc()
         with _survival():
@@ -63,7 +67,6 @@ class Recorder:
                 sound_fields=_sound_fields(event, found),
                 details=details,
             )
-        return False
 
     def _count(self, event: Mapping[str, Any], details: Mapping[str, Any]) -> None:
         counter, status = self._metrics.counter, event["status"]

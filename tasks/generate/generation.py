@@ -1,9 +1,11 @@
-"""Takes one admitted job to the model and back: claim, spend cap, brake, attempts, acceptance, booking."""
+"""Takes one admitted job to the model and back: claim, depart, request, judgement, arrive."""
 
 import asyncio
+import json
 import math
 import uuid
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,16 +13,28 @@ from gates import evaluate, kill_switch
 from schemas import OutputType
 from tasks.errors import Deferred, ErrorCode, Failed, JobEnded, ModelError, StoreUnavailable, Stubbed
 from tasks.executor_config import ExecutorConfig
-from tasks.generate.dial_reader import DialReader
+from tasks.generate.dial_reader import DialRead, DialReader
 from tasks.generate.job_context import JobContext
 from tasks.generate.judging import Judge
 from tasks.generate.prompting import Prompts, build_request, check_length, job_key, repair_request
 from tasks.generate.shielding import to_its_end
 from tasks.generate.spec import Job
 from tasks.limits.brake import Brake
+from tasks.limits.guard import GuardFinding, Observation
 from tasks.limits.rate_limiter import RateLimiter
 from tasks.operations.money import uncovered
-from tasks.ports import AnswerStore, Budget, Claims, Model, ModelAnswer, ModelRequest, Reservation, TokenUsage
+from tasks.ports import (
+    Arrival,
+    Departed,
+    Departure,
+    Ending,
+    Model,
+    ModelAnswer,
+    ModelRequest,
+    Settlement,
+    Steps,
+    TokenUsage,
+)
 
 T = TypeVar("T")
 # What a model can do better once it knows; a refusal or too few tokens would come again.
@@ -32,7 +46,8 @@ _REPAIRABLE = {
 _HALTED = {ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED}
 # For a Redis that is away a while when a job ends.
 _SPARE_SECONDS = 60.0
-_CLAIM_POLL_SECONDS = 0.1
+# A read of the dials that is older when the request would leave is made again.
+_STALE_SECONDS = 0.2
 _NO_ROOM = Failed(ErrorCode.OPENAI_RATE_LIMITED, "the server asked to wait, for longer than maxAgeSeconds")
 
 
@@ -47,6 +62,12 @@ class _Flight:
     # Whether it is the probe of an open breaker; how many attempts have no outcome, this one included.
     probe: bool = False
     begun: int = 0
+    # Whether the server has answered it, and the JSON text of what can be used of that.
+    is_answered: bool = False
+    answer: str | None = None
+
+    def settlement(self) -> Settlement:
+        return Settlement(self.reservation_id, self.spent_nano_usd, self.cost_known)
 
 
 @dataclass(slots=True)
@@ -63,6 +84,11 @@ class Admitted:
     deadline_mono: float = math.inf
     flight: _Flight | None = None
 
+    @property
+    def holds_answer(self) -> bool:
+        """Whether it has an answer that was paid for, and is not kept yet."""
+        return self.flight is not None and self.flight.answer is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -72,25 +98,25 @@ class Generation:
     cost, the answer) comes after that, outside their reach, and waits for Redis however long it takes.
 
     `dial_reader` has the dials right before each request. `count_cache(result)` gets "hit", "miss" or
-    "store_failed". `slots` bounds the calls in flight of this process; a job's deadline begins once it has
-    a slot, and anew while another copy of it is waited for.
+    "store_failed"; `count_denied` hears of each request that the spend cap does not cover. `slots` bounds the
+    calls in flight of this process; a job's deadline begins once it has a slot, and anew while another copy
+    of it is waited for.
     """
 
     dial_reader: DialReader
     model: Model
-    answers: AnswerStore
-    claims: Claims
-    budget: Budget
+    steps: Steps
     brake: Brake
     config: ExecutorConfig
     prompts: Prompts
     rate_limiter: RateLimiter
     slots: asyncio.Semaphore
     count_cache: Callable[[str], None]
+    count_denied: Callable[[], None]
     judge: Judge = field(default_factory=Judge)
 
     async def content(self, admitted: Admitted) -> Any:
-        """Return the job's content, from the cache or freshly generated and stored; `finish` must follow.
+        """Return the job's content, from the cache or freshly generated; `arrive` must follow.
 
         Raises:
             Stubbed: the brake came on, Redis did not answer, the request is too long, or the spend cap does
@@ -111,18 +137,18 @@ class Generation:
         except StoreUnavailable as error:
             raise Stubbed(ErrorCode.KILL_UNVERIFIED, str(error) or "Redis did not answer") from None
 
-    async def finish(self, admitted: Admitted, *, concluded: bool) -> None:
-        """Settle a call that was cut off, and give the job back; waits for Redis, however long.
+    async def arrive(
+        self, admitted: Admitted, observation: Observation | None = None, *, concluded: bool
+    ) -> GuardFinding | None:
+        """Keep the answer, settle its cost, let the guard see the outcome, and give the job back.
 
-        Comes after the outcome is recorded. A job without one is not `concluded`: what it tried stays in the
-        ledger.
+        All of that is one step, which waits for Redis, however long. A job without an outcome is not
+        `concluded`: what it tried stays in the ledger. Returns what the guard found.
         """
-        if admitted.claimed or admitted.flight:
-            await to_its_end(self._finish(admitted, concluded=concluded))
-
-    async def _finish(self, admitted: Admitted, *, concluded: bool) -> None:
-        await self._settle(admitted)
-        await self.claims.release(admitted.key, admitted.token, concluded=concluded)
+        if not (admitted.claimed or admitted.flight or observation):
+            return None
+        token = admitted.token if admitted.claimed else ""
+        return await to_its_end(self._book(admitted, Ending(token, concluded, observation)))
 
     async def _claim(self, admitted: Admitted) -> Any | None:
         """Return the job's stored answer, or None once the job is ours.
@@ -133,25 +159,34 @@ class Generation:
             ErrorCode.OPENAI_TIMEOUT, "another copy of the job takes too long"
         )
         unusable = b""
-        while True:
-            # Cut off before the reply, it may be ours.
-            admitted.claimed = True
-            claim = await self.claims.claim(admitted.key, admitted.token, despite=unusable)
-            admitted.claimed = claim.ours
-            if claim.ours:
-                admitted.context.held_back = None
-                return None
-            if not claim.stored:
-                await asyncio.sleep(_CLAIM_POLL_SECONDS)
-            # Someone may have written to Redis, and the policy may have changed since.
-            elif await self.judge.acceptable(admitted.output, claim.answer, len(claim.stored)):
-                admitted.context.cached = True
-                return claim.answer
-            else:
-                unusable = claim.stored
+        async with AsyncExitStack() as watching:
+            released: asyncio.Event | None = None
+            while True:
+                # Cut off before the reply, it may be ours.
+                admitted.claimed = True
+                try:
+                    claim = await self.steps.claim(admitted.key, admitted.token, despite=unusable)
+                except Exception as error:
+                    admitted.claimed = isinstance(error, StoreUnavailable)
+                    raise
+                admitted.claimed = claim.ours
+                if claim.ours:
+                    admitted.context.held_back = None
+                    return None
+                if not claim.stored:
+                    if released is None:
+                        released = await watching.enter_async_context(self.steps.released(admitted.key))
+                    await released.wait()
+                    released.clear()
+                # Someone may have written to Redis, and the policy may have changed since.
+                elif await self.judge.acceptable(admitted.output, claim.answer, len(claim.stored)):
+                    admitted.context.cached = True
+                    return claim.answer
+                else:
+                    unusable = claim.stored
 
     async def _fresh(self, admitted: Admitted) -> Any:
-        """Return the first acceptable answer, stored; one that is not is paid for, and worth asking again."""
+        """Return the first acceptable answer; one that is not is paid for, and worth asking again."""
         request = build_request(admitted.job, admitted.output, self.prompts, self.config)
         check_length(request, self.config)
         admitted.deadline_mono = self._deadline_from_now()
@@ -164,10 +199,29 @@ class Generation:
             found = await self._repair(admitted, repair, found)
         return found
 
-    async def _settle(self, admitted: Admitted) -> None:
-        if flight := admitted.flight:
-            await self.budget.settle(flight.reservation_id, flight.spent_nano_usd, known=flight.cost_known)
-            admitted.flight = None
+    async def _book(
+        self, admitted: Admitted, ending: Ending | None = None, error: ModelError | None = None
+    ) -> GuardFinding | None:
+        """Take what is in flight to its end, and with it the job that has one, in one step."""
+        flight = admitted.flight
+        cooldown_seconds, opened_by = self.rate_limiter.failed(error) if error else (0.0, None)
+        arrived = await self.steps.arrive(
+            Arrival(
+                admitted.key,
+                settlement=flight.settlement() if flight else None,
+                answer=flight.answer if flight else None,
+                model=self.config.model,
+                cooldown_seconds=cooldown_seconds,
+                opened_by=opened_by,
+                closes_breaker=bool(flight and flight.probe and flight.is_answered),
+                taken_back=flight.begun if flight and cooldown_seconds else 0,
+                ending=ending,
+            )
+        )
+        admitted.flight = None
+        if not arrived.stored:
+            self.count_cache("store_failed")
+        return arrived.finding
 
     def _deadline_from_now(self) -> float:
         return asyncio.get_running_loop().time() + self.config.job_deadline_seconds
@@ -216,73 +270,77 @@ class Generation:
         return await retrying(self._attempt, admitted, request)
 
     async def _attempt(self, admitted: Admitted, request: ModelRequest) -> Any | Failed:
-        """Send the request once, and book what comes of it."""
+        """Send the request once, and judge what comes of it."""
+        if admitted.flight:
+            # An answer that is asked for once more: what it has cost is settled before.
+            await to_its_end(self._book(admitted))
         worst = self.config.worst_case_nano_usd(request.size_bytes, request.max_output_tokens)
         flight = admitted.flight = _Flight(f"{admitted.key}:{uuid.uuid4().hex}", worst)
         try:
             answer = await self._in_reach(self._fly(admitted, flight, request), admitted)
             flight.spent_nano_usd, flight.cost_known = self._cost(answer.usage, worst)
-            return await to_its_end(self._arrive(admitted, flight, answer))
+            return await to_its_end(self._judge(admitted, flight, answer))
         except ModelError as error:
             charged = self._cost(error.usage, worst) if error.billed else (0, True)
             flight.spent_nano_usd, flight.cost_known = charged
-            await to_its_end(self._fail(admitted, flight, error))
+            await to_its_end(self._book(admitted, error=error))
             raise
         finally:
             admitted.context.cost_nano_usd += flight.spent_nano_usd
 
-    async def _arrive(self, admitted: Admitted, flight: _Flight, answer: ModelAnswer) -> Any | Failed:
-        """Keep what was paid for, if it can be used. Whatever happens meanwhile, this comes to its end."""
+    async def _judge(self, admitted: Admitted, flight: _Flight, answer: ModelAnswer) -> Any | Failed:
+        """Return what was answered, which is paid for and to be kept, or why it cannot be used."""
+        flight.is_answered = True
+        self.rate_limiter.answered()
         try:
             found = await self.judge.accept(admitted.output, answer)
         except Failed as unusable:
-            found = unusable
-        else:
-            # Before it is settled: a worker that is killed in between has it paid for once.
-            if not await self.answers.put(admitted.key, found):
-                self.count_cache("store_failed")
-        await self._settle(admitted)
-        await self.rate_limiter.answered(probe=flight.probe)
+            return unusable
+        flight.answer = json.dumps(found)
         return found
 
-    async def _fail(self, admitted: Admitted, flight: _Flight, error: ModelError) -> None:
-        await self._settle(admitted)
-        if await self.rate_limiter.failed(error):
-            await self.claims.end_attempt(admitted.key, flight.begun)
-
     async def _fly(self, admitted: Admitted, flight: _Flight, request: ModelRequest) -> ModelAnswer:
-        await self._depart(admitted, flight, request)
+        # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
+        await self.model.ready()
+        self._decide_again(admitted, await self._depart(admitted, flight, request))
         # From here on, unless the server says otherwise, the call may have been charged in full.
         flight.spent_nano_usd, flight.cost_known = flight.worst_nano_usd, False
         return await self._request(request, admitted.context)
 
-    async def _depart(self, admitted: Admitted, flight: _Flight, request: ModelRequest) -> None:
-        """Return when the request may leave; waiting for that burns no attempt."""
-        # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
-        await self.model.ready()
-        admitted.context.held_back = _NO_ROOM
-        flight.probe = await self.rate_limiter.acquire()
-        admitted.context.held_back = None
-        await self._reserve(
-            Reservation(flight.reservation_id, flight.worst_nano_usd, request.model, self._held_seconds)
+    async def _depart(self, admitted: Admitted, flight: _Flight, request: ModelRequest) -> DialRead:
+        """Return when the request may leave, with the dials of then; waiting for that burns no attempt."""
+        departure = Departure(
+            admitted.key,
+            flight.reservation_id,
+            request.model,
+            flight.worst_nano_usd,
+            self._held_seconds,
+            self.config.attempts,
         )
-        await self._note_attempt(admitted.key, flight)
-        await self._decide_again(admitted)
+        read: asyncio.Future[DialRead]
 
-    async def _reserve(self, reservation: Reservation) -> None:
-        # Cut off before the reply, it may be granted all the same: settling it comes later, by the same way.
-        if not await self.budget.reserve(reservation):
-            said = uncovered(reservation.amount_nano_usd, *await self.budget.standing())
-            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, said)
+        async def ask() -> Departed:
+            # Both at once: neither needs the other.
+            nonlocal read
+            read = self.dial_reader.read_shared()
+            return await self.steps.depart(departure)
 
-    async def _note_attempt(self, key: str, flight: _Flight) -> None:
-        """Write the attempt down before it leaves: one that a worker has died with counts, too."""
-        flight.begun = await self.claims.begin_attempt(key)
-        if flight.begun > self.config.attempts:
+        admitted.context.held_back = _NO_ROOM
+        departed = await self.rate_limiter.depart(ask)
+        admitted.context.held_back = None
+        flight.probe, flight.begun = departed.probe, departed.begun
+        if departed.uncovered:
+            self.count_denied()
+            raise Stubbed(ErrorCode.BUDGET_EXCEEDED, uncovered(flight.worst_nano_usd, *departed.uncovered))
+        if not departed.left:
             raise Failed(
                 ErrorCode.OPENAI_CONNECTION_ERROR,
-                f"{flight.begun - 1} attempts were begun, and some have no outcome",
+                f"{departed.begun} attempts were begun, and some have no outcome",
             )
+        dials = await read
+        if asyncio.get_running_loop().time() - dials.asked_mono > _STALE_SECONDS:
+            dials = await self.dial_reader.read_shared()
+        return dials
 
     async def _request(self, request: ModelRequest, context: JobContext) -> ModelAnswer:
         context.attempts += 1
@@ -305,9 +363,8 @@ class Generation:
         cost = None if usage is None else self.config.cost_nano_usd(usage)
         return (worst, False) if cost is None or cost > worst else (cost, True)
 
-    async def _decide_again(self, admitted: Admitted) -> None:
+    def _decide_again(self, admitted: Admitted, read: DialRead) -> None:
         """Let all gates decide by a read of this moment: no request starts against a dial."""
-        read = await self.dial_reader.read_shared()
         decision = evaluate(admitted.job.subject, read.controls)
         if decision.gate != kill_switch.GATE.name:
             # Whatever the other gates say, this read has found the kill switch off.

@@ -11,6 +11,14 @@ from telemetry import Recorder
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """The record of one outcome, and whether its event is `valid`; `write` is called once, when it is one."""
+
+    valid: bool
+    write: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeRecording:
     """Records the outcomes of one worker; `keep(record)` gets each one for the history."""
 
@@ -21,8 +29,8 @@ class OutcomeRecording:
 
     def __call__(
         self, job: Job, outcome: Outcome, context: JobContext, latency_ms: float, task_id: str
-    ) -> bool:
-        """Emit the event of `outcome`, once by contract of the caller; return whether it was valid."""
+    ) -> Entry:
+        """Return the record of `outcome`."""
         record = OutcomeRecord(
             subject=job.subject,
             task_id=task_id,
@@ -35,6 +43,12 @@ class OutcomeRecording:
             worker_id=self.worker_id,
             **{name: getattr(context, name) for name in OF_CONTEXT},
         )
-        valid = self.recorder.record(record.event(), record.details())
-        self.keep(dataclasses.replace(record, telemetry_valid=valid))
-        return valid
+        event = record.event()
+        found = self.recorder.check(event)
+        kept = dataclasses.replace(record, telemetry_valid=not found)
+
+        def write() -> None:
+            self.recorder.record(event, record.details(), found)
+            self.keep(kept)
+
+        return Entry(not found, write)

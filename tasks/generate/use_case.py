@@ -12,6 +12,7 @@ from tasks.generate.dial_reader import DialRead, DialReader
 from tasks.generate.generation import Admitted, Generation
 from tasks.generate.job_context import JobContext
 from tasks.generate.outcome import Outcome, completed, ended
+from tasks.generate.recording import Entry
 from tasks.generate.spec import Job, Spec
 from tasks.limits.guard import OutcomeMonitor
 
@@ -32,17 +33,17 @@ class _Run:
 class Generate:
     """Answers specs, on one event loop.
 
-    `record` gets every outcome exactly once, with its context and its latency in milliseconds, and says
-    whether its event was valid; `report_bug` gets an unexpected exception, once. `monitor` gets every outcome
-    of a model. `tell_progress(task_id, done, total)` hears of a spec with several jobs, at most once in
-    `progress_seconds`, and never raises.
+    `record` gets every outcome, with its context and its latency in milliseconds, and returns its entry,
+    which is written exactly once; `report_bug` gets an unexpected exception, once. `monitor` says what the
+    guard sees of the outcomes. `tell_progress(task_id, done, total)` hears of a spec with several jobs, at
+    most once in `progress_seconds`, and never raises.
     """
 
     dial_reader: DialReader
     generation: Generation
     has_api_key: bool
     count_decision: Callable[[Decision], None]
-    record: Callable[[Job, Outcome, JobContext, float, str], bool]
+    record: Callable[[Job, Outcome, JobContext, float, str], Entry]
     report_bug: Callable[[Job, BaseException], None]
     monitor: OutcomeMonitor
     tell_progress: Callable[[str, int, int], Awaitable[None]]
@@ -116,23 +117,37 @@ class Generate:
         admitted = Admitted(run.job, run.output, run.context)
         try:
             try:
-                await self._conclude(run, admitted, task_id)
+                value = await self.generation.content(admitted)
+                run.outcome = completed(run.job.job_id, {run.job.output_field: value})
+            except Deferred as deferred:
+                run.deferred = deferred
+            except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
+                run.outcome = self._ended(run, error)
             finally:
-                await self.generation.finish(admitted, concluded=run.outcome is not None)
+                await self._conclude(run, admitted, task_id)
         except Exception as error:  # noqa: BLE001 - a bug beside the outcome, which it does not change
             self.report_bug(run.job, error)
 
     async def _conclude(self, run: _Run, admitted: Admitted, task_id: str) -> None:
-        try:
-            value = await self.generation.content(admitted)
-            run.outcome = completed(run.job.job_id, {run.job.output_field: value})
-        except Deferred as deferred:
-            run.deferred = deferred
+        """Book how the job ended, if it did, and record it."""
+        if run.outcome is None:
+            await self.generation.arrive(admitted, concluded=False)
             return
-        except Exception as error:  # noqa: BLE001 - an unknown error is a bug, and still gets an answer
-            run.outcome = self._ended(run, error)
-        event_valid = self._record(run, task_id)
-        await self.monitor(_outcome(run), run.context, event_valid=event_valid)
+        entry = self._entry(run, task_id)
+        seen = self.monitor.observation(run.outcome, run.context, event_valid=bool(entry and entry.valid))
+        # What was paid for is an outcome once it is kept: before that, a worker that ends gives the job back.
+        paid_for = admitted.holds_answer
+        if not paid_for:
+            self._write(run, entry)
+        try:
+            found = await self.generation.arrive(admitted, seen, concluded=True)
+        except asyncio.CancelledError:
+            run.outcome, paid_for = None, False
+            raise
+        finally:
+            if paid_for:
+                self._write(run, entry)
+        self.monitor.found(found)
 
     def _ended(self, run: _Run, error: Exception) -> Outcome:
         end = error
@@ -143,13 +158,23 @@ class Generate:
         run.context.policy_rule = end.rule
         return ended(run.job.job_id, end)
 
-    def _record(self, run: _Run, task_id: str) -> bool:
+    def _record(self, run: _Run, task_id: str) -> None:
+        self._write(run, self._entry(run, task_id))
+
+    def _entry(self, run: _Run, task_id: str) -> Entry | None:
         latency_ms = (asyncio.get_running_loop().time() - run.began_mono) * 1000
         try:
             return self.record(run.job, _outcome(run), run.context, latency_ms, task_id)
         except Exception as error:  # noqa: BLE001 - a bug there must not cost a spec its answers
             self.report_bug(run.job, error)
-            return False
+            return None
+
+    def _write(self, run: _Run, entry: Entry | None) -> None:
+        try:
+            if entry:
+                entry.write()
+        except Exception as error:  # noqa: BLE001 - nor one here
+            self.report_bug(run.job, error)
 
 
 def _outcome(run: _Run) -> Outcome:

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
 
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from tasks.errors import ErrorCode, Status, StoreUnavailable
+from tasks.errors import ErrorCode, Status
 from tasks.generate.job_context import JobContext
 from tasks.generate.outcome import Outcome, outcome_cause
 
@@ -90,39 +89,39 @@ def marks(outcome: Outcome, model_ms: float, rules: GuardRules, *, event_valid: 
     return frozenset(mark for mark, is_so in held.items() if is_so)
 
 
-class Guard(Protocol):
-    """The one account of the fleet's latest outcomes, which halts the fleet where they are bad."""
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the guard sees of an outcome: what counts against the fleet, what it cost, and its cause.
 
-    async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
-        """Count one outcome, judge the latest ones, and halt where they breach a rule.
+    `cause` is the errorCode of the outcome, with the rule that was broken (`outcome_cause`), or "".
+    """
 
-        `cause` is the errorCode of the outcome, with the rule that was broken (`outcome_cause`), or "".
-
-        Raises:
-            StoreUnavailable: Redis did not answer; the brake's own grace period is for that.
-
-        """
+    marked: frozenset[JobResult]
+    cost_nano_usd: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeMonitor:
-    """Brings the outcomes of a model before the guard; `report` gets every breach."""
+    """Says what the guard sees of the outcomes of a model; `report` gets every breach that it finds."""
 
-    guard: Guard
     rules: GuardRules
     report: Callable[[GuardFinding], None]
 
-    async def __call__(self, outcome: Outcome, context: JobContext, *, event_valid: bool) -> None:
-        """Let the guard see `outcome` if it says anything of the model or of us."""
+    def observation(self, outcome: Outcome, context: JobContext, *, event_valid: bool) -> Observation | None:
+        """Return what the guard sees of `outcome`, if it says anything of the model or of us."""
         # A STUB is a dial's word, a stored answer is an old one.
         asked = context.attempts > 0 and outcome.status is not Status.STUB
-        if not (asked or outcome.error_code is ErrorCode.INTERNAL_ERROR):
-            return
-        marked = marks(outcome, context.model_ms, self.rules, event_valid=event_valid)
-        try:
-            cause = outcome_cause(outcome.error_code, context.policy_rule)
-            finding = await self.guard.observe(marked, context.cost_nano_usd, cause)
-        except StoreUnavailable:
-            return
-        if finding.verdict is GuardVerdict.BREACH:
+        counts = asked or outcome.error_code is ErrorCode.INTERNAL_ERROR
+        if self.rules.mode is GuardMode.OFF or not counts:
+            return None
+        return Observation(
+            marks(outcome, context.model_ms, self.rules, event_valid=event_valid),
+            context.cost_nano_usd,
+            outcome_cause(outcome.error_code, context.policy_rule),
+        )
+
+    def found(self, finding: GuardFinding | None) -> None:
+        """Report a breach."""
+        if finding and finding.verdict is GuardVerdict.BREACH:
             self.report(finding)

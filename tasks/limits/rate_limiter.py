@@ -2,10 +2,11 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tasks.errors import ErrorCode, Failed, ModelError
-from tasks.ports import RateLimits
+from tasks.ports import Departed
 
 # A server that has no room says so at once, an answer takes seconds: a request that was not refused within
 # this time has shown that there is room. (With 200 jobs starting at once a refusal took 0.5 s to be read.)
@@ -25,82 +26,87 @@ class RateLimiter:
     None is longer than `longest_seconds`, whatever the server asked for.
     """
 
-    limits: RateLimits
-    model: str
     longest_seconds: float = math.inf
     _has_room: bool = False
     _cooling_until: float = 0.0
-    _ahead: asyncio.Task[None] | None = None
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _is_one_ahead: bool = False
+    _not_refused: asyncio.TimerHandle | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def acquire(self) -> bool:
-        """Return when a request may leave; True when it is the probe of an open breaker.
+    async def depart(self, ask: Callable[[], Awaitable[Departed]]) -> Departed:
+        """Return what `ask` says once it lets a request leave, or speaks of more than cooldown and breaker.
 
         Raises:
             Failed: the breaker is open.
-            StoreUnavailable: what holds is not known.
+
+        and what `ask` raises.
 
         """
-        loop, waited = asyncio.get_running_loop(), False
+        loop = asyncio.get_running_loop()
         while True:
-            state = await self.limits.state(self.model)
-            if state.refused is not None and not state.probe:
-                raise Failed(state.refused, "refused for the whole fleet; one request at a time tries again")
-            if state.wait_seconds > 0:
-                self._cool(state.wait_seconds)
-                await asyncio.sleep(min(state.wait_seconds, _LOOK_SECONDS))
-                waited = True
-                continue
-            if waited:
-                self._cooling_until = min(self._cooling_until, loop.time())
-                waited = False
-            if state.probe or self._has_room or self._go_ahead():
-                return state.probe
-            async with self._changed:
-                await self._changed.wait()
+            ahead = await self._turn()
+            left = False
+            try:
+                if ahead:
+                    await asyncio.sleep(min(max(0.0, self._cooling_until - loop.time()), _LOOK_SECONDS))
+                said = await ask()
+                if said.wait_seconds:
+                    self._cool(said.wait_seconds)
+                    continue
+                if said.refused is not None:
+                    self._found_room()
+                    raise Failed(
+                        said.refused, "refused for the whole fleet; one request at a time tries again"
+                    )
+                left = said.left
+                if left and ahead:
+                    self._cooling_until = min(self._cooling_until, loop.time())
+                    self._not_refused = loop.call_later(_REFUSAL_SECONDS, self._found_room)
+                return said
+            finally:
+                if ahead and not left:
+                    self._wake()
 
-    async def answered(self, *, probe: bool) -> None:
+    def answered(self) -> None:
         """Take note that a request was not refused."""
-        await self._found_room()
-        if probe:
-            await self.limits.close_breaker()
+        self._found_room()
 
-    async def failed(self, error: ModelError) -> bool:
-        """Take note that a request failed; return whether it was only asked to come back later."""
-        if error.code in _TERMINAL:
-            await self.limits.open_breaker(error.code)
+    def failed(self, error: ModelError) -> tuple[float, ErrorCode | None]:
+        """Take note that a request failed; return what the whole fleet must hear of it.
+
+        That is the cooldown in seconds, 0 for none, and the refusal of the account, None for none.
+        """
+        refused = error.code if error.code in _TERMINAL else None
         if error.code is not ErrorCode.OPENAI_RATE_LIMITED or not error.retry_after_seconds:
-            await self._found_room()
-            return False
+            self._found_room()
+            return 0.0, refused
         seconds = min(error.retry_after_seconds, self.longest_seconds)
         self._cool(seconds)
-        await self.limits.cool_down(self.model, seconds)
-        await self._wake()
+        self._wake()
+        return seconds, refused
+
+    async def _turn(self) -> bool:
+        """Return when a request may ask to leave; True when it is the one that goes ahead of the others."""
+        while not self._has_room and self._is_one_ahead:
+            await self._changed.wait()
+        if self._has_room:
+            return False
+        self._is_one_ahead = True
         return True
 
     def _cool(self, seconds: float) -> None:
         self._has_room = False
         self._cooling_until = max(self._cooling_until, asyncio.get_running_loop().time() + seconds)
 
-    def _go_ahead(self) -> bool:
-        """Whether this request is the one that goes ahead of the others."""
-        if self._ahead is not None and not self._ahead.done():
-            return False
-        self._ahead = asyncio.ensure_future(self._not_refused_in_time())
-        return True
-
-    async def _not_refused_in_time(self) -> None:
-        await asyncio.sleep(_REFUSAL_SECONDS)
-        await self._found_room()
-
-    async def _found_room(self) -> None:
+    def _found_room(self) -> None:
         # What was sent before a cooldown says nothing of the time after it.
         self._has_room = asyncio.get_running_loop().time() >= self._cooling_until
-        await self._wake()
+        self._wake()
 
-    async def _wake(self) -> None:
-        if self._ahead is not None and self._ahead is not asyncio.current_task():
-            self._ahead.cancel()
-        self._ahead = None
-        async with self._changed:
-            self._changed.notify_all()
+    def _wake(self) -> None:
+        """Let another go ahead, or all of them."""
+        if self._not_refused is not None:
+            self._not_refused.cancel()
+        self._not_refused, self._is_one_ahead = None, False
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -9,13 +9,12 @@ import pytest
 
 from tasks.errors import StoreUnavailable
 from tasks.ports import Claim
+from tests.bookings import Bookings, some_steps
 from tests.fakes.batches import NotedBatches
-from tests.fakes.ports import FakeAnswers, FakeClaims
+from tests.fakes.ports import FakeSteps
 from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs.answers import RedisAnswers
-from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.keys import ANSWERS, WORKERS
 
 WORKER = "worker-1"
@@ -25,6 +24,10 @@ WORKER = "worker-1"
 def server():
     with EmbeddedRedis() as running:
         yield running
+
+
+def the_steps(batches, namespace, worker_id=WORKER):
+    return some_steps(batches, namespace, worker_id=worker_id, worker_lost_seconds=15)
 
 
 @contextlib.asynccontextmanager
@@ -37,16 +40,14 @@ async def redis_client(server, namespace):
 
 
 def run(kind, request, scenario):
-    """Run `scenario(claims, answers)` on the fakes or on a real Redis."""
+    """Run `scenario(steps)` on the fake or on a real Redis."""
     if kind == "fake":
-        answers = FakeAnswers()
-        return asyncio.run(scenario(FakeClaims(answers), answers))
+        return asyncio.run(scenario(Bookings(FakeSteps())))
     namespace = f"ns-{request.node.name}"
 
     async def on_redis():
         async with redis_client(request.getfixturevalue("server"), namespace) as client:
-            claims = RedisClaims(RedisBatches(client), namespace, WORKER, 15)
-            return await scenario(claims, RedisAnswers(RedisBatches(client), namespace, 60))
+            return await scenario(Bookings(the_steps(RedisBatches(client), namespace)))
 
     return asyncio.run(on_redis())
 
@@ -56,9 +57,9 @@ both = pytest.mark.parametrize("kind", ["fake", "redis"])
 
 @both
 def test_only_one_token_holds_a_claim(kind, request):
-    async def scenario(claims, _):
-        taken = [(await claims.claim("job", token)).ours for token in ("a", "b", "c")]
-        other = (await claims.claim("another job", "b")).ours
+    async def scenario(claims):
+        taken = [await claims.ours(token, "job") for token in ("a", "b", "c")]
+        other = await claims.ours("b", "another job")
         return taken, other
 
     assert run(kind, request, scenario) == ([True, False, False], True)
@@ -66,20 +67,20 @@ def test_only_one_token_holds_a_claim(kind, request):
 
 @both
 def test_a_released_claim_is_free_and_only_its_holder_releases_it(kind, request):
-    async def scenario(claims, _):
-        await claims.claim("job", "a")
+    async def scenario(claims):
+        await claims.steps.claim("job", "a")
         await claims.release("job", "b", concluded=True)
-        still_held = not (await claims.claim("job", "b")).ours
+        still_held = not await claims.ours("b", "job")
         await claims.release("job", "a", concluded=True)
-        return still_held, (await claims.claim("job", "b")).ours
+        return still_held, await claims.ours("b", "job")
 
     assert run(kind, request, scenario) == (True, True)
 
 
 @both
 def test_attempts_add_up_until_the_job_has_an_outcome(kind, request):
-    async def scenario(claims, _):
-        await claims.claim("job", "a")
+    async def scenario(claims):
+        await claims.steps.claim("job", "a")
         counted = [await claims.begin_attempt("job") for _ in range(3)]
         await claims.release("job", "b", concluded=True)
         kept = await claims.begin_attempt("job")
@@ -91,7 +92,7 @@ def test_attempts_add_up_until_the_job_has_an_outcome(kind, request):
 
 @both
 def test_an_attempt_that_is_taken_back_counts_no_more(kind, request):
-    async def scenario(claims, _):
+    async def scenario(claims):
         counted = [await claims.begin_attempt("job") for _ in range(2)]
         # Redis may have done it and answered too late: then it is asked again.
         for _ in range(2):
@@ -103,11 +104,11 @@ def test_an_attempt_that_is_taken_back_counts_no_more(kind, request):
 
 @both
 def test_attempts_without_an_outcome_outlive_the_claim(kind, request):
-    async def scenario(claims, _):
-        await claims.claim("job", "a")
+    async def scenario(claims):
+        await claims.steps.claim("job", "a")
         await claims.begin_attempt("job")
         await claims.release("job", "a", concluded=False)
-        return (await claims.claim("job", "b")).ours, await claims.begin_attempt("job")
+        return await claims.ours("b", "job"), await claims.begin_attempt("job")
 
     assert run(kind, request, scenario) == (True, 2)
 
@@ -116,22 +117,22 @@ def test_attempts_without_an_outcome_outlive_the_claim(kind, request):
 def test_an_answer_comes_back_as_it_was(kind, request):
     value = {"paragraphs": ["é < ü", "two"], "n": [1, 2.5, None, True]}
 
-    async def scenario(claims, answers):
-        stored = await answers.put("key", value)
-        return stored, (await claims.claim("key", "a")).answer
+    async def scenario(claims):
+        stored = await claims.put("key", value)
+        return stored, (await claims.steps.claim("key", "a")).answer
 
     assert run(kind, request, scenario) == (True, value)
 
 
 @both
 def test_an_answer_comes_before_a_claim_and_one_that_cannot_be_used_counts_as_none(kind, request):
-    async def scenario(claims, answers):
-        first = await claims.claim("key", "a")
-        await answers.put("key", 42)
-        second = await claims.claim("key", "b")
-        held = await claims.claim("key", "b", despite=second.stored)
+    async def scenario(claims):
+        first = await claims.steps.claim("key", "a")
+        await claims.put("key", 42)
+        second = await claims.steps.claim("key", "b")
+        held = await claims.steps.claim("key", "b", despite=second.stored)
         await claims.release("key", "a", concluded=True)
-        last = await claims.claim("key", "b", despite=second.stored)
+        last = await claims.steps.claim("key", "b", despite=second.stored)
         return first.ours, (second.ours, second.answer), held, last.ours
 
     assert run(kind, request, scenario) == (True, (False, 42), Claim(ours=False), True)
@@ -140,8 +141,8 @@ def test_an_answer_comes_before_a_claim_and_one_that_cannot_be_used_counts_as_no
 def test_a_claim_whose_holder_gives_no_sign_of_life_is_free(server):
     async def scenario():
         async with redis_client(server, "silent") as client:
-            dead = RedisClaims(RedisBatches(client), "silent", "dead-worker", 15)
-            living = RedisClaims(RedisBatches(client), "silent", WORKER, 15)
+            dead = the_steps(RedisBatches(client), "silent", "dead-worker")
+            living = the_steps(RedisBatches(client), "silent")
             now, _ = await client.time()
             await client.zadd(WORKERS("silent"), {"dead-worker": now - 16})
             claims = [(dead, "a"), (living, "b"), (dead, "a")]
@@ -153,9 +154,9 @@ def test_a_claim_whose_holder_gives_no_sign_of_life_is_free(server):
 def test_a_redis_that_is_away_is_unknown_not_free():
     async def scenario(call):
         async with open_async("redis://127.0.0.1:1/0", timeout_seconds=0.2) as client:
-            await call(RedisClaims(RedisBatches(client), "ns", WORKER, 15))
+            await call(Bookings(the_steps(RedisBatches(client), "ns")))
 
-    for call in (lambda claims: claims.claim("job", "a"), lambda claims: claims.begin_attempt("job")):
+    for call in (lambda claims: claims.ours("a"), lambda claims: claims.begin_attempt()):
         with pytest.raises(StoreUnavailable):
             asyncio.run(scenario(call))
 
@@ -164,9 +165,9 @@ def test_an_answer_waits_for_a_redis_that_is_away():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=30) as client:
             batches = NotedBatches(client)
-            answers = RedisAnswers(batches, "ns", 60)
+            claims = Bookings(the_steps(batches, "ns"))
             server.kill()
-            storing = asyncio.create_task(answers.put("key", "paid for"))
+            storing = asyncio.create_task(claims.put("key", "paid for"))
             await batches.refusals(2)
             assert not storing.done()
             await asyncio.to_thread(server.restart)
@@ -185,7 +186,7 @@ def test_an_answer_waits_for_a_redis_that_refuses_for_a_while(setting, refusing,
         async with open_async(server.url, timeout_seconds=30) as client:
             await client.config_set(setting, refusing)
             batches = NotedBatches(client)
-            putting = asyncio.create_task(RedisAnswers(batches, "ns", 60).put("key", "paid for"))
+            putting = asyncio.create_task(Bookings(the_steps(batches, "ns")).put("key", "paid for"))
             await batches.refusals(2)
             assert not putting.done()
             await client.config_set(setting, taking)
@@ -199,7 +200,7 @@ def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
     async def scenario(server):
         async with open_async(server.url, timeout_seconds=1) as client:
             await client.set(ANSWERS("ns"), "no index")
-            return await RedisAnswers(RedisBatches(client), "ns", 60).put("key", "paid for")
+            return await Bookings(the_steps(RedisBatches(client), "ns")).put("key", "paid for")
 
     with EmbeddedRedis() as server:
         assert asyncio.run(scenario(server)) is False
@@ -208,11 +209,11 @@ def test_an_answer_that_redis_refuses_for_good_is_said_to_be_lost():
 def test_a_claim_of_the_one_who_asks_is_held_however_old_its_sign_of_life(server):
     async def scenario():
         async with redis_client(server, "back") as client:
-            claims = RedisClaims(RedisBatches(client), "back", WORKER, 15)
-            assert (await claims.claim("job", "a")).ours
+            claims = Bookings(the_steps(RedisBatches(client), "back"))
+            assert await claims.ours("a", "job")
             # Redis was away for long, and is back: the first copy of the job is still in flight.
             await client.zadd(WORKERS("back"), {WORKER: 1})
-            return (await claims.claim("job", "b")).ours
+            return await claims.ours("b", "job")
 
     assert asyncio.run(scenario()) is False
 
@@ -222,7 +223,7 @@ def test_a_spoilt_answer_is_unknown_not_none(server, text):
     async def scenario():
         async with redis_client(server, "spoilt") as client:
             await client.set("spoilt:answer:key", text)
-            await RedisClaims(RedisBatches(client), "spoilt", WORKER, 15).claim("key", "a")
+            await the_steps(RedisBatches(client), "spoilt").claim("key", "a")
 
     with pytest.raises(StoreUnavailable, match="spoilt:answer:key holds a value that cannot be read"):
         asyncio.run(scenario())
@@ -232,12 +233,11 @@ def test_a_spoilt_answer_is_unknown_not_none(server, text):
 def test_a_key_of_another_type_is_unknown_not_none(server, spoilt):
     async def scenario():
         async with redis_client(server, f"type-{spoilt}") as client:
-            claims = RedisClaims(RedisBatches(client), f"type-{spoilt}", "another", 15)
-            await claims.claim("key", "a")
+            await the_steps(RedisBatches(client), f"type-{spoilt}", "another").claim("key", "a")
             key = f"type-{spoilt}:{spoilt}" + (":key" if spoilt != "workers" else "")
             await client.delete(key)
             await client.lpush(key, "by hand")
-            await RedisClaims(RedisBatches(client), f"type-{spoilt}", WORKER, 15).claim("key", "b")
+            await the_steps(RedisBatches(client), f"type-{spoilt}").claim("key", "b")
 
     with pytest.raises(StoreUnavailable, match="has a key of another type"):
         asyncio.run(scenario())

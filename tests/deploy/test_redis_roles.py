@@ -17,7 +17,8 @@ from celery import Celery
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from tasks.errors import ErrorCode
-from tasks.ports import Reservation
+from tasks.ports import Arrival
+from tests.bookings import Bookings, some_steps
 from tests.builders import a_spec, new_job, open_dials
 from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
@@ -32,13 +33,9 @@ from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.dial_keys import TABLE
 from worker.adapters.redis.errors import Cause, cause_of
-from worker.adapters.redis.jobs.answers import RedisAnswers
-from worker.adapters.redis.jobs.budget import RedisBudget
-from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.liveness import find_lost
-from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.message import DEATHS, marked, raw_message
 from worker.client import Producer
 from worker.dev.stack import WorkerProcess, worker_environment
@@ -308,23 +305,22 @@ def test_its_role_is_enough_for_what_a_worker_seldom_does(scratch, clients, port
 
 async def seldom(worker_url):
     async with open_async(worker_url) as client:
-        batches = RedisBatches(client)
-        limits = RedisRateLimits(batches, "slotgen", 1.0)
-        await limits.cool_down("m", 1.0)
-        await limits.open_breaker(ErrorCode.OPENAI_AUTH_ERROR)
-        assert (await limits.state("m")).wait_seconds > 0
-        await limits.close_breaker()
-        claims = RedisClaims(batches, "slotgen", "w1", 15)
-        assert (await claims.claim("k", "t")).ours
-        for _ in range(2):
-            await claims.end_attempt("k", await claims.begin_attempt("k"))
-        await claims.release("k", "t", concluded=True)
-        answers = RedisAnswers(batches, "slotgen", 60, kept=1)
-        assert [await answers.put(each, {}) for each in "ab"] == [True, True]
-        budget = RedisBudget(batches, "slotgen", 10, 60, lambda: None)
-        for each in ("settled", "written off"):
-            assert await budget.reserve(Reservation(each, 1, "m", 0.001))
-        await budget.settle("settled", 1, known=True)
+        steps = some_steps(RedisBatches(client), "slotgen", answers_kept=1, cap_nano_usd=10, probe_seconds=1)
+        booked = Bookings(steps)
+        await booked.cool_down("m", 1.0)
+        assert (await booked.depart("h", 1, "m")).wait_seconds > 0
+        await steps.arrive(Arrival("k", opened_by=ErrorCode.OPENAI_AUTH_ERROR))
+        assert (await booked.depart()).refused
+        await steps.arrive(Arrival("k", closes_breaker=True))
+        assert await booked.ours("t", "k")
+        async with steps.released("k"):
+            for each in ("taken back", "written off", "settled"):
+                departed = await booked.depart(each, job="k", seconds=0.001)
+                if each == "taken back":
+                    await booked.end_attempt("k", departed.begun)
+            assert [await booked.put(each, {}) for each in "ab"] == [True, True]
+            await booked.settle("settled", 1, known=True)
+            await booked.release("k", "t", concluded=True)
 
 
 def test_its_role_is_enough_to_bring_back_what_a_lost_worker_held(worker, scratch):

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from gates import Controls
 from tasks.errors import ErrorCode, StoreUnavailable
 from tasks.limits.guard import GuardFinding, GuardVerdict, JobResult
-from tasks.ports import Claim, ModelAnswer, ModelRequest, RateLimitState, Reservation, TokenUsage
+from tasks.ports import (
+    Arrival,
+    Arrived,
+    Claim,
+    Departed,
+    Departure,
+    ModelAnswer,
+    ModelRequest,
+    Settlement,
+    TokenUsage,
+)
 
 
 @dataclass
@@ -84,44 +96,14 @@ class FakeAnswers:
     stored: dict[str, Any] = field(default_factory=dict)
     writable: bool = True
 
-    async def put(self, key: str, value: Any) -> bool:
-        if self.writable:
-            self.stored[key] = value
-        return self.writable
-
 
 @dataclass
 class FakeClaims:
-    """Claims in memory; `attempts` is the ledger, `answers` what a claim finds first."""
+    """Claims in memory; `attempts` is the ledger."""
 
-    answers: FakeAnswers = field(default_factory=FakeAnswers)
     holders: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     available: bool = True
-
-    async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
-        if not self.available:
-            raise StoreUnavailable
-        stored = json.dumps(self.answers.stored[key]).encode() if key in self.answers.stored else b""
-        if stored and stored != despite:
-            return Claim(ours=False, stored=stored, answer=self.answers.stored[key])
-        return Claim(ours=self.holders.setdefault(key, token) == token)
-
-    async def release(self, key: str, token: str, *, concluded: bool) -> None:
-        if self.holders.get(key) == token:
-            del self.holders[key]
-            if concluded:
-                self.attempts.pop(key, None)
-
-    async def end_attempt(self, key: str, begun: int) -> None:
-        if self.attempts.get(key) == begun:
-            self.attempts[key] -= 1
-
-    async def begin_attempt(self, key: str) -> int:
-        if not self.available:
-            raise StoreUnavailable
-        self.attempts[key] = self.attempts.get(key, 0) + 1
-        return self.attempts[key]
 
 
 @dataclass
@@ -133,24 +115,6 @@ class FakeTraffic:
     probes: int = 0
     available: bool = True
 
-    async def state(self, model: str) -> RateLimitState:
-        if not self.available:
-            raise StoreUnavailable
-        wait = max(0.0, self.until.get(model, 0.0) - asyncio.get_running_loop().time())
-        probe = self.refused is not None and self.probes > 0
-        self.probes -= probe
-        return RateLimitState(wait, self.refused, probe)
-
-    async def cool_down(self, model: str, seconds: float) -> None:
-        until = asyncio.get_running_loop().time() + seconds
-        self.until[model] = max(until, self.until.get(model, 0.0))
-
-    async def open_breaker(self, code: ErrorCode) -> None:
-        self.refused = code
-
-    async def close_breaker(self) -> None:
-        self.refused = None
-
 
 @dataclass
 class FakeGuard:
@@ -158,13 +122,6 @@ class FakeGuard:
 
     seen: list[tuple[frozenset[JobResult], int, str]] = field(default_factory=list)
     finding: GuardFinding = field(default_factory=lambda: GuardFinding(GuardVerdict.NO_DATA))
-    available: bool = True
-
-    async def observe(self, marked: frozenset[JobResult], cost_nano_usd: int, cause: str) -> GuardFinding:
-        if not self.available:
-            raise StoreUnavailable
-        self.seen.append((marked, cost_nano_usd, cause))
-        return self.finding
 
 
 @dataclass
@@ -177,17 +134,84 @@ class FakeBudget:
     reservations: dict[str, int] = field(default_factory=dict)
     amounts: list[int] = field(default_factory=list)
 
-    async def standing(self) -> tuple[int, int]:
-        return self.cap_nano_usd, self.spent + sum(self.reservations.values())
+    def settle(self, settlement: Settlement) -> None:
+        if self.reservations.pop(settlement.reservation_id, None) is not None:
+            self.spent += settlement.spent_nano_usd
+            self.written_off += 0 if settlement.known else settlement.spent_nano_usd
 
-    async def reserve(self, reservation: Reservation) -> bool:
-        if self.spent + sum(self.reservations.values()) + reservation.amount_nano_usd > self.cap_nano_usd:
-            return False
-        self.reservations[reservation.reservation_id] = reservation.amount_nano_usd
-        self.amounts.append(reservation.amount_nano_usd)
-        return True
 
-    async def settle(self, reservation_id: str, spent_nano_usd: int, *, known: bool) -> None:
-        if self.reservations.pop(reservation_id, None) is not None:
-            self.spent += spent_nano_usd
-            self.written_off += 0 if known else spent_nano_usd
+@dataclass
+class FakeSteps:
+    """The steps in memory, on parts that are open to the test."""
+
+    answers: FakeAnswers = field(default_factory=FakeAnswers)
+    claims: FakeClaims = field(default_factory=FakeClaims)
+    traffic: FakeTraffic = field(default_factory=FakeTraffic)
+    budget: FakeBudget = field(default_factory=FakeBudget)
+    guard: FakeGuard = field(default_factory=FakeGuard)
+    _released: dict[str, set[asyncio.Event]] = field(default_factory=dict)
+
+    async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
+        if not self.claims.available:
+            raise StoreUnavailable
+        stored = json.dumps(self.answers.stored[key]).encode() if key in self.answers.stored else b""
+        if stored and stored != despite:
+            return Claim(ours=False, stored=stored, answer=self.answers.stored[key])
+        return Claim(ours=self.claims.holders.setdefault(key, token) == token)
+
+    @contextlib.asynccontextmanager
+    async def released(self, key: str) -> AsyncIterator[asyncio.Event]:
+        event = asyncio.Event()
+        event.set()
+        self._released.setdefault(key, set()).add(event)
+        yield event
+
+    async def depart(self, departure: Departure) -> Departed:
+        if not (self.traffic.available and self.claims.available):
+            raise StoreUnavailable
+        now = asyncio.get_running_loop().time()
+        if (wait := self.traffic.until.get(departure.model, 0.0) - now) > 0:
+            return Departed(left=False, wait_seconds=wait)
+        if self.traffic.refused and not self.traffic.probes:
+            return Departed(left=False, refused=self.traffic.refused)
+        used = self.budget.spent + sum(self.budget.reservations.values())
+        if used + departure.worst_nano_usd > self.budget.cap_nano_usd:
+            return Departed(left=False, uncovered=(self.budget.cap_nano_usd, used))
+        begun = self.claims.attempts.get(departure.key, 0)
+        if begun >= departure.most_begun:
+            return Departed(left=False, begun=begun)
+        self.traffic.probes -= self.traffic.refused is not None
+        self.budget.reservations[departure.reservation_id] = departure.worst_nano_usd
+        self.budget.amounts.append(departure.worst_nano_usd)
+        self.claims.attempts[departure.key] = begun + 1
+        return Departed(left=True, begun=begun + 1, probe=self.traffic.refused is not None)
+
+    async def arrive(self, arrival: Arrival) -> Arrived:
+        finding = None
+        if arrival.settlement:
+            self.budget.settle(arrival.settlement)
+        if arrival.answer is not None and self.answers.writable:
+            self.answers.stored[arrival.key] = json.loads(arrival.answer)
+        if arrival.cooldown_seconds:
+            until = asyncio.get_running_loop().time() + arrival.cooldown_seconds
+            self.traffic.until[arrival.model] = max(until, self.traffic.until.get(arrival.model, 0.0))
+        self.traffic.refused = arrival.opened_by or self.traffic.refused
+        if arrival.closes_breaker:
+            self.traffic.refused = None
+        if arrival.taken_back and self.claims.attempts.get(arrival.key) == arrival.taken_back:
+            self.claims.attempts[arrival.key] -= 1
+        if end := arrival.ending:
+            is_held = self.claims.holders.get(arrival.key) == end.token
+            if end.observation and (is_held or not end.token or arrival.settlement):
+                self.guard.seen.append(dataclasses.astuple(end.observation))
+                finding = self.guard.finding
+            if is_held:
+                self._release(arrival.key, concluded=end.concluded)
+        return Arrived(arrival.answer is None or self.answers.writable, finding)
+
+    def _release(self, key: str, *, concluded: bool) -> None:
+        del self.claims.holders[key]
+        if concluded:
+            self.claims.attempts.pop(key, None)
+        for event in self._released.get(key, ()):
+            event.set()

@@ -36,17 +36,13 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.dials import RedisDials
-from worker.adapters.redis.jobs.answers import RedisAnswers
-from worker.adapters.redis.jobs.budget import RedisBudget
-from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
-from worker.adapters.redis.jobs.guard import RedisGuard
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.adapters.redis.jobs.heartbeat import Heartbeat
 from worker.adapters.redis.jobs.history import OutcomeEntries
 from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
-from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
+from worker.adapters.redis.jobs.steps import RedisSteps
 from worker.halt.brake_bridge import BrakeBridge
 from worker.metrics.fleet import FleetGauges
 from worker.metrics.worker_info import WorkerInfoSource
@@ -137,25 +133,14 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     generation = Generation(
         dial_reader=dial_reader,
         model=model,
-        answers=RedisAnswers(stores, namespace, config.answer_ttl_seconds, settings.cache_answers),
-        claims=RedisClaims(stores, namespace, worker_id, settings.worker_lost_seconds),
-        budget=RedisBudget(
-            stores,
-            namespace,
-            settings.budget_nano_usd,
-            settings.budget_window_seconds,
-            metrics.counter("slotgen_budget_denied_total").inc,
-        ),
+        steps=RedisSteps.of(stores, namespace, worker_id, settings, config),
         brake=brake,
         config=config,
         prompts=prompts,
-        rate_limiter=RateLimiter(
-            RedisRateLimits(stores, namespace, config.probe_seconds, settings.longest_cooldown_seconds),
-            config.model,
-            settings.longest_cooldown_seconds,
-        ),
+        rate_limiter=RateLimiter(settings.longest_cooldown_seconds),
         slots=asyncio.Semaphore(settings.concurrency),
         count_cache=observe.cache_asked,
+        count_denied=metrics.counter("slotgen_budget_denied_total").inc,
     )
     outcomes, in_hand = OutcomeEntries(), InHand(worker_id)
     dead_letters = RedisDeadLetters.of(client, settings, observe.dead_letters_dropped)
@@ -172,7 +157,6 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         settings.stream_results,
         metrics.counter("slotgen_history_dropped_total").inc,
     )
-    guard = RedisGuard(stores, namespace, config.guard)
     generate = Generate(
         dial_reader=dial_reader,
         generation=generation,
@@ -180,7 +164,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         count_decision=observe.decided,
         record=OutcomeRecording(Recorder(metrics), config.version, worker_id, outcomes.add),
         report_bug=observe.job_broke,
-        monitor=OutcomeMonitor(guard, config.guard, observe.guard_breached),
+        monitor=OutcomeMonitor(config.guard, observe.guard_breached),
         tell_progress=results.store_progress,
     )
     GenerateTask(generate, config, stores, namespace).attach(app)

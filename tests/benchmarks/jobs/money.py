@@ -6,12 +6,11 @@ import asyncio
 import time
 from statistics import median
 
-from tasks.ports import Reservation
 from tests.benchmarks.rig.row import Row, at_most
+from tests.bookings import Bookings, some_steps
 from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs.budget import RedisBudget
 
 PAIRS = 2_000
 
@@ -30,10 +29,10 @@ async def measured(url: str) -> list[float]:
     """Return the milliseconds of each pair."""
     taken = []
     async with open_async(url, timeout_seconds=5) as client:
-        budget = RedisBudget(RedisBatches(client), "slotgen", 10**15, 86_400, lambda: None)
+        budget = Bookings(some_steps(RedisBatches(client), "slotgen", cap_nano_usd=10**15))
         for number in range(PAIRS):
             began = time.perf_counter()
-            await budget.reserve(Reservation(f"hold-{number}", 10**6, "gpt", 60))
+            await budget.reserve(f"hold-{number}", 10**6)
             await budget.settle(f"hold-{number}", 10**5, known=True)
             taken.append((time.perf_counter() - began) * 1000)
     return taken

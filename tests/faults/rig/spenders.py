@@ -11,10 +11,9 @@ import random
 import sys
 from functools import partial
 
-from tasks.ports import Reservation
+from tests.bookings import Bookings, some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs.budget import RedisBudget
 
 CAP = 50 * 10**9
 WINDOW_SECONDS = 86_400
@@ -22,9 +21,9 @@ PROCESSES = 16
 _DOLLAR = 10**9
 
 
-async def _one(budget: RedisBudget, chance: random.Random, reservation_id: str) -> int:
+async def _one(budget: Bookings, chance: random.Random, reservation_id: str) -> int:
     """Reserve a dollar and settle at less, write it off, or let it go; return what was settled."""
-    if not await budget.reserve(Reservation(reservation_id, _DOLLAR, "gpt", 60)):
+    if not await budget.reserve(reservation_id, _DOLLAR):
         return 0
     await asyncio.sleep(chance.random() / 100)  # the call
     spent, known = chance.choice([(3 * _DOLLAR // 10, True), (_DOLLAR, False), (0, True)])
@@ -36,7 +35,8 @@ async def _one(budget: RedisBudget, chance: random.Random, reservation_id: str) 
 async def _spend(url: str, name: str) -> int:
     chance, settled = random.Random(name), 0
     async with open_async(url, timeout_seconds=5) as client:
-        budget = RedisBudget(RedisBatches(client), "slotgen", CAP, WINDOW_SECONDS, lambda: None)
+        batches = RedisBatches(client)
+        budget = Bookings(some_steps(batches, "slotgen", cap_nano_usd=CAP, window_seconds=WINDOW_SECONDS))
         for start in range(0, 400, 20):
             together = (_one(budget, chance, f"{name}-{start + each}") for each in range(20))
             settled += sum(await asyncio.gather(*together))

@@ -10,7 +10,7 @@ from tasks.errors import ErrorCode, ModelError
 from tasks.ports import Claim
 from tests.builders import a_job, a_spec, controls
 from tests.fakes import clock
-from tests.fakes.ports import FakeAnswers, FakeBudget, FakeClaims, FakeModel, answer
+from tests.fakes.ports import FakeModel, FakeSteps, answer
 from tests.tasks.generate.use_case import UseCase
 
 
@@ -28,36 +28,23 @@ class Slow:
         await asyncio.sleep(self.seconds)
 
 
-class SlowAnswers(FakeAnswers):
+class SlowSteps(FakeSteps):
     slow: Slow
 
-    async def put(self, key, value):
+    async def arrive(self, arrival):
         await self.slow.wait()
-        return await super().put(key, value)
+        return await super().arrive(arrival)
 
 
-class SlowBudget(FakeBudget):
-    slow: Slow
-
-    async def settle(self, *settled, **how):
-        await self.slow.wait()
-        await super().settle(*settled, **how)
+def slow_case(seconds, **changes):
+    case = UseCase(make_steps=SlowSteps, **changes)
+    case.steps.slow = Slow(seconds)
+    return case, case.steps.slow
 
 
-def slow_case(seconds, kind, **changes):
-    case = UseCase(**({"answers": SlowAnswers()} if kind == "put" else {"budget": SlowBudget()}), **changes)
-    slow = Slow(seconds)
-    (case.answers if kind == "put" else case.budget).slow = slow
-    return case, slow
-
-
-both = pytest.mark.parametrize("kind", ["put", "settle"])
-
-
-@both
 @pytest.mark.parametrize("code", [ErrorCode.KILL_SWITCH, ErrorCode.KILL_UNVERIFIED])
-def test_an_answer_that_is_being_kept_is_out_of_the_brakes_reach(kind, code):
-    case, slow = slow_case(30, kind)
+def test_an_answer_that_is_being_kept_is_out_of_the_brakes_reach(code):
+    case, slow = slow_case(30)
     slow.on_begun = lambda: case.brake.engage(code)
 
     case.run(a_spec())
@@ -68,9 +55,8 @@ def test_an_answer_that_is_being_kept_is_out_of_the_brakes_reach(kind, code):
     assert case.halts == []
 
 
-@both
-def test_an_answer_is_kept_after_the_jobs_deadline(kind):
-    case, _ = slow_case(86_400, kind)
+def test_an_answer_is_kept_after_the_jobs_deadline():
+    case, _ = slow_case(86_400)
 
     case.run(a_spec())
 
@@ -78,10 +64,9 @@ def test_an_answer_is_kept_after_the_jobs_deadline(kind):
     assert (len(case.answers.stored), case.budget.reservations) == (1, {})
 
 
-@both
-def test_a_job_that_is_cancelled_meanwhile_keeps_its_answer_and_goes_back(kind):
+def test_a_job_that_is_cancelled_meanwhile_keeps_its_answer_and_goes_back():
     async def scenario():
-        case, slow = slow_case(1, kind)
+        case, slow = slow_case(1)
         answering = asyncio.create_task(case.answer(a_spec()))
         await slow.begun.wait()
         for _ in range(3):  # as each of Celery's ways to end a job does
@@ -100,10 +85,9 @@ def test_a_job_that_is_cancelled_meanwhile_keeps_its_answer_and_goes_back(kind):
     assert (case.outcomes, len(case.model.requests)) == ([("COMPLETED", None, "stub")], 1)
 
 
-@both
-def test_a_worker_that_ends_waits_for_redis_a_moment_only(kind):
+def test_a_worker_that_ends_waits_for_redis_a_moment_only():
     async def scenario():
-        case, slow = slow_case(86_400, kind)
+        case, slow = slow_case(86_400)
         answering = asyncio.create_task(case.answer(a_spec()))
         await slow.begun.wait()
         answering.cancel()
@@ -120,7 +104,7 @@ def test_a_worker_that_ends_waits_for_redis_a_moment_only(kind):
 
 def test_the_models_error_is_settled_out_of_the_brakes_reach_and_tried_again_through_every_gate():
     error = ModelError(ErrorCode.OPENAI_SERVER_ERROR, retryable=True, billed=True)
-    case, slow = slow_case(10, "settle", model=FakeModel([error, answer()]))
+    case, slow = slow_case(10, model=FakeModel([error, answer()]))
 
     def halt_in_the_meantime():
         case.brake.engage(ErrorCode.KILL_SWITCH)
@@ -136,7 +120,7 @@ def test_the_models_error_is_settled_out_of_the_brakes_reach_and_tried_again_thr
 
 
 def test_an_unusable_answer_is_settled_before_it_is_asked_for_again():
-    case, slow = slow_case(10, "settle", model=FakeModel([answer(42), answer()]))
+    case, slow = slow_case(10, model=FakeModel([answer(42), answer()]))
     spent = []
     slow.on_begun = lambda: spent.append(len(case.model.requests))
 
@@ -165,14 +149,8 @@ def test_the_brake_reaches_a_job_that_waits_to_try_again():
 
 def test_what_was_cut_off_is_recorded_before_redis_takes_its_money_and_its_claim():
     recorded = []
-
-    class Waits(SlowBudget):
-        async def settle(self, *settled, **how):
-            recorded.extend(case.outcomes)
-            await super().settle(*settled, **how)
-
-    case = UseCase(budget=Waits())
-    case.budget.slow = Slow(86_400)
+    case, slow = slow_case(86_400)
+    slow.on_begun = lambda: recorded.extend(case.outcomes)
 
     async def pull_the_brake():
         case.brake.engage(ErrorCode.KILL_UNVERIFIED)
@@ -186,21 +164,28 @@ def test_what_was_cut_off_is_recorded_before_redis_takes_its_money_and_its_claim
     assert (case.budget.reservations, case.claims.holders) == ({}, {})
 
 
-class HeldElsewhere(FakeClaims):
-    """Other workers have the jobs until `count` others are done here."""
+class HeldElsewhere(FakeSteps):
+    """Other workers have all jobs but the first one's, until that one is done."""
 
-    case: UseCase
+    first = ""
+    is_done = False
 
     async def claim(self, key, token, *, despite=b""):
-        mine = self.holders or self.case.records
-        if mine and not self.case.records:
+        self.first = self.first or key
+        if key != self.first and not self.is_done:
             return Claim(ours=False)
         return await super().claim(key, token, despite=despite)
 
+    def _release(self, key, *, concluded):
+        super()._release(key, concluded=concluded)
+        self.is_done = True
+        for events in self._released.values():
+            for event in events:
+                event.set()
+
 
 def test_duplicates_that_wait_hold_no_slot():
-    case = UseCase(claims=HeldElsewhere())
-    case.claims.case = case
+    case = UseCase(make_steps=HeldElsewhere)
 
     # More than there are slots: all but the first wait for others, and only its end frees them.
     case.run(a_spec(*(a_job(f"job-{number}") for number in range(100))))

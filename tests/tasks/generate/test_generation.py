@@ -418,14 +418,14 @@ class TestMoney:
 
     def test_a_reservation_that_the_brake_interrupts_is_settled(self):
         case = UseCase()
-        reserve = case.budget.reserve
+        depart = case.steps.depart
 
-        async def slow_reserve(reservation):
+        async def slow_depart(departure):
             case.brake.engage(ErrorCode.KILL_SWITCH)
             await clock.idle()  # the cancellation arrives in between
-            return await reserve(reservation)
+            return await depart(departure)
 
-        case.budget.reserve = slow_reserve
+        case.steps.depart = slow_depart
 
         async def answered_and_all_quiet():
             await case.answer(a_spec())
@@ -456,21 +456,21 @@ class TestMoney:
 
     def test_each_attempt_is_held_for_by_itself_for_longer_than_the_job_may_take(self):
         case, held = UseCase(model=FakeModel([retryable(), answer()])), []
-        reserve = case.budget.reserve
+        depart = case.steps.depart
 
-        def noting_reserve(reservation):
-            held.append(reservation)
-            return reserve(reservation)
+        def noting_depart(departure):
+            held.append(departure)
+            return depart(departure)
 
-        case.budget.reserve = noting_reserve
+        case.steps.depart = noting_depart
 
         case.run(a_spec())
 
         config = executor_config.load(None)
         (key,) = case.answers.stored
-        assert {reservation.model for reservation in held} == {config.model}
-        assert {reservation.seconds for reservation in held} == {config.job_deadline_seconds + 60}
-        assert [reservation.reservation_id.partition(":")[0] for reservation in held] == [key, key]
+        assert {departure.model for departure in held} == {config.model}
+        assert {departure.hold_seconds for departure in held} == {config.job_deadline_seconds + 60}
+        assert [departure.reservation_id.partition(":")[0] for departure in held] == [key, key]
         assert held[0].reservation_id != held[1].reservation_id
 
     def test_the_cost_of_a_job_is_that_of_all_its_attempts(self):
@@ -539,13 +539,15 @@ class TestClaims:
         (key,) = first.answers.stored
         case.claims.holders[key] = "another"
 
+        claim = case.steps.claim
+
         async def answered_elsewhere(key_asked, token, **asked):
-            found = await type(case.claims).claim(case.claims, key_asked, token, **asked)
+            found = await claim(key_asked, token, **asked)
             case.answers.stored[key] = first.answers.stored[key]
             case.claims.holders.pop(key, None)
             return found
 
-        case.claims.claim = answered_elsewhere
+        case.steps.claim = answered_elsewhere
 
         (result,) = case.run(a_spec())
 
@@ -555,7 +557,7 @@ class TestClaims:
 
     def test_a_claim_that_never_comes_free_ends_with_the_deadline(self):
         case = UseCase()
-        case.claims.claim = never_free
+        case.steps.claim = never_free
 
         case.run(a_spec())
 
@@ -571,12 +573,11 @@ class TestClaims:
         assert case.model.requests == []
 
     def test_attempts_that_a_lost_worker_began_count(self):
-        probe = UseCase(model=FakeModel([answer(refused=True, text=None)]))
-        noted = []
-        probe.claims.begin_attempt = lambda key: note(noted, key)
-        probe.run(a_spec())
+        before = UseCase()
+        before.run(a_spec())
+        (key,) = before.answers.stored
         case = UseCase()
-        case.claims.attempts[noted[0]] = 3
+        case.claims.attempts[key] = 3
 
         case.run(a_spec())
 
@@ -603,8 +604,3 @@ class TestClaims:
 
 async def never_free(key, token, **asked):
     return Claim(ours=False)
-
-
-async def note(noted, key):
-    noted.append(key)
-    return 1

@@ -78,7 +78,10 @@ def test_event_log_metrics_and_history_agree_on_one_outcome():
     failed = ended("j", Failed(ErrorCode.OPENAI_TIMEOUT))
 
     record = OutcomeRecording(Recorder(metrics, log.logger), "2026-11-1", "w", kept.append)
-    assert record(JOB, failed, context, 12.34567, "t")
+    entry = record(JOB, failed, context, 12.34567, "t")
+    assert entry.valid
+    assert (log.text, kept) == ("", [])
+    entry.write()
 
     (line,) = log.lines
     assert line["telemetry"] == kept[0].event()
@@ -93,7 +96,9 @@ def test_the_history_knows_an_outcome_whose_event_was_not_valid():
     odd = Outcome("j", Status.STUB, ErrorCode.OPENAI_TIMEOUT, None)
 
     record = OutcomeRecording(Recorder(some_metrics(), log.logger), "2026-11-1", "w", kept.append)
-    assert not record(JOB, odd, JobContext(), 1.0, "t")
+    entry = record(JOB, odd, JobContext(), 1.0, "t")
+    assert not entry.valid
+    entry.write()
 
     assert not kept[0].telemetry_valid
     assert json.loads(log.text)["event"] == "telemetry_invalid"

@@ -11,7 +11,7 @@ import schemas
 from tasks.errors import ErrorCode, ModelError, Status
 from tests.builders import a_job, a_rule, a_spec, an_allowlist, controls
 from tests.fakes import clock
-from tests.fakes.ports import FakeControls, FakeGuard, FakeModel, answer
+from tests.fakes.ports import FakeControls, FakeModel, FakeSteps, answer
 from tests.tasks.generate.use_case import UseCase
 
 
@@ -244,21 +244,21 @@ def test_a_dial_that_changes_between_two_specs_decides_the_second():
     assert [result["status"] for result in first + second] == ["COMPLETED", "STUB"]
 
 
-class BreaksOnceGuard(FakeGuard):
+class BreaksOnceSteps(FakeSteps):
     """Breaks beside the outcome of the first job, which it has nothing to do with."""
 
-    async def observe(self, *seen):
-        found = await super().observe(*seen)
-        if len(self.seen) == 1:
+    async def arrive(self, arrival):
+        arrived = await super().arrive(arrival)
+        if len(self.guard.seen) == 1:
             raise ZeroDivisionError
-        return found
+        return arrived
 
 
 def test_a_bug_beside_one_job_leaves_the_others_complete():
     async def scenario():
         first_broke = asyncio.Event()
         # They are in flight while the first one breaks.
-        case = UseCase(model=held_until(first_broke, 1), guard=BreaksOnceGuard())
+        case = UseCase(model=held_until(first_broke, 1), make_steps=BreaksOnceSteps)
         case.bugs = NotedBugs(first_broke)
         results = await case.answer(a_spec(*(a_job(each) for each in "abcd")))
         return case, results

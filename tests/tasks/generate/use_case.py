@@ -12,6 +12,7 @@ from tasks import executor_config
 from tasks.generate.dial_reader import DialReader
 from tasks.generate.generation import Generation
 from tasks.generate.prompting import Prompts
+from tasks.generate.recording import Entry
 from tasks.generate.spec import Spec
 from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
@@ -26,6 +27,7 @@ from tests.fakes.ports import (
     FakeControls,
     FakeGuard,
     FakeModel,
+    FakeSteps,
     FakeTraffic,
 )
 
@@ -45,6 +47,8 @@ class UseCase:
     budget: FakeBudget = field(default_factory=FakeBudget)
     traffic: FakeTraffic = field(default_factory=FakeTraffic)
     guard: FakeGuard = field(default_factory=FakeGuard)
+    make_steps: Callable[..., FakeSteps] = FakeSteps
+    steps: FakeSteps = field(init=False)
     breaches: list[Any] = field(default_factory=list)
     event_valid: bool = True
     has_api_key: bool = True
@@ -52,6 +56,7 @@ class UseCase:
     records: list[tuple[Any, ...]] = field(default_factory=list)
     bugs: list[BaseException] = field(default_factory=list)
     decisions: list[Any] = field(default_factory=list)
+    denied: list[int] = field(default_factory=list)
     cache: list[str] = field(default_factory=list)
     halts: list[tuple[int, float]] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
@@ -59,7 +64,7 @@ class UseCase:
     brake: Brake = field(init=False)
 
     def __post_init__(self) -> None:
-        self.claims.answers = self.answers
+        self.steps = self.make_steps(self.answers, self.claims, self.traffic, self.budget, self.guard)
         # Nobody watches the dial here: the one confirmation at the start has to do, however long it goes on.
         self.brake = Brake(86_400.0, lambda number, seconds: self.halts.append((number, seconds)))
 
@@ -72,15 +77,14 @@ class UseCase:
         generation = Generation(
             dial_reader=dial_reader,
             model=self.model,
-            answers=self.answers,
-            claims=self.claims,
-            budget=self.budget,
+            steps=self.steps,
             brake=self.brake,
             config=config,
             prompts=Prompts.load(config.prompts),
-            rate_limiter=RateLimiter(self.traffic, config.model),
+            rate_limiter=RateLimiter(),
             slots=asyncio.Semaphore(50),
             count_cache=self.cache.append,
+            count_denied=lambda: self.denied.append(1),
         )
         generate = Generate(
             dial_reader=dial_reader,
@@ -88,7 +92,7 @@ class UseCase:
             has_api_key=self.has_api_key,
             count_decision=self.decisions.append,
             record=self._record,
-            monitor=OutcomeMonitor(self.guard, config.guard, self.breaches.append),
+            monitor=OutcomeMonitor(config.guard, self.breaches.append),
             report_bug=lambda _, error: self.bugs.append(error),
             tell_progress=self._tell,
         )
@@ -100,12 +104,12 @@ class UseCase:
         self.progress.append((task_id, done, total))
         self.on_progress()
 
-    def _record(self, job: Any, outcome: Any, context: Any, latency_ms: float, task_id: str) -> bool:
+    def _record(self, job: Any, outcome: Any, context: Any, latency_ms: float, task_id: str) -> Entry:
         assert latency_ms >= 0
         assert task_id == "task-1"
         code = outcome.error_code.value if outcome.error_code else None
-        self.records.append((job.job_id, outcome.status.value, code, context.path, context))
-        return self.event_valid
+        record = (job.job_id, outcome.status.value, code, context.path, context)
+        return Entry(self.event_valid, lambda: self.records.append(record))
 
     @property
     def outcomes(self) -> list[tuple[str, str | None, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from tasks.errors import ErrorCode, Failed, ModelError
+from tasks.errors import ErrorCode, Failed, ModelError, Status
 from tasks.executor_config import load
-from tasks.generate.outcome import completed, ended
-from tasks.limits.guard import GuardFinding, GuardVerdict, JobResult, marks
+from tasks.generate.job_context import JobContext
+from tasks.generate.outcome import Outcome, completed, ended
+from tasks.limits.guard import GuardFinding, GuardMode, GuardVerdict, JobResult, OutcomeMonitor, marks
 from tests.builders import a_job, a_spec
 from tests.fakes.ports import FakeModel, answer
 from tests.tasks.generate.use_case import UseCase
@@ -65,7 +68,7 @@ def test_stubs_and_stored_answers_say_nothing_of_the_model():
 
 def test_a_bug_is_seen_though_no_model_was_asked():
     case = UseCase()
-    case.claims.claim = None  # a bug
+    case.steps.claim = None  # a bug
 
     case.run(a_spec())
 
@@ -83,18 +86,17 @@ def test_a_breach_is_reported_and_the_job_keeps_its_answer():
     assert case.breaches == [case.guard.finding]
 
 
-def test_a_guard_that_cannot_look_is_in_nobodys_way():
-    case = UseCase()
-    case.guard.available = False
-
-    (result,) = case.run(a_spec())
-
-    assert result["status"] == "COMPLETED"
-
-
 def test_an_invalid_event_reaches_the_guard():
     case = UseCase(event_valid=False)
 
     case.run(a_spec())
 
     assert [sorted(marked) for marked, *_ in case.guard.seen] == [["I"]]
+
+
+def test_switched_off_it_is_shown_nothing():
+    rules = dataclasses.replace(RULES, mode=GuardMode.OFF)
+    monitor = OutcomeMonitor(rules, lambda _: None)
+    outcome = Outcome("j", Status.FAILED, ErrorCode.INTERNAL_ERROR, None)
+
+    assert monitor.observation(outcome, JobContext(), event_valid=False) is None

@@ -8,8 +8,9 @@ import pytest
 
 from tasks.errors import ErrorCode, Failed, ModelError
 from tasks.limits.rate_limiter import RateLimiter
+from tasks.ports import Arrival, Departure
 from tests.fakes import clock
-from tests.fakes.ports import FakeTraffic
+from tests.fakes.ports import FakeSteps, FakeTraffic
 
 QUOTA = ModelError(ErrorCode.OPENAI_QUOTA_EXHAUSTED)
 
@@ -18,8 +19,30 @@ def limited(seconds):
     return ModelError(ErrorCode.OPENAI_RATE_LIMITED, retryable=True, retry_after_seconds=seconds)
 
 
+class Fleet:
+    """One worker's rate limiter, by whose word the fleet's cooldown and breaker go."""
+
+    def __init__(self, limits, model="gpt", **options):
+        self.limits, self.model = limits, model
+        self.limiter = RateLimiter(**options)
+        self.steps = FakeSteps(traffic=limits)
+
+    async def acquire(self):
+        departure = Departure("job", "id", self.model, 0, 600, 10**6)
+        return (await self.limiter.depart(lambda: self.steps.depart(departure))).probe
+
+    async def answered(self, *, probe):
+        self.limiter.answered()
+        await self.steps.arrive(Arrival("job", closes_breaker=probe))
+
+    async def failed(self, error):
+        seconds, refused = self.limiter.failed(error)
+        await self.steps.arrive(Arrival("job", model=self.model, cooldown_seconds=seconds, opened_by=refused))
+        return seconds > 0
+
+
 def play(scenario):
-    return clock.run(scenario(RateLimiter(FakeTraffic(), "gpt")))
+    return clock.run(scenario(Fleet(FakeTraffic())))
 
 
 async def departures(rate_limiter, number):
@@ -95,7 +118,7 @@ def test_an_answer_to_what_was_sent_before_the_cooldown_opens_nothing():
 
 def test_another_workers_cooldown_holds_too():
     async def scenario(rate_limiter):
-        other = RateLimiter(rate_limiter.limits, "gpt")
+        other = Fleet(rate_limiter.limits)
         await other.acquire()
         await other.failed(limited(30))
         await rate_limiter.acquire()
@@ -106,7 +129,7 @@ def test_another_workers_cooldown_holds_too():
 
 def test_another_model_is_not_held_back():
     async def scenario(rate_limiter):
-        other = RateLimiter(rate_limiter.limits, "another")
+        other = Fleet(rate_limiter.limits, "another")
         await other.acquire()
         await other.failed(limited(60))
         await rate_limiter.acquire()
@@ -145,7 +168,7 @@ def test_what_names_no_time_or_is_no_rate_limit_holds_nobody_back(error):
 
 def test_no_server_holds_anybody_back_for_longer_than_the_longest_cooldown():
     async def scenario(limits):
-        rate_limiter = RateLimiter(limits, "gpt", longest_seconds=600)
+        rate_limiter = Fleet(limits, longest_seconds=600)
         await rate_limiter.failed(limited(1e18))
         left, all_left = await departures(rate_limiter, 3)
         await all_left

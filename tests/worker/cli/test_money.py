@@ -12,13 +12,11 @@ import pytest
 from tasks import executor_config
 from tasks.generate.prompting import Prompts, job_key
 from tasks.generate.spec import Spec
-from tasks.ports import Reservation
+from tests.bookings import Bookings, some_steps
 from tests.builders import a_job, a_spec
 from tests.worker.cli.conftest import A_MOMENT_AGO
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs.answers import RedisAnswers
-from worker.adapters.redis.jobs.budget import RedisBudget
 from worker.adapters.redis.keys import ANSWER
 
 
@@ -43,9 +41,9 @@ def window(redis_client, monkeypatch):
 def spend(redis_server, namespace, window):
     def write(*amounts):
         async def scenario(client):
-            budget = RedisBudget(RedisBatches(client), namespace, None, window, lambda: None)
+            budget = Bookings(some_steps(RedisBatches(client), namespace, window_seconds=window))
             for number, (model, held, spent, known) in enumerate(amounts):
-                await budget.reserve(Reservation(f"h{number}", held, model, 60))
+                await budget.reserve(f"h{number}", held, model)
                 if spent is not None:
                     await budget.settle(f"h{number}", spent, known=known)
 
@@ -156,7 +154,9 @@ class TestCache:
         jobs = [*Spec.of(self.SPEC).jobs, *Spec.of(a_spec(*(a_job(f"x{n}") for n in range(20)))).jobs]
 
         async def scenario(client):
-            answers = RedisAnswers(RedisBatches(client), namespace, 3600, kept)
+            answers = Bookings(
+                some_steps(RedisBatches(client), namespace, answer_ttl_seconds=3600, answers_kept=kept)
+            )
             for job in jobs[:number]:
                 await answers.put(job_key(job, prompts, config), "text")
             keys = [ANSWER(namespace, job_key(job, prompts, config)) for job in jobs[:number]]

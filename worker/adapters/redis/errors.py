@@ -54,6 +54,15 @@ class Cause(Enum):
 
 
 _SIGNS = {sign: cause for cause in Cause for sign in cause.signs}
+# Whether a script that has caught the `text` of an error knows that waiting would not help.
+FOR_GOOD = f"""
+local function for_good(text)
+  for _, sign in ipairs({{{", ".join(repr(s) for c in Cause if c.passes for s in c.signs if not s.endswith("Error"))}}}) do
+    if string.find(text, sign, 1, true) then return false end
+  end
+  return true
+end
+"""
 _SAID = re.compile(rf"\b(?:{'|'.join(sign for sign in _SIGNS if not sign.endswith('Error'))})\b")
 
 

@@ -141,6 +141,7 @@ BINDING = Key("_kombu.binding{exchange}.{ns}", "set", "Celery", "which queue an 
 
 # The life of a job.
 CLAIM = Key("{ns}:claim:{job}", "string", "worker", "who works on a job", "one for each job in hand", "until the job ends; 1 day, or until another worker asks, when its worker is killed", {"worker": "get set del"}, entries=1, entry_bytes=_WORD, ttl_seconds=86_400)
+RELEASED = Key("{ns}:released", "channel", "worker", "the job whose claim was given back, for workers that wait for it", "nothing is kept", "none", {"worker": "publish subscribe"})
 LEDGER = Key("{ns}:ledger:{job}", "string", "worker", "how many requests for a job have no outcome yet", "one for each job in flight", "7 days after the last request, if nothing concludes it", {"worker": "get incr expire decr del"}, entries=1, entry_bytes=_WORD, ttl_seconds=7 * 86_400, form=COUNT)
 ANSWER = Key("{ns}:answer:{job}", "string", "worker", "a completed answer, JSON, so that it is paid for once", "the newest 100,000", "answerTtlSeconds of the executor config", {"worker": "get set del"}, entries=1, entry_bytes=_ANSWER, ttl_seconds=Limit("executor.answerTtlSeconds"), form=JSON)
 ANSWERS = Key("{ns}:answers", "zset", "worker", "the jobs whose answers are kept, by the time of storing", "as the answers", "as the answers", {"worker": "zadd zcard zpopmin zremrangebyscore type"}, entries=Limit("SLOTGEN_CACHE_ANSWERS"), entry_bytes=_WORD)

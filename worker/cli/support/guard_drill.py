@@ -3,14 +3,17 @@
 import asyncio
 import uuid
 
-from tasks.limits.guard import GuardFinding, GuardMode, GuardRules, JobResult
+from tasks.executor_config import ExecutorConfig
+from tasks.limits.guard import GuardFinding, GuardMode, GuardVerdict, JobResult, Observation
 from tasks.operations.drill import DrillCheck, DrillRecord
+from tasks.ports import Arrival, Ending
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs.guard import RedisGuard
+from worker.adapters.redis.jobs.steps import RedisSteps
 from worker.adapters.redis.keys import KILL, REHEARSAL
 from worker.cli.support.documents import load_executor
 from worker.cli.support.operator_session import OperatorSession
+from worker.settings.settings import Settings
 
 
 def guard_drill(session: OperatorSession, actor: str) -> DrillRecord:
@@ -21,10 +24,10 @@ def guard_drill(session: OperatorSession, actor: str) -> DrillRecord:
         StoreUnavailable: Redis did not answer.
 
     """
-    rules = load_executor(session.settings.executor_config)[0].guard
+    config = load_executor(session.settings.executor_config)[0]
     namespace = REHEARSAL(session.settings.namespace, uuid.uuid4().hex)
     try:
-        checks = _checks(session, namespace, rules)
+        checks = _checks(session, namespace, config)
     finally:
         if keys := list(session.client.scan_iter(f"{namespace}:*", count=1000)):
             session.client.delete(*keys)
@@ -39,13 +42,13 @@ def guard_drill(session: OperatorSession, actor: str) -> DrillRecord:
     )
 
 
-def _checks(session: OperatorSession, namespace: str, rules: GuardRules) -> tuple[DrillCheck, ...]:
-    client, kill, url = session.client, KILL(namespace), session.settings.redis_url
+def _checks(session: OperatorSession, namespace: str, config: ExecutorConfig) -> tuple[DrillCheck, ...]:
+    client, kill, rules = session.client, KILL(namespace), config.guard
     client.set(kill, "false", ex=60)
-    good = asyncio.run(_observed(url, namespace, rules, frozenset()))
+    good = asyncio.run(_observed(session.settings, namespace, config, frozenset()))
     after_good = client.get(kill)
     unusable = frozenset({JobResult.FAILED, JobResult.UNUSABLE})
-    bad = asyncio.run(_observed(url, namespace, rules, unusable))
+    bad = asyncio.run(_observed(session.settings, namespace, config, unusable))
     needed = next((number for number, each in enumerate(bad, 1) if each.tripped), None)
     seen = f"after {needed} unusable outcomes in a row: {bad[needed - 1].reason}" if needed else "it did not"
     if rules.mode is not GuardMode.HALT:
@@ -66,10 +69,12 @@ def _checks(session: OperatorSession, namespace: str, rules: GuardRules) -> tupl
 
 
 async def _observed(
-    url: str, namespace: str, rules: GuardRules, outcome: frozenset[JobResult]
+    settings: Settings, namespace: str, config: ExecutorConfig, outcome: frozenset[JobResult]
 ) -> list[GuardFinding]:
     """Return what the guard finds after each of a whole sample of jobs that end like `outcome`."""
-    async with open_async(url) as client:
-        guard = RedisGuard(RedisBatches(client), namespace, rules)
-        code = "OUTPUT_SCHEMA_INVALID" if outcome else ""
-        return [await guard.observe(outcome, 0, code) for _ in range(rules.sample)]
+    seen = Observation(outcome, 0, "OUTPUT_SCHEMA_INVALID" if outcome else "")
+    end = Arrival("", ending=Ending("", concluded=False, observation=seen))
+    async with open_async(settings.redis_url) as client:
+        steps = RedisSteps.of(RedisBatches(client), namespace, "drill", settings, config)
+        found = [(await steps.arrive(end)).finding for _ in range(config.guard.sample)]
+    return [each or GuardFinding(GuardVerdict.NO_DATA) for each in found]

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from tests.bookings import Bookings, some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
-from worker.adapters.redis.jobs.claims import RedisClaims
 from worker.adapters.redis.jobs.liveness import beat
 from worker.adapters.redis.keys import WORKERS
 
@@ -21,7 +21,7 @@ def run(redis_server, namespace, scenario):
     async def composed():
         async with open_async(redis_server.url, timeout_seconds=30) as client:
             batches = RedisBatches(client)
-            workers = [RedisClaims(batches, namespace, name, LOST_SECONDS) for name in ("w1", "w2")]
+            workers = [Bookings(some_steps(batches, namespace, worker_id=each)) for each in ("w1", "w2")]
             return await scenario(client, *workers)
 
     return asyncio.run(composed())
@@ -32,13 +32,9 @@ async def give_sign_of_life(client, namespace, worker, *, seconds_ago=0):
     await client.zadd(WORKERS(namespace), {worker: now - seconds_ago})
 
 
-async def ours(claims, token, job="job"):
-    return (await claims.claim(job, token)).ours
-
-
 def test_a_claim_names_its_holder_and_ends_by_itself_a_day_after_a_worker_was_killed(redis_server, namespace):
     async def scenario(client, mine, _):
-        assert await ours(mine, "a")
+        assert await mine.ours("a")
         return await client.get(f"{namespace}:claim:job"), await client.ttl(f"{namespace}:claim:job")
 
     holder, left = run(redis_server, namespace, scenario)
@@ -52,31 +48,31 @@ def test_a_claim_is_taken_over_from_a_worker_that_has_been_silent_for_too_long(
     redis_server, namespace, seconds_ago, taken
 ):
     async def scenario(client, mine, theirs):
-        await theirs.claim("job", "a")
+        await theirs.ours("a", "job")
         await give_sign_of_life(client, namespace, "w1")
         await give_sign_of_life(client, namespace, "w2", seconds_ago=seconds_ago)
-        return await ours(mine, "b"), await client.get(f"{namespace}:claim:job")
+        return await mine.ours("b"), await client.get(f"{namespace}:claim:job")
 
     assert run(redis_server, namespace, scenario) == (taken, b"w1:b" if taken else b"w2:a")
 
 
 def test_no_claim_is_taken_over_right_after_a_redis_that_nobody_could_reach(redis_server, namespace):
     async def scenario(client, mine, theirs):
-        await theirs.claim("job", "a")
+        await theirs.ours("a", "job")
         for worker in ("w1", "w2"):
             await give_sign_of_life(client, namespace, worker, seconds_ago=3 * LOST_SECONDS)
-        before = await ours(mine, "b")
+        before = await mine.ours("b")
         with open_sync(redis_server.url) as at_once:
             beat(at_once, namespace, "w1", LOST_SECONDS)
-        return before, await ours(mine, "b"), await client.get(f"{namespace}:claim:job")
+        return before, await mine.ours("b"), await client.get(f"{namespace}:claim:job")
 
     assert run(redis_server, namespace, scenario) == (False, False, b"w2:a")
 
 
 def test_a_claim_is_taken_over_from_a_worker_that_is_not_known(redis_server, namespace):
     async def scenario(_, mine, theirs):
-        await theirs.claim("job", "a")
-        return await ours(mine, "b")
+        await theirs.ours("a", "job")
+        return await mine.ours("b")
 
     assert run(redis_server, namespace, scenario) is True
 
@@ -85,7 +81,7 @@ def test_a_concluded_job_leaves_nothing_behind_and_another_its_attempts(redis_se
     async def scenario(client, mine, _):
         left = []
         for job, concluded in (("done", True), ("to come", False)):
-            await mine.claim(job, "a")
+            await mine.ours("a", job)
             await mine.begin_attempt(job)
             await mine.release(job, "a", concluded=concluded)
             left += await client.keys(f"{namespace}:*:{job}")
@@ -127,16 +123,16 @@ def test_the_last_attempt_that_is_taken_back_takes_the_count_with_it(redis_serve
 
 def test_a_connection_that_was_closed_meanwhile_is_no_reason_not_to_claim(redis_server, namespace):
     async def scenario(client, mine, _):
-        assert await ours(mine, "a", "one")
+        assert await mine.ours("a", "one")
         with open_sync(redis_server.url, timeout_seconds=5) as other:
             other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        return await ours(mine, "b", "two")
+        return await mine.ours("b", "two")
 
     assert run(redis_server, namespace, scenario)
 
 
 def test_a_job_that_is_claimed_twice_under_one_token_is_claimed_once(redis_server, namespace):
     async def scenario(_, mine, __):
-        return [await ours(mine, "a"), await ours(mine, "a"), await ours(mine, "b")]
+        return [await mine.ours("a"), await mine.ours("a"), await mine.ours("b")]
 
     assert run(redis_server, namespace, scenario) == [True, True, False]

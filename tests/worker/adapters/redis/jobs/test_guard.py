@@ -7,18 +7,22 @@ import dataclasses
 
 import pytest
 
-from tasks.errors import StoreUnavailable
 from tasks.executor_config import load
-from tasks.limits.guard import GuardMode, GuardVerdict, JobResult
-from tests.redis_server.server import EmbeddedRedis
+from tasks.limits.guard import GuardMode, GuardVerdict, JobResult, Observation
+from tasks.ports import Arrival, Ending
+from tests.bookings import some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
-from worker.adapters.redis.jobs.guard import RedisGuard
 
 RULES = dataclasses.replace(load(None).guard, sample=20, minimum_sample=10)
 FAILED, UNUSABLE = frozenset({JobResult.FAILED}), frozenset({JobResult.FAILED, JobResult.UNUSABLE})
 FINE = frozenset()
+
+
+async def observed(steps, seen):
+    end = Ending("", concluded=True, observation=seen)
+    return (await steps.arrive(Arrival("", ending=end))).finding
 
 
 def play(redis_server, namespace, *steps, rules=RULES, cost=0, workers=1):
@@ -30,9 +34,9 @@ def play(redis_server, namespace, *steps, rules=RULES, cost=0, workers=1):
 
     async def scenario():
         async with open_async(redis_server.url, timeout_seconds=5) as client:
-            guards = [RedisGuard(RedisBatches(client), namespace, rules) for _ in range(workers)]
+            each = [some_steps(RedisBatches(client), namespace, rules=rules) for _ in range(workers)]
             return [
-                await guards[n % workers].observe(marked, cost, cause)
+                await observed(each[n % workers], Observation(marked, cost, cause))
                 for n, (marked, cause) in enumerate(outcomes)
             ]
 
@@ -174,22 +178,6 @@ def test_warning_touches_nothing_and_comes_once_for_each_sample(redis_server, na
 
     assert [each.verdict for each in found].count(GuardVerdict.BREACH) == 2
     assert released() == b"false"
-
-
-def test_switched_off_it_does_not_look(redis_server, redis_client, namespace, released):
-    rules = dataclasses.replace(RULES, mode=GuardMode.OFF)
-
-    found = play(redis_server, namespace, *[UNUSABLE] * 20, rules=rules)
-
-    assert {each.verdict for each in found} == {GuardVerdict.NO_DATA}
-    assert redis_client.exists(f"{namespace}:guard") == 0
-
-
-def test_a_redis_that_cannot_be_asked_is_the_brakes_own_matter(namespace):
-    with EmbeddedRedis() as server:
-        server.kill()
-        with pytest.raises(StoreUnavailable):
-            play(server, namespace, FINE)
 
 
 def test_lines_that_are_no_outcome_and_a_sum_that_is_none_blind_it_not(

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from tests.bookings import Bookings, some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.jobs.rate_limits import RedisRateLimits
 from worker.adapters.redis.keys import COOLDOWN
 
 LONGEST_SECONDS = 600
@@ -17,8 +17,8 @@ LONGEST_SECONDS = 600
 def wait_seconds(redis_server, namespace):
     async def scenario():
         async with open_async(redis_server.url, timeout_seconds=5) as client:
-            limits = RedisRateLimits(RedisBatches(client), namespace, 10, LONGEST_SECONDS)
-            return (await limits.state("gpt")).wait_seconds
+            steps = some_steps(RedisBatches(client), namespace, longest_cooldown_seconds=LONGEST_SECONDS)
+            return (await Bookings(steps).depart()).wait_seconds
 
     return asyncio.run(scenario())
 

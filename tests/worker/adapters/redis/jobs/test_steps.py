@@ -1,0 +1,203 @@
+"""A departure and an arrival are one step each: what they do is done together, once, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.errors import ErrorCode
+from tasks.limits.guard import GuardVerdict, JobResult, Observation
+from tasks.ports import Arrival, Ending, Settlement
+from tests.bookings import Bookings, some_steps
+from tests.waiting import eventually
+from worker.adapters.redis.batches import RedisBatches
+from worker.adapters.redis.clients import open_async, open_sync
+
+FAILED = Observation(frozenset({JobResult.FAILED}), 7, "OPENAI_TIMEOUT")
+# A key of another type in the way of each part of an arrival.
+WRONG = {
+    "cost": "budget:holds",
+    "answer": "answers",
+    "breaker": None,
+    "attempt": "ledger:job",
+    "claim": "claim:job",
+    "guard": "guard",
+}
+
+
+def run(redis_server, scenario):
+    async def opened():
+        async with open_async(redis_server.url, timeout_seconds=30) as client:
+            return await scenario(client, RedisBatches(client))
+
+    return asyncio.run(opened())
+
+
+def an_arrival(**changes):
+    fields = {
+        "settlement": Settlement("h", 7, known=True),
+        "answer": '"text"',
+        "model": "gpt",
+        "cooldown_seconds": 60,
+        "closes_breaker": True,
+        "taken_back": 1,
+        "ending": Ending("t", concluded=True, observation=FAILED),
+    }
+    return Arrival("job", **(fields | changes))
+
+
+async def in_flight(steps, client):
+    """Bring a job as far as its request, which is the probe of an open breaker."""
+    await client.set(f"{steps.namespace}:kill", "false")
+    await steps.arrive(Arrival("job", opened_by=ErrorCode.OPENAI_AUTH_ERROR))
+    await client.delete(f"{steps.namespace}:breaker:probe")
+    booked = Bookings(steps)
+    assert await booked.ours("t")
+    assert (await booked.depart("h", 10)).probe
+
+
+async def left(client, namespace):
+    """Return what Redis has of it, by the parts of an arrival."""
+    present = {each.decode().removeprefix(f"{namespace}:") for each in await client.keys(f"{namespace}:*")}
+    return {
+        "cost": "budget:holds" not in present,
+        "answer": "answer:job" in present,
+        "cooldown": "cooldown:gpt" in present,
+        "breaker": "breaker" not in present,
+        "attempt": "ledger:job" not in present,
+        "claim": "claim:job" not in present,
+        "guard": "guard" in present,
+    }
+
+
+def test_an_arrival_books_everything_in_one_command(redis_server, redis_client, namespace):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        # Known to Redis from here on, as after a worker's first job.
+        await some_steps(batches, f"{namespace}-other").arrive(an_arrival())
+        before = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        arrived = await steps.arrive(an_arrival())
+        calls = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
+        return calls, arrived.stored, await left(client, namespace)
+
+    calls, stored, booked = run(redis_server, scenario)
+
+    assert (calls, stored) == (1, True)
+    assert booked == dict.fromkeys(booked, True)
+
+
+def test_an_arrival_that_is_told_twice_is_booked_once(redis_server, namespace):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        findings = [(await steps.arrive(an_arrival())).finding for _ in range(2)]
+        (account,) = await client.keys(f"{namespace}:budget:1*")
+        return findings, await client.llen(f"{namespace}:guard"), await client.hget(account, "spent")
+
+    findings, seen, spent = run(redis_server, scenario)
+
+    assert [each and each.verdict for each in findings] == [GuardVerdict.NO_DATA, None]
+    assert (seen, spent) == (1, b"7")
+
+
+@pytest.mark.parametrize("gone", ["hold", "claim"])
+def test_an_outcome_counts_though_its_hold_ran_out_or_its_claim_was_taken(redis_server, namespace, gone):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        await client.delete(f"{namespace}:{'budget:holds' if gone == 'hold' else 'claim:job'}")
+        await steps.arrive(an_arrival())
+        return await client.llen(f"{namespace}:guard")
+
+    assert run(redis_server, scenario) == 1
+
+
+@pytest.mark.parametrize("part", [each for each, key in WRONG.items() if key])
+def test_what_somebody_else_has_put_into_a_key_costs_that_part_alone(redis_server, namespace, caplog, part):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        key = f"{namespace}:{WRONG[part]}"
+        await client.delete(key)
+        await client.xadd(key, {"by": "hand"})
+        arrived = await steps.arrive(an_arrival())
+        return arrived.stored, await left(client, namespace)
+
+    stored, booked = run(redis_server, scenario)
+
+    assert [each for each, is_done in booked.items() if not is_done and each != part] == []
+    assert stored is (part != "answer")
+    (said,) = [each.slotgen_fields["parts"] for each in caplog.records if each.message == "arrival_refused"]
+    assert said == [part]
+
+
+@pytest.mark.parametrize("obstacle", ["cap", "attempts", "cooldown", "probe"])
+def test_a_departure_that_is_forbidden_leaves_nothing_behind(redis_server, namespace, obstacle):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace, cap_nano_usd=5 if obstacle == "cap" else None)
+        await client.set(f"{namespace}:breaker", "OPENAI_AUTH_ERROR", ex=100)
+        if obstacle in {"cooldown", "probe"}:
+            await client.set(
+                f"{namespace}:{'cooldown:gpt' if obstacle == 'cooldown' else 'breaker:probe'}", 1
+            )
+        before = sorted(await client.keys(f"{namespace}:*"))
+        departed = await Bookings(steps).depart("h", 10, most_begun=0 if obstacle == "attempts" else 9)
+        return departed.left, before, sorted(await client.keys(f"{namespace}:*"))
+
+    has_left, before, after = run(redis_server, scenario)
+
+    assert not has_left
+    assert before == after
+
+
+def test_who_waits_for_a_claim_is_woken_when_it_is_given_back_and_does_not_ask_meanwhile(
+    redis_server, redis_client, namespace
+):
+    async def scenario(_, batches):
+        first, second = (
+            Bookings(some_steps(RedisBatches(batches.client), namespace, worker_id=each))
+            for each in ("w1", "w2")
+        )
+        assert await first.ours("a")
+        async with second.steps.released("job") as released, second.steps.released("another") as another:
+            for event in (released, another):  # it listens now
+                await event.wait()
+                event.clear()
+            await first.release("job", "a", concluded=True)
+            async with asyncio.timeout(1):  # less than the pause after which it looks for itself
+                await released.wait()
+            return another.is_set(), await second.ours("b")
+
+    assert run(redis_server, scenario) == (False, True)
+
+
+def test_who_waits_for_a_claim_looks_again_when_nothing_can_be_heard(redis_server, namespace):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        async with steps.released("job") as released:
+            await released.wait()
+            released.clear()
+            with open_sync(redis_server.url) as other:
+                other.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            async with asyncio.timeout(10):
+                await released.wait()
+        return await client.pubsub_numsub(f"{namespace}:released")
+
+    run(redis_server, scenario)
+
+
+def test_it_listens_only_while_somebody_waits(redis_server, redis_client, namespace):
+    channel = f"{namespace}:released"
+
+    async def scenario(_, batches):
+        steps = some_steps(batches, namespace)
+        for _ in range(2):
+            async with steps.released("job") as released:
+                await released.wait()
+                assert redis_client.pubsub_numsub(channel)[0][1] == 1
+            # Redis takes a moment to see a connection closed.
+            await asyncio.to_thread(eventually, lambda: redis_client.pubsub_numsub(channel)[0][1] == 0)
+
+    run(redis_server, scenario)
