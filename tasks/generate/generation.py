@@ -128,7 +128,8 @@ class Generation:
         admitted.key = job_key(admitted.job, self.prompts, self.config)
         admitted.deadline_mono = self._deadline_from_now()
         try:
-            value = await self._in_reach(self._claim(admitted), admitted)
+            with admitted.context.timed("claim"):
+                value = await self._in_reach(self._claim(admitted), admitted)
             self.count_cache("miss" if value is None else "hit")
             if value is not None:
                 return value
@@ -148,7 +149,8 @@ class Generation:
         if not (admitted.claimed or admitted.flight or observation):
             return None
         token = admitted.token if admitted.claimed else ""
-        return await to_its_end(self._book(admitted, Ending(token, concluded, observation)))
+        with admitted.context.timed("arrive"):
+            return await to_its_end(self._book(admitted, Ending(token, concluded, observation)))
 
     async def _claim(self, admitted: Admitted) -> Any | None:
         """Return the job's stored answer, or None once the job is ours.
@@ -293,7 +295,8 @@ class Generation:
         flight.is_answered = True
         self.rate_limiter.answered()
         try:
-            found = await self.judge.accept(admitted.output, answer)
+            with admitted.context.timed("judge"):
+                found = await self.judge.accept(admitted.output, answer)
         except Failed as unusable:
             return unusable
         flight.answer = json.dumps(found)
@@ -302,7 +305,9 @@ class Generation:
     async def _fly(self, admitted: Admitted, flight: _Flight, request: ModelRequest) -> ModelAnswer:
         # Before anything is reserved, noted or confirmed: all of that is for a request that leaves at once.
         await self.model.ready()
-        self._decide_again(admitted, await self._depart(admitted, flight, request))
+        with admitted.context.timed("depart"):
+            dials = await self._depart(admitted, flight, request)
+        self._decide_again(admitted, dials)
         # From here on, unless the server says otherwise, the call may have been charged in full.
         flight.spent_nano_usd, flight.cost_known = flight.worst_nano_usd, False
         return await self._request(request, admitted.context)
@@ -345,12 +350,8 @@ class Generation:
     async def _request(self, request: ModelRequest, context: JobContext) -> ModelAnswer:
         context.attempts += 1
         context.model = request.model
-        loop = asyncio.get_running_loop()
-        began_mono = loop.time()
-        try:
+        with context.timed("request"):
             answer = await self.model.respond(request)
-        finally:
-            context.model_ms += (loop.time() - began_mono) * 1000
         context.request_id = answer.request_id
         if usage := answer.usage:
             context.input_tokens += usage.input_tokens

@@ -1,6 +1,9 @@
 """What was done for one job so far: the source of its telemetry and of its log envelope."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from tasks.errors import Failed
 
@@ -25,9 +28,20 @@ class JobContext:
     cost_nano_usd: int = 0
     request_id: str | None = None
     cached: bool = False
-    model_ms: float = 0.0
+    # How long the job has spent in each step so far, milliseconds by the step's name.
+    took_ms: dict[str, float] = field(default_factory=dict)
     # What the job ends as at last while it waits for others: a deadline that passes then is not its fault.
     held_back: Failed | None = None
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the time in here to that of `step`, however it ends."""
+        began_mono = time.perf_counter()
+        try:
+            yield
+        finally:
+            ms = (time.perf_counter() - began_mono) * 1000
+            self.took_ms[step] = round(self.took_ms.get(step, 0.0) + ms, 3)
 
     @property
     def path(self) -> str:

@@ -1,7 +1,7 @@
 """How a job ended: the result document that the producer gets, and the record that operators get."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,10 +46,8 @@ def outcome_cause(error_code: str | None, policy_rule: str | None) -> str:
 
 
 # What a record has of its job's context, by the same names; a count that is 0 stays out of the log.
-OF_CONTEXT = tuple(
-    field.name for field in dataclasses.fields(JobContext) if field.name not in {"model_ms", "held_back"}
-)
-_COUNTS = {"input_tokens", "cached_input_tokens", "output_tokens", "cost_nano_usd", "repairs"}
+OF_CONTEXT = tuple(field.name for field in dataclasses.fields(JobContext) if field.name != "held_back")
+_COUNTS = {"input_tokens", "cached_input_tokens", "output_tokens", "cost_nano_usd", "repairs", "took_ms"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +55,10 @@ class OutcomeRecord:
     """One job's outcome, without content, for its event, the log, the metrics and the history.
 
     None means not known, or not asked. `latency_ms` is milliseconds, 0 or more; costs are nano-dollars;
-    `gate` is the gate that spoke last; `policy_rule` is the rule of plain text that an answer broke.
-    `telemetry_valid` is whether its event kept to the locked schema. The history knows its place there,
-    `entry_id`, in order of time, and when it came, `wall_ms` by Redis's clock; it keeps no figures of tokens.
+    `gate` is the gate that spoke last; `took_ms` has the milliseconds of each step; `policy_rule` is the rule
+    of plain text that an answer broke. `telemetry_valid` is whether its event kept to the locked schema. The
+    history knows its place there, `entry_id`, in order of time, and when it came, `wall_ms` by Redis's clock;
+    it keeps no figures of tokens or steps.
     """
 
     subject: Subject
@@ -86,6 +85,7 @@ class OutcomeRecord:
     repairs: int = 0
     policy_rule: str | None = None
     cached: bool = False
+    took_ms: dict[str, float] = field(default_factory=dict)
     telemetry_valid: bool = False
     entry_id: str = ""
     wall_ms: int = 0

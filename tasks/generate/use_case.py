@@ -107,7 +107,9 @@ class Generate:
 
     async def _admit(self, run: _Run, read: asyncio.Future[DialRead], admission: Admission) -> None:
         try:
-            run.output = admission.admit(run.job, run.context, (await read).controls)
+            with run.context.timed("decide"):
+                controls = (await read).controls
+                run.output = admission.admit(run.job, run.context, controls)
         except Exception as error:  # noqa: BLE001 - one broken job must not take its spec along
             run.outcome = self._ended(run, error)
 

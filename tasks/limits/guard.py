@@ -116,7 +116,7 @@ class OutcomeMonitor:
         if self.rules.mode is GuardMode.OFF or not counts:
             return None
         return Observation(
-            marks(outcome, context.model_ms, self.rules, event_valid=event_valid),
+            marks(outcome, context.took_ms.get("request", 0.0), self.rules, event_valid=event_valid),
             context.cost_nano_usd,
             outcome_cause(outcome.error_code, context.policy_rule),
         )

@@ -319,3 +319,16 @@ def test_a_spec_whose_job_is_cancelled_by_what_it_waits_for_goes_back():
         case.run(a_spec(a_job("a"), a_job("b")))
 
     assert [record[0] for record in case.records] == ["b"]
+
+
+def test_each_step_says_how_long_it_took():
+    case = UseCase()
+
+    case.run(a_spec(a_job("a")))
+    case.run(a_spec(a_job("b"), allow_ai=None))
+
+    assert [list(record[4].took_ms) for record in case.records] == [
+        ["decide", "claim", "depart", "request", "judge", "arrive"],
+        ["decide"],
+    ]
+    assert all(ms >= 0 for record in case.records for ms in record[4].took_ms.values())
