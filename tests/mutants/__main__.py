@@ -83,15 +83,13 @@ TARGETS = (
         tuple(
             f"Generation.{each}"
             for each in (
-                "_settle",
+                "arrive",
+                "_book",
                 "_held_seconds",
                 "_attempt",
-                "_arrive",
-                "_fail",
+                "_judge",
                 "_fly",
                 "_depart",
-                "_reserve",
-                "_note_attempt",
                 "_cost",
                 "_decide_again",
             )
@@ -100,15 +98,18 @@ TARGETS = (
     Target("tasks/operations/changes/spend_cap.py", ("tests/tasks/operations/changes/test_spend_cap.py",)),
     Target("worker/adapters/redis/dial_lua.py", ("tests/worker/adapters/redis/test_dial_lua.py",)),
     Target("worker/adapters/redis/jobs/budget.py", ("tests/worker/adapters/redis/jobs/test_budget.py",)),
-    # The claims.
-    Target(
-        "worker/adapters/redis/jobs/claims.py",
-        (
-            "tests/worker/adapters/redis/jobs/test_claims.py",
-            "tests/contracts/test_stores.py",
-            "-k",
-            "claim or attempt",
-        ),
+    *(
+        Target(
+            f"worker/adapters/redis/jobs/{each}.py",
+            (
+                "tests/worker/adapters/redis/jobs/test_steps.py",
+                "tests/worker/adapters/redis/jobs/test_claims.py",
+                "tests/worker/adapters/redis/jobs/test_budget.py",
+                "tests/worker/adapters/redis/jobs/test_rate_limits.py",
+                "tests/contracts/test_stores.py",
+            ),
+        )
+        for each in ("steps", "claims", "rate_limits")
     ),
 )
 

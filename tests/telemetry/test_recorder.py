@@ -26,6 +26,10 @@ def outcomes(metrics, status="COMPLETED", error_code="none", path="openai"):
     return metrics.registry.get_sample_value(JOBS, labels)
 
 
+def recorded(recorder, event, details):
+    recorder.record(event, details, recorder.check(event))
+
+
 class TestASoundEvent:
     @pytest.mark.parametrize(
         ("event", "name"),
@@ -36,7 +40,7 @@ class TestASoundEvent:
         ],
     )
     def test_is_one_line_with_its_details_beside_it(self, metrics, log, event, name):
-        Recorder(metrics, log.logger).record(event, some_details())
+        recorded(Recorder(metrics, log.logger), event, some_details())
 
         (line,) = log.lines
         assert line["event"] == name
@@ -44,7 +48,7 @@ class TestASoundEvent:
         assert line["details"] == {"task_id": "task-1", "gate": "rollout"}
 
     def test_is_counted_once_and_measured_in_seconds(self, metrics, log):
-        Recorder(metrics, log.logger).record(a_stub(latencyMs=1500.0), some_details())
+        recorded(Recorder(metrics, log.logger), a_stub(latencyMs=1500.0), some_details())
 
         assert outcomes(metrics, "STUB", "KILL_SWITCH", "stub") == 1
         labels = {"path": "stub", "status": "STUB"}
@@ -52,7 +56,7 @@ class TestASoundEvent:
         assert metrics.registry.get_sample_value(INVALID) == 0
 
     def test_has_the_error_code_none_when_completed(self, metrics, log):
-        Recorder(metrics, log.logger).record(an_event(), some_details())
+        recorded(Recorder(metrics, log.logger), an_event(), some_details())
 
         assert outcomes(metrics) == 1
 
@@ -73,7 +77,7 @@ BROKEN = {
 class TestABrokenEvent:
     @pytest.mark.parametrize("event", BROKEN.values(), ids=BROKEN.keys())
     def test_is_counted_and_logged_and_does_not_leave(self, metrics, log, event):
-        Recorder(metrics, log.logger).record(event, some_details())
+        recorded(Recorder(metrics, log.logger), event, some_details())
 
         (line,) = log.lines
         assert line["event"] == "telemetry_invalid"
@@ -86,14 +90,14 @@ class TestABrokenEvent:
 
     @pytest.mark.parametrize("event", BROKEN.values(), ids=BROKEN.keys())
     def test_still_counts_as_an_outcome(self, metrics, log, event):
-        Recorder(metrics, log.logger).record(event, some_details())
+        recorded(Recorder(metrics, log.logger), event, some_details())
 
         (family,) = [each for each in metrics.registry.collect() if each.name == "slotgen_jobs"]
         assert [sample.value for sample in family.samples] == [1]
         assert MARKER not in str(family.samples)
 
     def test_names_the_job_when_the_job_id_is_sound(self, metrics, log):
-        Recorder(metrics, log.logger).record(an_event(latencyMs=-1), some_details())
+        recorded(Recorder(metrics, log.logger), an_event(latencyMs=-1), some_details())
 
         (line,) = log.lines
         assert line["sound_fields"]["jobId"] == "bio-cells-01"
@@ -103,8 +107,8 @@ class TestABrokenEvent:
     def test_does_not_spoil_the_durations(self, metrics, log):
         recorder = Recorder(metrics, log.logger)
 
-        recorder.record(an_event(latencyMs=float("nan")), some_details())
-        recorder.record(an_event(latencyMs=1000.0), some_details())
+        recorded(recorder, an_event(latencyMs=float("nan")), some_details())
+        recorded(recorder, an_event(latencyMs=1000.0), some_details())
 
         labels = {"path": "openai", "status": "COMPLETED"}
         assert metrics.registry.get_sample_value("slotgen_job_duration_seconds_sum", labels) == 1
@@ -120,7 +124,7 @@ class TestWhatNeverReachesTheJob:
         logger = logging.Logger("slotgen.breaking")  # noqa: LOG001 - a registered one would outlive its test
         logger.addHandler(Breaking())
 
-        Recorder(metrics, logger).record(an_event(), some_details())
+        recorded(Recorder(metrics, logger), an_event(), some_details())
 
         assert outcomes(metrics) == 1
 
@@ -128,7 +132,7 @@ class TestWhatNeverReachesTheJob:
         own, handler = logging.getLogger("slotgen.jobs"), Breaking()
         own.addHandler(handler)
         try:
-            Recorder(metrics).record(an_event(latencyMs=-1), some_details())
+            recorded(Recorder(metrics), an_event(latencyMs=-1), some_details())
         finally:
             own.removeHandler(handler)
 
@@ -138,7 +142,7 @@ class TestWhatNeverReachesTheJob:
     def test_a_stream_that_is_closed(self, metrics, log, capsys):
         log.stream.close()
 
-        Recorder(metrics, log.logger).record(an_event(), some_details())
+        recorded(Recorder(metrics, log.logger), an_event(), some_details())
 
         assert outcomes(metrics) == 1
         assert capsys.readouterr() == ("", "")
@@ -146,7 +150,7 @@ class TestWhatNeverReachesTheJob:
     def test_a_metric_that_raises(self, metrics, log, caplog):
         del metrics._made[JOBS]
 
-        Recorder(metrics, log.logger).record(an_event(), some_details())
+        recorded(Recorder(metrics, log.logger), an_event(), some_details())
 
         assert [line["event"] for line in log.lines] == ["job_completed"]
         assert [record.message for record in caplog.records] == ["telemetry_broke"]
@@ -155,7 +159,7 @@ class TestWhatNeverReachesTheJob:
         def broken(_name, _document):
             raise RuntimeError(MARKER)
 
-        Recorder(metrics, log.logger, validate=broken).record(an_event(), some_details())
+        recorded(Recorder(metrics, log.logger, validate=broken), an_event(), some_details())
 
         (line,) = log.lines
         assert line["event"] == "telemetry_invalid"
@@ -173,7 +177,7 @@ def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
     def work(number):
         start.wait()
         for each in range(500):
-            recorder.record(an_event(jobId=f"job-{number}-{each}"), some_details())
+            recorded(recorder, an_event(jobId=f"job-{number}-{each}"), some_details())
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -191,8 +195,8 @@ def test_counts_a_repair_by_how_the_job_ended_a_broken_rule_by_its_name_and_the_
     recorder = Recorder(metrics, log.logger)
     failed = an_event(status="FAILED", errorCode="OUTPUT_POLICY_VIOLATION")
 
-    recorder.record(failed, some_details(repairs=1, policy_rule="heading"))
-    recorder.record(failed, some_details(policy_rule="invented", cost_nano_usd=500_000_000, model="gpt"))
+    recorded(recorder, failed, some_details(repairs=1, policy_rule="heading"))
+    recorded(recorder, failed, some_details(policy_rule="invented", cost_nano_usd=500_000_000, model="gpt"))
 
     def value(name, **labels):
         return metrics.registry.get_sample_value(name, labels)
