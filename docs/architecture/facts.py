@@ -208,10 +208,9 @@ STEPS = (
     ),
     Step(
         "Read the dials again",
-        "No request starts after a read that saw the kill switch.",
+        "At the same time: no request starts after a read that saw a no.",
         "tasks/generate/dial_reader.py:DialReader.read_shared",
         "dials",
-        "MGET slotgen:kill slotgen:feature …",
         otherwise="STUB",
         cancellable=True,
     ),
