@@ -1,4 +1,4 @@
-"""Every metric of a worker, in one table; the README's is printed from it."""
+"""Every metric of a worker, in one table; that of docs/metrics.md is printed from it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The README's way from a clone to a monitored fleet, each step done from the compose file, no engine."""
+"""The page's way from a clone to a monitored fleet, each step done from the compose file, no engine."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
-README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "deploy" / "README.md").read_text("utf-8")
 WAIT_SECONDS = 60
 
 
 def steps():
-    block = README[README.index("<!-- fleet") :]
+    block = PAGE[PAGE.index("<!-- fleet") :]
     return [
         line.removeprefix("$ ")
         for line in re.search(r"```console\n(.*?)```", block, re.DOTALL)[1].splitlines()

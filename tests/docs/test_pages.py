@@ -46,8 +46,10 @@ def test_every_target_of_make_exists(page):
     assert named - TARGETS == set()
 
 
-def test_the_layout_in_the_readme_is_the_real_one():
-    layout = (ROOT / "README.md").read_text("utf-8").split("## Repository layout", 1)[1].split("```")[1]
+def test_the_repository_layout_is_the_real_one():
+    layout = (
+        (ROOT / "docs/architecture.md").read_text("utf-8").split("## Repository layout", 1)[1].split("```")[1]
+    )
     named: dict[str, list[str]] = {}
     inner: list[str] = []
     for folder, said in re.findall(r"^(\w*)/? +(.*)", layout.strip("\n"), re.MULTILINE):
