@@ -1,7 +1,7 @@
 """The locked contracts: JSON Schemas (draft 2020-12), and everything that reads or enforces them."""
 
 from schemas.loader import UnknownSchema, load, names
-from schemas.outputs import OutputType, output_type, output_types
+from schemas.outputs import OutputType, output_type, output_types, unknown_output_type
 from schemas.size import depth
 from schemas.strict_json import UnacceptableJson, check_depth
 from schemas.strict_json import parse as parse_json
@@ -23,5 +23,6 @@ __all__ = [
     "output_types",
     "parse_json",
     "strict_subset",
+    "unknown_output_type",
     "violations",
 ]

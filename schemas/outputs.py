@@ -1,10 +1,12 @@
 """The output types: one schema file in `outputs/` for each, and nothing else names them."""
 
+import difflib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from schemas.loader import load, names
+from schemas.paths import nameable
 from schemas.validation import Violation, violations
 from schemas.wire import strict_subset
 
@@ -37,6 +39,16 @@ def output_type(name: str) -> OutputType | None:
 def output_types() -> tuple[str, ...]:
     """Return the names of all types, sorted, without aliases."""
     return tuple(sorted({each.name for each in _types().values()}))
+
+
+def unknown_output_type(name: str) -> str:
+    """Return what to say of `name`, which no type has: what it was meant to be, or which types there are."""
+    known = {each.casefold(): each for each in _types()}
+    close = difflib.get_close_matches(name.casefold(), list(known), n=1)
+    remedy = f"did you mean {known[close[0]]}?" if close else f"use one of {', '.join(output_types())}"
+    # A name may be content.
+    shown = f"is {name}, which is" if nameable(name) == name else "is"
+    return f"{shown} no output type; {remedy}"
 
 
 @cache

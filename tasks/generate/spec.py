@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gates import Subject
-from schemas import describe, violations
+from schemas import describe, output_type, unknown_output_type, violations
 from tasks.errors import InvalidMessage
 
 # The most jobs of one spec, as in job.v1.
@@ -66,6 +66,24 @@ def refuse_invalid(document: Any) -> None:
                 f"jobs[{index}].jobId: is used by {counts[job['jobId']]} jobs of this spec; "
                 "give each job a jobId of its own"
             )
+
+
+def refuse_unknown_types(document: dict[str, Any]) -> None:
+    """Let a valid spec pass that has an output type of ours wherever something is to be generated.
+
+    A worker lets such a job alone fail (UNSUPPORTED_OUTPUT_TYPE); whoever is about to send it can mend it.
+
+    Raises:
+        InvalidMessage: a line for each job, with its path, the type and the remedy.
+
+    """
+    lines = [
+        f"jobs[{index}].output.type: {unknown_output_type(job['output']['type'])}"
+        for index, job in enumerate(document["jobs"])
+        if job["mode"] == "generate" and output_type(job["output"]["type"]) is None
+    ]
+    if lines:
+        raise InvalidMessage("\n".join(lines))
 
 
 def _job(document: dict[str, Any], applies_to: dict[str, str], *, opted_in: bool) -> Job:

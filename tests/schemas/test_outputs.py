@@ -27,6 +27,20 @@ def test_an_unknown_type_is_none(name):
     assert schemas.output_type(name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("flashcard", "is flashcard, which is no output type; did you mean flashcards?"),
+        ("FlashCards", "is FlashCards, which is no output type; did you mean flashcards?"),
+        ("strings", "is strings, which is no output type; did you mean string?"),
+        ("poem", f"is poem, which is no output type; use one of {', '.join(TYPES)}"),
+        ("a pupil's words", f"is no output type; use one of {', '.join(TYPES)}"),
+    ],
+)
+def test_what_no_type_has_gets_the_name_that_it_was_meant_to_be_and_is_shown_only_if_it_is_a_name(name, said):
+    assert schemas.unknown_output_type(name) == said
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_a_type_accepts_its_example_and_describes_itself(name):
     found = schemas.output_type(name)

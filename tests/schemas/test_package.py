@@ -19,6 +19,7 @@ def test_the_public_surface_is_what_others_may_rely_on():
         "output_types",
         "parse_json",
         "strict_subset",
+        "unknown_output_type",
         "violations",
     ]
     assert all(hasattr(schemas, name) for name in schemas.__all__)

@@ -13,10 +13,12 @@ import redis
 from tasks.delivery import Delivery
 from tasks.errors import InvalidMessage, StoreUnavailable
 from tasks.generate.intake import MessageLimits, Rejected, inspect
+from tasks.generate.spec import refuse_unknown_types
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.outbox import RedisOutbox
 from worker.adapters.redis.message import raw_message
 from worker.client.results import Progress, TaskResult, read
+from worker.settings.redis_url import REDIS_URL_FORMS, check_url
 
 # Long before now by any clock: the worker that takes such a message revokes it.
 _EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
@@ -57,8 +59,13 @@ class Producer:
     def open(cls, redis_url: str, *, namespace: str = "slotgen", max_message_bytes: int = 262_144) -> Self:
         """Return a producer for the queue `namespace`; `max_message_bytes` as the workers' setting.
 
-        Connects with its first command. `with Producer.open(…) as producer` closes it.
+        Connects with its first command. `with Producer.open(…) as producer` closes it. Raises ValueError when
+        `redis_url` is no URL that a worker could use.
         """
+        try:
+            check_url(redis_url)
+        except ValueError as error:
+            raise ValueError(f"redis_url: {error}; {REDIS_URL_FORMS}") from None
         return cls(open_sync(redis_url), namespace, MessageLimits(max_message_bytes=max_message_bytes))
 
     def __enter__(self) -> Self:
@@ -73,7 +80,7 @@ class Producer:
         A message that has not begun after `expires_seconds` (above 0, by the worker's clock) is revoked.
 
         Raises:
-            InvalidMessage: the same text that the worker would answer.
+            InvalidMessage: the text that the worker would answer, or which output type is none.
             ValueError: `expires_seconds` is out of its range.
 
         """
@@ -81,7 +88,7 @@ class Producer:
         task_id = str(uuid.uuid4())
         try:
             message = raw_message(spec, task_id, self.namespace, expires=expires)
-            inspect(message.encode(), self.limits)
+            refuse_unknown_types(inspect(message.encode(), self.limits).spec)
         except Rejected as rejected:
             raise InvalidMessage(rejected.problem) from None
         except UnicodeEncodeError:

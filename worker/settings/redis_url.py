@@ -10,6 +10,11 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 SCHEME = "sentinel://"
+# What to do about a URL that cannot be used.
+REDIS_URL_FORMS = (
+    "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required, unix:///PATH "
+    "or sentinel://HOST:26379,HOST:26379/SERVICE/0"
+)
 _SCHEMES = ("redis", "rediss", "unix", "sentinel")
 _DEFAULT_PORT = 26379
 # The Sentinels' own credentials; the ones before the @ are the Redis's.

@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from gates import Ceilings
 from tasks.operations.changes import spend_cap
 from worker.settings import secret_files
-from worker.settings.redis_url import check_url, with_password
+from worker.settings.redis_url import REDIS_URL_FORMS, check_url, with_password
 
 COOLDOWN_SECONDS = 600
 _HIDDEN = "a value that cannot be used"
@@ -110,8 +110,7 @@ class Settings(BaseSettings):
 
     redis_url: Annotated[str, AfterValidator(check_url)] = _setting(
         "SLOTGEN_REDIS_URL",
-        "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required, unix:///PATH "
-        "or sentinel://HOST:26379,HOST:26379/SERVICE/0 (to try slotgen without a Redis: slotgen dev)",
+        f"{REDIS_URL_FORMS} (to try slotgen without a Redis: slotgen dev)",
         repr=False,  # it may carry a password
     )
     redis_password_file: Annotated[SecretStr, _secret_file()] | None = _setting(

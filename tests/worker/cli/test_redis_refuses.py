@@ -9,11 +9,20 @@ from contextlib import contextmanager
 
 import pytest
 
+from tasks.errors import StoreUnavailable
+from tests.builders import a_spec
 from tests.redis_server.server import EmbeddedRedis
+from worker.client import Producer
 from worker.dev.stack import worker_environment
 
 SECRET = "s3cr3t"
-COMMANDS = [["kill"], ["resume", "--reason", "x"], ["status"], ["status", "--json"]]
+COMMANDS = [
+    ["enqueue", "docs/first-job.json"],
+    ["kill"],
+    ["resume", "--reason", "x"],
+    ["status"],
+    ["status", "--json"],
+]
 
 
 @contextmanager
@@ -64,8 +73,8 @@ KINDS = {
         "Redis at redis://no-such-host.invalid:6379/0 did not answer",
         "correct SLOTGEN_REDIS_URL",
     ],
-    no_scheme: ["SLOTGEN_REDIS_URL"],
-    a_database_that_is_no_number: ["SLOTGEN_REDIS_URL"],
+    no_scheme: ["set redis://HOST:6379/0"],
+    a_database_that_is_no_number: ["set redis://HOST:6379/0"],
 }
 
 
@@ -95,3 +104,18 @@ def test_each_says_where_what_and_what_to_do(kind, words, server):
     assert SECRET not in done.stderr
     for each in KINDS[kind]:
         assert each in done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_producer_says_the_same(kind, server):
+    with (
+        kind(server) as url,
+        pytest.raises((StoreUnavailable, ValueError)) as refused,
+        Producer.open(url) as producer,
+    ):
+        producer.send(a_spec())
+
+    said = str(refused.value)
+    assert SECRET not in said
+    for each in KINDS[kind]:
+        assert each in said

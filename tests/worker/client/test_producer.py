@@ -34,6 +34,26 @@ def test_what_is_no_spec_stays_here_with_the_workers_own_words(producer, redis_c
     assert redis_client.llen(namespace) == 0
 
 
+@pytest.mark.parametrize(
+    "send", [Producer.send, Producer.prepare, lambda producer, spec: producer.send_all([spec])]
+)
+def test_an_output_type_that_there_is_not_stays_here_with_the_one_that_was_meant(
+    producer, redis_client, namespace, send
+):
+    spec = a_spec(a_job("a"), a_job("b", output={"field": "cards", "type": "flashcard"}))
+
+    with pytest.raises(
+        InvalidMessage, match=r"^jobs\[1\].output.type: is flashcard, .* did you mean flashcards\?$"
+    ):
+        send(producer, spec)
+
+    assert redis_client.llen(namespace) == 0
+
+
+def test_a_verbatim_job_may_have_any_type_for_nothing_is_generated(producer):
+    producer.prepare(a_spec(a_job(mode="verbatim", output={"field": "notice", "type": "html"})))
+
+
 @pytest.mark.parametrize("spec", [{1, 2}, object(), float("nan"), {"version": b"v1"}])
 def test_what_is_not_json_is_said_to_be_none(producer, spec):
     with pytest.raises(InvalidMessage):

@@ -9,7 +9,7 @@ import redis
 
 from gates import DIALS, Ceilings, Controls, kill_switch
 from worker.adapters.redis.dial_keys import dial_keys
-from worker.adapters.redis.errors import REDIS_ERRORS
+from worker.adapters.redis.errors import REDIS_ERRORS, cause_of
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
 
 # 200 reads of a small policy take about 2 ms. Those of a policy of a megabyte take 5 ms each: a round trip
@@ -52,7 +52,7 @@ class RedisControls:
             self._read(number, found)
         except REDIS_ERRORS as error:
             seconds = self.mono() - began_mono
-            trouble = Controls.unreadable(f"Redis did not answer ({type(error).__name__})")
+            trouble = Controls.unreadable(f"Redis {cause_of(error).what} ({type(error).__name__})")
             while len(found) < number:
                 found.append(self._observed(trouble, seconds))
         seconds = max(self.mono() - began_mono, 1e-6)

@@ -114,6 +114,13 @@ def test_only_the_late_one_of_many_does_not_count(redis_client, namespace):
     assert [each for each, _ in seen] == found
 
 
+def test_a_job_is_told_why_the_dials_could_not_be_read(redis_server):
+    with open_sync(redis_server.url.replace("://", "://:wrong@")) as client:
+        read = source(client, "slotgen")[0].read()
+
+    assert read.note == "Redis wants another password (AuthenticationError)"
+
+
 def test_what_was_read_before_redis_went_away_counts_and_the_rest_does_not():
     with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=30) as client:
         # More than the system holds for a reader: the third reply is still on its way when Redis dies.

@@ -45,6 +45,10 @@ def test_says_what_a_valid_file_is(tmp_path, document, schema):
         (json.loads(an_allowlist(a_rule(maxJobsPerRun=101))), "rules[0].maxJobsPerRun"),
         (json.loads(an_allowlist(a_rule("same"), a_rule("same"))), "rules[1].id"),
         ({"prices": {}}, "attempts"),
+        (
+            a_spec(a_job(output={"field": "cards", "type": "flashcard"})),
+            "jobs[0].output.type: is flashcard, which is no output type; did you mean flashcards?",
+        ),
         (7, "the document"),
         (a_spec(version="v9"), "version is 'v9'"),
         ({}, "version: is missing"),
