@@ -87,7 +87,7 @@ def _reasons(_: list[str]) -> Iterator[str]:
 
 def _error_codes(rows: list[str]) -> Iterator[str]:
     for reason in REASONS:
-        yield _row(f"`{reason}`", "STUB", reason.when, reason.remedy)
+        yield _row(f"`{reason}`", "STUB", reason.when, reason.remedy, "yes, then")
     yield from (row for row in rows if row.split("`")[1] in _OWN)
 
 

@@ -57,6 +57,22 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
+# FAILED through no fault of the job, which may be COMPLETED when it is sent again; for some of them once
+# somebody has paid, set the key, or seen to the server.
+RETRYABLE = frozenset(
+    {
+        ErrorCode.MISSING_API_KEY,
+        ErrorCode.OPENAI_TIMEOUT,
+        ErrorCode.OPENAI_CONNECTION_ERROR,
+        ErrorCode.OPENAI_RATE_LIMITED,
+        ErrorCode.OPENAI_QUOTA_EXHAUSTED,
+        ErrorCode.OPENAI_AUTH_ERROR,
+        ErrorCode.OPENAI_SERVER_ERROR,
+        ErrorCode.OPENAI_BAD_RESPONSE,
+    }
+)
+
+
 class InvalidMessage(Exception):  # noqa: N818 - the producer reads this name, and it says what happened
     """A message that is not a job spec. Its text names the path and the remedy, never the content."""
 

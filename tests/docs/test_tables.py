@@ -6,7 +6,7 @@ import re
 
 import schemas
 from gates import DIALS
-from tasks.errors import ErrorCode, Status
+from tasks.errors import RETRYABLE, ErrorCode, Status
 from tests.surroundings import ROOT
 from worker.settings.settings import Settings
 
@@ -39,6 +39,13 @@ def test_the_error_code_table_is_the_closed_vocabulary_with_its_statuses():
         }
         assert schemas.is_valid("telemetry.v1", event | {"status": status}), code
         assert status in set(Status)
+
+
+def test_what_failed_is_worth_sending_again_where_enqueue_again_sends_it():
+    failed = [row for row in table("errorCodes", "error-codes.md") if row[1] == Status.FAILED]
+
+    assert {row[4].partition(",")[0] for row in failed} == {"yes", "no"}
+    assert {row[0].strip("`") for row in failed if row[4].startswith("yes")} == RETRYABLE
 
 
 def test_the_settings_table_is_the_settings():

@@ -15,8 +15,10 @@ import pytest
 
 import schemas
 from tests.benchmarks.rig import workers
-from tests.builders import a_spec, new_job
-from tests.fakes.openai.server import Behaviour
+from tests.builders import a_spec, new_job, open_dials
+from tests.fakes.openai.server import Behaviour, Play
+from tests.redis_server.server import EmbeddedRedis
+from worker.adapters.redis.clients import open_sync
 from worker.dev.stack import worker_environment
 
 COMMAND = [sys.executable, "-m", "worker.cli", "enqueue"]
@@ -136,6 +138,71 @@ def test_names_invalid_specs_with_their_lines_and_sends_the_others(system, enque
     assert "specs.jsonl:2: the spec is not JSON (line 1, column 2); mend the syntax there" in done.stderr
     assert "specs.jsonl:4: jobs: is missing; add an array of 1 to 100 items" in done.stderr
     assert "sent 2 of 4 specs, answered 2, refused 2" in done.stderr
+
+
+def test_sends_again_what_was_a_stub_or_failed_through_no_fault_of_the_job(system, enqueue, tmp_path):
+    jobs = [new_job() for _ in range(3)]
+    answers = tmp_path / "answers.jsonl"
+    write(tmp_path / "specs.jsonl", [a_spec(*jobs[:2]), a_spec(jobs[2])])
+
+    def run(*words):
+        done = enqueue("specs.jsonl", "--wait", *words)
+        with answers.open("a") as file:
+            file.write(done.stdout)
+        return done, [(each["jobId"], each["errorCode"]) for each in lines(done.stdout)]
+
+    names = [each["jobId"] for each in jobs]
+    system.set_dials(kill="true")
+    halted, outcomes = run()
+    assert halted.returncode == 0
+    assert outcomes == [(each, "KILL_SWITCH") for each in names]
+    assert "the kill switch is on: jobs come back as STUBs; to release it: slotgen resume" in halted.stderr
+
+    system.set_dials()
+    system.fake_openai.behave(Behaviour(status=429, error_code="insufficient_quota"))
+    failed, outcomes = run("--again", "answers.jsonl")
+    assert failed.returncode == 1
+    assert outcomes == [(each, "OPENAI_QUOTA_EXHAUSTED") for each in names]
+
+    system.forget_the_server()
+    system.fake_openai.behave(Behaviour())
+    system.fake_openai.play_next(Behaviour(play=Play.REFUSAL))
+    _, outcomes = run("--again", "answers.jsonl")
+    assert sorted(code or "" for _, code in outcomes) == ["", "", "OUTPUT_REFUSED"]
+
+    nothing, outcomes = run("--again", "answers.jsonl")
+    assert (nothing.returncode, outcomes) == (0, [])
+    assert "sent 0 of 0 specs" in nothing.stderr
+
+
+def test_says_that_no_worker_runs_and_goes_on_waiting(start, tmp_path):
+    with EmbeddedRedis() as server, open_sync(server.url) as client:
+        client.mset(open_dials())
+        write(tmp_path / "specs.jsonl", specs(1))
+        process = start(
+            "specs.jsonl",
+            "--wait",
+            env=worker_environment(server.url, None) | {"PYTHONPATH": str(Path.cwd())},
+        )
+        said = process.stderr.readline()
+        running = process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=WAIT_SECONDS)
+
+    assert said == "no answer yet: no worker is running for the queue slotgen; start one: slotgen worker\n"
+    assert running
+
+
+def test_an_empty_file_is_counted_as_a_spec_that_was_refused(enqueue, tmp_path):
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder" / "a.jsonl", specs(1, mode="verbatim"))
+    (tmp_path / "folder" / "b.json").touch()
+
+    done = enqueue("folder", "--wait")
+
+    assert done.returncode == 1
+    assert "folder/b.json:1: is empty; put a job spec there, or leave the file out" in done.stderr
+    assert "sent 1 of 2 specs, answered 1, refused 1" in done.stderr
 
 
 def test_strict_stops_at_the_first_invalid_spec_and_resumes_when_it_is_mended(system, enqueue, tmp_path):
@@ -295,6 +362,7 @@ def read_all(descriptor):
     ("words", "code", "problem"),
     [
         ([], 2, "name the inputs"),
+        (["--resume", "b", "--again", "c"], 2, "The file of --resume knows"),
         (["a.json", "--resume", "b"], 2, "and not both"),
         (["absent.json"], 1, "absent.json: is not there; name a file, a folder, or -"),
         (["--resume", "absent"], 1, "cannot be read (No such file or directory)"),
@@ -324,6 +392,7 @@ def test_a_redis_that_is_not_there_is_named_and_nothing_is_left(tmp_path, monkey
             window=9,
             max_queue=9,
             timeout=None,
+            again=None,
             as_json=False,
         )
 

@@ -162,6 +162,8 @@ class BulkSender:
         return True
 
     def _prepared(self, item: Item) -> Sent | str:
+        if item.problem:
+            return item.problem
         try:
             return self.producer.prepare(parse_json(item.text, max_bytes=MAX_DOCUMENT_BYTES))
         except UnacceptableJson as refusal:

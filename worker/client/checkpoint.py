@@ -33,14 +33,16 @@ class Waiting:
 class Checkpoint:
     """What was done in `folder` for `inputs`: `position` items taken, those of `waiting` not answered yet.
 
-    `queue` names the queue and its Redis, `terms` are the options of the run. `counts` has sent and refused
-    specs, specs without an answer, and outcomes as `STUB KILL_SWITCH`.
+    `queue` names the queue and its Redis, `terms` are the options of the run, `again` is the file of the
+    answers by which it chooses, if it does. `counts` has sent and refused specs, specs without an answer, and
+    outcomes as `STUB KILL_SWITCH`.
     """
 
     folder: str
     inputs: list[str]
     wait: bool
     queue: str = ""
+    again: str = ""
     terms: dict[str, Any] = field(default_factory=dict)
     position: int = 0
     waiting: list[Waiting] = field(default_factory=list)
@@ -82,6 +84,7 @@ class Checkpoint:
             "inputs": self.inputs,
             "wait": self.wait,
             "queue": self.queue,
+            "again": self.again,
             "terms": self.terms,
             "written": int(time.time()),
             "position": self.position,
@@ -111,6 +114,7 @@ class Checkpoint:
                 inputs=[str(each) for each in document["inputs"]],
                 wait=bool(document["wait"]),
                 queue=str(document["queue"]),
+                again=str(document["again"]),
                 terms=dict(document["terms"]),
                 stale=time.time() - float(document["written"]) > result_ttl_seconds,
                 position=int(document["position"]),

@@ -3,7 +3,8 @@
 import codecs
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -23,11 +24,16 @@ class BadSource(Exception):  # noqa: N818 - says what is the matter
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One spec as it was found: `number` is its line, or its place in an array, from 1."""
+    """One spec as it was found, or a file without one.
+
+    `number` is its line, or its place in an array, from 1.
+    """
 
     source: str
     number: int
     text: bytes
+    # Why there is no text.
+    problem: str = ""
 
     def __str__(self) -> str:
         return f"{self.source}:{self.number}"
@@ -61,25 +67,50 @@ def _files(given: str) -> list[str]:
     return specs
 
 
-def items(sources: Sequence[str]) -> Iterator[Item]:
-    """Yield every spec of `sources` (from `files`), in order. Raises BadSource."""
+def items(sources: Sequence[str], job_ids: Collection[str] | None = None) -> Iterator[Item]:
+    """Yield every spec of `sources` (from `files`), in order, and an item for a file that has none to read.
+
+    With `job_ids` only those jobs of them, and the specs that have any.
+
+    Raises:
+        BadSource: an array is too large.
+
+    """
+    found = _items(sources)
+    yield from found if job_ids is None else _only(job_ids, found)
+
+
+def _only(job_ids: Collection[str], found: Iterator[Item]) -> Iterator[Item]:
+    for item in found:
+        # What is no spec was never answered.
+        with suppress(ValueError, RecursionError, LookupError, TypeError):
+            spec = json.loads(item.text)
+            if jobs := [job for job in spec["jobs"] if job["jobId"] in job_ids]:
+                yield Item(item.source, item.number, json.dumps(spec | {"jobs": jobs}).encode())
+
+
+def _items(sources: Sequence[str]) -> Iterator[Item]:
     for source in sources:
+        number, problem = 0, "is empty; put a job spec there, or leave the file out"
         try:
             # Not sys.stdin: the interpreter's end would wait for whoever still reads from that.
             with open(0, "rb", closefd=False) if source == STDIN else Path(source).open("rb") as stream:
                 for number, text in _texts(source, stream):
                     yield Item(source, number, text)
         except OSError as error:
-            raise BadSource(
-                f"{source}: cannot be read ({error.strerror}); nothing from it on was sent"
-            ) from None
+            problem = f"cannot be read ({error.strerror}); mend that, or leave the file out"
+            yield Item(source, number + 1, b"", problem)
+        else:
+            # Nothing on standard input is what a filter found.
+            if not number and source != STDIN:
+                yield Item(source, 1, b"", problem)
 
 
-def count(sources: Sequence[str]) -> int | None:
-    """Return how many items there are; None when one of `sources` can be read only once. Raises BadSource."""
+def count(sources: Sequence[str], job_ids: Collection[str] | None = None) -> int | None:
+    """Return how many `items` there are, None when a source can be read only once. Raises BadSource."""
     if any(each == STDIN or not Path(each).is_file() for each in sources):
         return None
-    return sum(1 for _ in items(sources))
+    return sum(1 for _ in items(sources, job_ids))
 
 
 def _texts(source: str, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.builders import a_job, a_spec
 from worker.client import sources
 from worker.client.sources import BadSource, count, files, items
 
@@ -31,8 +32,6 @@ def test_json_lines_are_one_spec_a_line_and_blank_lines_count(tmp_path):
         ('{"a": 1}', [(1, {"a": 1})]),
         ('[{"a": 1},\n {"a": 2}]', [(1, {"a": 1}), (2, {"a": 2})]),
         ('{"a": 1}\n{"a": 2}\n', [(1, {"a": 1}), (2, {"a": 2})]),
-        ("", []),
-        ("\n \n", []),
     ],
 )
 def test_a_json_file_is_a_spec_an_array_or_lines(tmp_path, name, text, expected):
@@ -134,6 +133,23 @@ def test_a_line_beyond_every_limit_is_cut_and_the_next_one_found(tmp_path, monke
     assert (second.number, second.text) == (2, b'{"a": 2}')
 
 
+@pytest.mark.parametrize("text", ["", "\n \n"])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.txt"])
+def test_a_file_that_holds_nothing_counts_and_says_so(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    (tmp_path / "b.json").write_text('{"a": 1}')
+    sources = [str(tmp_path / name), str(tmp_path / "b.json")]
+
+    empty, sound = items(sources)
+
+    assert (str(empty), empty.problem) == (
+        f"{sources[0]}:1",
+        "is empty; put a job spec there, or leave the file out",
+    )
+    assert (sound.text, sound.problem) == (b'{"a": 1}', "")
+    assert count(sources) == 2
+
+
 @pytest.mark.parametrize("given", ["absent.json", "empty"])
 def test_what_holds_nothing_is_named(tmp_path, given):
     (tmp_path / "empty").mkdir()
@@ -142,8 +158,25 @@ def test_what_holds_nothing_is_named(tmp_path, given):
         files([str(tmp_path / given)])
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
-    file = tmp_path / "gone.json"
+def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path):
+    # Root may read everything; a file that went after it was listed cannot be read by anybody.
+    (tmp_path / "b.json").write_text('{"a": 1}')
 
-    with pytest.raises(BadSource, match="cannot be read"):
-        list(items([str(file)]))
+    gone, sound = items([str(tmp_path / "gone.json"), str(tmp_path / "b.json")])
+
+    assert gone.problem == "cannot be read (No such file or directory); mend that, or leave the file out"
+    assert sound.text == b'{"a": 1}'
+
+
+def test_of_chosen_jobs_only_the_specs_that_have_them_are_left(tmp_path):
+    file = tmp_path / "specs.jsonl"
+    texts = [a_spec(a_job("a"), a_job("b")), a_spec(a_job("c")), "no spec", {"jobs": 7}, a_spec(a_job("d"))]
+    file.write_text("".join(json.dumps(each) + "\n" for each in texts))
+
+    chosen = list(items([str(file)], {"b", "d"}))
+
+    assert [(each.number, json.loads(each.text)) for each in chosen] == [
+        (1, a_spec(a_job("b"))),
+        (5, a_spec(a_job("d"))),
+    ]
+    assert count([str(file)], {"b", "d"}) == 2

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from tasks.delivery import Delivery
+from tasks.errors import StoreUnavailable
 from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.terminal import STATUS_COLOURS, print_json, say
 from worker.client.checkpoint import Checkpoint
@@ -20,24 +22,35 @@ from worker.client.sources import Item
 _STATUSES = tuple(STATUS_COLOURS)
 # On a stderr that is no terminal (a log), a line this often.
 _LINE_EVERY_SECONDS = 10.0
+# Whoever waits this long without an answer hears why; as often is looked again.
+_PATIENCE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class Screen:
-    """The listener of one run, of `total` specs; None where that is not known yet."""
+    """The listener of one run, of `total` specs; None where that is not known yet.
+
+    `in_the_way` says what keeps content from coming, or with `of_answers=True` answers at all.
+    """
 
     checkpoint: Checkpoint
     total: int | None
     as_json: bool
+    in_the_way: Callable[..., list[str]] = lambda **_: []
     _progress: bars.Progress | None = None
     _task: bars.TaskID | None = None
     _in_the_way: str = ""
     _said_mono: float = field(default_factory=time.monotonic)
     _began: tuple[float, int] = (0.0, 0)
+    # When an answer came last, or was looked for in vain, and how many there were.
+    _moved: tuple[float, int] = (0.0, 0)
+    _explained: set[str] = field(default_factory=set)
 
     def shown(self) -> AbstractContextManager[Any]:
         """Draw the bar inside the block, if stderr is a terminal."""
         self._began = (time.monotonic(), self._done)
+        self._moved = self._began
+        self._explain("")
         if self.as_json or not sys.stderr.isatty():
             return nullcontext()
         columns = [bars.BarColumn(), bars.MofNCompleteColumn(), bars.TextColumn("specs")]
@@ -72,7 +85,8 @@ class Screen:
         print_json(delivery.as_document(), indent=None)
 
     def looked(self, queue_depth: int, problem: str) -> None:
-        """Bring the bar, or the log, up to date."""
+        """Bring the bar, or the log, up to date, and say once what keeps answers from coming."""
+        self._explain_silence()
         self._in_the_way = problem or (f"{queue_depth:,} on the queue" if queue_depth else "")
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=self._done, rate=f"{self._per_second():,.0f}/s")
@@ -80,6 +94,26 @@ class Screen:
             self._said_mono = time.monotonic()
             pace = f"{self._per_second():,.0f}/s; {self._in_the_way or 'going on'}"
             say(f"{self.summary()} ({pace})", err=True)
+
+    def _explain_silence(self) -> None:
+        (moved_mono, done), now_mono = self._moved, time.monotonic()
+        if done != self._done:
+            self._moved = now_mono, self._done
+        elif self.checkpoint.wait and now_mono - moved_mono > _PATIENCE_SECONDS:
+            self._moved = now_mono, done
+            self._explain("no answer yet: ", of_answers=True)
+
+    def _explain(self, before: str, *, of_answers: bool = False) -> None:
+        found: set[str] = set()
+        # A Redis that does not answer is the sender's to report.
+        with suppress(StoreUnavailable):
+            found = set(self.in_the_way(of_answers=of_answers))
+        for each in sorted(found - self._explained):
+            if self.as_json:
+                print_json({"inTheWay": each}, indent=None, err=True)
+            else:
+                say(f"{before}{each}", err=True)
+        self._explained = found
 
     def summary(self) -> str:
         """Return what was done, in a line."""

@@ -4,18 +4,21 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tasks.errors import StoreUnavailable
+from tasks.errors import Status, StoreUnavailable
 from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import CliError
+from worker.cli.support.in_the_way import in_the_way
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
 from worker.cli.views.enqueue_screen import Screen
+from worker.client.again import jobs_to_send_again
 from worker.client.bulk_sender import BulkSender, FlowControl, RefusedSpec
 from worker.client.checkpoint import BadCheckpoint, Checkpoint
 from worker.client.producer import Producer
@@ -50,16 +53,26 @@ def enqueue(
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="With --wait: seconds after which one spec is given up.")
     ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ANSWERS",
+            help="What an earlier --wait has printed: send only its STUBs, and what FAILED through no fault "
+            "of the job.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send job specs to the queue; each is checked first, by the rules of the worker.
 
     Without --wait a line for each spec names its task id. Invalid specs are reported with their lines and
-    passed over; then, or when a spec got no answer, the exit code is 1. Ctrl-C leaves a file for --resume,
-    which goes on with the options of the run.
+    passed over; then, when a spec got no answer, or when a job FAILED, the exit code is 1. Ctrl-C leaves a
+    file for --resume, which goes on with the options of the run.
     """
     if bool(inputs) == bool(resume):
         raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")
+    if again and resume:
+        raise typer.BadParameter("The file of --resume knows the one of --again: leave --again out")
     settings = load_settings()
     queue = f"{settings.namespace} at {address(settings.redis_url)}"
     path = resume.absolute() if resume else _fresh_path()
@@ -68,11 +81,11 @@ def enqueue(
             checkpoint = _resumed(path, queue, settings.result_ttl_seconds)
         else:
             terms = {"window": window, "max_queue": max_queue, "timeout_seconds": timeout, "strict": strict}
-            checkpoint = Checkpoint(_folder(), inputs or [], wait, queue, terms)
+            checkpoint = Checkpoint(_folder(), inputs or [], wait, queue, str(again or ""), terms)
         _run(checkpoint, path, settings, as_json=as_json)
     except (BadSource, BadCheckpoint) as error:
         raise CliError(str(error)) from None
-    if checkpoint.counts["refused"] or checkpoint.counts["unanswered"]:
+    if any(each.startswith(("refused", "unanswered", Status.FAILED)) for each in checkpoint.counts):
         raise typer.Exit(1)
 
 
@@ -104,12 +117,16 @@ def _resumed(path: Path, queue: str, result_ttl_seconds: int) -> Checkpoint:
 
 def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: bool) -> None:
     sources = files(checkpoint.inputs)
-    screen = Screen(checkpoint, count(sources), as_json)
-    reader = Reader(checkpoint.remaining(items(sources)))
+    job_ids = jobs_to_send_again(Path(checkpoint.again)) if checkpoint.again else None
+    reader = Reader(checkpoint.remaining(items(sources, job_ids)))
+    total = count(sources, job_ids)
     with (
         Producer.open(
             settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
         ) as producer,
+        nullcontext(
+            Screen(checkpoint, total, as_json, partial(in_the_way, producer.client, settings))
+        ) as screen,
         # Outside: a second Ctrl-C must not end what the first one has begun.
         termination_held() as interruptible,
         _resumable(checkpoint, path, screen),
