@@ -25,8 +25,13 @@ class ContentConsole(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Draw `renderable`; whatever text it is made of leaves as visible text."""
+        if isinstance(renderable, Text) and not renderable.plain.isprintable():
+            # A newline in it is content; those that come out of it are the ends of its lines.
+            renderable = renderable.copy()
+            renderable.plain = visible(renderable.plain)
         for each in super().render(renderable, options):
-            yield each if each.control or each.text == "\n" else Segment(visible(each.text), each.style)
+            lines = "\n".join(map(visible, each.text.split("\n")))
+            yield each if each.control else Segment(lines, each.style)
 
 
 def words(text: str, style: str = "") -> Text:
