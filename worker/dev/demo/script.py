@@ -12,6 +12,7 @@ from celery import Celery
 from worker.dev.demo.specs import ALLOWLIST, load_specs
 from worker.dev.stack import Stack
 
+ACTS = 5
 _ACT_SECONDS = 60.0
 # In the halting act a call takes this long, so that some are always in flight when the brake comes on.
 _SLOW_SECONDS = 1.0
@@ -23,6 +24,13 @@ _OPENING = [
     "SET slotgen:allowlist (the shipped policy)",
     "SET slotgen:rollout_percent 5",
 ]
+_WHY_SHUT = "Nothing has been set yet. What slotgen does not know is a no: every job comes back as a STUB."
+_WHY_HALTED = "The runbook's order: whatever opens is set while the fleet is halted, the kill switch last."
+_WHY_FIVE = (
+    "Now all gates decide. Whether 5 % include a job depends on its id alone, so it is the same each time."
+)
+_WHY_HALT = "Calls are slow in this act, so that some are in flight when one Redis key halts the fleet."
+_WHY_AGAIN = "The same jobs once more: what was generated before is served again, and not paid for twice."
 
 
 class DemonstrationStuck(RuntimeError):  # noqa: N818 - reads as what it is
@@ -76,22 +84,39 @@ class Tally:
 
 @dataclass(slots=True)
 class Act:
-    """One act: what was done, what came of it. `halt_ms` is set where the brake was pulled."""
+    """One act: why it is shown, what was done, what came of it.
+
+    `answers` has each job's result and errorCode, as its producer gets them. `halt_ms` is set where the brake
+    was pulled.
+    """
 
     title: str
+    why: str
     commands: list[str]
     jobs: int
     tally: Tally = field(default_factory=Tally)
+    answers: list[tuple[dict[str, Any], str | None]] = field(default_factory=list)
     seconds: float = 0.0
     halt_ms: float | None = None
     in_flight_ms: float | None = None
+    ended: bool = False
+
+    def answer(self, status: str, *, with_cards: bool = False) -> tuple[dict[str, Any], str | None] | None:
+        """Return the first answer of `status`, that of flashcards where these are asked for."""
+        for result, code in self.answers:
+            content = next(iter((result["output"] or {}).values()), None)
+            cards = isinstance(content, list) and "front" in content[0]
+            if result["status"] == status and (cards or not with_cards):
+                return result, code
+        return None
 
 
 @dataclass(slots=True)
 class Demonstration:
-    """Plays the acts on a running stack. `acts` grows as they are played."""
+    """Plays the acts on a running stack. `acts` grows as they are played; `on_end` gets each at its end."""
 
     celery: Celery
+    on_end: Callable[[Act], None] = lambda _: None
     specs: list[dict[str, Any]] = field(default_factory=load_specs)
     acts: list[Act] = field(default_factory=list)
     # Between the acts, so that a person can read what came of one before the next begins.
@@ -106,25 +131,26 @@ class Demonstration:
         """Play all five acts."""
         few, release = self.specs[:12], ["SET slotgen:kill false"]
         _pace(stack, _QUICK_SECONDS)
-        self._act(stack, "An empty Redis is a stopped fleet", [], few)
-        self._act(stack, "Halted, then feature, allowlist and 5 %", _OPENING, few)
-        self._act(stack, "Released: 5 % of the jobs may pass", release, self.specs)
+        self._act(stack, "An empty Redis is a stopped fleet", _WHY_SHUT, [], few)
+        self._act(stack, "Open but for the kill switch", _WHY_HALTED, _OPENING, few)
+        self._act(stack, "Released at 5 %", _WHY_FIVE, release, self.specs)
         _pace(stack, _SLOW_SECONDS)
         everybody = ["SET slotgen:rollout_percent 100"]
-        self._act(stack, "100 %, and a halt in the middle", everybody, self.specs, halt=True)
+        self._act(stack, "100 %, and a halt in the middle", _WHY_HALT, everybody, self.specs, halt=True)
         _pace(stack, _QUICK_SECONDS)
-        self._act(stack, "Released: nothing is paid for twice", release, self.specs)
+        self._act(stack, "Released again", _WHY_AGAIN, release, self.specs)
 
     def _act(
         self,
         stack: Stack,
         title: str,
+        why: str,
         commands: list[str],
         specs: list[dict[str, Any]],
         *,
         halt: bool = False,
     ) -> None:
-        act = Act(title, list(commands), sum(len(spec["jobs"]) for spec in specs))
+        act = Act(title, why, list(commands), sum(len(spec["jobs"]) for spec in specs))
         self.acts.append(act)
         for command in commands:
             # Run as plain Redis, as anyone could.
@@ -139,8 +165,13 @@ class Demonstration:
             act.halt_ms = (act.tally.last_mono - halted_mono) * 1000
             act.in_flight_ms = (act.tally.last_halted_mono - halted_mono) * 1000
         for each in pending:
-            each.get(timeout=_ACT_SECONDS)
-        time.sleep(self.pause_seconds)
+            results = each.get(timeout=_ACT_SECONDS)
+            reasons = self.celery.backend.get_task_meta(each.id)["reasons"]
+            act.answers += zip(results, reasons["errorCodes"], strict=True)
+        act.ended = True
+        self.on_end(act)
+        if len(self.acts) < ACTS:
+            time.sleep(self.pause_seconds)
 
 
 def _halt(stack: Stack, act: Act) -> float:

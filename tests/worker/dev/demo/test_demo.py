@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,7 @@ def test_the_demonstration_shows_shut_open_halted_and_open_again(tmp_path):
     assert {"ROLLOUT_EXCLUDED", "NOT_OPTED_IN", "NOT_ALLOWLISTED", None} <= {
         each["errorCode"] for each in five["outcomes"]
     }
+    assert all(act["why"] for act in (shut, braked, five, halted, again))
     in_flight = [
         each for each in halted["outcomes"] if (each["errorCode"], each["path"]) == ("KILL_SWITCH", "openai")
     ]
@@ -79,6 +81,47 @@ def test_the_demonstration_shows_shut_open_halted_and_open_again(tmp_path):
         each["status"] != "FAILED" for act in (shut, braked, five, halted, again) for each in act["outcomes"]
     )
     assert_nothing_is_left(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    """What the demonstration prints at 80 columns, line by line."""
+    folder = tmp_path_factory.mktemp("demo")
+    process = start(folder, "demo", COLUMNS="80")
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    return [line.rstrip() for line in out.splitlines()]
+
+
+def test_each_act_says_why_it_is_shown(screen):
+    acts = [number for number, line in enumerate(screen) if line.startswith("Act ")]
+
+    assert [screen[number].partition(":")[0] for number in acts] == [
+        f"Act {each} of 5" for each in range(1, 6)
+    ]
+    for number in acts:
+        assert re.fullmatch(
+            r"  [A-Z][^_]+\.(?: [A-Z].*)?", f"{screen[number + 1]} {screen[number + 2].strip()}".rstrip()
+        )
+
+
+def test_the_last_screen_fits_80_by_24_and_has_a_card_a_stub_and_what_to_do_next(screen):
+    last = screen[
+        next(number for number, line in enumerate(screen) if line.startswith("what you have seen")) :
+    ]
+
+    # One line is the shell's.
+    assert len(last) <= 23
+    assert max(map(len, screen)) <= 80
+    said = "\n".join(last)
+    assert re.search(
+        r"A flashcard of act 3, englit-macbeth.*\n  front  \S.*Macbeth.*\n  back   \S.*Macbeth", said
+    )
+    assert re.search(
+        r"A STUB of act 3, \S+\n  ROLLOUT_EXCLUDED: the job's bucket is outside the percentage", said
+    )
+    assert re.search(r"^\d+ calls were in flight: closed and answered \d+ ms after", said, re.MULTILINE)
+    assert [line.split()[:2] for line in last[-2:]] == [["slotgen", "dev"], ["slotgen", "--help"]]
 
 
 def test_dev_leaves_a_playable_system_and_cleans_up_on_ctrl_c(tmp_path):
