@@ -19,10 +19,11 @@ from worker.adapters.redis.clients import open_sync
 from worker.dev.demo.specs import ALLOWLIST
 from worker.dev.fake_openai.server import FakeOpenAI
 from worker.dev.processes.watched import WatchedProcess
-from worker.dev.redis_server.process import embedded_redis
+from worker.dev.redis_server.process import RedisServer, embedded_server
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_EVERY_LINE = ("time", "level", "logger", "event", "telemetry", "details")
 # What would reach past this machine, or bend the demonstration, stays out of the worker's environment.
 _NOT_INHERITED = ("OPENAI_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
 
@@ -49,26 +50,43 @@ class WorkerProcess:
     _last_line: str = ""
 
     def start(self, arguments: list[str]) -> None:
-        """Start it and wait until it consumes. Raises WorkerDied."""
+        """Start it, or start it again, and wait until it consumes. Raises WorkerDied."""
+        self._started.clear()
+        self.ready.clear()
         command = [sys.executable, "-m", "worker.cli", "worker", *arguments]
         self._process = WatchedProcess(command, subprocess.PIPE, env=self.environment)
         self._reader = threading.Thread(target=self._read, args=(self._process.lines,), daemon=True)
         self._reader.start()
         if not self._started.wait(_START_SECONDS) or not self.ready:
             self.stop()
-            raise WorkerDied(f"the worker did not start; its last line: {self._last_line.strip()[:500]}")
+            raise WorkerDied(f"the worker did not start; its last words: {self._last_words}")
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._process.pid if self._process else 0
 
+    @property
+    def ended(self) -> str:
+        """How it has ended by itself; empty while it runs."""
+        if self._process is None or self._process.running:
+            return ""
+        return f"the worker {self._process.ending}; its last words: {self._last_words}"
+
     def check(self) -> None:
         """Raise WorkerDied when it has ended by itself."""
-        if self._process and not self._process.running:
-            raise WorkerDied(
-                f"the worker ended with {self._process.returncode}: {self._last_line.strip()[:500]}"
-            )
+        if self.ended:
+            raise WorkerDied(self.ended)
+
+    @property
+    def _last_words(self) -> str:
+        """What it said last: of a line of its log the event and its fields."""
+        try:
+            entry = json.loads(self._last_line)
+            fields = [f"{name} {entry[name]}" for name in entry if name not in _EVERY_LINE]
+            return ", ".join([str(entry["event"]), *fields])
+        except (ValueError, TypeError, LookupError):
+            return self._last_line.strip() or "none"
 
     def stop(self) -> int | None:
         """End it by SIGTERM, after the grace by SIGKILL; return its exit code, as a shell would show it."""
@@ -103,15 +121,36 @@ class WorkerProcess:
 class Stack:
     """A running system and its addresses."""
 
-    redis_url: str
+    redis_server: RedisServer
     openai_url: str | None
     worker: WorkerProcess
+    worker_arguments: list[str]
     fake_openai: FakeOpenAI | None
     client: redis.Redis
 
-    def shut(self) -> None:
+    @property
+    def redis_url(self) -> str:
+        """Where the queue, the results and the dials are."""
+        return self.redis_server.url
+
+    def shut(self, namespace: str = "slotgen") -> None:
         """Close every dial, all in one step."""
-        self.client.mset({"slotgen:kill": "true", "slotgen:feature": "false", "slotgen:rollout_percent": "0"})
+        shut = {"kill": "true", "feature": "false", "rollout_percent": "0"}
+        self.client.mset({f"{namespace}:{dial}": value for dial, value in shut.items()})
+
+    def revive(self) -> Iterator[str]:
+        """Start again what has ended by itself, and yield a sentence for each.
+
+        Raises:
+            EmbeddedRedisError, WorkerDied: it does not start.
+
+        """
+        if ending := self.redis_server.ending:
+            self.redis_server.start()
+            yield f"Redis {ending}, and was started again with what it held"
+        if ended := self.worker.ended:
+            self.worker.start(self.worker_arguments)
+            yield f"{ended}; started again, metrics at {self.metrics_url}"
 
     def open_everything(self) -> None:
         """Open every dial for the shipped policy, all in one step."""
@@ -132,10 +171,13 @@ def stack(
     openai_url: str | None = None,
     settings: dict[str, str] | None = None,
     on_line: Callable[[dict[str, Any]], None] | None = None,
+    redis_port: int = 0,
+    persistent: bool = False,
 ) -> Iterator[Stack]:
     """Start everything, yield it, and end everything; nothing is left behind.
 
-    `openai_url` takes the place of our own stand-in; `settings` are added to the worker's environment.
+    `openai_url` takes the place of our own stand-in; `settings` are added to the worker's environment. Redis
+    takes `redis_port` if it is free; a `persistent` one can be revived with what it held.
 
     Raises:
         NoKey: `real`, without a key in the environment.
@@ -147,18 +189,20 @@ def stack(
         raise NoKey("--real calls OpenAI, and OPENAI_API_KEY is not set; set it, or leave --real out")
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="slotgen-")))
-        redis_url = ending.enter_context(embedded_redis(folder))
+        server = ending.enter_context(embedded_server(folder, port=redis_port, persistent=persistent))
         fake_openai = None if real or openai_url else ending.enter_context(FakeOpenAI())
         url = fake_openai.base_url if fake_openai else openai_url
-        client = ending.enter_context(open_sync(redis_url, timeout_seconds=5))
+        client = ending.enter_context(open_sync(server.url, timeout_seconds=5))
         worker = WorkerProcess(
-            environment=worker_environment(redis_url, url) | (settings or {}),
+            environment=worker_environment(server.url, url) | (settings or {}),
             log_path=folder / "worker.log",
             on_line=on_line or (lambda _: None),
         )
         ending.callback(worker.stop)
-        worker.start(["--metrics-port", "0", "--concurrency", str(concurrency)])
-        yield Stack(redis_url, url, worker, fake_openai, client)
+        metrics_port = worker.environment.get("SLOTGEN_METRICS_PORT", "0")
+        arguments = ["--metrics-port", metrics_port, "--concurrency", str(concurrency)]
+        worker.start(arguments)
+        yield Stack(server, url, worker, arguments, fake_openai, client)
 
 
 def worker_environment(redis_url: str, openai_url: str | None) -> dict[str, str]:

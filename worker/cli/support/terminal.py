@@ -7,6 +7,7 @@ cursor of an operator's terminal, nor a stored reason end the command that shows
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -104,3 +105,11 @@ def text_of(value: bytes | None) -> str | None:
 def shown_text(value: bytes | None) -> str:
     """Return a dial's raw value for people: quoted, or `absent`."""
     return "absent" if value is None else repr(text_of(value))
+
+
+def own_name() -> str:
+    """Return how this command was called, so that what is shown can be typed."""
+    called = Path(sys.argv[0])
+    if called.name != "slotgen":
+        return "slotgen"
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)

@@ -9,6 +9,10 @@ _FOLDER = Path(__file__).parent
 ALLOWLIST = _FOLDER / "allowlist.json"
 
 
+# Ordered by name.
+SPECS = sorted(_FOLDER.glob("job_specs/*.json"))
+
+
 def load_specs() -> list[dict[str, Any]]:
     """Return every shipped spec, ordered by file name."""
-    return [json.loads(each.read_text("utf-8")) for each in sorted(_FOLDER.glob("job_specs/*.json"))]
+    return [json.loads(each.read_text("utf-8")) for each in SPECS]

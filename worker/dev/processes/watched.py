@@ -62,6 +62,18 @@ class WatchedProcess:
         """Its exit code, 128 and the number of the signal that ended it, or None while it runs."""
         return self._watcher.poll()
 
+    @property
+    def ending(self) -> str:
+        """How it has ended: "was ended by SIGKILL", or "ended with exit code 1"; empty while it runs."""
+        code = self.returncode
+        if code is None:
+            return ""
+        try:
+            # A shell adds 128; the watcher itself may have been killed with it.
+            return f"was ended by {signal.Signals(-code if code < 0 else code - 128).name}"
+        except ValueError:
+            return f"ended with exit code {code}"
+
     def send(self, which: signal.Signals) -> None:
         """Send it a signal; nothing happens when it has ended."""
         if self.running and self.pid:

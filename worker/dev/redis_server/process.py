@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,27 +25,72 @@ _START_SECONDS = 10.0
 _LOG_LINES = 8
 
 
-@contextmanager
-def embedded_redis(directory: Path) -> Iterator[str]:
-    """Run a Redis on a free port of 127.0.0.1, with its log in `directory`, and yield its URL.
+@dataclass(slots=True)
+class RedisServer:
+    """A Redis that runs at `port`; `start` starts it again after it has ended by itself."""
 
-    It ends with the block: by SIGTERM, after 5 s by SIGKILL. It also ends when our process is killed, and
-    then `directory` is removed; Ctrl-C in the terminal does not reach it.
+    directory: Path
+    port: int
+    persistent: bool
+    _process: WatchedProcess | None = None
+
+    @property
+    def url(self) -> str:
+        """Its database 0."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def ending(self) -> str:
+        """How it has ended by itself; empty while it runs."""
+        return self._process.ending if self._process else ""
+
+    def start(self) -> None:
+        """Start it and wait until it serves. Raises EmbeddedRedisError."""
+        keeps = "yes" if self.persistent else "no"
+        arguments: list[str | Path] = [
+            "--port",
+            str(self.port),
+            "--dir",
+            self.directory,
+            *OPTIONS,
+            "--appendonly",
+            keeps,
+        ]
+        log = self.directory / "redis.log"
+        self._process = start_redis(arguments, self.port, log, orphaned_dir=self.directory)
+
+    def stop(self) -> None:
+        """End it: by SIGTERM, after 5 s by SIGKILL."""
+        if self._process:
+            self._process.end(signal.SIGTERM)
+
+
+@contextmanager
+def embedded_server(directory: Path, *, port: int = 0, persistent: bool = False) -> Iterator[RedisServer]:
+    """Run a Redis on `port` of 127.0.0.1 if it is free, else on another, with its log in `directory`.
+
+    It ends with the block, and also when our process is killed: then `directory` is removed. Ctrl-C in the
+    terminal does not reach it. A `persistent` one has what it held when it is started again.
 
     Raises:
         EmbeddedRedisError: there is no server program, it ended at once, or it did not answer in 10 s.
 
     """
-    port = ReservedPort()
-    arguments: list[str | Path] = ["--port", str(port.number), "--dir", directory, *OPTIONS]
+    reserved = ReservedPort(port)
+    server = RedisServer(directory, reserved.number, persistent)
     try:
-        process = start_redis(arguments, port.number, directory / "redis.log", orphaned_dir=directory)
-        try:
-            yield f"redis://127.0.0.1:{port.number}/0"
-        finally:
-            process.end(signal.SIGTERM)
+        server.start()
+        yield server
     finally:
-        port.release()
+        server.stop()
+        reserved.release()
+
+
+@contextmanager
+def embedded_redis(directory: Path) -> Iterator[str]:
+    """Run an `embedded_server` on any free port, and yield its URL. Raises EmbeddedRedisError."""
+    with embedded_server(directory) as server:
+        yield server.url
 
 
 def start_redis(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.ports import free_port
 from tests.waiting import eventually
 
 
@@ -124,23 +127,83 @@ def test_the_last_screen_fits_80_by_24_and_has_a_card_a_stub_and_what_to_do_next
     assert [line.split()[:2] for line in last[-2:]] == [["slotgen", "dev"], ["slotgen", "--help"]]
 
 
-def test_dev_leaves_a_playable_system_and_cleans_up_on_ctrl_c(tmp_path):
-    process = start(tmp_path, "dev", "--json")
+def said_until(stream, last):
+    """Return the lines up to the first with which `last` agrees."""
     lines = []
-    while not lines or lines[-1].rstrip() != "}":
-        lines.append(process.stdout.readline())
-        assert lines[-1], process.stderr.read()
-    addresses = json.loads("".join(lines))
+    for line in stream:
+        lines.append(line)
+        if last(line):
+            return lines
+    raise AssertionError("".join(lines))
 
-    with redis.Redis.from_url(addresses["redisUrl"]) as client:
-        assert client.get("slotgen:kill") == b"true"
-    assert Path(addresses["log"]).read_text()
+
+def answers_of(command, **changes):
+    """Run a line that `slotgen dev` has printed, as it stands but for where slotgen is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.cli", *shlex.split(command)[1:]],
+        env=os.environ | changes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_dev_is_playable_by_the_lines_it_prints_and_starts_again_what_dies(tmp_path):
+    port = free_port()
+    process = start(tmp_path, "dev", "--port", str(port), SLOTGEN_NAMESPACE="mine", SLOTGEN_CONCURRENCY="7")
+    shown = said_until(process.stdout, lambda line: line.startswith("Ctrl-C"))
+    # The commands are to be copied, and the folder of the log is this machine's.
+    assert max(len(line) for line in shown if not line.startswith(("  ", "log"))) <= 81
+    export, enqueue, status, enable = [line.strip() for line in shown if line.startswith("  ")]
+    url = f"redis://127.0.0.1:{port}/0"
+    assert export == f"export SLOTGEN_REDIS_URL={url} SLOTGEN_NAMESPACE=mine"
+    there = {"SLOTGEN_REDIS_URL": url, "SLOTGEN_NAMESPACE": "mine"}
+
+    assert '"status":"STUB"' in answers_of(enqueue, **there)
+    assert "HALTED" in answers_of(status, **there)
+    answers_of(enable, **there)
+    assert '"status":"COMPLETED"' in answers_of(enqueue, **there)
+
+    with redis.Redis.from_url(url) as client:
+        (card,) = client.mget(client.keys("mine:worker:*"))
+        os.kill(json.loads(card)["pid"], signal.SIGKILL)
+        (line,) = said_until(process.stdout, lambda _: True)
+        assert re.match(
+            r"the worker was ended by SIGKILL; its last words: \w+; started again, metrics at http", line
+        )
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+        (line,) = said_until(process.stdout, lambda _: True)
+        assert line == "Redis was ended by SIGKILL, and was started again with what it held\n"
+    assert '"status":"COMPLETED"' in answers_of(enqueue, **there)
+
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=80)
-
-    assert process.returncode == 0, err
-    assert "cleaned up" in out
+    assert (process.returncode, out) == (0, "stopped, and cleaned up\n"), err
     assert_nothing_is_left(tmp_path)
+
+
+def test_dev_says_that_its_port_is_taken_and_takes_another(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(tmp_path, "dev", "--port", str(port), SLOTGEN_REDIS_URL="redis://elsewhere")
+        shown = said_until(process.stdout, lambda line: line.startswith("Ctrl-C"))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=80)
+
+    assert shown[0] == "SLOTGEN_REDIS_URL: not used here, since dev has a Redis of its own\n"
+    assert re.fullmatch(rf"Redis +redis://127.0.0.1:(?!{port})\d+/0   \(port {port} is taken\)\n", shown[1])
+
+
+def test_dev_refuses_a_setting_that_a_worker_would_refuse(tmp_path):
+    process = start(tmp_path, "dev", SLOTGEN_CONCURRENCY="many")
+    _, err = process.communicate(timeout=80)
+
+    assert process.returncode == 1
+    assert err.startswith("SLOTGEN_CONCURRENCY is 'many'; ")
+    assert left_behind(tmp_path) == []
 
 
 def test_ctrl_c_in_the_middle_of_the_demonstration_cleans_up(tmp_path):

@@ -1,9 +1,7 @@
 """`slotgen demo`: the main job on real input in under a minute, with a live picture."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +17,7 @@ from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
-from worker.cli.support.terminal import STATUS_COLOURS, print_json, say
+from worker.cli.support.terminal import STATUS_COLOURS, own_name, print_json, say
 from worker.dev.demo.script import ACTS, Act, Demonstration, DemonstrationStuck
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, WorkerDied, stack
@@ -55,15 +53,7 @@ def demo(
     console.print(_summary(demonstration))
     if not real:
         say("", _STOOD_IN)
-    say(*_NEXT.format(slotgen=_own_name()).split("\n"))
-
-
-def _own_name() -> str:
-    """Return how this command was called, so that what is shown can be typed."""
-    called = Path(sys.argv[0])
-    if called.name != "slotgen":
-        return "slotgen"
-    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
+    say(*_NEXT.format(slotgen=own_name()).split("\n"))
 
 
 def _play(console: ContentConsole, *, real: bool, quiet: bool) -> Demonstration:

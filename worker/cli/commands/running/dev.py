@@ -1,19 +1,25 @@
 """`slotgen dev`: the whole system on one machine, left running for a person to play with."""
 
-import sys
+import os
+import shlex
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import refuses
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
-from worker.cli.support.terminal import answer, say
-from worker.dev.demo.specs import ALLOWLIST
-from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
+from worker.cli.support.terminal import answer, own_name, say
+from worker.dev.demo.specs import ALLOWLIST, SPECS
+from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, Stack, WorkerDied, stack
+from worker.settings.settings import Settings
+
+_OWN = ("SLOTGEN_REDIS_URL", "SLOTGEN_REDIS_PASSWORD_FILE")
 
 
 def dev(
@@ -21,20 +27,34 @@ def dev(
     real: Annotated[
         bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")
     ] = False,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Calls at once.")] = 50,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where Redis listens, if it is free.")] = 6379,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=1000, help="Calls at once.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start an embedded Redis, a stand-in for OpenAI and a worker; Ctrl-C ends and cleans up.
 
-    A key in the environment is never used unless --real is given.
+    The settings hold, but for that Redis and, unless --real is given, for what is OpenAI's: a key in the
+    environment is never used without it. What ends by itself is started again.
     """
+    flags = {} if concurrency is None else {"concurrency": concurrency}
+    inherited = [name for name in _OWN if os.environ.pop(name, None)]
+    for name in [each for each in os.environ if each.startswith("OPENAI_") and not real]:
+        del os.environ[name]
+    settings = load_settings(redis_url=f"redis://127.0.0.1:{port}/0", **flags)
+    names = [name for name in os.environ if name.startswith(("SLOTGEN_", "FEATURE_SLOTGEN_"))]
     with (
         refuses(NoKey, EmbeddedRedisError, WorkerDied),
         termination_held() as interruptible,
-        stack(real=real, concurrency=concurrency) as running,
+        stack(
+            real=real,
+            concurrency=settings.concurrency,
+            settings={name: os.environ[name] for name in names},
+            redis_port=port,
+            persistent=True,
+        ) as running,
         suppress(KeyboardInterrupt),
     ):
-        running.shut()
+        running.shut(settings.namespace)
         addresses = {
             "redisUrl": running.redis_url,
             "openaiUrl": running.openai_url,
@@ -43,31 +63,42 @@ def dev(
             "allowlist": str(ALLOWLIST),
             "workerPid": running.worker.pid,
         }
-        answer(addresses, _shown(running).split("\n"), as_json=as_json)
+        lines = _lines(running, settings, port)
+        if inherited:
+            lines.insert(0, f"{' and '.join(inherited)}: not used here, since dev has a Redis of its own")
+        answer(addresses, lines, as_json=as_json)
         while True:
             with interruptible():
                 time.sleep(0.2)
-            running.worker.check()
+            for each in running.revive():
+                say(each, err=as_json)
     say("stopped, and cleaned up")
 
 
-def _shown(running: Stack) -> str:
-    beside_the_server = find_redis_server().parent / "redis-cli"
-    cli = f"{beside_the_server if beside_the_server.exists() else 'redis-cli'} -u {running.redis_url}"
-    return f"""\
-Redis    {running.redis_url}
-OpenAI   {running.openai_url or "the real one: calls cost money"}
-metrics  {running.metrics_url}
-log      {running.worker.log_path}
+def _lines(running: Stack, settings: Settings, port: int) -> list[str]:
+    slotgen, allowlist = own_name(), _near(ALLOWLIST)
+    taken = "" if running.redis_server.port == port else f"   (port {port} is taken)"
+    variables = f"SLOTGEN_REDIS_URL={running.redis_url}"
+    if settings.namespace != "slotgen":
+        variables += f" SLOTGEN_NAMESPACE={settings.namespace}"
+    return [
+        f"Redis    {running.redis_url}{taken}",
+        f"OpenAI   {running.openai_url or 'the real one: calls cost money'}",
+        f"metrics  {running.metrics_url}",
+        f"log      {running.worker.log_path}",
+        "",
+        "Every dial is shut, so the first line brings STUBs; after the third it brings",
+        "content. In another terminal:",
+        "",
+        f"  export {variables}",
+        f"  {slotgen} enqueue {_near(SPECS[0])} --wait",
+        f"  {slotgen} status",
+        f'  {slotgen} enable --allowlist {allowlist} --percent 100 --reason "trying it"',
+        "",
+        "Ctrl-C ends it all.",
+    ]
 
-Every dial is shut: a job is answered by a STUB. In another terminal:
 
-  export SLOTGEN_REDIS_URL={running.redis_url}
-  {cli} MSET slotgen:feature true slotgen:rollout_percent 100
-  {cli} -x SET slotgen:allowlist < {ALLOWLIST}
-  {cli} SET slotgen:kill false       # open
-  {cli} SET slotgen:kill true        # halt everything, calls in flight included
-
-  {sys.executable} -m worker.dev.demo.send_one
-
-Ctrl-C ends it all."""
+def _near(path: Path) -> str:
+    """Return `path` as it is shortest from here."""
+    return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
