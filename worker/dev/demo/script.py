@@ -113,9 +113,14 @@ class Act:
 
 @dataclass(slots=True)
 class Demonstration:
-    """Plays the acts on a running stack. `acts` grows as they are played; `on_end` gets each at its end."""
+    """Plays the acts on a running stack, and adds each to `acts`.
+
+    `on_change` is called now and then while one is played, `on_end` with one that has ended; both by the
+    thread that plays.
+    """
 
     celery: Celery
+    on_change: Callable[[], None] = lambda: None
     on_end: Callable[[Act], None] = lambda _: None
     specs: list[dict[str, Any]] = field(default_factory=load_specs)
     acts: list[Act] = field(default_factory=list)
@@ -158,8 +163,8 @@ class Demonstration:
             stack.client.set(key, ALLOWLIST.read_text("utf-8") if key.endswith("allowlist") else value)
         began_mono = time.monotonic()
         pending = [self.celery.send_task("slotgen.generate", args=[spec], queue="slotgen") for spec in specs]
-        halted_mono = _halt(stack, act) if halt else None
-        act.tally.wait_for(lambda: act.tally.total >= act.jobs, stack.worker.check)
+        halted_mono = self._halt(stack, act) if halt else None
+        self._wait_for(stack, act, lambda: act.tally.total >= act.jobs)
         act.seconds = time.monotonic() - began_mono
         if halted_mono is not None:
             act.halt_ms = (act.tally.last_mono - halted_mono) * 1000
@@ -173,13 +178,21 @@ class Demonstration:
         if len(self.acts) < ACTS:
             time.sleep(self.pause_seconds)
 
+    def _halt(self, stack: Stack, act: Act) -> float:
+        self._wait_for(stack, act, lambda: act.tally.count("COMPLETED") >= _HALT_AFTER_COMPLETED)
+        # The calls of one batch end together; halfway through the next one all of its calls are in flight.
+        time.sleep(_SLOW_SECONDS / 2)
+        halted_mono = time.monotonic()
+        stack.client.set("slotgen:kill", "true")
+        act.commands.append("SET slotgen:kill true   # while calls are in flight")
+        return halted_mono
 
-def _halt(stack: Stack, act: Act) -> float:
-    act.tally.wait_for(lambda: act.tally.count("COMPLETED") >= _HALT_AFTER_COMPLETED, stack.worker.check)
-    halted_mono = time.monotonic()
-    stack.client.set("slotgen:kill", "true")
-    act.commands.append("SET slotgen:kill true   # while calls are in flight")
-    return halted_mono
+    def _wait_for(self, stack: Stack, act: Act, enough: Callable[[], bool]) -> None:
+        def watch() -> None:
+            stack.worker.check()
+            self.on_change()
+
+        act.tally.wait_for(enough, watch)
 
 
 def _pace(stack: Stack, seconds: float) -> None:

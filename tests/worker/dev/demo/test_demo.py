@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 import redis
 
 from tests.ports import free_port
+from tests.surroundings import ROOT
 from tests.waiting import eventually
 
 
@@ -125,6 +127,14 @@ def test_the_last_screen_fits_80_by_24_and_has_a_card_a_stub_and_what_to_do_next
     )
     assert re.search(r"^\d+ calls were in flight: closed and answered \d+ ms after", said, re.MULTILINE)
     assert [line.split()[:2] for line in last[-2:]] == [["slotgen", "dev"], ["slotgen", "--help"]]
+
+
+def test_the_picture_in_the_readme_is_of_this_demonstration(screen):
+    script = runpy.run_path(str(ROOT / "docs" / "demo.py"))
+
+    assert "![A run of make demo" in (ROOT / "README.md").read_text("utf-8")
+    # Otherwise: python docs/demo.py
+    assert script["lasting"](script["recorded"]()) == script["lasting"](["$ make demo", *screen])
 
 
 def said_until(stream, last):

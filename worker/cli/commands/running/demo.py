@@ -73,13 +73,14 @@ def _play(console: ContentConsole, *, real: bool, quiet: bool) -> Demonstration:
             demonstration.play(running)
         else:
             demonstration.pause_seconds = _PAUSE_SECONDS
-            # What has ended stays above it.
+            # What has ended stays above it; a thread of rich's own would now and then draw over that.
             with Live(
                 get_renderable=lambda: _running(demonstration.acts),
                 console=console,
-                refresh_per_second=12,
+                auto_refresh=False,
                 transient=True,
-            ):
+            ) as live:
+                demonstration.on_change = live.refresh
                 demonstration.play(running)
     return demonstration
 
