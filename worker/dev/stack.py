@@ -51,6 +51,7 @@ class WorkerProcess:
 
     def start(self, arguments: list[str]) -> None:
         """Start it, or start it again, and wait until it consumes. Raises WorkerDied."""
+        self.stop()
         self._started.clear()
         self.ready.clear()
         command = [sys.executable, "-m", "worker.cli", "worker", *arguments]

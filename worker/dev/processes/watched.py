@@ -89,6 +89,10 @@ class WatchedProcess:
         except subprocess.TimeoutExpired:
             self.send(signal.SIGKILL)
             self._watcher.wait()
+        if self._watcher.returncode < 0 and self.pid:
+            # The watcher was killed by somebody, and its program does not know.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         # Only now: closing the pipe on a running program would make its watcher kill it.
         assert self._watcher.stdin is not None
         self._watcher.stdin.close()

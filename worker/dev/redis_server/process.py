@@ -45,7 +45,8 @@ class RedisServer:
         return self._process.ending if self._process else ""
 
     def start(self) -> None:
-        """Start it and wait until it serves. Raises EmbeddedRedisError."""
+        """Start it, or start it again, and wait until it serves. Raises EmbeddedRedisError."""
+        self.stop()
         keeps = "yes" if self.persistent else "no"
         arguments: list[str | Path] = [
             "--port",

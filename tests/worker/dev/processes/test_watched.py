@@ -49,6 +49,35 @@ def test_everything_ends_when_its_parent_is_killed(parent, tmp_path):
             select.select([end], [], [])
 
 
+def test_a_program_whose_watcher_was_killed_ends_all_the_same():
+    process = WatchedProcess(["sleep", "600"], subprocess.DEVNULL)
+    with contextlib.ExitStack() as ending:
+        end = os.pidfd_open(process.pid)
+        ending.callback(os.close, end)
+        os.kill(os.getsid(process.pid), signal.SIGKILL)
+
+        process.end(signal.SIGTERM)
+
+        select.select([end], [], [])
+    assert process.ending == "was ended by SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("exit 7", "ended with exit code 7"),
+        ("kill -TERM $$", "was ended by SIGTERM"),
+        ("exit 200", "ended with exit code 200"),
+    ],
+)
+def test_it_says_how_it_has_ended(command, said):
+    process = WatchedProcess(["sh", "-c", command], subprocess.DEVNULL)
+
+    process.end(signal.SIGCONT)
+
+    assert process.ending == said
+
+
 def test_its_end_has_the_code_that_a_shell_would_show():
     process = WatchedProcess(["sh", "-c", "exit 7"], subprocess.DEVNULL)
     other = WatchedProcess(["sleep", "600"], subprocess.DEVNULL)

@@ -23,7 +23,7 @@ from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, WorkerDied, stack
 
 _BAR_CELLS = 30
-_PAUSE_SECONDS = 1.5
+_PAUSE_SECONDS = 1.3
 
 
 def demo(
