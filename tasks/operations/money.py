@@ -37,5 +37,8 @@ def uncovered(amount: int, cap: int, used: int) -> str:
 
 
 def usd(nano_usd: int) -> str:
-    """Return an amount in dollars, to the millionth."""
-    return f"${nano_usd / 10**9:.6f}"
+    """Return an amount in dollars with two to four digits: `$5.00`, `$0.0205`; `<$0.0001` of what is less."""
+    shown = f"{nano_usd / 10**9:.4f}"
+    if nano_usd > 0 and float(shown) == 0:
+        return "<$0.0001"
+    return f"${shown.removesuffix('0').removesuffix('0')}"

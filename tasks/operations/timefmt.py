@@ -1,8 +1,15 @@
-"""Moments, and spans of time in words, as an operator reads them."""
+"""Numbers of things, moments, and spans of time in words, as an operator reads them."""
 
 from datetime import UTC, datetime
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def counted(number: int, noun: str, of: int | None = None) -> str:
+    """Return how many of what there are: `1 worker`, `1 of 1 worker`, `0 of 3 workers`."""
+    total = number if of is None else of
+    some = f"{number}" if of is None else f"{number} of {of}"
+    return f"{some} {noun if total == 1 else f'{noun}s'}"
 
 
 def span(seconds: float) -> str:
@@ -15,6 +22,11 @@ def span(seconds: float) -> str:
             more = f" {rest // below_size} {below}" if number < 2 and rest >= below_size else ""  # noqa: PLR2004 - days and hours
             return f"{count} {unit}{more}"
     return "0 s"
+
+
+def milliseconds(number: float) -> str:
+    """Return how long something took: `12 ms`, `1.1 s`."""
+    return f"{number:.0f} ms" if number < 999.5 else f"{number / 1000:.1f} s"  # noqa: PLR2004 - rounds to 1 s
 
 
 def ago(milliseconds: float) -> str:

@@ -5,13 +5,18 @@ cursor of an operator's terminal, nor a stored reason end the command that shows
 """
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
+# What a line may not be broken in: a command must be whole where it is copied from.
+_UNBROKEN = re.compile(r"\s*(?:[^\s`]*`[^`]+`\S*|(?:slotgen|redis-cli) .*|\d\S* (?:%|ms|s|min|h|d)\b\S*|\S+)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STATUS_COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
 
 
@@ -50,8 +55,39 @@ def styled(text: str, colour: str | None = None, *, bold: bool = False) -> Shown
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print each of `lines` as one line, at once: a reader at the other end of a pipe may wait for it."""
-    typer.echo("\n".join(map(visible, lines)), err=err)
+    """Print each of `lines`, at once: a reader at the other end of a pipe may wait for it.
+
+    For a person at a terminal a line that is wider is broken between words; for a pipe each is one line.
+    """
+    width = _width(sys.stderr if err else sys.stdout)
+    shown = map(visible, lines)
+    typer.echo("\n".join(shown if width is None else (_wrapped(each, width) for each in shown)), err=err)
+
+
+def fitted(text: str) -> str:
+    """Return as much of `text` as a line of the terminal has room for; the whole where it is none."""
+    width = _width(sys.stdout)
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
+
+
+def _width(stream: TextIO) -> int | None:
+    """Return how many characters a line of a terminal has, None where `stream` is none."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal():
+        return int(columns)
+    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Return `line` in lines of at most `width` characters, each but the first indented by two more."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    lines = [""]
+    for part in _UNBROKEN.findall(line):
+        if lines[-1].strip() and len(_COLOUR.sub("", lines[-1] + part)) > width:
+            lines.append(indent + part.lstrip())
+        else:
+            lines[-1] += part
+    return "\n".join(lines)
 
 
 def answer(document: Any, lines: Iterable[str], *, as_json: bool) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from worker.cli.support.terminal import Shown, escaped, styled, visible
+from worker.cli.support.terminal import Shown, escaped, fitted, say, styled, visible
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,43 @@ def test_an_escaped_document_says_the_same_in_what_the_stream_can_carry(encoding
     said.encode(encoding)
     assert said.replace("\n", "").isprintable()
     assert json.loads(said) == {text: [text]}
+
+
+def test_a_line_is_broken_between_words_and_a_command_in_it_never(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+
+    say(
+        "  yes  every outcome after the halt is one of 50 % that were asked for",
+        "release it again with `slotgen resume --reason now`, or wait",
+        "undo: slotgen allowlist push --audit 1-0 --override why",
+        styled("PASS", "green") + ": the colours of a word take no room",
+    )
+
+    assert visible_lines(capsys) == [
+        "  yes  every outcome after the halt is",
+        "    one of 50 % that were asked for",
+        "release it again with",
+        "  `slotgen resume --reason now`, or wait",
+        "undo:",
+        "  slotgen allowlist push --audit 1-0 --override why",
+        "PASS: the colours of a word take no room",
+    ]
+
+
+def test_where_there_is_no_terminal_a_line_is_one_line(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    say("word " * 100)
+
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_what_is_fitted_ends_with_its_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+
+    assert fitted("12345678901") == "123456789…"
+    assert fitted("1234567890") == "1234567890"
+
+
+def visible_lines(capsys):
+    return re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
