@@ -7,9 +7,9 @@ import os
 import sys
 import traceback
 from functools import cache
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -21,6 +21,7 @@ from worker.process.freeze_imports import freeze_imports
 from worker.settings.inherited import drop_inherited
 
 _FOLDER = Path(__file__).parent / "commands"
+_OTHER_NAMES = {"halt": "kill"}
 
 
 class _Commands(TyperGroup):
@@ -35,15 +36,15 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         del ctx
-        file = _files().get(cmd_name)
+        file = _files().get(_OTHER_NAMES.get(cmd_name, cmd_name))
         if file is None:
             return None
         panel = _described(file.with_name("__init__.py"))[1].removesuffix(".")
         return TyperCommand(cmd_name, help=_described(file)[1], rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] in _files():
-            return args[0], _imported(args[0]), args[1:]
+        if args and (name := _OTHER_NAMES.get(args[0], args[0])) in _files():
+            return args[0], _imported(name), args[1:]
         # What it suggests is made of these.
         self.commands = {name: self.get_command(ctx, name) for name in _files()}
         return super().resolve_command(ctx, args)
@@ -96,6 +97,20 @@ def _imported(name: str) -> Any:
     return get_group(alone).commands[name]
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        say(f"slotgen {metadata.version('slotgen')}")
+        raise typer.Exit
+
+
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
+
+
 def build() -> typer.Typer:
     """Return the command-line application."""
     app = typer.Typer(
@@ -106,8 +121,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    # typer wants a command or a callback.
-    app.callback()(lambda: None)
+    app.callback()(_options)
     return app
 
 

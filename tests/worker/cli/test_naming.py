@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from typer.main import get_command
@@ -109,3 +110,15 @@ def test_an_unknown_command_is_a_usage_error_that_knows_the_others():
 
     assert done.returncode == 2
     assert "'kill'" in done.stderr
+
+
+def test_halt_is_another_name_of_kill():
+    assert GROUP.resolve_command(None, ["halt"])[1].help == GROUP.resolve_command(None, ["kill"])[1].help
+    assert "halt" not in NAMES
+
+
+def test_the_version_is_that_of_the_distribution():
+    lines, modules = modules_after(["--version"])
+
+    assert lines == [f"slotgen {version('slotgen')}"]
+    assert commands_in(modules) == set()
