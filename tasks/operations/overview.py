@@ -1,8 +1,8 @@
 """The fleet at one moment: kill switch, dials, workers, queue, outcomes, and what is in the way."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gates import DIALS, GATES, BrakeState, Ceilings, Controls, Dial, Reading, Trouble, allowlist, kill_switch
@@ -10,7 +10,8 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import OPERATED, DialValues, RecordedChange, halted_by
 from tasks.operations.cooldown import Cooldown
 from tasks.operations.fleet import WorkerInfo
-from tasks.operations.timefmt import ago
+from tasks.operations.probes import is_probe
+from tasks.operations.timefmt import ago, counted
 
 # What must be open before the kill switch is released.
 _OPENED = [dial for dial in DIALS if dial is not kill_switch.DIAL]
@@ -72,9 +73,9 @@ class StrayList:
 class Overview:
     """Everything that `slotgen status` shows, of what was read at one moment.
 
-    `audit` is newest first. `oldest_seconds` is None where it is not known yet. From
-    `dead_letters_filled` of 1.0 on the oldest dead letters are dropped. `wrong_keys` hold what does not
-    belong there; what only they would say is None, or empty.
+    `audit` is newest first; `dead_reasons` counts the newest 100 dead letters. `oldest_seconds` is None where
+    it is not known yet. From `dead_letters_filled` of 1.0 on the oldest dead letters are dropped. What only
+    the `wrong_keys` would say, which hold what does not belong there, is None, or empty.
     """
 
     values: DialValues
@@ -90,6 +91,7 @@ class Overview:
     dead_letters_filled: float
     now_wall_ms: int
     since_seconds: int
+    dead_reasons: Mapping[str, int] = field(default_factory=dict)
     wrong_keys: Sequence[Blocker] = ()
     cooldowns: Sequence[Cooldown] = ()
 
@@ -118,7 +120,7 @@ class Overview:
         # Whoever halts again changes nothing: the first one says when it began, and why.
         by = halted_by(self.audit) or last
         since = ago(self.now_wall_ms - by.wall_ms)
-        return f"{self._brake}; {by.actor}, {since}{f': {by.reason}' if by.reason else ''}"
+        return f"{self._brake}; {by.who}, {since}{f': {by.reason}' if by.reason else ''}"
 
     @property
     def dials(self) -> tuple[DialLine, ...]:
@@ -130,9 +132,22 @@ class Overview:
         )
 
     @property
+    def real(self) -> list[OutcomeRecord]:
+        """The outcomes of producers' jobs, without those that `preflight` and `drill` have sent."""
+        return [each for each in self.past if not is_probe(each.subject)]
+
+    @property
     def outcomes(self) -> list[tuple[tuple[str, str], int]]:
-        """How many jobs ended with a status and errorCode ("" when COMPLETED), the most frequent first."""
-        return Counter((each.status, each.error_code or "") for each in self.past).most_common()
+        """How many of them have a status and errorCode ("" when COMPLETED), the most frequent first."""
+        return Counter((each.status, each.error_code or "") for each in self.real).most_common()
+
+    @property
+    def counts(self) -> str:
+        """Of what the outcomes are, in words: a job that is sent again has one more."""
+        jobs = len({each.subject.job_id for each in self.real})
+        probes = len(self.past) - len(self.real)
+        beside = f", beside {counted(probes, 'probe')} of preflight and drill" if probes else ""
+        return f"{counted(len(self.real), 'outcome')} of {counted(jobs, 'distinct job')}{beside}"
 
     @property
     def disagreements(self) -> list[str]:
@@ -169,7 +184,7 @@ class Overview:
             # Last, as in the runbook: everything else is set while the fleet is halted.
             found.append(Blocker(f"the fleet is halted: {self._brake}", kill_switch.DIAL.command))
         if self.latched:
-            number = f"{len(self.latched)} of {len(self.living)} workers"
+            number = counted(len(self.latched), "worker", of=len(self.living))
             found.append(Blocker(f"a message has halted {number}", kill_switch.DIAL.command))
         return found
 
@@ -177,7 +192,7 @@ class Overview:
     def _brake(self) -> str:
         released = self.controls.brake is BrakeState.RELEASED
         if self.latched:
-            halted = f"{len(self.latched)} of {len(self.living)} workers"
+            halted = counted(len(self.latched), "worker", of=len(self.living))
             return f"a message has halted {halted}; the kill dial is false"
         state = "is false" if released else self.controls.of(kill_switch.GATE).trouble or "is on"
         return f"the kill dial {state}"

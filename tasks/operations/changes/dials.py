@@ -70,6 +70,11 @@ class RecordedChange:
     noticed: bool = False
     redis_user: str = ""
 
+    @property
+    def who(self) -> str:
+        """Who made it, for people; who sent a raw command is not known."""
+        return f"a {RAW_COMMAND}" if self.command == RAW_COMMAND else self.actor
+
 
 def halted_by(audit: Iterable[RecordedChange]) -> RecordedChange | None:
     """Return who halted the fleet first since its last release; None if `audit`, newest first, has none."""

@@ -13,6 +13,11 @@ _BY_GATES = {
 DIMENSIONS: dict[str, Dial[Any]] = _BY_GATES | {"budget": spend_cap.DIAL}
 
 
+def named(dimension: str) -> str:
+    """Return a dimension's name for people."""
+    return dimension.replace("_", " ")
+
+
 def widened(before: RawControls, after: RawControls) -> tuple[str, ...]:
     """Return the dimensions that are wider in `after`, each by itself, whatever the others let pass."""
     return tuple(name for name, dial in DIMENSIONS.items() if _is_wider(dial, before, after))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.operations.changes.dials import RecordedChange
-from tasks.operations.changes.exposure import DIMENSIONS
+from tasks.operations.changes.exposure import DIMENSIONS, named
 from tasks.operations.timefmt import ago, span
 
 _OTHERWISE = 'or pass --override "reason"'
@@ -39,7 +39,7 @@ def permission(
     if not widens:
         return GRANTED
     if len(widens) > 1:
-        names = " and ".join(widens)
+        names = " and ".join(map(named, widens))
         return _no(f"this widens {names} at once; change only one of them, {_OTHERWISE}")
     widenings = [each for each in recent if each.widened]
     return (
@@ -58,10 +58,10 @@ def _other_widened(
     if found is None:
         return None
     wait_seconds = max(1, -((since_ms - found.wall_ms) // 1000))
-    which = " and ".join(sorted(others & set(found.widened)))
+    which = " and ".join(map(named, sorted(others & set(found.widened))))
     wait = _at_least(wait_seconds)
     return _no(
-        f"{which} was widened {ago(now_wall_ms - found.wall_ms)} by {found.actor}, and only one dimension "
+        f"{which} was widened {ago(now_wall_ms - found.wall_ms)} by {found.who}, and only one dimension "
         f"may be widened within {span(window_seconds)}; observe, and wait {wait}, {_OTHERWISE}",
         wait_seconds,
     )

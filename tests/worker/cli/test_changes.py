@@ -137,7 +137,7 @@ class TestOneDimension:
         code, said = slotgen("allowlist", "push", slotgen.file("broad.json", an_allowlist()))
 
         assert code == 1
-        assert re.search(rf"rollout was widened {A_MOMENT_AGO} by unknown", said)
+        assert re.search(rf"rollout was widened {A_MOMENT_AGO} by a raw Redis command", said)
 
     def test_what_was_widened_under_the_brake_is_judged_at_its_release(self, slotgen):
         slotgen.open(allowlist=NARROW)
@@ -260,3 +260,16 @@ class TestAllowlist:
         assert slotgen("allowlist", "push")[0] == 2
         assert slotgen("allowlist", "push", "a.json", "--audit", "1-0")[0] == 2
         assert "there is no change '1-0'" in slotgen("allowlist", "push", "--audit", "1-0")[1]
+
+
+def test_a_policy_that_is_switched_off_and_on_keeps_its_hash(slotgen):
+    policy = '{ "rules": %s,\n "enabled" : true, "mode": "deny_by_default", "version": "allowlist.v1" }'
+    policy %= json.dumps(json.loads(an_allowlist(a_rule(), a_rule("r2", enabled=False)))["rules"])
+    slotgen.open(allowlist=policy)
+
+    slotgen("allowlist", "disable")
+    disabled = slotgen.raw("allowlist")
+    slotgen("allowlist", "enable", "--override", "x")
+
+    assert json.loads(disabled) == json.loads(policy) | {"enabled": False}
+    assert slotgen.raw("allowlist") == policy.encode()

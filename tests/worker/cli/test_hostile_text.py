@@ -33,6 +33,7 @@ COMMANDS = [
     "dead list",
     "dead show DEAD_ID",
     "explain SPEC",
+    "explain --job TEXT",
     "explain --as text TEXT",
     "validate SPEC",
     "validate BROKEN",

@@ -64,7 +64,7 @@ class TestBudget:
         assert document["byModel"]["sol"] == {"spentUsd": 0, "heldUsd": 2, "writtenOffUsd": 0}
         code, said = slotgen("budget")
         assert code == 0
-        assert said.startswith("cap $5.000000, left $1.900000; the window ends ")
+        assert said.startswith("cap $5.00, left $1.90; the window ends ")
 
     def test_the_deployments_own_cap_holds_where_it_is_stricter(self, slotgen, monkeypatch):
         monkeypatch.setenv("SLOTGEN_BUDGET_USD", "3")
@@ -87,7 +87,7 @@ class TestBudget:
 
     def test_without_a_cap_it_says_none(self, slotgen):
         assert slotgen.json("budget")["capUsd"] is None
-        assert slotgen("budget")[1].startswith("cap none, left none; ")
+        assert slotgen("budget")[1].startswith("there is no cap; ")
 
     def test_setting_prints_before_after_and_undo_and_is_recorded(self, slotgen):
         slotgen.open()
@@ -95,7 +95,7 @@ class TestBudget:
         code, said = slotgen("budget", "set", "12.50", "--actor", "ann")
 
         assert code == 0
-        assert f"{slotgen.namespace}:budget_usd: none -> 12.50 USD" in said
+        assert f"{slotgen.namespace}:budget_usd: no cap -> 12.50 USD" in said
         assert "undo: slotgen budget set none" in said
         newest = slotgen.dials.audit(1)[0]
         assert (newest.dial, newest.after, newest.actor, newest.widened) == (

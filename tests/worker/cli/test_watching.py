@@ -8,8 +8,12 @@ import re
 import pytest
 
 from tasks.operations.fleet import WorkerInfo
-from tests.builders import a_rule, an_allowlist
+from tasks.operations.probes import probe_name
+from tests.builders import a_message, a_rule, a_spec, an_allowlist
+from tests.history import keep
+from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.fleet import encode
+from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 
 
@@ -159,6 +163,41 @@ class TestStatus:
         ]
         assert slotgen("status", "--since", "5")[0] == 2
 
+    def test_probes_are_no_jobs_and_a_job_that_came_again_is_one(self, slotgen):
+        slotgen.open()
+        slotgen.outcomes(2)
+        slotgen.outcomes(1)
+        for command in ("probe", "drill"):
+            keep(slotgen.client, slotgen.namespace, an_outcome(probe_name(command)))
+
+        outcomes = slotgen.json("status")["outcomes"]
+
+        assert (outcomes["counts"][0]["jobs"], outcomes["distinctJobs"], outcomes["probes"]) == (3, 2, 2)
+        assert (
+            "last 5 min: 3 outcomes of 2 distinct jobs, beside 2 probes of preflight and drill"
+            in slotgen("status")[1]
+        )
+
+    def test_dead_letters_are_counted_by_reason(self, slotgen):
+        slotgen.open()
+        dead = RedisDeadLetters(slotgen.client, slotgen.namespace)
+        for reason in ("spec_invalid", "too_large", "spec_invalid"):
+            dead.add(slotgen.namespace, reason, "p", None, b"x")
+
+        assert slotgen.json("status")["queue"]["deadLetterReasons"] == {"spec_invalid": 2, "too_large": 1}
+        assert "3 dead letters: 2 spec_invalid, 1 too_large" in slotgen("status")[1]
+
+    def test_a_message_on_a_queue_of_another_name_is_in_the_way(self, slotgen):
+        slotgen.open()
+        typo = f"{slotgen.namespace}s"
+        slotgen.client.lpush(typo, json.dumps(a_message(a_spec())))
+        slotgen.client.sadd(f"_kombu.binding.{typo}", f"{typo}\x06\x16\x06\x16{typo}")
+
+        found = slotgen.json("status")["inTheWay"][-1]
+
+        assert f"no worker takes what lies on the list {typo}: 1 for slotgen" in found["what"]
+        assert found["command"] == f"redis-cli -r 1 LMOVE {typo} {slotgen.namespace} RIGHT LEFT"
+
     def test_fits_a_screen_of_80_by_24(self, slotgen, monkeypatch):
         monkeypatch.setenv("COLUMNS", "80")
         slotgen.open(allowlist=an_allowlist(*(a_rule(f"r{number}") for number in range(30))))
@@ -182,10 +221,9 @@ class TestAudit:
 
         lines = said.splitlines()
         assert code == 0
-        assert re.fullmatch(r"\S+Z  unknown  feature 'true' -> 'false'", lines[0])
-        assert lines[1] == "    raw Redis command"
-        assert re.fullmatch(r"\S+Z  ann  rollout_percent '1' -> '5'", lines[2])
-        assert lines[3] == "    slotgen rollout 5; quiet; widened rollout"
+        assert re.fullmatch(r"\S+Z  a raw Redis command  feature 'true' -> 'false'", lines[0])
+        assert re.fullmatch(r"\S+Z  ann  rollout_percent '1' -> '5'", lines[1])
+        assert lines[2] == "    slotgen rollout 5; quiet; widened rollout"
 
     def test_filters_by_dial_and_knows_their_names(self, slotgen):
         slotgen.open()
@@ -218,8 +256,8 @@ class TestTail:
 
         assert code == 0
         assert re.fullmatch(
-            r"\S+Z  COMPLETED       100 ms  past-4  rule biology  \$0.000001\n"
-            r"\S+Z  STUB             12 ms  past-0  KILL_SWITCH  in flight  rule biology  \$0.000001\n",
+            r"\S+Z COMPLETED 100 ms  past-4  <\$0\.0001\n"
+            r"\S+Z STUB      KILL_SWITCH  in flight  12 ms  past-0  <\$0\.0001\n",
             said,
         )
 
@@ -240,6 +278,15 @@ class TestTail:
         _, said = slotgen("tail", "--last", "10", "--limit", "10", "--json", *words)
 
         assert len([json.loads(line) for line in said.splitlines()]) == number
+
+    def test_begins_with_the_last_ten_and_finds_one_job_or_task(self, slotgen):
+        slotgen.outcomes(12)
+        slotgen.outcomes(1, task_id="task-2")
+
+        assert len(slotgen("tail", "--limit", "10")[1].splitlines()) == 10
+        assert slotgen("tail", "--limit", "10", "--job", "past-11")[1].count("past-11") == 1
+        assert len(slotgen("tail", "--limit", "10", "--job", "past-1")[1].splitlines()) == 3
+        assert len(slotgen("tail", "--limit", "10", "--task", "task-2")[1].splitlines()) == 1
 
     @pytest.mark.parametrize("words", [["--status", "DONE"], ["--code", "X"], ["--kind", "poem"]])
     def test_names_the_words_that_a_filter_knows(self, slotgen, words):

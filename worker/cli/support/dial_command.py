@@ -10,10 +10,11 @@ from gates.rollout import DIAL
 from tasks.operations.changes import changing
 from tasks.operations.changes.changing import Proposal, Situation
 from tasks.operations.changes.dials import RecordedChange
+from tasks.operations.changes.exposure import named
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.cli.support.errors import refuses
 from worker.cli.support.operator_session import OperatorSession, open_session
-from worker.cli.support.options import named
+from worker.cli.support.options import named as who
 from worker.cli.support.terminal import answer, fields, shown_text
 
 
@@ -70,7 +71,9 @@ def apply(
     if not proposal.at_once:
         lines.append('the fleet is halted: this takes effect with `slotgen resume --reason "…"`')
     if proposal.widens:
-        lines.append(f"widened: {', '.join(proposal.widens)}; observe before you widen anything else")
+        lines.append(
+            f"widened: {', '.join(map(named, proposal.widens))}; observe before you widen anything else"
+        )
     answer(document, [*lines, f"undo: {undo(recorded)}"], as_json=as_json)
 
 
@@ -90,7 +93,7 @@ def change(
 ) -> tuple[Proposal, RecordedChange]:
     """Set `dial` to `after`, if that may be done now. Raises CliError: why not, and then `refused`."""
     proposal = changing.propose(situation, dial, after)
-    words = by._replace(actor=named(by.actor))._asdict()
+    words = by._replace(actor=who(by.actor))._asdict()
     with refuses(changing.ChangeRefused, after=f"\n{refused}"):
         permitted = changing.permitted(proposal, **words)
     return proposal, session.dials.change(permitted, situation.dials.version)

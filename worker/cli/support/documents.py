@@ -1,6 +1,7 @@
 """Reads the files that commands take: job specs, policies, executor configs and texts."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,6 +139,18 @@ def _schema_of(document: Any) -> str | None:
     version = document.get("version")
     # Without a version it is most likely a job spec that forgot it; its schema says so.
     return "job.v1" if version is None else _SCHEMA_OF_VERSION.get(str(version))
+
+
+def switched(policy: bytes, *, enabled: bool) -> bytes:
+    """Return a valid policy enabled or not, else byte for byte: the same policy keeps its hash."""
+    wanted = json.loads(policy) | {"enabled": enabled}
+    found = list(re.finditer(rb'("enabled"\s*:\s*)(?:true|false)', policy))
+    # Its own stands before its rules, or after them.
+    for own in found[:1] + found[-1:]:
+        result = policy[: own.start()] + own[1] + json.dumps(enabled).encode() + policy[own.end() :]
+        if json.loads(result) == wanted:
+            return result
+    return json.dumps(wanted, indent=2).encode()
 
 
 def described(raw: bytes | None) -> str:

@@ -3,15 +3,15 @@
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from gates import BrakeState, allowlist
-from tasks.operations.changes.dials import RAW_COMMAND
 from tasks.operations.fleet import WorkerInfo
-from tasks.operations.overview import DialLine, Overview
-from tasks.operations.timefmt import ago, moment, span
+from tasks.operations.overview import Blocker, DialLine, Overview
+from tasks.operations.timefmt import ago, counted, moment, span
 from worker.cli.support.console import words
 from worker.cli.support.documents import described
 from worker.cli.support.terminal import STATUS_COLOURS, fields, shown_text, text_of
@@ -21,7 +21,10 @@ _STATES = {
     BrakeState.ENGAGED: ("HALTED", "bold white on red"),
     BrakeState.UNVERIFIED: ("HALTED (unverified)", "bold white on red"),
 }
+_BRAKES = {"": "released", "KILL_SWITCH": "halted", "KILL_UNVERIFIED": "halted (unverified)"}
 _NEARLY_FULL = 0.8
+_BESIDE = 74
+_WORKERS = 6
 
 
 def page(of: Overview) -> RenderableType:
@@ -30,11 +33,17 @@ def page(of: Overview) -> RenderableType:
     state = Text.assemble((f" {word} ", style), "  ", words(of.why))
     parts: list[RenderableType] = [Panel(state, padding=(0, 1)), _dials(of), _fleet(of), _outcomes(of)]
     if of.blockers:
-        table = Table.grid(padding=(0, 2))
-        for each in of.blockers:
-            table.add_row(f"   {each.what}", words(each.command, "bold"))
-        parts += [words(" between now and the first generated job:"), table]
+        parts.append(words(" between now and the first generated job:"))
+        parts += [Padding(_blocker(each), (0, 0, 0, 3)) for each in of.blockers]
     return Group(*parts)
+
+
+def _blocker(each: Blocker) -> RenderableType:
+    command = words(each.command, "bold")
+    if len(each.what) + len(each.command) <= _BESIDE:
+        return Text.assemble(words(f"{each.what}: "), command)
+    # On a line of its own it can be copied whole.
+    return Group(words(f"{each.what}:"), Padding(command, (0, 0, 0, 2)))
 
 
 def _state(of: Overview) -> BrakeState:
@@ -52,13 +61,11 @@ def unreadable(problem: str) -> RenderableType:
 
 
 def _dials(of: Overview) -> RenderableType:
-    table = Table("dial", "value", "in effect", "set", box=None, padding=(0, 2, 0, 1), header_style="dim")
+    table = Table("dial", "value", "in effect", "set", box=None, padding=(0, 1), header_style="dim")
     for line in of.dials:
         last, when = line.last, ""
         if last is not None:
-            raw = last.command == RAW_COMMAND
-            who = "a raw command" if raw else last.actor
-            when = f"{ago(of.now_wall_ms - last.wall_ms)} by {who}"
+            when = f"{ago(of.now_wall_ms - last.wall_ms)} by {last.who}"
         table.add_row(line.dial.name, _value(line), line.effective, when)
     return table
 
@@ -66,38 +73,52 @@ def _dials(of: Overview) -> RenderableType:
 def _value(line: DialLine) -> Text:
     policy = line.dial is allowlist.DIAL
     # What it enables stands in the next column.
-    shown = described(line.value).split(",")[0].replace(" (", ", ") if policy else shown_text(line.value)
+    shown = described(line.value).split(" (")[0] if policy else shown_text(line.value)
     if line.malformed:
         return words(shown if policy else f"{shown} MALFORMED", "red")
     return words(f"{shown} (restricted here)" if line.restricted else shown)
 
 
 def _fleet(of: Overview) -> RenderableType:
-    oldest = "unknown" if of.oldest_seconds is None else span(of.oldest_seconds)
-    waiting = f"{of.queue_depth} waiting, the oldest for {oldest}" if of.queue_depth else "empty"
+    oldest = "" if of.oldest_seconds is None else f", the oldest for {span(of.oldest_seconds)}"
+    waiting = f"{counted(of.queue_depth, 'message')} waiting{oldest}" if of.queue_depth else "empty"
     if of.queue_depth is None:
-        waiting = "unknown"
-    lines = [words(f" {each.what}: {each.command}", "bold red") for each in of.wrong_keys]
-    lines += [words(f" {each.silence}", "bold red") for each in of.workers if each.silence]
-    dead = "unknown" if of.dead_letters is None else of.dead_letters
-    lines.append(words(f" queue: {waiting}; {dead} dead letters"))
+        waiting = "cannot be read"
+    first = [words(f" {each.what}: {each.command}", "bold red") for each in of.wrong_keys]
+    first += [words(f" {each.silence}", "bold red") for each in of.workers if each.silence]
+    dead = "no dead letters" if of.dead_letters == 0 else counted(of.dead_letters or 0, "dead letter")
+    if of.dead_letters is None:
+        dead = "dead letters cannot be read"
+    newest = sum(of.dead_reasons.values())
+    among = f"; of the newest {newest}" if newest < (of.dead_letters or 0) else ""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in of.dead_reasons.items())
+    lines = [words(f" queue: {waiting}; {dead}{among}{f': {reasons}' if reasons else ''}")]
     if of.dead_letters_filled >= _NEARLY_FULL:
         filled = f"the store of dead letters is {of.dead_letters_filled:.0%} full, and will drop the oldest"
         lines.append(words(f" {filled}: slotgen dead list", "red"))
-    for each in of.living:
-        state = f"{each.in_flight} in flight, {each.brake or 'released'}, {each.policy_hash}"
-        lines.append(words(f" worker {each.name}: {state}, v{each.version}/{each.executor_version}"))
     lines += [words(f" {disagreement}", "red") for disagreement in of.disagreements]
-    return Group(*lines)
+    return Group(*first, _workers(of.living), *lines)
+
+
+def _workers(living: list[WorkerInfo]) -> RenderableType:
+    columns = ("worker", "in flight", "state", "policy", "version", "config")
+    table = Table(*columns, box=None, padding=(0, 1), header_style="dim")
+    for each in living[:_WORKERS]:
+        state = _BRAKES.get(each.brake or "", each.brake)
+        calls, versions = counted(each.in_flight, "call"), (each.version, each.executor_version)
+        table.add_row(each.name, calls, state, each.policy_hash or "none seen", *versions)
+    if more := living[_WORKERS:]:
+        table.add_row(f"and {len(more)} more", counted(sum(each.in_flight for each in more), "call"))
+    return table if living else Group()
 
 
 def _outcomes(of: Overview) -> RenderableType:
-    if not of.outcomes:
+    if not of.past:
         return words(f" no job has ended in the last {span(of.since_seconds)}")
     table = Table.grid(padding=(0, 2))
     for (status, code), number in of.outcomes:
         table.add_row("  ", words(status, STATUS_COLOURS.get(status, "")), code, f"{number:>6}")
-    return Group(words(f" last {span(of.since_seconds)}:"), table)
+    return Group(words(f" last {span(of.since_seconds)}: {of.counts}"), table)
 
 
 def document(of: Overview) -> dict[str, Any]:
@@ -118,6 +139,7 @@ def document(of: Overview) -> dict[str, Any]:
             "depth": of.queue_depth,
             "oldestSeconds": of.oldest_seconds,
             "deadLetters": of.dead_letters,
+            "deadLetterReasons": dict(of.dead_reasons),
             "strays": [fields(each, "name", "messages", "shared") for each in of.strays],
             "deadLettersFilled": round(of.dead_letters_filled, 3),
         },
@@ -127,6 +149,8 @@ def document(of: Overview) -> dict[str, Any]:
                 {"status": status, "errorCode": code or None, "jobs": number}
                 for (status, code), number in of.outcomes
             ],
+            "distinctJobs": len({each.subject.job_id for each in of.real}),
+            "probes": len(of.past) - len(of.real),
         },
         "wrongKeys": [fields(each, "what", "command") for each in of.wrong_keys],
         "inTheWay": [fields(each, "what", "command") for each in of.blockers],

@@ -73,6 +73,21 @@ def test_what_was_sent_without_a_queue_is_found(redis_server, redis_client, prio
     redis_client.delete(found.name)
 
 
+def test_what_was_sent_to_a_queue_of_another_name_is_found(redis_server, redis_client, namespace):
+    wrong = f"{namespace}-typo"
+    with Celery(broker=redis_server.url, set_as_current=False) as app:
+        app.send_task("slotgen.generate", args=[a_spec()], queue=wrong, priority=3)
+        app.send_task("billing.invoice", args=["not ours"], queue=f"{namespace}-billing")
+
+    found = [each for each in RedisFleet(redis_client, "slotgen").strays() if namespace in each.name]
+    redis_client.set(f"{wrong}:kill", "true")
+    # Now it is the queue of another fleet.
+    other = [each for each in RedisFleet(redis_client, "slotgen").strays() if namespace in each.name]
+
+    assert found == [StrayList(f"{wrong}\x06\x163", 1, shared=False)]
+    assert other == []
+
+
 def test_another_applications_queue_is_none_of_ours(redis_server, redis_client):
     with Celery(broker=redis_server.url, set_as_current=False) as app:
         app.send_task("billing.invoice", args=["not ours"])

@@ -1,26 +1,41 @@
 """Shows the living workers in Redis, and carries their word that they have halted."""
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 import redis
 import redis.client
+from redis.exceptions import NoPermissionError
 
 from tasks.generate.intake import is_ours
 from tasks.operations.fleet import Confirmation, WorkerInfo
 from tasks.operations.overview import StrayList
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.jobs.queue_age import RedisQueueAge
-from worker.adapters.redis.keys import DEFAULT_PRIORITY_QUEUE, DEFAULT_QUEUE, HALTS, WORKER_INFO, WORKERS
+from worker.adapters.redis.keys import (
+    AUDIT,
+    BINDING,
+    DEFAULT_PRIORITY_QUEUE,
+    DEFAULT_QUEUE,
+    HALTS,
+    KILL,
+    WORKER_INFO,
+    WORKERS,
+)
 from worker.adapters.redis.records import read_record
-from worker.adapters.redis.waiting import PRIORITIES, depth
+from worker.adapters.redis.waiting import PRIORITIES, depth, lists
+from worker.adapters.redis.wrong_keys import known_name, raw_name
 
 # From each end of a list: enough to see whose messages it holds.
 _PEEKED = 5
+_SCANS = 10
+_OTHER_QUEUES = 50
 
 
 @dataclass(slots=True)
@@ -91,17 +106,39 @@ class RedisFleet:
             return depth(self.client, self.namespace)
 
     def strays(self) -> list[StrayList]:
-        """Return the lists with messages of ours that were sent without a queue. Raises StoreUnavailable."""
+        """Return the lists with messages of ours that were sent without a queue, or to one of another name.
+
+        Of the first 100,000 keys. Raises StoreUnavailable.
+        """
         with unavailable(self.client):
-            names = (DEFAULT_QUEUE(), *(DEFAULT_PRIORITY_QUEUE(each) for each in PRIORITIES))
+            names = [DEFAULT_QUEUE(), *(DEFAULT_PRIORITY_QUEUE(each) for each in PRIORITIES)]
+            for queue in islice(self._other_queues(), _OTHER_QUEUES):
+                # A role may be kept from the keys of others.
+                with contextlib.suppress(NoPermissionError):
+                    names += lists(queue) if depth(self.client, queue) else ()
             return [found for each in names if (found := self._stray(each))]
 
-    def _stray(self, name: str) -> StrayList | None:
+    def _other_queues(self) -> Iterator[str]:
+        """Yield the queues that Celery's producers have declared, and that are of no namespace of ours."""
+        binding = BINDING("", "")
+        cursor = 0
+        for _ in range(_SCANS):
+            cursor, found = cast("tuple[int, list[bytes]]", self.client.scan(cursor, f"{binding}*", 10_000))
+            for queue in (known_name(each).removeprefix(binding) for each in found):
+                with contextlib.suppress(NoPermissionError):
+                    ours = [row(queue) for row in (WORKERS, KILL, AUDIT)]
+                    if queue not in {self.namespace, DEFAULT_QUEUE()} and not self.client.exists(*ours):
+                        yield queue
+            if not cursor:
+                return
+
+    def _stray(self, known: str) -> StrayList | None:
+        name = raw_name(known)
         messages = self.client.llen(name)
         ends = ((0, _PEEKED - 1), (-_PEEKED, -1)) if messages else ()
         # Another application's queue may have that name as well.
         ours = [is_ours(each) for end in ends for each in cast("list[bytes]", self.client.lrange(name, *end))]
-        return StrayList(name, messages, shared=not all(ours)) if any(ours) else None
+        return StrayList(known, messages, shared=not all(ours)) if any(ours) else None
 
     def queue_oldest_seconds(self) -> float | None:
         """Return the age of the oldest waiting message. Raises StoreUnavailable."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 
+from tasks.operations.probes import probe_name
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import TASK_META
 from worker.adapters.redis.message import raw_message
@@ -35,7 +36,7 @@ def wait_for_results(client: redis.Redis, task_id: str, timeout_seconds: float) 
 
 def probe_spec(*, opted_in: bool) -> dict[str, Any]:
     """Return a spec of one job that no policy admits, so that it costs nothing whatever happens."""
-    name = f"probe-{uuid.uuid4()}"
+    name = probe_name("probe")
     job = {
         "jobId": name,
         "slotId": "probe",

@@ -14,7 +14,7 @@ from tasks.operations.policy_diff.comparison import broader_parts
 from tasks.operations.policy_diff.differences import rule_differences
 from worker.adapters.redis.keys import AUDIT
 from worker.cli.support.dial_command import By, apply
-from worker.cli.support.documents import check, described, read_valid
+from worker.cli.support.documents import check, described, read_valid, switched
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import Actor, AsJson, Override, Reason
@@ -125,4 +125,4 @@ def _switched(raw: bytes | None, *, enabled: bool) -> bytes:
         )
     if parsed.enabled == enabled:
         return raw
-    return json.dumps(json.loads(raw) | {"enabled": enabled}, indent=2).encode()
+    return switched(raw, enabled=enabled)

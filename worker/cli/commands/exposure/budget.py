@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from tasks.operations.changes.dials import RecordedChange
 from tasks.operations.changes.spend_cap import DIAL
@@ -56,7 +56,7 @@ def set_cap(
         lambda _: None if usd == _NONE else usd.encode(),
         By(f"slotgen budget set {usd}", actor, reason, override),
         undo=_undo,
-        shown=lambda value: _NONE if value is None else f"{text_of(value)} USD",
+        shown=lambda value: "no cap" if value is None else f"{text_of(value)} USD",
         as_json=as_json,
     )
 
@@ -70,18 +70,16 @@ def _undo(recorded: RecordedChange) -> str:
 
 
 def _print(account: Account) -> None:
-    table = Table("model", "spent", "held", "written off")
+    columns = (Column(each, justify="right") for each in ("spent", "held", "written off"))
+    table = Table("model", *columns, box=None, padding=(0, 1), header_style="dim")
     for model, amounts in account.by_model.items():
-        table.add_row(model, *(_dollars(each) for each in amounts))
-    table.add_section()
-    table.add_row("together", *map(_dollars, (account.spent, account.held, account.written_off)))
-    ends = moment(account.ends * 1000)
-    say(f"cap {_dollars(account.cap)}, left {_dollars(account.left)}; the window ends {ends}")
+        table.add_row(model, *map(usd, amounts))
+    table.add_row("together", *map(usd, (account.spent, account.held, account.written_off)))
+    cap = "there is no cap"
+    if account.cap is not None:
+        cap = f"cap {usd(account.cap)}, left {usd(account.left or 0)}"
+    say(f"{cap}; the window ends {moment(account.ends * 1000)}")
     ContentConsole().print(table)
-
-
-def _dollars(nano: int | None) -> str:
-    return _NONE if nano is None else usd(nano)
 
 
 def _document(account: Account) -> dict[str, Any]:

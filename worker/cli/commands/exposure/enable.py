@@ -14,7 +14,7 @@ from tasks.operations.changes.changing import permission_to_release
 from tasks.operations.changes.dials import DialValues
 from tasks.operations.changes.opening import Step
 from worker.cli.support.dial_command import By, change, percentage, silences
-from worker.cli.support.documents import described, read_valid
+from worker.cli.support.documents import described, read_valid, switched
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import Actor, AsJson, Override, named
@@ -71,8 +71,7 @@ def enable(
 
 def _enabled(policy: bytes) -> bytes:
     """Return the policy with `enabled: true`, byte for byte when it has that already."""
-    document = json.loads(policy)
-    return policy if document["enabled"] else json.dumps(document | {"enabled": True}, indent=2).encode()
+    return policy if json.loads(policy)["enabled"] else switched(policy, enabled=True)
 
 
 @dataclass(slots=True)
@@ -124,5 +123,6 @@ class _Walk:
 
 def _lines(step: dict[str, Any]) -> tuple[str, str]:
     words = "already so" if step["alreadySo"] else f"{step['before']} -> {step['after']}"
-    gates = ", ".join(f"{gate} {word}" for gate, word in step["sampleJob"].items())
+    refused = [f"{gate} says no ({word})" for gate, word in step["sampleJob"].items() if word != "yes"]
+    gates = f"{'; '.join(refused)}; every other gate says yes" if refused else "every gate says yes"
     return f"{step['step']}. {step['title']}: {words}", f"   a sample job: {gates}"

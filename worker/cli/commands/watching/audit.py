@@ -7,6 +7,7 @@ import typer
 
 from gates.allowlist import DIAL
 from tasks.operations.changes.dials import OPERATED, RAW_COMMAND, RecordedChange
+from tasks.operations.changes.exposure import named
 from tasks.operations.timefmt import moment
 from worker.adapters.redis.keys import AUDIT
 from worker.cli.support.documents import described
@@ -22,7 +23,7 @@ def audit(
     limit: Annotated[
         int,
         typer.Option(min=1, max=_KEPT, help="How many that commands made, and how many that were noticed."),
-    ] = 50,
+    ] = 10,
     dial: Annotated[str | None, typer.Option(help="Only this one, such as rollout_percent.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,15 +54,17 @@ def _document(each: RecordedChange) -> dict[str, Any]:
     }
 
 
-def _lines(each: RecordedChange) -> tuple[str, str]:
+def _lines(each: RecordedChange) -> list[str]:
     shown = described if each.dial == DIAL.name else shown_text
     claimed = each.noticed and each.command != RAW_COMMAND
+    command = "" if each.command == RAW_COMMAND else each.command
     why = [
-        f"{each.command} (as a worker or the webhook says)" if claimed else each.command,
+        f"{command} (as a worker or the webhook says)" if claimed else command,
         each.reason if each.reason != each.override else "",
-        f"widened {', '.join(each.widened)}" if each.widened else "",
+        f"widened {', '.join(map(named, each.widened))}" if each.widened else "",
         f"OVERRIDE: {each.override}" if each.override else "",
         f"Redis user {each.redis_user}" if each.redis_user not in {"", "default"} else "",
     ]
     change = styled(each.dial, bold=True) + f" {shown(each.before)} -> {shown(each.after)}"
-    return f"{moment(each.wall_ms)}  {each.actor}  " + change, f"    {'; '.join(filter(None, why))}"
+    below = "; ".join(filter(None, why))
+    return [f"{moment(each.wall_ms)}  {each.who}  " + change, *([f"    {below}"] if below else [])]

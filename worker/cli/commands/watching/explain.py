@@ -12,11 +12,10 @@ from tasks.operations.explanation import Explanation, explanations
 from tasks.operations.money import Account, usd
 from tasks.plain_text import RULES, FieldKind, findings
 from worker.adapters.redis.console.account import RedisAccount
-from worker.adapters.redis.jobs.controls import RedisControls
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.documents import AsField, load_executor, read_json, read_spec, read_text
 from worker.cli.support.errors import CliError
-from worker.cli.support.operator_session import warn_of_wrong_keys
+from worker.cli.support.explaining import explain_job, gate_lines, live_controls
 from worker.cli.support.options import AsJson
 from worker.cli.support.terminal import answer, fields, styled, visible
 from worker.settings.settings import Settings
@@ -25,8 +24,13 @@ ORDER = 2
 
 
 def explain(
-    file: Annotated[str, typer.Argument(help="A job spec, or with --as a text; - is stdin.", metavar="FILE")],
+    file: Annotated[
+        str | None, typer.Argument(help="A job spec, or with --as a text; - is stdin.", metavar="FILE")
+    ] = None,
     *,
+    job: Annotated[
+        str | None, typer.Option(help="Instead of FILE: a jobId that has come before.", metavar="ID")
+    ] = None,
     as_field: AsField = None,
     controls: Annotated[
         str | None,
@@ -40,15 +44,21 @@ def explain(
 ) -> None:
     """Show every gate's answer to each job of FILE, by the dials of this moment. Nothing is sent.
 
-    With --as text, show what a model may not answer FILE for: each rule of plain text that it breaks, and why
-    there is that rule. Exit 0 when FILE can be judged, whatever the answers are.
+    With --job, show what was decided on that job before, by the history, and what would be now. With --as
+    text, show each rule of plain text that FILE breaks, and why there is that rule. Exit 0 when FILE can be
+    judged, whatever the answers are.
     """
+    if (file is None) == (job is None):
+        raise typer.BadParameter("name a FILE, or --job ID, and not both")
+    if file is None:
+        explain_job(str(job), as_json=as_json)
+        return
     if as_field:
         _explain_text(file, as_field, as_json=as_json)
         return
     spec = read_spec(file)
     settings = None if controls else load_settings()
-    dials = _live(settings) if settings else _offline(str(controls))
+    dials = live_controls(settings) if settings else _offline(str(controls))
     executor = load_executor(settings.executor_config if settings else None)
     found = explanations(spec, dials, *executor, _account(settings) if settings else None)
     answer([_document(each) for each in found], _paragraphs(found), as_json=as_json)
@@ -77,21 +87,6 @@ def _explain_text(file: str, field: FieldKind, *, as_json: bool) -> None:
 
 def _one_line(text: str) -> str:
     return text.replace("\n", " / ")
-
-
-def _live(settings: Settings) -> Controls:
-    """Return the dials as a worker with these settings reads them; a Redis that is away is an answer, too."""
-    deadline_seconds = settings.control_read_timeout_ms / 1000
-    with open_redis(settings) as client:
-        # The first command pays for the connection, which a worker has long opened.
-        reader = RedisControls(
-            client, settings.namespace, settings.ceilings, deadline_seconds, lambda *_: None
-        )
-        reader.read()
-        found = reader.read()
-        with contextlib.suppress(StoreUnavailable):
-            warn_of_wrong_keys(client, settings.namespace)
-    return found
 
 
 def _account(settings: Settings) -> Account | None:
@@ -124,9 +119,7 @@ def _lines(each: Explanation) -> list[str]:
         colour = "yellow" if each.status == "STUB" else "red"
         verdict = styled(f"{each.status} {each.code}", colour) + f": {each.detail}"
     lines: list[str] = [styled(each.job_id, bold=True) + ": " + verdict]
-    for gate in each.gates:
-        word = styled("yes", "green") if gate.allowed else styled("no ", "yellow")
-        lines.append(f"  {gate.gate:<9} " + word + f" {gate.detail}")
+    lines += gate_lines(each.gates)
     if each.nearest is not None:
         failing = ", ".join(f"{field} lacks {value!r}" for field, value in each.nearest.failing)
         lines.append(f"  nearest   rule {each.nearest.rule_id}: {failing or 'its policy is disabled'}")

@@ -1,6 +1,7 @@
 """`slotgen status`: the kill switch first, then everything else an operator asks."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -23,21 +24,25 @@ from worker.cli.views.status_page import document, page, unreadable
 ORDER = 1
 _OUTCOMES = 50_000
 _AUDIT = 1_000
+_DEAD = 100
 T = TypeVar("T")
 
 
 def status(
+    every: Annotated[
+        float,
+        typer.Argument(
+            min=0.2, max=3600, help="With --watch: renew it every so many seconds.", metavar="[SECONDS]"
+        ),
+    ] = 2.0,
     *,
     since: Annotated[str, typer.Option(help="Outcomes of this long.", callback=duration)] = "5m",
-    watch: Annotated[
-        float | None,
-        typer.Option(min=0.2, max=3600, help="Keep it on the screen, renewed every so many seconds."),
-    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it on the screen; Ctrl-C ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the kill switch, the dials, workers, queue and latest outcomes, and what is in the way."""
     since_seconds = seconds(since)
-    if watch is None:
+    if not watch:
         found = _overview(since_seconds)
         if as_json:
             print_json(document(found))
@@ -45,7 +50,7 @@ def status(
             ContentConsole().print(page(found))
         return
     try:
-        _watch(since_seconds, watch, as_json=as_json)
+        _watch(since_seconds, every, as_json=as_json)
     except KeyboardInterrupt:
         return
 
@@ -80,6 +85,9 @@ def _overview(since_seconds: int) -> Overview:
             strays=_read(session.fleet.strays, []),
             queue=session.settings.namespace,
             dead_letters=_read(session.dead_letters.count, None),
+            dead_reasons=_read(
+                lambda: Counter(each.reason for each in session.dead_letters.list(_DEAD)), Counter[str]()
+            ),
             dead_letters_filled=_read(session.dead_letters.filled, 0.0),
             wrong_keys=[
                 Blocker(f"{each.key} {each.what}", each.remedy)

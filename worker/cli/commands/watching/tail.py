@@ -1,18 +1,21 @@
 """`slotgen tail`: outcomes as they come."""
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from tasks.errors import ErrorCode, Status
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.money import usd
-from tasks.operations.timefmt import moment
+from tasks.operations.timefmt import milliseconds, moment
+from worker.adapters.redis.jobs.history import as_kept
+from worker.cli.support.explaining import outcome_document
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import STATUS_COLOURS, Shown, fields, print_json, say, styled
+from worker.cli.support.terminal import STATUS_COLOURS, Shown, print_json, say, styled
 
 ORDER = 3
 _BLOCK_SECONDS = 2.0
@@ -29,15 +32,17 @@ def tail(
         Literal["statutory", "assessment", "explanatory", "revision"] | None,
         typer.Option(help="statutory, assessment, explanatory or revision.", metavar="KIND"),
     ] = None,
-    last: Annotated[int, typer.Option(min=0, max=_KEPT, help="Begin with this many past ones.")] = 0,
+    job: Annotated[str, typer.Option(help="Jobs whose jobId begins so.", metavar="ID")] = "",
+    task: Annotated[str, typer.Option(help="Tasks whose id begins so.", metavar="ID")] = "",
+    last: Annotated[int, typer.Option(min=0, max=_KEPT, help="Begin with this many past ones.")] = 10,
     limit: Annotated[
         int | None, typer.Option(min=0, help="End after this many, or when fewer than asked for have passed.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show job outcomes as they come, one line each; Ctrl-C ends.
+    """Show the last job outcomes, and then others as they come, one line each; Ctrl-C ends.
 
-    With --last N and --limit N it shows what there is, and ends.
+    With --last N and --limit N it shows what there is, and ends. `slotgen explain --job ID` says more of one.
     """
 
     def wanted(each: OutcomeRecord) -> bool:
@@ -45,6 +50,8 @@ def tail(
             status in (None, each.status)
             and code in (None, each.error_code)
             and kind in (None, each.subject.kind)
+            and each.subject.job_id.startswith(as_kept(job))
+            and each.task_id.startswith(as_kept(task))
         )
 
     with open_session() as session:
@@ -70,26 +77,21 @@ def _coming(session: OperatorSession, past: list[OutcomeRecord]) -> Iterator[Out
 
 
 def _show(outcomes: Iterable[OutcomeRecord], *, as_json: bool) -> None:
+    day = moment(time.time() * 1000).partition("T")[0]
     for each in outcomes:
         if as_json:
-            print_json(_document(each), indent=None)
-        else:
-            say(_line(each))
+            print_json(outcome_document(each), indent=None)
+            continue
+        # Which day it is, is said only where it changes: a line should fit 80 columns.
+        its_day, _, its_time = moment(each.wall_ms).partition("T")
+        say(*([] if its_day == day else [its_day]), its_time + " " + _line(each))
+        day = its_day
 
 
 def _line(each: OutcomeRecord) -> Shown:
-    status = styled(f"{each.status:9}", STATUS_COLOURS.get(each.status))
-    parts = [f"{each.latency_ms:>8.0f} ms", each.subject.job_id]
-    parts += [each.cause] if each.cause else []
+    parts = [each.cause] if each.cause else []
     parts += ["in flight"] if each.path == "openai" and each.status == "STUB" else []
+    parts += [milliseconds(each.latency_ms), each.subject.job_id]
     parts += ["cached"] if each.cached else []
-    parts += [f"rule {each.rule_id}"] if each.rule_id else []
     parts += [usd(each.cost_nano_usd)] if each.cost_nano_usd else []
-    return f"{moment(each.wall_ms)}  " + status + "  " + "  ".join(parts)
-
-
-def _document(each: OutcomeRecord) -> dict[str, Any]:
-    names = ("task_id", "status", "error_code", "policy_rule", "path", "latency_ms", "cached", "attempts")
-    more = ("gate", "rule_id", "policy_hash", "executor_version")
-    subject = {"time": moment(each.wall_ms)} | fields(each.subject, "job_id", "kind")
-    return subject | fields(each, *names, *more) | {"costUsd": each.cost_nano_usd / 1e9}
+    return styled(f"{each.status:9}", STATUS_COLOURS.get(each.status)) + " " + "  ".join(parts)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from gates import bucket
 from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.history import keep
+from tests.tasks.operations.past import an_outcome
+from tests.worker.cli.conftest import A_MOMENT_AGO
 
 SPEC = a_spec(
     a_job("plain"),
@@ -96,7 +100,7 @@ def test_a_cap_that_does_not_cover_the_call_is_named(slotgen, spec):
     _, said = slotgen("explain", spec)
 
     assert "STUB BUDGET_EXCEEDED: a call may cost $0." in said
-    assert "more than the whole spend cap of $0.000010; raise it (slotgen budget set USD)" in said
+    assert "more than the whole spend cap of <$0.0001; raise it (slotgen budget set USD)" in said
 
 
 def test_offline_it_needs_no_redis(slotgen, spec, monkeypatch):
@@ -166,3 +170,44 @@ def test_a_text_is_explained_as_json(slotgen):
 
     assert (found["rule"], found["line"]) == ("heading", 1)
     assert found["refused"] != found["accepted"]
+
+
+class TestOfAJobThatHasComeBefore:
+    def test_it_says_what_was_decided_then_and_what_would_be_now(self, slotgen):
+        slotgen.open(rollout_percent="0")
+        slotgen.outcomes(1)
+        slotgen.outcomes(1, status="STUB", error_code="KILL_SWITCH", path="openai", gate="kill")
+
+        code, said = slotgen("explain", "--job", "past-0")
+        document = slotgen.json("explain", "--job", "past-0")
+
+        lines = said.splitlines()
+        assert code == 0
+        assert lines[0] == "past-0: STUB KILL_SWITCH; it would be STUB ROLLOUT_EXCLUDED now"
+        assert re.fullmatch(
+            rf"  {A_MOMENT_AGO} \(\S+Z\): STUB KILL_SWITCH after 100 ms, a request had begun", lines[1]
+        )
+        assert lines[2] == "    decided by kill, rule biology, policy 6dfb333ca9f2, <$0.0001"
+        assert lines[4].endswith("COMPLETED after 100 ms, a request had begun")
+        assert "  opt in    yes the job has opted in" in lines
+        assert [each["status"] for each in document["then"]] == ["STUB", "COMPLETED"]
+        assert (document["now"]["admitted"], document["now"]["errorCode"]) == (False, "ROLLOUT_EXCLUDED")
+        assert document["now"]["bucket"] == bucket("past-0")
+
+    def test_the_bucket_of_a_name_that_the_history_has_cut_is_that_of_the_whole(self, slotgen):
+        slotgen.open()
+        name = "n" * 200
+        keep(slotgen.client, slotgen.namespace, an_outcome(name))
+
+        assert slotgen.json("explain", "--job", name)["now"]["bucket"] == bucket(name)
+
+    def test_one_that_never_came_is_said_with_the_way_to_find_it(self, slotgen):
+        code, said = slotgen("explain", "--job", "nobody")
+
+        assert code == 1
+        assert "no outcome of the job 'nobody' is in the history" in said
+        assert "slotgen tail --last 1000" in said
+
+    @pytest.mark.parametrize("words", [[], ["--job", "x", "FILE"]])
+    def test_a_file_or_a_job(self, slotgen, words):
+        assert slotgen("explain", *words)[0] == 2
