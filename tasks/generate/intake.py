@@ -112,6 +112,18 @@ def inspect(raw: bytes, limits: MessageLimits) -> Sound:
     return Sound(message, spec)
 
 
+def readable(raw: bytes, limits: MessageLimits) -> Any:
+    """Return the job spec in a message, or else its whole body; None where no JSON can be read."""
+    try:
+        body = _body(_envelope(raw, limits), limits, "")
+    except Rejected:
+        return None
+    match body:
+        case [[spec], *_]:
+            return spec
+    return body
+
+
 def size_and_head(raw: bytes) -> tuple[int, bytes]:
     """Return the size of the message that `raw` is or was cut from, and its beginning or all of it."""
     cut = _CUT.match(raw)

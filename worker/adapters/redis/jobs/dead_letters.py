@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -134,6 +134,19 @@ class RedisDeadLetters:
         """Return the newest `limit` dead letters, newest first."""
         entries = cast("list[Any]", self.client.xrevrange(DEAD(self.namespace), count=limit))
         return [_dead_letter(entry) for entry in entries]
+
+    def walk(self) -> Iterator[DeadLetter]:
+        """Yield every dead letter, oldest first, up to those that are there now."""
+        newest, after = self.list(1), "-"
+        while newest:
+            entries = cast(
+                "list[Any]",
+                self.client.xrange(DEAD(self.namespace), after, newest[0].dead_id, count=_AT_ONCE),
+            )
+            yield from map(_dead_letter, entries)
+            if not entries:
+                return
+            after = f"({entries[-1][0].decode()}"
 
     def show(self, dead_id: str) -> DeadLetter | None:
         """Return one dead letter, or None."""

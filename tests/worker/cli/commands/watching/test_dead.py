@@ -7,6 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from tests.builders import a_job, a_message, a_spec
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.cli import build
 from worker.cli.support.errors import CliError
@@ -93,3 +94,84 @@ def test_what_was_too_large_says_why_it_cannot_be_replayed(dead, namespace, redi
     assert "cannot be replayed: of 700000 bytes" in str(done.exception)
     assert dead.count() == 1
     assert redis_client.exists(namespace) == 0
+
+
+SOUND = json.dumps(a_message(a_spec())).encode()
+UNSOUND = json.dumps(a_message(a_spec(a_job(kind="poem")))).encode()
+
+
+def test_the_list_has_one_line_for_each_at_80_columns(dead, namespace, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for _ in range(3):
+        dead_id = dead.add(namespace, "not_a_task_message", "a problem " * 20, "task-1", RAW)
+
+    head, newest, _, _, last = run("list").output.splitlines()
+
+    assert head.split() == ["id", "rejected", "reason", "problem"]
+    assert newest.startswith(f" {dead_id}  just now  not_a_task_message  a problem a problem")
+    assert len(newest) <= 80
+    assert last == f"3 dead letters; next: slotgen dead show {dead_id}"
+
+
+def test_what_was_sent_is_shown_as_the_spec_that_it_is(dead, namespace):
+    dead_id = dead.add(namespace, "spec_invalid", "jobs[0].kind: …", "task-1", UNSOUND)
+
+    said = run("show", dead_id).output
+
+    assert f"from the queue {namespace}; {len(UNSOUND)} bytes; task task-1" in said
+    assert '        "kind": "poem",\n' in said
+    assert "if it is replayed, it will be rejected again (spec_invalid: jobs[0].kind: " in said
+    assert json.loads(run("show", dead_id, "--json").output)["spec"]["jobs"][0]["kind"] == "poem"
+    assert "it will be taken" in run("show", dead.add(namespace, "too_large", "p", None, SOUND)).output
+
+
+def test_a_replay_that_comes_to_nothing_says_so(dead, namespace, redis_client):
+    dead_id = dead.add(namespace, "spec_invalid", "p", None, UNSOUND)
+
+    done = run("replay", dead_id)
+
+    assert done.exit_code == 0
+    assert "but it will be rejected again (spec_invalid: jobs[0].kind: " in done.output
+    assert redis_client.lrange(namespace, 0, -1) == [UNSOUND]
+
+
+class TestSeveral:
+    @pytest.fixture
+    def letters(self, dead, namespace):
+        sent = [("too_large", SOUND), ("spec_invalid", UNSOUND), ("spec_invalid", SOUND)]
+        return [dead.add(namespace, reason, "p", None, message) for reason, message in sent]
+
+    def test_what_would_be_replayed_is_shown_first(self, dead, letters):
+        done = run("replay", "--all")
+
+        assert done.exit_code == 1
+        assert "2 messages would go back to the queue" in done.output
+        assert f"stays: {letters[1]}, for it will be rejected again" in done.output
+        assert dead.count() == 3
+
+    def test_all_of_a_reason_that_workers_would_take_are_replayed(
+        self, dead, namespace, letters, redis_client
+    ):
+        done = run("replay", "--reason", "spec_invalid", "--all", "--yes", "--json")
+
+        document = json.loads(done.output)
+        assert document["replayed"] == [letters[2]]
+        assert list(document["wouldBeRejected"]) == [letters[1]]
+        assert redis_client.lrange(namespace, 0, -1) == [SOUND]
+        assert [each.dead_id for each in dead.list(10)] == [letters[1], letters[0]]
+
+    def test_all_of_a_reason_are_dropped(self, dead, letters):
+        assert "2 dead letters would be forgotten" in run("drop", "--reason", "spec_invalid", "--all").output
+        assert dead.count() == 3
+
+        assert run("drop", "--reason", "spec_invalid", "--all", "--yes").exit_code == 0
+        assert [each.dead_id for each in dead.list(10)] == [letters[0]]
+
+    def test_the_list_can_be_of_one_reason(self, dead, letters):
+        found = json.loads(run("list", "--reason", "spec_invalid", "--json").output)["dead"]
+
+        assert [each["id"] for each in found] == [letters[2], letters[1]]
+
+    @pytest.mark.parametrize("command", ["replay", "drop"])
+    def test_an_id_or_all(self, dead, command):
+        assert run(command).exit_code == run(command, "1-1", "--all").exit_code == 2
