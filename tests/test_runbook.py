@@ -94,7 +94,7 @@ def test_every_block_runs_in_order_on_a_running_system(tmp_path):
                 assert done.returncode in codes, command
                 assert "Traceback" not in done.stderr
                 if command == "slotgen kill":
-                    assert "1 of 1 workers confirmed" in done.stdout
+                    assert "1 of 1 worker confirmed" in done.stdout
 
 
 @pytest.mark.skipif(not SEED.exists(), reason="the beta runbook lies beside the checkout, not in it")

@@ -1,13 +1,25 @@
 """A drill of the rollback: what was measured, and whether the halt did what it must."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
+from gates import Controls, Subject, bucket, explain
+from gates.rule import AllowRule
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import NOTICED, RecordedChange
+from tasks.operations.money import usd
+from tasks.operations.probes import probe_name
+from tasks.operations.timefmt import counted
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.
 CONFIRM_MS = 1000.0
+# A rollout of 0.01 % lets one name of 10,000 in.
+_NAMES = 100_000
+# The longest answer that ships, so that the call is in flight for long.
+_OUTPUT_TYPE = "revision"
+CALLS_CHECK = "calls in flight were cancelled"
 _BRAKE = {"KILL_SWITCH", "KILL_UNVERIFIED"}
 
 
@@ -32,11 +44,79 @@ class DrillRecord:
     cancelled_calls: int
     checks: tuple[DrillCheck, ...]
 
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether all was as it must be, but there was no call to cancel."""
+        return [each.name for each in self.checks if not each.passed] == [CALLS_CHECK]
+
+
+@dataclass(frozen=True, slots=True)
+class DrillJobs:
+    """The job specs of a drill whose calls the halt must cancel; without any, `why` there can be none."""
+
+    specs: tuple[dict[str, Any], ...] = ()
+    why: str = ""
+
+
+def drill_jobs(controls: Controls, number: int) -> DrillJobs:
+    """Return `number` specs, of one job each, that the dials let through to the model."""
+    rules = [each for each in (controls.allowlist.rules if controls.allowlist else ()) if each.enabled]
+    inside = (name for name in _names() if bucket(name) < controls.rollout_thousandths)
+    name = next(inside, "drill")
+    why = "no rule of the allowlist is enabled"
+    for rule in rules:
+        subject = _subject(name, rule)
+        refusal = next((each for each in explain(subject, controls) if not each.allowed), None)
+        if refusal is None:
+            names = [name, *islice(inside, number - 1)][:number]
+            return DrillJobs(tuple(_spec(_subject(each, rule)) for each in names))
+        why = refusal.detail
+    return DrillJobs(why=why)
+
+
+def _names() -> Iterator[str]:
+    return (probe_name("drill") for _ in range(_NAMES))
+
+
+def _subject(name: str, rule: AllowRule) -> Subject:
+    subject, level, board, version, kind = (min(each) for each in rule.lists[:-1])
+    slot = min(rule.slot_ids, default="drill")
+    return Subject(name, slot, kind, subject, level, board, version, opted_in=True)
+
+
+def _spec(subject: Subject) -> dict[str, Any]:
+    job = {
+        "jobId": subject.job_id,
+        "slotId": subject.slot_id,
+        "kind": subject.kind,
+        "mode": "generate",
+        "input": {"note": "A rehearsal of the kill switch: this call is to be cancelled."},
+        "output": {"field": "drill", "type": _OUTPUT_TYPE},
+        "sources": [],
+        "required": False,
+    }
+    names = {"subject": subject.subject, "level": subject.level, "board": subject.board}
+    return {
+        "version": "v1",
+        "appliesTo": names | {"specVersion": subject.spec_version},
+        "jobs": [job],
+        "metadata": {"requiresReview": False, "allowAI": True},
+    }
+
+
+def calls_check(cancelled: int, own: Sequence[OutcomeRecord], why: str) -> DrillCheck:
+    """Whether the halt had anything to cancel; `own` are the ends of the drill's own jobs."""
+    cost = f"; the drill's own are charged {usd(sum(each.cost_nano_usd for each in own))}" if own else ""
+    none = f"none was in flight ({why or 'they ended before the halt'}), so nothing is proved"
+    # A worker counts those as well that had still to begin.
+    begun = cancelled - sum(each.path == "stub" for each in own)
+    return DrillCheck(CALLS_CHECK, begun > 0, f"{begun}{cost}" if begun > 0 else none)
+
 
 def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> DrillCheck:
     """Whether all of at least one worker confirmed in time."""
     passed = workers > 0 and confirmed == workers and halt_ms <= CONFIRM_MS
-    seen = f"{confirmed} of {workers} workers within {halt_ms:.0f} ms (at most {CONFIRM_MS:.0f})"
+    seen = f"{counted(confirmed, 'worker', of=workers)} within {halt_ms:.0f} ms (at most {CONFIRM_MS:.0f})"
     return DrillCheck("every worker confirms the halt", passed, seen)
 
 
@@ -48,8 +128,8 @@ def outcomes_check(
     passed = not strays and len(probes) == sent > 0
     answering = len({each.worker_id for each in probes})
     seen = (
-        f"{len(probes)} of {sent} probes ended, at {answering} workers; "
-        f"{len(strays)} of {len(outcomes)} outcomes were not by the kill switch"
+        f"{counted(len(probes), 'probe', of=sent)} ended, at {counted(answering, 'worker')}; "
+        f"{counted(len(strays), 'outcome', of=len(outcomes))} not by the kill switch"
     )
     if strays:
         stray = strays[0]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.operations.timefmt import span
+from tasks.operations.timefmt import counted, span
 
 # A heartbeat may be late once; a worker that misses two says nothing of itself that could be relied upon.
 _BEATS_MISSED = 2
@@ -53,6 +53,11 @@ class WorkerInfo:
         """Return for how many seconds it is silent at `now_wall_ms`, None where it is not."""
         age_seconds = (now_wall_ms - self.seen_wall_ms) / 1000
         return age_seconds if age_seconds > _BEATS_MISSED * self.beat_seconds else None
+
+
+def cancelled_calls(number: int) -> str:
+    """Return what a halt has cancelled, in words."""
+    return f"{counted(number, 'call')} in flight {'was' if number == 1 else 'were'} cancelled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.cooldown import Cooldown
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.money import Account, usd
+from tasks.operations.timefmt import counted
 
 _CLOCK_MS = 2000
 
@@ -52,14 +53,14 @@ def largest_message(limit_bytes: int | None, wanted_bytes: int) -> PreflightChec
     return PreflightCheck(
         "Redis refuses a message that is too large",
         CheckResult.PASS if passed else CheckResult.TO_CONFIRM,
-        f"proto-max-bulk-len {limit_bytes}" if limit_bytes else "not examined: this role may not CONFIG GET",
-        "" if passed else f"set it to {wanted_bytes} as deploy/redis/redis.conf does; unset it is 512 MB",
+        f"it takes {limit_bytes >> 20} MiB" if limit_bytes else "not examined: this role may not CONFIG GET",
+        "" if passed else f"set proto-max-bulk-len {wanted_bytes}, as deploy/redis/redis.conf does",
     )
 
 
 def ci_is_green() -> PreflightCheck:
     """Ask a person: the CI cannot be seen from here."""
-    remedy = "look at the last run on main"
+    remedy = "see the last run on main"
     return PreflightCheck("CI is green on main", CheckResult.TO_CONFIRM, "not visible from here", remedy)
 
 
@@ -70,8 +71,8 @@ def allowlist(controls: Controls) -> PreflightCheck:
     evidence = f"the dial {trouble}, which denies every job"
     if policy is not None:
         state = "enabled" if policy.enabled else "disabled"
-        rules = f"{len(policy.rules)} rules (policy {controls.policy_hash})"
-        evidence = f"valid, deny_by_default, {state}, {rules}"
+        rules = f"{counted(len(policy.rules), 'rule')} (policy {controls.policy_hash})"
+        evidence = f"valid, {state}, {rules}"
     return found(
         "allowlist is schema-valid and deny-by-default",
         passed=policy is not None or trouble is Trouble.ABSENT,
@@ -83,12 +84,12 @@ def allowlist(controls: Controls) -> PreflightCheck:
 def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCheck]:
     """Whether workers live, are of one version, have a key, and see the policy that is in force."""
     if not infos:
-        return [found("a worker is running", passed=False, evidence="none", remedy="slotgen worker")]
+        return [found("a worker is running", passed=False, evidence="there is none", remedy="slotgen worker")]
     versions = sorted({f"{each.version} with config {each.executor_version}" for each in infos})
     keyless = [f"{each.host}/{each.pid}" for each in infos if not each.has_api_key]
     astray = [f"{each.host}/{each.pid}" for each in infos if each.policy_hash != controls.policy_hash]
     return [
-        found("a worker is running", passed=True, evidence=f"{len(infos)}", remedy=""),
+        found("a worker is running", passed=True, evidence=counted(len(infos), "worker"), remedy=""),
         found(
             "workers are of one version",
             passed=len(versions) == 1,
@@ -116,7 +117,7 @@ def telemetry(probes: Sequence[OutcomeRecord], sent: int) -> PreflightCheck:
     return found(
         "telemetry is validated on the real route",
         passed=valid == len(probes) == sent,
-        evidence=f"{len(probes)} of {sent} probe jobs ended, {valid} with a valid event",
+        evidence=f"{counted(len(probes), 'probe', of=sent)} ended, {counted(valid, 'valid event')}",
         remedy="look at the workers' logs for telemetry_invalid, and whether they consume",
     )
 

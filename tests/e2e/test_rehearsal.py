@@ -18,6 +18,7 @@ from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.promise import within
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.drills import RedisDrills
+from worker.adapters.redis.jobs.history import RedisHistory
 from worker.dev.stack import worker_environment
 
 
@@ -28,6 +29,18 @@ def dials(system):
 
 
 class TestDrill:
+    def test_has_calls_of_its_own_in_flight_and_cancels_them(self, system, slotgen):
+        # The first call of a worker takes longer to begin.
+        system.send(a_spec(new_job())).get(timeout=WAIT_SECONDS)
+        system.fake_openai.behave(Behaviour(delay_seconds=60))
+
+        told = json.loads(slotgen("drill", "--yes", "--calls", "2", "--json").stdout)
+
+        assert (told["passed"], told["cancelledCalls"], told["provedNothing"]) == (True, 2, False)
+        ended = RedisHistory(system.stack.client, "slotgen").since(0, 1000)
+        own = [each for each in ended if each.subject.job_id.startswith("drill-")][-2:]
+        assert [(each.error_code, each.path) for each in own] == [("KILL_SWITCH", "openai")] * 2
+
     def test_halts_under_load_verifies_and_puts_everything_back(self, system, slotgen):
         system.fake_openai.behave(Behaviour(delay_seconds=60))
         pending = [system.send(a_spec(new_job())) for _ in range(10)]
@@ -37,25 +50,35 @@ class TestDrill:
         done = slotgen("drill", "--yes", "--json")
 
         told = json.loads(done.stdout)
-        assert (done.returncode, told["passed"], told["cancelledCalls"]) == (0, True, 10)
-        assert [each["passed"] for each in told["checks"]] == [True] * 3
+        assert (done.returncode, told["passed"], told["cancelledCalls"]) == (0, True, 13)
+        assert [each["passed"] for each in told["checks"]] == [True] * 4
         assert told["haltMs"] > 0
         # The halt's 100 ms, and the way of the confirmations.
         within(told["haltMs"], 200)
         assert dials(system) == before
         assert {each.get(timeout=WAIT_SECONDS)[0]["status"] for each in pending} == {"STUB"}
         kept = RedisDrills(system.stack.client, "slotgen").last()
-        assert (kept.passed, kept.cancelled_calls, len(kept.checks)) == (True, 10, 3)
+        assert (kept.passed, kept.cancelled_calls, len(kept.checks)) == (True, 13, 4)
 
     @pytest.mark.thorough
-    @pytest.mark.parametrize("kill", ["true", None, " False "])
-    def test_twice_gives_the_same_verdict_and_the_same_dials(self, system, slotgen, kill):
+    @pytest.mark.parametrize(
+        ("kill", "why"),
+        [("true", "the kill switch is on"), (None, "the kill dial is absent"), (" False ", "")],
+    )
+    def test_twice_gives_the_same_verdict_and_the_same_dials(self, system, slotgen, kill, why):
+        system.fake_openai.behave(Behaviour(delay_seconds=60))
         system.set_dials(kill=kill)
         before = dials(system)
+        drills = RedisDrills(system.stack.client, "slotgen")
+        last = drills.last()
 
-        verdicts = [json.loads(slotgen("drill", "--yes", "--json").stdout)["passed"] for _ in range(2)]
+        told = [json.loads(slotgen("drill", "--yes", "--json").stdout) for _ in range(2)]
 
-        assert verdicts == [True, True]
+        # A fleet that is halted has no call to cancel: that is no proof, and no failure on record.
+        assert [each["passed"] for each in told] == [not why] * 2
+        assert [each["provedNothing"] for each in told] == [bool(why)] * 2
+        assert why in told[0]["checks"][1]["seen"]
+        assert (drills.last() == last) == bool(why)
         assert dials(system) == before
 
     def test_never_releases_a_brake_that_somebody_else_has_pulled(self, system):
@@ -82,7 +105,7 @@ class TestDrill:
         told = json.loads(drill.communicate(timeout=WAIT_SECONDS)[0])
 
         assert drill.returncode == 1
-        assert told["checks"][-1]["seen"].startswith("unknown changed kill meanwhile (raw Redis command)")
+        assert told["checks"][-1]["seen"].startswith("a raw Redis command changed kill meanwhile")
         assert system.stack.client.get("slotgen:kill") == (value and value.encode())
 
     @pytest.mark.thorough

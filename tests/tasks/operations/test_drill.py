@@ -6,7 +6,19 @@ import dataclasses
 
 import pytest
 
-from tasks.operations.drill import confirmation_check, foreign_change, later, outcomes_check
+from gates import explain
+from schemas import violations
+from tasks.generate.spec import Spec
+from tasks.operations.drill import (
+    calls_check,
+    confirmation_check,
+    drill_jobs,
+    foreign_change,
+    later,
+    outcomes_check,
+)
+from tasks.operations.probes import is_probe
+from tests.builders import a_rule, an_allowlist, controls
 from tests.tasks.operations.past import a_change, an_outcome
 
 HELD = an_outcome(status="STUB", error_code="KILL_SWITCH", path="stub")
@@ -30,7 +42,7 @@ class TestOutcomes:
         check = outcomes_check([HELD] * 3, [HELD] * 2, 2)
 
         assert check.passed
-        assert check.seen == "2 of 2 probes ended, at 1 workers; 0 of 3 outcomes were not by the kill switch"
+        assert check.seen == "2 of 2 probes ended, at 1 worker; 0 of 3 outcomes not by the kill switch"
 
     @pytest.mark.parametrize(
         "stray",
@@ -44,7 +56,7 @@ class TestOutcomes:
         check = outcomes_check([HELD] * 3 + [stray], [HELD] * 3, 3)
 
         assert not check.passed
-        assert f"1 of 4 outcomes were not by the kill switch, such as stray-1 {stray.status}" in check.seen
+        assert f"1 of 4 outcomes not by the kill switch, such as stray-1 {stray.status}" in check.seen
 
     def test_without_every_probe_fail(self):
         assert not outcomes_check([HELD] * 2, [HELD] * 2, 3).passed
@@ -78,3 +90,54 @@ def test_places_in_the_audit_are_ordered_by_number(one, other):
         assert after(one, other)
         assert not after(other, one)
         assert not after(one, one)
+
+
+class TestJobs:
+    @pytest.mark.parametrize("percent", ["100", "0.01"])
+    def test_of_a_drill_pass_every_gate(self, percent):
+        open_to = controls(
+            rollout_percent=percent.encode(), allowlist=an_allowlist(a_rule(slotIds=["b", "a"])).encode()
+        )
+
+        found = drill_jobs(open_to, 3).specs
+
+        jobs = [job for each in found for job in Spec.of(each).jobs]
+        assert len(jobs) == 3
+        assert all(is_probe(each.subject) for each in jobs)
+        assert all(decision.allowed for each in jobs for decision in explain(each.subject, open_to))
+        assert [violations("job.v1", each) for each in found] == [[]] * 3
+
+    @pytest.mark.parametrize(
+        ("dials", "why"),
+        [
+            ({"kill": b"true"}, "the kill switch is on"),
+            ({"rollout_percent": b"0"}, "is outside 0 %"),
+            (
+                {"allowlist": an_allowlist(a_rule(enabled=False)).encode()},
+                "no rule of the allowlist is enabled",
+            ),
+            ({"allowlist": None}, "no rule of the allowlist is enabled"),
+        ],
+    )
+    def test_where_none_can_pass_there_is_none_and_it_is_said_why(self, dials, why):
+        found = drill_jobs(controls(**dials), 3)
+
+        assert found.specs == ()
+        assert why in found.why
+
+
+class TestCalls:
+    def test_that_had_begun_are_the_proof(self):
+        begun = an_outcome(status="STUB", error_code="KILL_SWITCH", cost_nano_usd=5_000_000)
+
+        check = calls_check(2, [begun, begun], "")
+
+        assert check.passed
+        assert check.seen == "2; the drill's own are charged $0.01"
+
+    @pytest.mark.parametrize(("cancelled", "own"), [(0, []), (1, [HELD])])
+    def test_without_one_nothing_is_proved(self, cancelled, own):
+        check = calls_check(cancelled, own, "the kill switch is on")
+
+        assert not check.passed
+        assert check.seen == "none was in flight (the kill switch is on), so nothing is proved"

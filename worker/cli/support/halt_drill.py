@@ -5,18 +5,25 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from gates import Controls
 from gates.kill_switch import DIAL
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.dials import AuditRefused, Change, DialsMoved, DialValues
+from tasks.operations.changes.dials import RAW_COMMAND, AuditRefused, Change, DialsMoved, DialValues
 from tasks.operations.drill import (
     DrillCheck,
+    DrillJobs,
     DrillRecord,
+    calls_check,
     confirmation_check,
+    drill_jobs,
     foreign_change,
     later,
     outcomes_check,
 )
 from tasks.operations.fleet import WorkerInfo
+from worker.adapters.redis.console.account import RedisAccount
+from worker.adapters.redis.console.probe import send_probe
+from worker.adapters.redis.keys import TASK_META
 from worker.cli.support.errors import CliError
 from worker.cli.support.halt import halt
 from worker.cli.support.operator_session import OperatorSession
@@ -28,6 +35,10 @@ _COMMAND = "slotgen drill"
 # The gates read it as true, blanks apart; a plain `SET … true` by somebody else can be told from it.
 _OUR_TRUE = b" true "
 _ANSWER_SECONDS = 15.0
+_POLL_SECONDS = 0.02
+# From the reservation to the request it is not far.
+_BEGIN_SECONDS = 0.5
+_LATELY_MS = 60_000
 # Workers write their history every 0.2 s: after this, what ended before the halt is in it.
 _SETTLE_SECONDS = 0.5
 _OUTCOMES = 100_000
@@ -39,14 +50,20 @@ _STAYS = 'the kill dial stays as it is now; see `slotgen audit`, then `slotgen r
 
 @dataclass(slots=True)
 class HaltDrill:
-    """One drill with `jobs` probe jobs, in the name of `actor`."""
+    """One drill with `calls` of its own in flight, and `jobs` probe jobs, in the name of `actor`.
+
+    `await_calls(number)` returns once so many, for which money is reserved, have begun.
+    """
 
     session: OperatorSession
     actor: str
     jobs: int
+    calls: int
+    await_calls: Callable[[int], object] = lambda _: time.sleep(_BEGIN_SECONDS)
     _checks: list[DrillCheck] = field(default_factory=list)
     _halt_ms: float | None = None
     _cancelled: int = 0
+    _own: set[str] = field(default_factory=set)
 
     def run(self) -> DrillRecord:
         """Halt, verify, restore.
@@ -76,8 +93,10 @@ class HaltDrill:
         # Raised anywhere, an interruption may be lost in a destructor of redis-py's, or leave a lock taken.
         with termination_held() as interruptible:
             try:
+                with interruptible():
+                    own = self._load()
                 self._halt(workers)
-                self._verify(interruptible)
+                self._verify(interruptible, own)
             except BaseException:
                 # Ctrl-C included: a drill that leaves the fleet halted would be an incident of its own.
                 check = self._restore(before)
@@ -85,6 +104,24 @@ class HaltDrill:
                     say(check.seen, err=True)
                 raise
             self._checks.append(self._restore(before))
+
+    def _load(self) -> DrillJobs:
+        """Have calls in flight, where the dials let them through: as many as the spend cap covers."""
+        session = self.session
+        controls = Controls.parse(session.dials.read().raw, session.settings.ceilings)
+        own = drill_jobs(controls, self.calls) if self.calls else DrillJobs(why="--calls 0")
+        if not own.specs:
+            return own
+        account = RedisAccount.of(session.client, session.settings)
+        held, deadline_mono = account.read().held, time.monotonic() + _ANSWER_SECONDS
+        self._own = {send_probe(session.client, session.settings.namespace, each) for each in own.specs}
+        results = [TASK_META(each) for each in self._own]
+        while account.read().held <= held and time.monotonic() < deadline_mono:
+            if session.client.exists(*results):
+                return own
+            time.sleep(_POLL_SECONDS)  # a plain key has nothing to await
+        self.await_calls(len(own.specs))
+        return own
 
     def _halt(self, workers: list[WorkerInfo]) -> None:
         listener, dials = self.session.fleet.listen(), self.session.dials
@@ -94,10 +131,13 @@ class HaltDrill:
         self._checks.append(confirmation_check(len(workers), len(answers), done.ms))
         self._halt_ms = done.ms if len(answers) == len(workers) else None
 
-    def _verify(self, interruptible: Callable[[], AbstractContextManager[None]]) -> None:
+    def _verify(self, interruptible: Callable[[], AbstractContextManager[None]], own: DrillJobs) -> None:
         with interruptible():
             time.sleep(_SETTLE_SECONDS)
         halted_wall_ms = self.session.history.now_ms()
+        lately = self.session.history.since(halted_wall_ms - _LATELY_MS, _OUTCOMES)
+        ended = [each for each in lately if each.task_id in self._own]
+        self._checks.append(calls_check(self._cancelled, ended, own.why))
         probes = probe(self.session, self.jobs, opted_in=True, timeout_seconds=_ANSWER_SECONDS)
         # What other producers' jobs become counts as well.
         with interruptible():
@@ -124,7 +164,8 @@ class HaltDrill:
         since = [each for each in dials.audit(_CHANGES) if later(each, before.version)]
         # Of any dial: whoever changes one while the fleet is halted may count on its staying halted.
         if foreign := foreign_change(since, self.actor, _COMMAND):
-            return False, f"{foreign.actor} changed {foreign.dial} meanwhile ({foreign.command}); {_STAYS}"
+            by = foreign.command if foreign.command != RAW_COMMAND else "redis-cli or the like"
+            return False, f"{foreign.who} changed {foreign.dial} meanwhile ({by}); {_STAYS}"
         change = Change(DIAL, before.value(DIAL), self.actor, _COMMAND, "the rehearsal is over")
         try:
             dials.change(change, now.version)

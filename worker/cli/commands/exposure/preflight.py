@@ -1,6 +1,7 @@
 """`slotgen preflight`: the runbook's checklist, each point with its evidence."""
 
 import time
+from collections import Counter
 
 import typer
 
@@ -9,6 +10,7 @@ from schemas.lock import problems
 from tasks.operations import preflight as points
 from tasks.operations.preflight import PreflightCheck
 from tasks.operations.pricing import price_doubts
+from tasks.operations.timefmt import counted
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.cooldowns import cooldowns
 from worker.adapters.redis.console.safety import MOST_BULK_BYTES, bulk_bytes, hazards
@@ -17,11 +19,12 @@ from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
 from worker.cli.support.probing import probe
-from worker.cli.support.terminal import answer, fields, styled
+from worker.cli.support.terminal import Shown, answer, fields, fitted, styled
 
 ORDER = 1
 _PROBES = 3
 _ANSWER_SECONDS = 6.0
+_BESIDE = 80
 _COLOURS = {"pass": "green", "fail": "red", "to confirm": "yellow"}
 
 
@@ -33,7 +36,9 @@ def preflight(*, as_json: AsJson = False) -> None:
     with open_session() as session:
         found = _found(session)
     documents = [fields(each, "name", "mark", "evidence") | {"remedy": each.remedy or None} for each in found]
-    answer(documents, [line for each in found for line in _lines(each)], as_json=as_json)
+    lines = [line for each in found if each.mark != "pass" for line in _lines(each)]
+    lines += [line for each in found if each.mark == "pass" for line in _lines(each)]
+    answer(documents, [*lines, _verdict(found)], as_json=as_json)
     if any(each.mark == "fail" for each in found):
         raise typer.Exit(1)
 
@@ -114,7 +119,19 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
     ]
 
 
+def _verdict(found: list[PreflightCheck]) -> Shown:
+    marks = Counter(each.mark.value for each in found)
+    count = f": {marks['fail']} of {counted(len(found), 'point')} failed, {marks['to confirm']} to confirm"
+    if marks["fail"]:
+        return styled("NOT READY", "red", bold=True) + count
+    left = "confirm the rest yourself" if marks["to confirm"] else "nothing is left to confirm"
+    return styled("READY", "green", bold=True) + f"{count}; {left}"
+
+
 def _lines(each: PreflightCheck) -> list[str]:
-    mark = styled(f"{each.mark.value:<10}", _COLOURS[each.mark])
-    remedy = [f"{'':<10}   {each.remedy}"] if each.remedy else []
-    return [mark + f" {each.name}: {each.evidence}", *remedy]
+    mark, line = f"{each.mark.value:<10}", f"{each.mark.value:<10} {each.name}: {each.evidence}"
+    # What passes needs no second line: the whole is in --json.
+    rest = (fitted(line) if each.mark == "pass" else line).removeprefix(mark)
+    remedy = f"; {each.remedy}" if each.remedy else ""
+    below = [f"{'':<10}   {each.remedy}"] if len(line + remedy) > _BESIDE else []
+    return [styled(mark, _COLOURS[each.mark]) + rest + ("" if below else remedy), *(below if remedy else [])]

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from tasks.operations.drill import DrillRecord
+from tasks.operations.fleet import cancelled_calls
+from tasks.operations.timefmt import counted
 from worker.adapters.redis.console.drills import RedisDrills
-from worker.adapters.redis.console.probe import send_probe
 from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import refuses
 from worker.cli.support.guard_drill import guard_drill
@@ -16,9 +17,8 @@ from worker.cli.support.halt_drill import HaltDrill
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import Actor, AsJson, named
 from worker.cli.support.terminal import answer, fields, styled
-from worker.dev.demo.specs import load_specs
 from worker.dev.redis_server.binary import EmbeddedRedisError
-from worker.dev.stack import Stack, WorkerDied, stack
+from worker.dev.stack import WorkerDied, stack
 
 _EMBEDDED_CALLS = 20
 
@@ -26,6 +26,9 @@ _EMBEDDED_CALLS = 20
 def drill(
     target: Annotated[Literal["brake", "guard"], typer.Argument(help="What to rehearse.")] = "brake",
     *,
+    calls: Annotated[
+        int, typer.Option(min=0, max=20, help="Calls of its own to have in flight; each is paid for.")
+    ] = 3,
     jobs: Annotated[int, typer.Option(min=1, max=100, help="Probe jobs to send after the halt.")] = 20,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the fleet halts for seconds.")] = False,
     embedded: Annotated[
@@ -36,19 +39,25 @@ def drill(
 ) -> None:
     """Rehearse the rollback: halt, measure, verify that only STUBs follow, restore the dials exactly.
 
-    The probe jobs cost nothing, whatever happens. `drill guard` tries the guard on a kill switch of its own,
-    and halts nothing. Exit 1 when the halt or the guard did not do what it must.
+    The calls are of jobs named drill-…, within the spend cap, and cancelled by the halt; where the dials let
+    none through, it says that it proved nothing. The probe jobs cost nothing, whatever happens. `drill guard`
+    tries the guard on a kill switch of its own, and halts nothing. Exit 1 when it is not passed.
     """
     if target == "brake" and not (embedded or yes):
-        typer.confirm("This halts the whole fleet for some seconds. Go on?", abort=True)
-    with _embedded() if embedded else open_session() as session:
+        what = (
+            f"This halts the whole fleet for some seconds, {counted(calls, 'paid call')} of its own included"
+        )
+        typer.confirm(f"{what}. Go on?", abort=True)
+    with _embedded() if embedded else _fleet() as (session, how):
         if target == "guard":
             record = guard_drill(session, named(actor))
         else:
-            record = HaltDrill(session, named(actor), jobs).run()
-        RedisDrills(session.client, session.settings.namespace, target).add(record)
+            record = HaltDrill(session, named(actor), jobs, **({"calls": calls} | how)).run()
+        if not record.proves_nothing:
+            RedisDrills(session.client, session.settings.namespace, target).add(record)
     document = fields(record, "passed", "workers", "cancelled_calls", "actor") | {
         "target": target,
+        "provedNothing": record.proves_nothing,
         "haltMs": record.halt_ms and round(record.halt_ms, 1),
         "checks": [fields(each, "name", "passed", "seen") for each in record.checks],
     }
@@ -58,35 +67,35 @@ def drill(
 
 
 @contextmanager
-def _embedded() -> Iterator[OperatorSession]:
-    """Open the stores of a system of our own, with calls in flight."""
+def _fleet() -> Iterator[tuple[OperatorSession, dict[str, Any]]]:
+    with open_session() as session:
+        yield session, {}
+
+
+@contextmanager
+def _embedded() -> Iterator[tuple[OperatorSession, dict[str, Any]]]:
+    """Open the stores of a system of our own, whose dials are open and whose calls would take a minute."""
     # Before anything is started: what is wrong with the environment is said at once.
     settings = load_settings(redis_url="redis://127.0.0.1", namespace="slotgen")
     broken = (EmbeddedRedisError, WorkerDied, TimeoutError)
     with refuses(*broken, before="the embedded drill could not go on: "), stack() as system:
-        _load(system)
+        assert system.fake_openai is not None  # a stack without --real has one
+        system.fake_openai.delay_seconds = 60
+        system.open_everything()
+        how = {"calls": _EMBEDDED_CALLS, "await_calls": system.fake_openai.wait_for_calls}
         with open_session(settings.model_copy(update={"redis_url": system.redis_url})) as session:
-            yield session
-
-
-def _load(system: Stack) -> None:
-    """Open every dial, and return with calls in flight that would take a minute."""
-    assert system.fake_openai is not None  # a stack without --real has one
-    system.fake_openai.delay_seconds = 60
-    system.open_everything()
-    for spec in load_specs()[:_EMBEDDED_CALLS]:
-        send_probe(system.client, "slotgen", spec)
-    system.fake_openai.wait_for_calls(_EMBEDDED_CALLS // 2)
+            yield session, how
 
 
 def _lines(record: DrillRecord, target: str) -> list[str]:
     colour = "green" if record.passed else "red"
-    word = styled("PASS" if record.passed else "FAIL", colour, bold=True)
+    verdict = "PASS" if record.passed else "PROVED NOTHING" if record.proves_nothing else "FAIL"
+    word = styled(verdict, colour, bold=True)
     checks: Iterator[str] = (
         f"  {'yes' if each.passed else 'NO '}  {each.name}: {each.seen}" for each in record.checks
     )
     if target == "guard":
         return [word + ": the guard, on a kill switch of its own", *checks]
     halted = "not confirmed by all" if record.halt_ms is None else f"confirmed after {record.halt_ms:.0f} ms"
-    cancelled = f"{record.cancelled_calls} calls in flight were cancelled"
+    cancelled = cancelled_calls(record.cancelled_calls)
     return [word + f": the halt was {halted}; {cancelled}", *checks]

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tasks.operations.timefmt import moment
+from tasks.operations.fleet import cancelled_calls
+from tasks.operations.timefmt import counted, moment
 from worker.adapters.redis.keys import KILL
 from worker.cli.support.options import Actor, AsJson, duration, named, seconds
 from worker.cli.support.terminal import answer, fields, say, styled
@@ -25,7 +26,7 @@ def kill(
     ] = "0s",
     as_json: AsJson = False,
 ) -> None:
-    """Halt the whole fleet now, calls in flight included. No question is asked.
+    """Halt the whole fleet now, calls in flight included. No question is asked. `slotgen halt` is the same.
 
     Where Redis refuses every write, a message halts the workers that run, and the key is not set: exit 1.
     Exit 1 as well when a living worker has not confirmed within 3 s.
@@ -79,7 +80,7 @@ def kill(
 
 
 def _before(before: Any) -> dict[str, Any] | None:
-    return before and fields(before, "actor", "command", "reason") | {"since": moment(before.wall_ms)}
+    return before and fields(before, "actor", "who", "command", "reason") | {"since": moment(before.wall_ms)}
 
 
 def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
@@ -92,15 +93,13 @@ def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
     lines += [each["silent"] for each in halt["unconfirmed"] if each["silent"]]
     if before := halt["haltedBefore"]:
         why = f": {before['reason']}" if before["reason"] else ""
-        lines.append(
-            f"already halted by {before['actor']} since {before['since']}{why}; that stays on record"
-        )
+        lines.append(f"already halted by {before['who']} since {before['since']}{why}; that stays on record")
     if halt["refusal"]:
         lines.append(f"why not set: {halt['refusal']}")
     if halt["workers"]:
         lines.append(
-            f"{halt['confirmed']} of {halt['workers']} workers confirmed after {halt['milliseconds']:.0f} ms"
-            f"; {halt['cancelledCalls']} calls in flight were cancelled"
+            f"{counted(halt['confirmed'], 'worker', of=halt['workers'])} confirmed after "
+            f"{halt['milliseconds']:.0f} ms; {cancelled_calls(halt['cancelledCalls'])}"
         )
     elif halt["keySet"]:
         lines.append("no worker is running; any that starts is halted")
