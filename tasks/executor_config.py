@@ -166,7 +166,7 @@ def load(path: Path | None) -> ExecutorConfig:
             f"{source}: cannot be read ({error.strerror}); name a readable file"
         ) from None
     except ValueError:
-        raise BadExecutorConfig(f"{source}: is not JSON; check it with `slotgen validate`") from None
+        raise BadExecutorConfig(f"{source}: is not JSON; check it with `slotgen validate FILE`") from None
     found = violations("executor.v1", document)
     if found:
         raise BadExecutorConfig(f"{source}: {describe(found)}")

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from typer.main import get_command
 
 from tests.builders import a_job, a_rule, a_spec, an_allowlist, new_job
-from worker.cli import build
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack, worker_environment
 
@@ -33,23 +31,6 @@ def commands(text: str) -> list[tuple[str, set[int]]]:
         command, _, comment = line.removeprefix("$ ").partition("   # exit ")
         found.append((command, {int(each) for each in comment.split(" or ")} if comment else {0}))
     return found
-
-
-@pytest.mark.parametrize(
-    "command",
-    sorted({each for _, text in BLOCKS for each, _ in commands(text) if each.startswith("slotgen")}),
-)
-def test_every_command_is_one_that_the_command_line_takes(command):
-    taken_by(get_command(build()), shlex.split(command)[1:])
-
-
-def taken_by(command, words):
-    """Parse the words as the command line does, down to the last subcommand, and run nothing."""
-    context = command.make_context("slotgen", words)
-    rest = [*getattr(context, "_protected_args", []), *context.args]
-    if rest:
-        _, subcommand, words = command.resolve_command(context, rest)
-        taken_by(subcommand, words)
 
 
 @pytest.mark.thorough
