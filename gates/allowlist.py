@@ -73,7 +73,8 @@ def _admitted_by(rule_id: str) -> Decision:
 def _shown(policy: Allowlist | None) -> str:
     if policy is None or not policy.enabled:
         return "denies all"
-    return f"{sum(rule.enabled for rule in policy.rules)} of {len(policy.rules)} rules"
+    number = len(policy.rules)
+    return f"{sum(rule.enabled for rule in policy.rules)} of {number} rule{'' if number == 1 else 's'}"
 
 
 DIAL = Dial(

@@ -11,7 +11,7 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.changes.dials import NOTICED, RecordedChange
 from tasks.operations.money import usd
 from tasks.operations.probes import probe_name
-from tasks.operations.timefmt import counted
+from tasks.operations.timefmt import counted, milliseconds
 
 # Every worker must have halted and said so within this; a halt itself takes under 100 ms.
 CONFIRM_MS = 1000.0
@@ -116,7 +116,7 @@ def calls_check(cancelled: int, own: Sequence[OutcomeRecord], why: str) -> Drill
 def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> DrillCheck:
     """Whether all of at least one worker confirmed in time."""
     passed = workers > 0 and confirmed == workers and halt_ms <= CONFIRM_MS
-    seen = f"{counted(confirmed, 'worker', of=workers)} within {halt_ms:.0f} ms (at most {CONFIRM_MS:.0f})"
+    seen = f"{counted(confirmed, 'worker', of=workers)} within {milliseconds(halt_ms)} (at most 1 s)"
     return DrillCheck("every worker confirms the halt", passed, seen)
 
 

@@ -146,7 +146,7 @@ class Overview:
         """Of what the outcomes are, in words: a job that is sent again has one more."""
         jobs = len({each.subject.job_id for each in self.real})
         probes = len(self.past) - len(self.real)
-        beside = f", beside {counted(probes, 'probe')} of preflight and drill" if probes else ""
+        beside = f" (and {counted(probes, 'probe')})" if probes else ""
         return f"{counted(len(self.real), 'outcome')} of {counted(jobs, 'distinct job')}{beside}"
 
     @property

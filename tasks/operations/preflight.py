@@ -10,7 +10,7 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.cooldown import Cooldown
 from tasks.operations.fleet import WorkerInfo
 from tasks.operations.money import Account, usd
-from tasks.operations.timefmt import counted
+from tasks.operations.timefmt import counted, milliseconds
 
 _CLOCK_MS = 2000
 
@@ -136,7 +136,7 @@ def dominance(probes: Sequence[OutcomeRecord], sent: int, brake: BrakeState) -> 
         name,
         passed=held == len(probes) == sent,
         evidence=f"{held} of {sent} opted-in probe jobs were STUB by the kill switch",
-        remedy="do not go on; report it with the output of `slotgen tail --last 50 --limit 50`",
+        remedy="do not go on; report it with the output of `slotgen tail --job probe- --limit 10`",
     )
 
 
@@ -168,6 +168,6 @@ def clock(redis_wall_ms: int, local_wall_ms: int) -> PreflightCheck:
     return found(
         "clocks agree",
         passed=apart_ms <= _CLOCK_MS,
-        evidence=f"Redis and this machine are {apart_ms} ms apart (at most {_CLOCK_MS})",
+        evidence=f"Redis and this machine are {milliseconds(apart_ms)} apart (at most 2 s)",
         remedy="synchronise them (NTP)",
     )

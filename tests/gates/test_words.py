@@ -20,6 +20,7 @@ POLICY, OFF = (
         (feature_flag.DIAL, True, "on", 1),
         (feature_flag.DIAL, False, "off", 0),
         (allowlist.DIAL, POLICY, "1 of 2 rules", 1),
+        (allowlist.DIAL, allowlist.parse(a_policy(a_rule())), "1 of 1 rule", 1),
         (allowlist.DIAL, OFF, "denies all", 0),
         (allowlist.DIAL, None, "denies all", 0),
         (rollout.DIAL, 12_500, "12.5 %", 12.5),

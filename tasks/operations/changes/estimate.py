@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gates import Controls, Subject, explain, kill_switch
 from tasks.generate.outcome import OutcomeRecord
+from tasks.operations.timefmt import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,9 @@ class Effect:
         if not self.jobs:
             return "no jobs came in the last 24 h to estimate the effect from"
         change = self.admitted_after - self.admitted_before
+        came = counted(self.jobs, "distinct job")
         return (
-            f"of the {self.jobs} jobs of the last 24 h, {self.admitted_before} -> {self.admitted_after} "
+            f"of the {came} of the last 24 h, {self.admitted_before} -> {self.admitted_after} "
             f"would be admitted ({change:+})"
         )
 

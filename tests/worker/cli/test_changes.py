@@ -26,7 +26,9 @@ class TestAChange:
 
         assert code == 0
         assert f"{slotgen.namespace}:rollout_percent: '1' -> '50'" in said
-        assert re.search(r"of the 200 jobs of the last 24 h, \d -> \d+ would be admitted \(\+\d+\)", said)
+        assert re.search(
+            r"of the 200 distinct jobs of the last 24 h, \d -> \d+ would be admitted \(\+\d+\)", said
+        )
         assert "widened: rollout; observe before you widen anything else" in said
         assert "undo: slotgen rollout 1" in said
         assert slotgen.raw("rollout_percent") == b"50"
@@ -198,9 +200,9 @@ class TestResume:
 
         _, said = slotgen("resume", "--reason", "mended")
 
-        assert "admitted from now on: feature on, 1 of 1 rules enabled (policy " in said
+        assert "admitted from now on: feature on, 1 of 1 rule enabled (policy " in said
         assert "100 % of the jobs that match" in said
-        assert "of the 7 jobs of the last 24 h, 0 -> 7 would be admitted (+7)" in said
+        assert "of the 7 distinct jobs of the last 24 h, 0 -> 7 would be admitted (+7)" in said
         assert "undo: slotgen kill" in said
 
 

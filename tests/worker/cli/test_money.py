@@ -175,10 +175,7 @@ class TestCache:
 
         assert (document["answers"], document["completed"], document["hits"]) == (3, 10, 6)
         assert 0 <= document["oldestSeconds"] <= took
-        assert (
-            "of the 10 jobs COMPLETED in the last 24 h, 6 were served from them"
-            in slotgen("cache", "show")[1]
-        )
+        assert "of the 10 jobs COMPLETED in the last 24 h, 6 came from them" in slotgen("cache", "show")[1]
 
     def test_drops_the_answers_of_a_spec(self, slotgen, redis_server, namespace):
         self.store(redis_server, namespace, number=3)

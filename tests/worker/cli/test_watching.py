@@ -75,7 +75,7 @@ class TestStatus:
         assert (dials["feature"]["setBy"], dials["feature"]["command"]) == ("ann", "slotgen feature off")
         assert dials["rollout_percent"]["malformed"]
         assert dials["rollout_percent"]["effective"] == "0 %"
-        assert dials["allowlist"]["effective"] == "1 of 1 rules"
+        assert dials["allowlist"]["effective"] == "1 of 1 rule"
         assert "'ten' MALFORMED" in slotgen("status")[1]
 
     def test_a_silent_worker_comes_first_and_nothing_old_of_it_is_shown_as_current(self, slotgen):
@@ -173,10 +173,9 @@ class TestStatus:
         outcomes = slotgen.json("status")["outcomes"]
 
         assert (outcomes["counts"][0]["jobs"], outcomes["distinctJobs"], outcomes["probes"]) == (3, 2, 2)
-        assert (
-            "last 5 min: 3 outcomes of 2 distinct jobs, beside 2 probes of preflight and drill"
-            in slotgen("status")[1]
-        )
+        assert "last 5 min: 3 outcomes of 2 distinct jobs (and 2 probes)" in slotgen("status")[1]
+        assert "probe-" not in slotgen("tail", "--limit", "10")[1]
+        assert "probe-" in slotgen("tail", "--limit", "10", "--job", "probe-")[1]
 
     def test_dead_letters_are_counted_by_reason(self, slotgen):
         slotgen.open()
@@ -239,7 +238,7 @@ class TestAudit:
         slotgen("allowlist", "disable")
 
         assert re.search(
-            r"allowlist \w{12} \(enabled, 1 of 1 rules\) -> \w{12} \(disabled", slotgen("audit")[1]
+            r"allowlist \w{12} \(enabled, 1 of 1 rule\) -> \w{12} \(disabled", slotgen("audit")[1]
         )
         assert json.loads(slotgen.json("audit")[0]["before"]) == json.loads(an_allowlist())
 

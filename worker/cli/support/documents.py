@@ -14,6 +14,7 @@ from tasks import executor_config
 from tasks.errors import InvalidMessage
 from tasks.generate.prompting import Prompts
 from tasks.generate.spec import Spec, refuse_unknown_types
+from tasks.operations.timefmt import counted
 from tasks.plain_text import FieldKind
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.terminal import answer
@@ -161,5 +162,5 @@ def described(raw: bytes | None) -> str:
     if parsed is None:
         return f"malformed ({policy_hash(raw)})"
     state = "enabled" if parsed.enabled else "disabled"
-    rules = f"{sum(rule.enabled for rule in parsed.rules)} of {len(parsed.rules)} rules"
+    rules = counted(sum(rule.enabled for rule in parsed.rules), "rule", of=len(parsed.rules))
     return f"{policy_hash(raw)} ({state}, {rules})"

@@ -7,6 +7,7 @@ from tasks.executor_config import ExecutorConfig
 from tasks.limits.guard import GuardFinding, GuardMode, GuardVerdict, JobResult, Observation
 from tasks.operations.drill import DrillCheck, DrillRecord
 from tasks.ports import Arrival, Ending
+from tasks.operations.timefmt import counted
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.steps import RedisSteps
@@ -63,7 +64,7 @@ def _checks(session: OperatorSession, namespace: str, config: ExecutorConfig) ->
         DrillCheck(
             "it trips once",
             passed=sum(each.tripped for each in bad) == 1,
-            seen=f"{sum(each.tripped for each in bad)} times in {len(bad)} outcomes",
+            seen=f"{counted(sum(each.tripped for each in bad), 'time')} in {counted(len(bad), 'outcome')}",
         ),
     )
 

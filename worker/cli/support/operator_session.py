@@ -9,6 +9,7 @@ import redis
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.changing import Situation
 from tasks.operations.changes.dials import AuditRefused, DialsMoved
+from tasks.operations.probes import is_probe
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.errors import Cause, RedisUnavailable, unavailable
@@ -43,7 +44,9 @@ class OperatorSession:
     def situation(self) -> Situation:
         """Return what a change of a dial is judged by at this moment. Raises StoreUnavailable."""
         dials, wall_ms = self.dials.read(), self.history.now_ms()
-        outcomes = self.history.since(wall_ms - _DAY_MS, _OUTCOMES)
+        past = self.history.since(wall_ms - _DAY_MS, _OUTCOMES)
+        # What preflight and drill have sent says nothing of what producers send.
+        outcomes = [each for each in past if not is_probe(each.subject)]
         recent = self.dials.audit(_CHANGES)
         seconds = self.settings.observation_seconds
         if len(recent) == _CHANGES and recent[-1].wall_ms > wall_ms - seconds * 1000:

@@ -41,7 +41,7 @@ def page(of: Overview) -> RenderableType:
 def _blocker(each: Blocker) -> RenderableType:
     command = words(each.command, "bold")
     if len(each.what) + len(each.command) <= _BESIDE:
-        return Text.assemble(words(f"{each.what}: "), command)
+        return Text.assemble(words(f"{each.what}; "), command)
     # On a line of its own it can be copied whole.
     return Group(words(f"{each.what}:"), Padding(command, (0, 0, 0, 2)))
 

@@ -27,7 +27,7 @@ def test_takes_the_brake_as_off_on_both_sides():
 
 def test_says_it_in_one_line():
     assert estimate(JOBS, controls(feature=None), controls()).sentence == (
-        "of the 200 jobs of the last 24 h, 0 -> 200 would be admitted (+200)"
+        "of the 200 distinct jobs of the last 24 h, 0 -> 200 would be admitted (+200)"
     )
     assert estimate([], controls(), controls()).sentence == (
         "no jobs came in the last 24 h to estimate the effect from"

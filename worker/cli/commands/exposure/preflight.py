@@ -102,7 +102,9 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
         config, _ = load_executor(session.settings.executor_config)
     except CliError as error:
         return [
-            points.found(name, passed=False, evidence=str(error), remedy="correct it; see `slotgen validate`")
+            points.found(
+                name, passed=False, evidence=str(error), remedy="correct it, then: slotgen validate FILE"
+            )
         ]
     account = RedisAccount.of(session.client, session.settings).read()
     worst = config.worst_case_nano_usd(config.max_input_tokens, config.max_output_tokens)
@@ -121,11 +123,11 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
 
 def _verdict(found: list[PreflightCheck]) -> Shown:
     marks = Counter(each.mark.value for each in found)
-    count = f": {marks['fail']} of {counted(len(found), 'point')} failed, {marks['to confirm']} to confirm"
-    if marks["fail"]:
-        return styled("NOT READY", "red", bold=True) + count
-    left = "confirm the rest yourself" if marks["to confirm"] else "nothing is left to confirm"
-    return styled("READY", "green", bold=True) + f"{count}; {left}"
+    yours = f"; {marks['to confirm']} for you to confirm" if marks["to confirm"] else ""
+    if failed := marks["fail"]:
+        many = f"{counted(failed, 'point', of=len(found))} failed{yours}"
+        return styled("NOT READY", "red", bold=True) + f": {many}"
+    return styled("READY", "green", bold=True) + f": {counted(len(found), 'point')}, none failed{yours}"
 
 
 def _lines(each: PreflightCheck) -> list[str]:

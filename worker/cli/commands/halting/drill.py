@@ -8,7 +8,7 @@ import typer
 
 from tasks.operations.drill import DrillRecord
 from tasks.operations.fleet import cancelled_calls
-from tasks.operations.timefmt import counted
+from tasks.operations.timefmt import counted, milliseconds
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import refuses
@@ -96,6 +96,10 @@ def _lines(record: DrillRecord, target: str) -> list[str]:
     )
     if target == "guard":
         return [word + ": the guard, on a kill switch of its own", *checks]
-    halted = "not confirmed by all" if record.halt_ms is None else f"confirmed after {record.halt_ms:.0f} ms"
+    halted = (
+        "not confirmed by all"
+        if record.halt_ms is None
+        else f"confirmed after {milliseconds(record.halt_ms)}"
+    )
     cancelled = cancelled_calls(record.cancelled_calls)
     return [word + f": the halt was {halted}; {cancelled}", *checks]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tasks.operations.fleet import cancelled_calls
-from tasks.operations.timefmt import counted, moment
+from tasks.operations.timefmt import counted, milliseconds, moment
 from worker.adapters.redis.keys import KILL
 from worker.cli.support.options import Actor, AsJson, duration, named, seconds
 from worker.cli.support.terminal import answer, fields, say, styled
@@ -99,7 +99,7 @@ def _lines(halt: dict[str, Any], grace_seconds: float) -> list[str]:
     if halt["workers"]:
         lines.append(
             f"{counted(halt['confirmed'], 'worker', of=halt['workers'])} confirmed after "
-            f"{halt['milliseconds']:.0f} ms; {cancelled_calls(halt['cancelledCalls'])}"
+            f"{milliseconds(halt['milliseconds'])}; {cancelled_calls(halt['cancelledCalls'])}"
         )
     elif halt["keySet"]:
         lines.append("no worker is running; any that starts is halted")

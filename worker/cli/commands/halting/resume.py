@@ -7,6 +7,7 @@ import typer
 from gates import Ceilings, Controls
 from gates.kill_switch import DIAL
 from tasks.operations.changes.changing import Proposal, Situation
+from tasks.operations.timefmt import counted
 from worker.cli.support.dial_command import By, apply
 from worker.cli.support.errors import CliError
 from worker.cli.support.options import Actor, AsJson, Override
@@ -44,7 +45,7 @@ def _admits(situation: Situation, proposal: Proposal) -> list[str]:
     rules = "no policy"
     if policy is not None:
         enabled = sum(rule.enabled for rule in policy.rules) if policy.enabled else 0
-        rules = f"{enabled} of {len(policy.rules)} rules enabled (policy {dials.policy_hash})"
+        rules = f"{counted(enabled, 'rule', of=len(policy.rules))} enabled (policy {dials.policy_hash})"
     feature = "on" if dials.feature_enabled else "off"
     share = f"{dials.rollout_thousandths / 1000:g} % of the jobs that match"
     return [f"admitted from now on: feature {feature}, {rules}, {share}"]

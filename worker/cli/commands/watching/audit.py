@@ -23,7 +23,7 @@ def audit(
     limit: Annotated[
         int,
         typer.Option(min=1, max=_KEPT, help="How many that commands made, and how many that were noticed."),
-    ] = 10,
+    ] = 8,
     dial: Annotated[str | None, typer.Option(help="Only this one, such as rollout_percent.")] = None,
     as_json: AsJson = False,
 ) -> None:

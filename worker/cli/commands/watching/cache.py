@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tasks.generate.prompting import job_key
-from tasks.operations.timefmt import span
+from tasks.operations.timefmt import counted, span
 from worker.adapters.redis.console.answer_index import RedisAnswerIndex
 from worker.cli.support.documents import load_executor, read_spec
 from worker.cli.support.operator_session import open_session
@@ -38,8 +38,8 @@ def show(*, as_json: AsJson = False) -> None:
             "hits": hits,
         },
         [
-            f"{kept} answers kept (at most {bound}){age}",
-            f"of the {len(completed)} jobs COMPLETED in the last 24 h, {hits} were served from them",
+            f"{counted(kept, 'answer')} kept (at most {bound}){age}",
+            f"of the {len(completed)} jobs COMPLETED in the last 24 h, {hits} came from them",
         ],
         as_json=as_json,
     )
@@ -60,7 +60,11 @@ def drop(
     with open_session() as session:
         index = RedisAnswerIndex(session.client, session.settings.namespace)
         dropped = index.drop_all() if file is None else index.drop(_keys(file, session.settings))
-    answer({"dropped": dropped}, [f"{dropped} answers dropped; this cannot be undone"], as_json=as_json)
+    answer(
+        {"dropped": dropped},
+        [f"{counted(dropped, 'answer')} dropped; this cannot be undone"],
+        as_json=as_json,
+    )
 
 
 def _keys(file: str, settings: Settings) -> list[str]:

@@ -73,7 +73,9 @@ def list_dead(
     table = Table("id", "rejected", "reason", box=None, padding=(0, 1), header_style="dim", expand=True)
     table.add_column("problem", no_wrap=True, ratio=1)
     for each in letters:
-        table.add_row(each.dead_id, ago(now_wall_ms - each.rejected_wall_ms), each.reason, each.problem)
+        table.add_row(
+            each.dead_id, ago(now_wall_ms - each.rejected_wall_ms), each.reason, _one_line(each.problem)
+        )
     ContentConsole().print(table)
     shown = "" if len(letters) == total else f"{len(letters)} of "
     say(f"{shown}{counted(total, 'dead letter')}; next: slotgen dead show {letters[0].dead_id}")
@@ -100,7 +102,7 @@ def show(dead_id: _DeadId, *, as_json: AsJson = False) -> None:
     rejected = f"rejected {ago(now_wall_ms - letter.rejected_wall_ms)} from the queue {letter.queue}"
     task = f"task {letter.task_id}" if letter.task_id else "its task has no id"
     lines = [
-        f"{letter.reason}: {letter.problem}",
+        f"{letter.reason}: {_one_line(letter.problem)}",
         f"{rejected}; {letter.size_bytes} bytes; {task}",
         f"if it is replayed, it {_forecast(letter, limits) or 'will be taken'}",
         "what was sent:" if spec is not None else "what was sent, which is no JSON that a worker can read:",
@@ -131,13 +133,17 @@ def replay(
         # One that is named goes all the same: workers may have other limits than this shell.
         going = [each.dead_id for each in letters if dead_id or each.dead_id not in doomed]
         preview = [f"{counted(len(going), 'message')} would go back to the queue"]
-        preview += [f"stays: {each}, for it {why}" for each, why in islice(doomed.items(), _EXAMPLES)]
-        preview += [f"stays: {len(doomed) - _EXAMPLES} more"] if len(doomed) > _EXAMPLES else []
-        _agree(preview, asks=not (dead_id or yes))
+        preview += [f"{each} stays: it {why}" for each, why in islice(doomed.items(), _EXAMPLES)]
+        preview += [f"and {len(doomed) - _EXAMPLES} more stay"] if len(doomed) > _EXAMPLES else []
+        preview += ["what stays is to be sent anew by its producer, and dropped"] if doomed else []
+        _agree([] if dead_id else preview, asks=not (dead_id or yes) and bool(going))
         done = [each for each in going if store.replay(each)]
     document = {"replayed": dead_id or done, "wouldBeRejected": doomed}
     if dead_id:
-        lines = [f"{dead_id} is back on the queue", *(f"but it {why}" for why in doomed.values())]
+        lines = [
+            f"{dead_id} is back on the queue",
+            *(f"but it {why}; its producer has to send it anew" for why in doomed.values()),
+        ]
     else:
         lines = [f"{counted(len(done), 'message')} put back; {len(doomed)} stayed"]
     answer(document, [*lines, "watch: slotgen tail"], as_json=as_json)
@@ -156,7 +162,8 @@ def drop(
     with open_session() as session:
         store = session.dead_letters
         letters = [each.dead_id for each in _chosen(store, dead_id, _selection(dead_id, reason, all_))]
-        _agree([f"{counted(len(letters), 'dead letter')} would be forgotten"], asks=not (dead_id or yes))
+        preview = [] if dead_id else [f"{counted(len(letters), 'dead letter')} would be forgotten"]
+        _agree(preview, asks=not (dead_id or yes) and bool(letters))
         done = [each for each in letters if store.drop(each)]
     gone = f"{dead_id} is dropped" if dead_id else f"{counted(len(done), 'dead letter')} dropped"
     answer({"dropped": dead_id or done}, [f"{gone}; this cannot be undone"], as_json=as_json)
@@ -179,8 +186,9 @@ def _chosen(store: RedisDeadLetters, dead_id: str | None, reason: str) -> Iterat
 
 
 def _agree(preview: list[str], *, asks: bool) -> None:
-    if asks:
+    if preview:
         say(*preview, err=True)
+    if asks:
         typer.confirm("Go on?", abort=True, err=True)
 
 
@@ -191,11 +199,14 @@ def _forecast(letter: DeadLetter, limits: MessageLimits) -> str:
     try:
         inspect(letter.message, limits)
     except Rejected as rejected:
-        return (
-            f"will be rejected again ({rejected.reason}: {rejected.problem}); correct it where it is made, "
-            "send it anew, and drop this one"
-        )
+        if (rejected.reason, rejected.problem) == (letter.reason, letter.problem):
+            return "will be rejected again, as it was"
+        return f"will be rejected again: {_one_line(rejected.problem)} ({rejected.reason})"
     return ""
+
+
+def _one_line(problem: str) -> str:
+    return problem.replace("\n", "; ")
 
 
 def _not_whole(letter: DeadLetter) -> str:

@@ -32,7 +32,7 @@ def status(
     every: Annotated[
         float,
         typer.Argument(
-            min=0.2, max=3600, help="With --watch: renew it every so many seconds.", metavar="[SECONDS]"
+            min=0.2, max=3600, help="With --watch: renew it every so many seconds.", metavar="SECONDS"
         ),
     ] = 2.0,
     *,

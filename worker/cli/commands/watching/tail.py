@@ -10,6 +10,7 @@ import typer
 from tasks.errors import ErrorCode, Status
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.money import usd
+from tasks.operations.probes import is_probe
 from tasks.operations.timefmt import milliseconds, moment
 from worker.adapters.redis.jobs.history import as_kept
 from worker.cli.support.explaining import outcome_document
@@ -40,9 +41,10 @@ def tail(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the last job outcomes, and then others as they come, one line each; Ctrl-C ends.
+    """Show job outcomes as they come, after the last ten, one line each; Ctrl-C ends.
 
     With --last N and --limit N it shows what there is, and ends. `slotgen explain --job ID` says more of one.
+    Without the jobs of preflight and drill, but where --job asks for them: --job probe-, --job drill-.
     """
 
     def wanted(each: OutcomeRecord) -> bool:
@@ -50,7 +52,7 @@ def tail(
             status in (None, each.status)
             and code in (None, each.error_code)
             and kind in (None, each.subject.kind)
-            and each.subject.job_id.startswith(as_kept(job))
+            and (each.subject.job_id.startswith(as_kept(job)) if job else not is_probe(each.subject))
             and each.task_id.startswith(as_kept(task))
         )
 

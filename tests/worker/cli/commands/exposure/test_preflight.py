@@ -21,7 +21,7 @@ def test_without_a_worker_the_checklist_fails_and_says_what_to_start(slotgen):
     assert code == 1
     assert "fail       a worker is running: there is none; slotgen worker" in said
     assert "fail       telemetry is validated on the real route: 0 of 3 probes ended" in said
-    assert re.fullmatch(r"NOT READY: \d of \d+ points failed, \d to confirm", said.splitlines()[-1])
+    assert re.fullmatch(r"NOT READY: \d of \d+ points failed; \d for you to confirm", said.splitlines()[-1])
     assert slotgen.client.llen(slotgen.namespace) == 0
 
 

@@ -120,7 +120,7 @@ def test_what_was_sent_is_shown_as_the_spec_that_it_is(dead, namespace):
 
     assert f"from the queue {namespace}; {len(UNSOUND)} bytes; task task-1" in said
     assert '        "kind": "poem",\n' in said
-    assert "if it is replayed, it will be rejected again (spec_invalid: jobs[0].kind: " in said
+    assert "if it is replayed, it will be rejected again: jobs[0].kind: is not one" in said
     assert json.loads(run("show", dead_id, "--json").output)["spec"]["jobs"][0]["kind"] == "poem"
     assert "it will be taken" in run("show", dead.add(namespace, "too_large", "p", None, SOUND)).output
 
@@ -131,7 +131,7 @@ def test_a_replay_that_comes_to_nothing_says_so(dead, namespace, redis_client):
     done = run("replay", dead_id)
 
     assert done.exit_code == 0
-    assert "but it will be rejected again (spec_invalid: jobs[0].kind: " in done.output
+    assert "but it will be rejected again: jobs[0].kind: is not one" in done.output
     assert redis_client.lrange(namespace, 0, -1) == [UNSOUND]
 
 
@@ -146,7 +146,7 @@ class TestSeveral:
 
         assert done.exit_code == 1
         assert "2 messages would go back to the queue" in done.output
-        assert f"stays: {letters[1]}, for it will be rejected again" in done.output
+        assert f"{letters[1]} stays: it will be rejected again" in done.output
         assert dead.count() == 3
 
     def test_all_of_a_reason_that_workers_would_take_are_replayed(
@@ -154,7 +154,7 @@ class TestSeveral:
     ):
         done = run("replay", "--reason", "spec_invalid", "--all", "--yes", "--json")
 
-        document = json.loads(done.output)
+        document = json.loads(done.stdout)
         assert document["replayed"] == [letters[2]]
         assert list(document["wouldBeRejected"]) == [letters[1]]
         assert redis_client.lrange(namespace, 0, -1) == [SOUND]
