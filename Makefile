@@ -77,6 +77,7 @@ check: $(DEV) $(COVERED) ## Linters, types, import contracts, coverage of `make 
 	$(BIN)/python deploy/redis/generate.py --check
 	$(BIN)/python docs/asyncapi.py --check
 	$(BIN)/python docs/architecture/draw.py --check
+	$(BIN)/python docs/monitoring/draw_report.py --check
 	$(BIN)/python tests/check_coverage.py
 	$(BIN)/python tests/check_wheel.py
 
@@ -91,6 +92,7 @@ generate: $(DEV) ## Write what derives from the code: the words of telemetry v1,
 	$(BIN)/python deploy/redis/generate.py
 	$(BIN)/python deploy/grafana/generate.py
 	$(BIN)/python docs/architecture/draw.py
+	$(BIN)/python docs/monitoring/draw_report.py
 
 faults: $(DEV) ## Run the fault suite at full length
 	SLOTGEN_FAULTS=full $(BIN)/python -m pytest tests/faults --timeout 600

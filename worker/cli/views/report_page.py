@@ -2,23 +2,26 @@
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
-from math import ceil, log10
+from math import ceil, floor, log10
 
 from tasks.generate.outcome import OutcomeRecord
-from tasks.operations.stability import Report
+from tasks.operations.probes import is_probe
+from tasks.operations.stability import LATENCY_P95_SECONDS, Report
 from tasks.operations.timefmt import moment, span
 from worker.cli.support.terminal import STATUS_COLOURS, visible
 
 _SLICES = 48
 _WIDTH, _HEIGHT = 720, 200
-_STEP = _WIDTH / _SLICES
+# Left of the bars there is room for the numbers of their axis, above them for lines of words, this high each.
+_LEFT, _LINE = 48, 22
+_STEP = (_WIDTH - _LEFT) / _SLICES
 _ROW = 28
 # Room for the longest errorCode at the size that a phone needs.
 _WORDS_WIDTH = 400
-# Above the bars: lines of words, this high each.
-_LINE = 22
+_MOST_TICKS = 6
+_TICK_SECONDS = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
 _DOCUMENT = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -31,21 +34,36 @@ _DOCUMENT = """<!doctype html>
 """
 
 
-_END = ' text-anchor="end"'
+_END, _MIDDLE = ' text-anchor="end"', ' text-anchor="middle"'
 _NOTHING = "<p>no data</p>"
 
 
-def page(report: Report, outcomes: Sequence[OutcomeRecord], covers: str, now: str) -> str:
-    """Return the page, in light and dark. It has no job's id, and nothing of any content."""
-    title = f"Beta: {'stable' if report.stable else 'not stable, or not known to be'}"
+def page(
+    report: Report,
+    outcomes: Sequence[OutcomeRecord],
+    *,
+    namespace: str,
+    covers: str,
+    from_wall_ms: int,
+    to_wall_ms: int,
+) -> str:
+    """Return the page, in light and dark. It has no job's id, and nothing of any content.
+
+    `covers` says in words what of the window between the two moments, by Redis's clock, the history has.
+    """
+    title = f"Beta of {_escape(namespace)}: {report.conclusion}"
     keys = (f'<span class="key" style="background:var(--{each})"></span>{each}' for each in STATUS_COLOURS)
-    ended = f"{report.jobs} jobs ended, {report.admitted} of them had passed the gates."
+    shown = [each for each in outcomes if not is_probe(each.subject)]
+    if shown:
+        from_wall_ms = max(from_wall_ms, shown[0].wall_ms)
+    window = f"{_minute(from_wall_ms)} to {_minute(to_wall_ms)}"
     parts = (
         f"<h1>{title}</h1>",
-        f"<p>{_escape(now)}: {_escape(covers)}. {ended}</p>",
+        f"<p>{_escape(f'Namespace {namespace}, from {window} UTC: {covers}')}.</p>",
+        f"<p>{_escape(report.counts[0].upper() + report.counts[1:])}.</p>",
         _criteria(report),
-        f"<h2>Outcomes over time</h2><p>{''.join(keys)}</p>{_over_time(outcomes)}",
-        f"<h2>errorCodes</h2>{_codes(report)}",
+        f"<h2>Outcomes over time</h2><p>{''.join(keys)}</p>{_over_time(shown, from_wall_ms, to_wall_ms)}",
+        f"<h2>Why jobs were not COMPLETED</h2>{_codes(report)}",
         f"<h2>Latency of generated jobs</h2>{_latency(report)}",
     )
     style = (resources.files("worker.cli.views") / "report_page.css").read_text("utf-8")
@@ -62,27 +80,32 @@ def _criteria(report: Report) -> str:
     return f"<h2>Criteria</h2><table>{head}{rows}</table>"
 
 
-def _over_time(outcomes: Sequence[OutcomeRecord]) -> str:
+def _over_time(outcomes: Sequence[OutcomeRecord], from_ms: int, to_ms: int) -> str:
     if not outcomes:
         return _NOTHING
-    first, last = outcomes[0].wall_ms, outcomes[-1].wall_ms
-    width_ms = max(1, ceil((last - first + 1) / _SLICES))
+    width_ms = max(1, ceil((to_ms - from_ms + 1) / _SLICES))
     slices: list[Counter[str]] = [Counter() for _ in range(_SLICES)]
     for each in outcomes:
-        slices[(each.wall_ms - first) // width_ms][each.status] += 1
-    most, bars = max(one.total() for one in slices), []
+        # One may have ended while the report was made.
+        slices[min((each.wall_ms - from_ms) // width_ms, _SLICES - 1)][each.status] += 1
+    most = max(one.total() for one in slices)
+    drawn = [_amounts(most, f"outcomes in {span(max(1, width_ms / 1000))}; times in UTC", _HEIGHT - _LINE)]
     for number, one in enumerate(slices):
         y = float(_HEIGHT)
         for status in STATUS_COLOURS:
             height = (_HEIGHT - _LINE) * one[status] / most
             y -= height
             if height:
-                bars.append(
-                    _bar(status, number * _STEP, y, _STEP - 1, height, title=f"{one[status]} {status}")
-                )
-    label = f'<text x="0" y="16">at most {most} jobs in {span(max(1, width_ms / 1000))}</text>'
-    drawn = "".join(bars) + label + _axis(moment(first), moment(last))
-    return _svg(drawn, "outcomes over time, stacked by status")
+                x = _LEFT + number * _STEP
+                drawn.append(_bar(status, x, y, _STEP - 1, height, title=f"{one[status]} {status}"))
+    seconds = next((each for each in _TICK_SECONDS if (to_ms - from_ms) / 1000 / each <= _MOST_TICKS), None)
+    step_ms = 1000 * (seconds or ceil((to_ms - from_ms) / 1000 / _MOST_TICKS))
+    form = slice(11, 16) if step_ms < 1000 * _TICK_SECONDS[-3] else slice(0, 10)
+    ticks = {
+        (at - from_ms) / (width_ms * _SLICES): moment(at)[form]
+        for at in range(-(-from_ms // step_ms) * step_ms, to_ms, step_ms)
+    }
+    return _svg("".join(drawn) + _axis(ticks), "outcomes over time, stacked by status")
 
 
 def _codes(report: Report) -> str:
@@ -98,36 +121,69 @@ def _codes(report: Report) -> str:
 
 def _latency(report: Report) -> str:
     # Latencies spread over decades: a linear axis would show one bar.
-    places = [log10(max(each, 0.001)) for each in report.latencies_ms]
+    places = [log10(max(each, 1) / 1000) for each in report.latencies_ms]
     if not places:
         return _NOTHING
-    low, spread = places[0], max(places[-1] - places[0], 0.01)
-    counts = Counter(min(_SLICES - 1, int((each - low) / spread * _SLICES)) for each in places)
-    scale, drawn = (_HEIGHT - 3 * _LINE) / max(counts.values()), []
+    bound = log10(LATENCY_P95_SECONDS)
+    low, high = min(places[0], bound - 1), max(places[-1], bound)
+    counts = Counter(min(_SLICES - 1, int((each - low) / (high - low) * _SLICES)) for each in places)
+    tall = _HEIGHT - 3 * _LINE
+    drawn = [_amounts(max(counts.values()), "jobs", tall)]
     for slot, count in sorted(counts.items()):
-        height = count * scale
-        drawn.append(_bar("bar", slot * _STEP, _HEIGHT - height, _STEP - 1, height, title=f"{count} jobs"))
-    for number, (name, ms) in enumerate(report.percentiles_ms.items()):
+        height, x = count / max(counts.values()) * tall, _LEFT + slot * _STEP
+        drawn.append(_bar("bar", x, _HEIGHT - height, _STEP - 1, height, title=f"{count} jobs"))
+    marks = {name: log10(max(ms, 1) / 1000) for name, ms in report.percentiles_ms.items()}
+    for number, (name, at) in enumerate(marks.items()):
         # Each has a line of its own, for marks may stand close.
-        x, y = (log10(max(ms, 0.001)) - low) / spread * _WIDTH, 16 + _LINE * number
-        left = x > _WIDTH / 2
-        drawn.append(f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 12}" y2="{_HEIGHT}"/>')
-        words = f"{name} {ms / 1000:.2f} s"
-        drawn.append(f'<text x="{x - 5 if left else x + 5:.1f}" y="{y}"{_END * left}>{words}</text>')
-    ends = (f"{report.latencies_ms[place] / 1000:.2f} s" for place in (0, -1))
-    return _svg("".join(drawn) + _axis(*ends), "how long generated jobs took, on a logarithmic axis")
+        drawn.append(_mark("mark", (at - low) / (high - low), f"{name} {10**at:.2f} s", number))
+    drawn.append(_mark("mark bound", (bound - low) / (high - low), f"p95 at most {LATENCY_P95_SECONDS} s", 1))
+    digits = (1, 2, 5) if high - low < 2 else (1,)  # noqa: PLR2004 - decades that have room for more than one label each
+    ticks = {
+        (log10(digit * 10.0**power) - low) / (high - low): f"{digit * 10.0**power:g} s"
+        for power in range(floor(low), ceil(high) + 1)
+        for digit in digits
+    }
+    ticks = {place: words for place, words in ticks.items() if 0 <= place <= 1}
+    return _svg("".join(drawn) + _axis(ticks), "how long generated jobs took, on a logarithmic axis")
 
 
-def _axis(first: str, last: str) -> str:
-    """Return the line below the bars, with words at both ends."""
-    y = _HEIGHT + 18
-    line = f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>'
-    return f'{line}<text x="0" y="{y}">{first}</text><text x="{_WIDTH}" y="{y}"{_END}>{last}</text>'
+def _mark(kind: str, place: float, words: str, line: int) -> str:
+    """Return an upright line at `place` of 0 to 1, and its words in the `line` above the bars."""
+    x, y, left = _LEFT + place * (_WIDTH - _LEFT), 16 + _LINE * line, place > 0.5  # noqa: PLR2004 - the half
+    drawn = f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 12}" y2="{_HEIGHT}"/>'
+    return drawn + f'<text x="{x - 5 if left else x + 5:.1f}" y="{y}"{_END * left}>{words}</text>'
+
+
+def _amounts(most: int, what: str, tall: float) -> str:
+    """Return the axis of amounts from 0 to `most`, which is `tall` pixels high, named `what`."""
+    power = 10 ** floor(log10(most))
+    step = next(max(1, each * power // 10) for each in (2, 5, 10, 20, 50) if each * power / 10 * 5 >= most)
+    drawn = f'<text x="{_LEFT}" y="{_HEIGHT - tall - 6:.0f}">{what}</text>'
+    for amount in range(0, most + 1, step):
+        y = _HEIGHT - tall * amount / most
+        drawn += f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        drawn += f'<text x="{_LEFT - 6}" y="{y + 4:.1f}"{_END}>{amount}</text>'
+    return drawn
+
+
+def _axis(ticks: Mapping[float, str]) -> str:
+    """Return the words below the bars, by their places of 0 to 1."""
+    y, drawn = _HEIGHT + 18, ""
+    for place, words in ticks.items():
+        x = _LEFT + place * (_WIDTH - _LEFT)
+        drawn += f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{_HEIGHT}" y2="{_HEIGHT + 5}"/>'
+        anchor = _END if x > _WIDTH - _LEFT / 2 else _MIDDLE
+        drawn += f'<text x="{x:.1f}" y="{y}"{anchor}>{words}</text>'
+    return drawn
 
 
 def _bar(kind: str, x: float, y: float, width: float, height: float, *, title: str) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     return f'<rect class="{kind}" {place}><title>{_escape(title)}</title></rect>'
+
+
+def _minute(wall_ms: int) -> str:
+    return moment(wall_ms)[:16].replace("T", " ")
 
 
 def _escape(text: str) -> str:

@@ -29,7 +29,10 @@ def report(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge the success criteria for "beta stable", each with its figure. No data is unknown, never a pass.
+    """Judge the success criteria for "beta stable", each with its figure. Too little data is never a pass.
+
+    A criterion needs 60 different jobs over 12 hours at the least; jobs that are sent again, stored answers
+    and probes prove nothing.
 
     Exit 0 only when every criterion passes, 1 otherwise.
     """
@@ -43,7 +46,15 @@ def report(
     covers = _covers(since, oldest, from_wall_ms, now_wall_ms)
     if html is not None:
         try:
-            html.write_text(page(found, outcomes, covers, moment(now_wall_ms)), "utf-8")
+            shown = page(
+                found,
+                outcomes,
+                namespace=session.settings.namespace,
+                covers=covers,
+                from_wall_ms=from_wall_ms,
+                to_wall_ms=now_wall_ms,
+            )
+            html.write_text(shown, "utf-8")
         except OSError as error:
             raise CliError(f"{html}: cannot be written ({error.strerror}); name another file") from None
     if as_json:
@@ -68,16 +79,15 @@ def _print(found: Report, covers: str, html: Path | None) -> None:
     for each in found.criteria:
         table.add_row(each.name, words(each.verdict, _COLOURS[each.verdict]), each.figure)
     ContentConsole().print(table)
-    word = styled("stable", "green", bold=True)
-    if not found.stable:
-        word = styled("not stable, or not known to be", "red", bold=True)
-    say(word + f": {found.jobs} jobs ended, {found.admitted} of them had passed the gates")
+    say(styled(found.conclusion, "green" if found.stable else "red", bold=True) + f" ({found.counts})")
     if html is not None:
         say(f"page: {html}")
 
 
 def _document(found: Report, covers: str, now_wall_ms: int) -> dict[str, Any]:
-    return fields(found, "stable", "jobs", "admitted", "statuses", "causes") | {
+    return fields(
+        found, "stable", "conclusion", "outcomes", "jobs", "admitted", "probes", "statuses", "causes"
+    ) | {
         "time": moment(now_wall_ms),
         "covers": covers,
         "criteria": [fields(each, "name", "verdict", "figure") for each in found.criteria],

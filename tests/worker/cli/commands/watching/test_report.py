@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 
 from tasks.operations.drill import DrillRecord
+from tests.history import keep, keep_at
+from tests.tasks.operations.past import an_outcome
 from worker.adapters.redis.console.drills import RedisDrills
+
+MINUTE = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+
+
+def a_good_day(slotgen):
+    """Leave 60 jobs of the last 13 hours in the history, by Redis's clock."""
+    now_ms = slotgen.client.time()[0] * 1000
+    keep_at(
+        slotgen.client,
+        slotgen.namespace,
+        {now_ms - each * 13 * 60_000: an_outcome(f"day-{each}") for each in range(60, 0, -1)},
+    )
 
 
 def drilled(slotgen, actor="ann"):
@@ -23,19 +38,48 @@ def test_no_data_is_not_stable(slotgen):
 
 
 def test_a_good_day_is_stable(slotgen):
-    slotgen.outcomes(30)
+    a_good_day(slotgen)
     drilled(slotgen)
 
-    code, said = slotgen("report", "--since", "90m")
+    code, said = slotgen("report")
 
     assert code == 0
     assert said.count("│ pass ") == 5
-    assert "of the last 90m, for the history begins then" in said
+    assert "13 h of the last 24h, for the history begins then" in said
+    assert "stable (jobs: 60, past the gates: 60, outcomes: 60)" in said
+
+
+def test_a_good_minute_is_not_known_to_be_stable(slotgen):
+    slotgen.outcomes(100)
+    drilled(slotgen)
+
+    document = slotgen.json("report", code=1)
+
+    assert document["conclusion"] == "not known yet"
+    assert [each["verdict"] for each in document["criteria"]] == ["unknown"] * 4 + ["pass"]
+    assert all(
+        re.search(r"; only the last \d+ s are known, and 12 h are needed$", each["figure"])
+        for each in document["criteria"][:4]
+    )
+
+
+def test_one_job_that_is_sent_again_and_again_is_one_job(slotgen):
+    for _ in range(100):
+        slotgen.outcomes(1)
+
+    document = slotgen.json("report", code=1)
+
+    assert (document["outcomes"], document["jobs"], document["conclusion"]) == (100, 1, "not known yet")
+    assert "only 1 job, and 60 are needed" in document["criteria"][0]["figure"]
 
 
 def test_everything_is_in_the_document(slotgen):
     slotgen.outcomes(30)
-    slotgen.outcomes(2, status="FAILED", error_code="OPENAI_TIMEOUT")
+    keep(
+        slotgen.client,
+        slotgen.namespace,
+        *(an_outcome(each, status="FAILED", error_code="OPENAI_TIMEOUT") for each in ("late-1", "late-2")),
+    )
     drilled(slotgen)
 
     code, said = slotgen("report", "--json")
@@ -63,6 +107,26 @@ def test_the_page_needs_nothing_else_and_names_no_job(slotgen):
     assert not [each for each in tags if {"src", "href"} & each[1].keys()]
     assert "3 ROLLOUT_EXCLUDED" in page
     assert "past-" not in page
+    assert f"<h1>Beta of {slotgen.namespace}: not known yet</h1>" in page
+    assert re.search(rf"<p>Namespace {slotgen.namespace}, from {MINUTE} to {MINUTE} UTC: ", page)
+
+
+def test_the_axes_of_the_page_have_round_numbers(slotgen):
+    a_good_day(slotgen)
+    path = slotgen.folder / "report.html"
+
+    slotgen("report", "--html", str(path))
+
+    times, latency = re.findall(r"<svg.*?</svg>", path.read_text(), re.DOTALL)
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", times)
+    clock = [each for each in words if re.fullmatch(r"\d\d:00", each)]
+    assert words[0] == "outcomes in 16 min; times in UTC"
+    assert words[1:3] == ["0", "1"]
+    assert 4 <= len(clock) <= 6
+    assert {int(each[:2]) % 3 for each in clock} == {0}
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", latency)
+    assert words[-3:] == ["0.1 s", "1 s", "10 s"]
+    assert {"p50 0.10 s", "p95 at most 30 s"} <= set(words)
 
 
 def test_a_page_without_data_says_so(slotgen):
@@ -86,7 +150,7 @@ def test_a_duration_has_a_unit(slotgen):
 def test_it_reaches_back_as_far_as_one_likes(slotgen):
     slotgen.outcomes(1)
 
-    assert "1 jobs ended" in slotgen("report", "--since", "99999d")[1]
+    assert "(jobs: 1, past the gates: 1, outcomes: 1)" in slotgen("report", "--since", "99999d")[1]
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(slotgen):
@@ -96,5 +160,5 @@ def test_names_that_look_like_markup_are_shown_as_they_are(slotgen):
     code, said = slotgen("report", "--html", str(path))
 
     assert (code, path.exists()) == (1, True)
-    assert "by [/]ann[bold]: 1 workers" in said
+    assert "by [/]ann[bold]: 9 ms until" in said
     assert "[red].html" in said
