@@ -47,6 +47,7 @@ METRICS = (
     Metric("slotgen_gate_decisions_total", "counter", ("gate", "reason"), "which gate spoke; reason is `admitted` for a yes"),
     Metric("slotgen_control_state", "gauge", ("control",), "the effective dials: kill 1 = halted, feature 0 or 1, rollout_percent, allowlist 1 = valid and enabled"),
     Metric("slotgen_control_invalid", "gauge", ("control",), "1 while the dial holds a malformed value"),
+    Metric("slotgen_control_changed_timestamp_seconds", "gauge", ("control", "by"), "when each dial was changed last, by Redis's clock; kill since the first halt. by is `operator` (a command of slotgen), `raw Redis command`, `guard` or `alertmanager`"),
     Metric("slotgen_brake_unverified", "gauge", (), "1 while this worker cannot confirm what the kill switch is: key absent, Redis away"),
     Metric("slotgen_policy_fingerprint", "gauge", (), "a number made of the allowlist's hash, 0 without one: workers that differ see different policies"),
     Metric("slotgen_control_read_seconds", "histogram", (), "reading the dials", _FAST),

@@ -3,12 +3,13 @@
 import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from gates import GATES, Controls, Decision, Trouble, kill_switch
+from gates import DIALS, GATES, Controls, Decision, Trouble, kill_switch
 from tasks.generate.spec import Job
 from tasks.limits.guard import GuardFinding
+from tasks.operations.changes.dials import RecordedChange
 from tasks.ports import ModelRequest, TokenUsage
 from telemetry import Metrics, emit, error_location
 
@@ -29,6 +30,7 @@ class WorkerMetrics:
     now_mono: Callable[[], float] = time.monotonic
     _controls: Controls | None = None
     _tier_warned_mono: float = -math.inf
+    _changed_by: dict[str, str] = field(default_factory=dict)
 
     def controls_read(self, controls: Controls, seconds: float) -> None:
         """Note one read of the dials, and what they effectively are."""
@@ -49,6 +51,17 @@ class WorkerMetrics:
                 self.metrics.gauge("slotgen_control_state").labels(name).set(state)
                 malformed = reading.trouble is Trouble.MALFORMED
                 self.metrics.gauge("slotgen_control_invalid").labels(name).set(malformed)
+
+    def changes_recorded(self, changes: Mapping[str, RecordedChange]) -> None:
+        """Note the last change of each dial, by its name; what is on no record keeps its series."""
+        gauge = self.metrics.gauge("slotgen_control_changed_timestamp_seconds")
+        for dial in DIALS:
+            if (change := changes.get(dial.name)) is None:
+                continue
+            gauge.labels(dial.name, change.by).set(change.wall_ms / 1000)
+            if (before := self._changed_by.get(dial.name, change.by)) != change.by:
+                gauge.remove(dial.name, before)
+            self._changed_by[dial.name] = change.by
 
     def decided(self, decision: Decision) -> None:
         """Note which gate spoke."""

@@ -7,6 +7,7 @@ from gates import DIALS, GATES
 from schemas import load, violations
 from tasks.errors import ErrorCode, Status
 from tasks.generate.intake import RejectReason
+from tasks.operations.changes.dials import CHANGED_BY
 from telemetry import Metrics
 from telemetry.label_bounds import FIXED
 
@@ -16,6 +17,7 @@ def label_words(rules: Collection[str]) -> dict[str, Collection[str]]:
     return {
         "gate": {gate.name for gate in GATES},
         "control": {dial.name for dial in DIALS},
+        "by": CHANGED_BY,
         "reason": {"admitted", *ErrorCode, *RejectReason},
         "rule": rules,
     }

@@ -178,6 +178,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     def look_at_dials() -> None:
         dials.notice()  # notes what raw commands have changed
         controls.read()  # sets the gauges of the dials
+        observe.changes_recorded(dials.last_changes())
         heartbeat.beat()
 
     # A change may be a halt: while hundreds of calls are being closed, the record can wait.

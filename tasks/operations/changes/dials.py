@@ -1,6 +1,6 @@
 """The dials as an operator handles them: raw values with a version, changes, and the record of changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,21 @@ class RecordedChange:
         """Who made it, for people; who sent a raw command is not known."""
         return f"a {RAW_COMMAND}" if self.command == RAW_COMMAND else self.actor
 
+    @property
+    def by(self) -> str:
+        """Who changed it, as one of `CHANGED_BY`: a metric may have the kind, and no name."""
+        if self.command == RAW_COMMAND:
+            return RAW_COMMAND
+        return self.actor if self.noticed and self.actor in CHANGED_BY else CHANGED_BY[0]
+
+
+def last_of_each(audit: Sequence[RecordedChange]) -> dict[str, RecordedChange]:
+    """Return the last change of each dial in `audit`, newest first; of a halt the first since the release."""
+    found = {each.dial: each for each in reversed(audit)}
+    if halted := halted_by(audit):
+        found[kill_switch.NAME] = halted
+    return found
+
 
 def halted_by(audit: Iterable[RecordedChange]) -> RecordedChange | None:
     """Return who halted the fleet first since its last release; None if `audit`, newest first, has none."""
@@ -110,6 +125,8 @@ class Engaged:
 NOTICED = "noticed:"
 RAW_ACTOR = "unknown"
 RAW_COMMAND = "raw Redis command"
+# An operator is whoever gave a command of slotgen.
+CHANGED_BY = ("operator", "guard", "alertmanager", RAW_COMMAND)
 
 
 class DialsMoved(Exception):  # noqa: N818 - says what happened

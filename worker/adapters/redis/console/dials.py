@@ -27,6 +27,7 @@ from tasks.operations.changes.dials import (
     DialValues,
     Engaged,
     RecordedChange,
+    last_of_each,
 )
 from worker.adapters.redis.clients import user_of
 from worker.adapters.redis.console.kill_switch_lever import WORDS_BYTES, pull
@@ -37,6 +38,8 @@ from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_NOTICED, AUDIT_SEEN, Key
 from worker.adapters.redis.scripts import LuaScript
 
+# Of each record: enough to find who halted, in whatever was changed since.
+_LAST = 50
 _NAMES = [dial.name for dial in OPERATED]
 # KEYS: audit, noticed, seen, live, then the dials. MGET reads a key of another type as absent, as gates do.
 # ARGV[1] is the user of Redis.
@@ -179,14 +182,26 @@ class RedisDials:
         """Return the newest `limit` changes, newest first. Raises StoreUnavailable."""
         return self.audit_of_each(limit)[:limit]
 
+    def last_changes(self) -> dict[str, RecordedChange]:
+        """Return the last change of each dial, as `last_of_each` of the newest on record; a worker may.
+
+        Nothing where it cannot be read. Raises StoreUnavailable.
+        """
+        with unavailable(self.client), contextlib.suppress(ResponseError):
+            return last_of_each(self._audit(_LAST))
+        return {}
+
     def audit_of_each(self, limit: int) -> list[RecordedChange]:
         """Return the newest `limit` changes of each record, newest first: none hides behind the other's.
 
         Raises StoreUnavailable.
         """
         with unavailable(self.client):
-            found = [_recorded(each) for each in self._newest(AUDIT, limit)]
-            found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
+            return self._audit(limit)
+
+    def _audit(self, limit: int) -> list[RecordedChange]:
+        found = [_recorded(each) for each in self._newest(AUDIT, limit)]
+        found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
         return sorted(found, key=lambda each: each.wall_ms, reverse=True)
 
     def _eval(self, script: LuaScript, *arguments: Any, more: Sequence[str] = ()) -> Any:
