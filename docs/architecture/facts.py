@@ -135,7 +135,7 @@ THREADS = (
     ),
     Thread(
         "dial_changes",
-        "records each change of a dial",
+        "records each change of a dial, and by whom",
         "worker/process/background.py:Background",
         ("dials", "background"),
     ),
