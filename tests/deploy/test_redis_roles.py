@@ -191,6 +191,9 @@ def test_what_the_operators_commands_have_recorded_can_be_neither_forged_nor_emp
         clients[role].xadd("slotgen:audit", forged)
     clients[role].xadd("slotgen:audit:noticed", forged, maxlen=1, approximate=False)
 
+    if role == "worker":
+        # It may read the record, to say in a metric who halted the fleet.
+        assert RedisDials(clients[role], "slotgen").last_changes()["kill"].by == "operator"
     found = operator.audit(10)
     assert [each for each in found if not each.noticed] == before
     assert [(each.actor, each.widened) for each in found if each.noticed] == [("ann", ())]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
 from tests.builders import a_spec, new_job
 from tests.e2e.conftest import System, a_system
 from tests.fakes.openai.server import Behaviour, Play
+from tests.waiting import eventually
 from worker.dev.stack import worker_environment
 
 CONCURRENCY = 40
 GOOD, SAMPLE, JOBS = 100, 50, 400
+BY_THE_GUARD = 'slotgen_control_changed_timestamp_seconds{by="guard",control="kill"}'
 
 
 @pytest.mark.timeout(180)
@@ -42,6 +45,13 @@ def test_answers_that_turn_bad_halt_the_fleet_within_the_sample():
         told = json.loads(slotgen(system, "audit", "--limit", "1", "--json"))
         assert (told[0]["actor"], told[0]["reason"]) == ("guard", halt["reason"])
         assert halt["reason"] in " ".join(slotgen(system, "status").split())
+        # A worker records changes beside its jobs.
+        eventually(lambda: BY_THE_GUARD in scraped(system))
+
+
+def scraped(system: System) -> str:
+    with urllib.request.urlopen(system.stack.metrics_url, timeout=5) as page:
+        return page.read().decode()
 
 
 def slotgen(system: System, *words: str) -> str:

@@ -103,6 +103,16 @@ def test_an_operator_who_calls_himself_the_guard_is_none(fleet):
     assert fleet.by() == {"kill": "operator"}
 
 
+def test_long_values_and_many_fields_stay_in_redis(fleet):
+    entry = {"dial": "allowlist", "actor": "a" * 100_000, "after": "x" * 1_000_000}
+    fleet.client.xadd(f"{fleet.namespace}:audit:noticed", entry | {f"field-{n}": "x" for n in range(1000)})
+
+    change = fleet.dials.last_changes()["allowlist"]
+
+    assert (len(change.actor), len(change.after)) == (128, 128)
+    assert fleet.by()["allowlist"] == "operator"
+
+
 def test_a_record_that_cannot_be_read_is_no_failure(fleet):
     fleet.client.set(f"{fleet.namespace}:audit", "not a stream")
 

@@ -104,6 +104,18 @@ now[n] = after
 keep_live()
 return id
 """)
+# KEYS: audit, noticed. Of each entry what a metric needs, for policies are long, and workers are many.
+_LAST_CHANGES = LuaScript(f"""
+local found = {{}}
+for record, key in ipairs(KEYS) do
+  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', {_LAST})) do
+    local words = {{}}
+    for i = 1, math.min(#entry[2], 32) do words[i] = string.sub(entry[2][i], 1, 128) end
+    found[#found + 1] = {{record, entry[1], words}}
+  end
+end
+return found
+""")
 # KEYS: those of `_LOOK`, and what is deleted.
 _CLEAR = LuaScript(f"""{_LOOK}
 local key = KEYS[#KEYS]
@@ -185,10 +197,17 @@ class RedisDials:
     def last_changes(self) -> dict[str, RecordedChange]:
         """Return the last change of each dial, as `last_of_each` of the newest on record; a worker may.
 
-        Nothing where it cannot be read. Raises StoreUnavailable.
+        Their values are cut. Nothing where the record cannot be read. Raises StoreUnavailable.
         """
+        keys = [AUDIT(self.namespace), AUDIT_NOTICED(self.namespace)]
         with unavailable(self.client), contextlib.suppress(ResponseError):
-            return last_of_each(self._audit(_LAST))
+            found = [
+                (_recorded, _noticed)[record - 1](
+                    (audit_id, dict(zip(words[::2], words[1::2], strict=False)))
+                )
+                for record, audit_id, words in _LAST_CHANGES.run(self.client, keys)
+            ]
+            return last_of_each(_newest_first(found))
         return {}
 
     def audit_of_each(self, limit: int) -> list[RecordedChange]:
@@ -197,12 +216,9 @@ class RedisDials:
         Raises StoreUnavailable.
         """
         with unavailable(self.client):
-            return self._audit(limit)
-
-    def _audit(self, limit: int) -> list[RecordedChange]:
-        found = [_recorded(each) for each in self._newest(AUDIT, limit)]
-        found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
-        return sorted(found, key=lambda each: each.wall_ms, reverse=True)
+            found = [_recorded(each) for each in self._newest(AUDIT, limit)]
+            found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
+        return _newest_first(found)
 
     def _eval(self, script: LuaScript, *arguments: Any, more: Sequence[str] = ()) -> Any:
         records = [key(self.namespace) for key in (AUDIT, AUDIT_NOTICED, AUDIT_SEEN, AUDIT_LIVE)]
@@ -223,6 +239,10 @@ class RedisDials:
     @property
     def _dials(self) -> list[str]:
         return [key(self.namespace) for key in DIAL_KEYS.values()]
+
+
+def _newest_first(changes: list[RecordedChange]) -> list[RecordedChange]:
+    return sorted(changes, key=lambda each: each.wall_ms, reverse=True)
 
 
 def _named(values: Any) -> dict[str, bytes | None]:
