@@ -84,7 +84,7 @@ class Model(Protocol):
         """Send `request` once, without retries. Raises ModelError for every way in which no answer came."""
 
     def abort_connections(self) -> None:
-        """Close every connection at once, for a halt; the next request opens new ones."""
+        """Close every connection at once, for a halt and from any thread; the next request opens new ones."""
 
     async def close(self) -> None:
         """End for good what it has open."""

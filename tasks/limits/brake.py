@@ -19,7 +19,8 @@ class Brake:
 
     It starts on: until the dial was read as off once, nothing may be in flight. Such a confirmation holds
     for `grace_seconds`, then the brake engages itself with KILL_UNVERIFIED (dead man's brake). `on_halt`
-    gets the number of calls cancelled and, once the last has closed, the seconds that took.
+    gets the number of calls cancelled and, once the last has closed, the seconds that took; whoever sees the
+    kill switch on in another thread may call `abort_connections` before.
     """
 
     grace_seconds: float

@@ -33,6 +33,8 @@ class BrakeBridge:
     def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
         """Halt; a change that Redis has reported is confirmed to whoever made it, once nothing is left."""
         self.loop.call_soon_threadsafe(self._engage, reason, seen_mono, reported)
+        # A turn of a busy loop takes long. It comes to the broken connections after the cancelling.
+        self.brake.abort_connections()
 
     def _release(self, confirmed_mono: float) -> None:
         before = self.brake.reason

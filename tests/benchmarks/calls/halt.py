@@ -72,30 +72,30 @@ def distribution(ms: list[float]) -> str:
     )
 
 
-def one_halt(model: StandInProcess, client: redis.Redis, jobs: int) -> float:
-    """Return the milliseconds of one halt; `jobs` is how many one message has."""
+def one_halt(model: StandInProcess, client: redis.Redis, jobs: int, number: int = IN_FLIGHT) -> float:
+    """Return the milliseconds of one halt of `number` calls; `jobs` is how many one message has."""
     client.mset(open_dials())
-    ids = in_flight(model, client, jobs)
+    ids = in_flight(model, client, jobs, number)
     ms = closed_after_ms(model, lambda: client.set("slotgen:kill", "true"))
     await_results(client, ids)
     forget_results(client, ids)
     return ms
 
 
-def in_flight(model: StandInProcess, client: redis.Redis, jobs: int) -> list[str]:
-    """Send messages until `IN_FLIGHT` calls are in flight; return the task ids.
+def in_flight(model: StandInProcess, client: redis.Redis, jobs: int, number: int = IN_FLIGHT) -> list[str]:
+    """Send messages until `number` calls are in flight; return the task ids.
 
     On a busy machine a dial is now and then read too late, and its job is a STUB: others take their places.
     """
-    ids, missing, deadline_mono = [], IN_FLIGHT, time.monotonic() + DEADLINE_SECONDS
+    ids, missing, deadline_mono = [], number, time.monotonic() + DEADLINE_SECONDS
     while missing:
         if time.monotonic() > deadline_mono:
-            raise TimeoutError(f"{missing} of {IN_FLIGHT} calls were never in flight")
+            raise TimeoutError(f"{missing} of {number} calls were never in flight")
         sizes = [jobs] * (missing // jobs) + [1] * (missing % jobs)
         messages = [message("slotgen.generate", [spec_of(size)], "slotgen") for size in sizes]
         push(client, "slotgen", messages)
         ids += map(id_of, messages)
-        missing = IN_FLIGHT - settled(model)
+        missing = number - settled(model, number)
     return ids
 
 
@@ -103,11 +103,11 @@ def spec_of(jobs: int) -> dict[str, object]:
     return a_spec(*(new_job() for _ in range(jobs)))
 
 
-def settled(model: StandInProcess) -> int:
+def settled(model: StandInProcess, number: int = IN_FLIGHT) -> int:
     """Return how many calls are in flight once all are, or no more come."""
     before = -1
-    while before < (now := model.wait_until(lambda counts: counts.in_flight == IN_FLIGHT, 1).in_flight):
-        if now == IN_FLIGHT:
+    while before < (now := model.wait_until(lambda counts: counts.in_flight == number, 1).in_flight):
+        if now == number:
             break
         before = now
     return now

@@ -102,6 +102,24 @@ def test_engaged_cancels_what_is_in_flight_and_confirms_its_number(redis_server,
     clock.run(scenario())
 
 
+def test_a_halt_closes_the_connections_before_the_loop_turns_again(redis_server, namespace):
+    async def scenario():
+        async with wired(redis_server.url, namespace) as switch:
+            aborted = threading.Event()
+            switch.brake.abort_connections = aborted.set
+
+            threading.Thread(
+                target=switch.engaged,
+                args=(ErrorCode.KILL_SWITCH, clock.now_mono()),
+                kwargs={"reported": True},
+            ).start()
+
+            # The loop is held up here until it has happened.
+            assert aborted.wait(WAIT_SECONDS)
+
+    clock.run(scenario())
+
+
 def test_a_halt_is_confirmed_only_once_the_last_call_has_closed(redis_server, namespace, listener):
     async def scenario():
         async with wired(redis_server.url, namespace) as switch:

@@ -6,9 +6,12 @@ body is taken raw and read here. Retries are off: one layer, ours, owns them.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import chain
 from typing import Any
 
 import aiohttp
@@ -61,7 +64,6 @@ class OpenAIModel:
     client: openai.AsyncOpenAI
     count_request: Callable[[str, ModelRequest, TokenUsage | None, float], None]
     in_flight: Callable[[int], None]
-    _closing: set[asyncio.Future[None]] = field(default_factory=set)
 
     async def ready(self) -> None:
         """Return at once: the client opens its connections with the first requests."""
@@ -89,23 +91,21 @@ class OpenAIModel:
             self.count_request(outcome, request, usage, loop.time() - began_mono)
 
     def abort_connections(self) -> None:
-        """Close every connection of the client at once; the next request opens new ones.
+        """Close every connection of the client at once, from any thread; the next request opens new ones.
 
         For a halt: what is in flight must be cancelled beside it, or it sees a broken connection.
         """
-        # The SDK's transport keeps its aiohttp session to itself; a test holds on to the two names.
+        # The SDK's transport keeps its aiohttp session to itself, and that its connections; a test holds on
+        # to the names.
         transport: Any = self.client._client._transport  # noqa: SLF001 - see above
         session = getattr(transport, "client", None)
         if not isinstance(session, aiohttp.ClientSession) or session.connector is None:
             return
-        connector, transport.client = session.connector, None
-        session.detach()
-        # The base class closes the sockets within this call; the TCP connector's own close() would only get
-        # its turn after every cancelled call has unwound.
-        closed = aiohttp.BaseConnector.close(connector, abort_ssl=True)
-        closing = asyncio.ensure_future(_close(connector, closed))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        idle = chain(*map(tuple, tuple(session.connector._conns.values())))  # noqa: SLF001 - see above
+        for protocol in (*session.connector._acquired, *(each for each, _ in idle)):  # noqa: SLF001 - see above
+            # Its own close() waits for the loop's turn and for what is unsent. The loop may have closed it.
+            with suppress(AttributeError, OSError):
+                protocol.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # see above
 
     async def _respond(self, request: ModelRequest) -> ModelAnswer:
         parameters = _parameters(request)
@@ -122,11 +122,6 @@ class OpenAIModel:
             return read_answer(body, response.headers.get("x-request-id"))
         # Out here it has no context: that one's frames hold on to what was read.
         raise broken
-
-
-async def _close(connector: aiohttp.BaseConnector, closed: Awaitable[None]) -> None:
-    await closed
-    await connector.close()
 
 
 def _parameters(request: ModelRequest) -> dict[str, Any]:

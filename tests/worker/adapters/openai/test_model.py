@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+from dataclasses import replace
+from threading import Thread
 
 import pytest
 
@@ -259,6 +262,60 @@ def test_cutting_closes_every_connection_and_the_next_request_opens_a_new_one():
 
     assert {type(each) for each in ended} == {asyncio.CancelledError}
     assert answer.text
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_cutting_waits_for_no_turn_of_the_loop(in_thread):
+    async def call(fake_openai):
+        client = open_client("key", fake_openai.base_url, 10)
+        model = OpenAIModel(client, lambda *_: None, lambda _: None)
+        requests = [asyncio.create_task(model.respond(a_request(60))) for _ in range(5)]
+        await asyncio.to_thread(fake_openai.journal.wait_until, lambda counts: counts.in_flight == 5)
+        if in_thread:
+            Thread(target=model.abort_connections).start()
+        else:
+            model.abort_connections()
+        # On the loop itself, which has no turn before it is over.
+        fake_openai.journal.wait_until(lambda counts: counts.open_connections == 0)
+        for each in requests:
+            each.cancel()
+        ended = await asyncio.gather(*requests, return_exceptions=True)
+        await client.close()
+        return ended
+
+    with FakeOpenAI(behaviour=Behaviour(play=Play.HANG)) as fake_openai:
+        ended = asyncio.run(call(fake_openai))
+
+    assert {type(each) for each in ended} == {asyncio.CancelledError}
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body directly")
+def test_what_was_not_yet_sent_of_a_request_is_never_sent_once_it_is_cut():
+    # More than the kernel has room for between the two.
+    whole = "x" * 32_000_000
+
+    async def call(server):
+        client = open_client("key", f"http://127.0.0.1:{server.getsockname()[1]}/v1", 10)
+        model = OpenAIModel(client, lambda *_: None, lambda _: None)
+        request = asyncio.create_task(model.respond(replace(a_request(60), input_text=whole)))
+        connection, _ = await asyncio.get_running_loop().sock_accept(server)
+        head = await asyncio.get_running_loop().sock_recv(connection, 1024)
+        model.abort_connections()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        connection.setblocking(True)
+        with connection, connection.makefile("rb") as received:
+            rest = await asyncio.to_thread(received.read)
+        await client.close()
+        return head + rest
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        received = asyncio.run(call(server))
+
+    assert received.startswith(b"POST /v1/responses")
+    assert len(received) < len(whole)
 
 
 @pytest.mark.parametrize(
