@@ -14,10 +14,13 @@ from tasks.operations.changes.dials import RAW_COMMAND
 from tests.builders import a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import WAIT_SECONDS
 from tests.fakes.openai.server import Behaviour, Play
+from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
+from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.jobs.history import RedisHistory
+from worker.dev.stack import stack
 
 
 @pytest.fixture
@@ -106,6 +109,23 @@ class TestHalt:
 
         heard = listener.wait_for({info.worker_id}, WAIT_SECONDS)
         listener.close()
+        assert heard[info.worker_id].calls == 0
+
+    def test_is_confirmed_by_a_worker_to_which_redis_reports_nothing(self):
+        with (
+            EmbeddedRedis(extra_args=("--rename-command", "CLIENT", "")) as server,
+            open_sync(server.url, timeout_seconds=WAIT_SECONDS) as client,
+            stack(settings={"SLOTGEN_REDIS_URL": server.url}),
+        ):
+            fleet = RedisFleet(client, "slotgen")
+            client.set("slotgen:kill", "false")
+            (info,) = eventually(lambda: [each for each in fleet.workers() if each.brake is None])
+            listener = fleet.listen()
+
+            client.set("slotgen:kill", "true")
+
+            heard = listener.wait_for({info.worker_id}, WAIT_SECONDS)
+            listener.close()
         assert heard[info.worker_id].calls == 0
 
 

@@ -43,7 +43,8 @@ class KillSwitchListener(Protocol):
     def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
         """Take note that the dial is on, or its key gone; the change was seen at `seen_mono`.
 
-        `reported`: Redis has just reported a change of a dial; otherwise this is one more look at it.
+        `reported`: a dial was just changed, as Redis says or a look finds that replaces its report; otherwise
+        this is one more look at it.
         """
 
     def dials_changed(self) -> None:
@@ -74,6 +75,8 @@ class KillSwitchWatch:
     _wait_seconds: float = _POLL_SECONDS
     _seen_mono: float = 0.0
     _reported: bool = False
+    # What the last look found, once there was one.
+    _known: tuple[bytes | None, ...] = ()
 
     def look(self) -> None:
         """Report what the dial is, then wait for a change of it.
@@ -81,9 +84,9 @@ class KillSwitchWatch:
         Raises RedisError or OSError when Redis is lost; the next look opens a new connection.
         """
         try:
-            if self._connection is None or self._hearing is None:
+            if anew := self._connection is None or self._hearing is None:
                 self._connection, self._hearing = self._open()
-            self._report(self._connection)
+            self._report(self._connection, unreported=anew or self._hearing is not self._connection)
             self._reported = False
             # How far the audit is at a message is noted at once.
             noted = self._audit_id is not None or not self.latch.halted
@@ -162,11 +165,14 @@ class KillSwitchWatch:
         if not again:
             emit(_log, logging.WARNING, "halted_by_message")
 
-    def _report(self, connection: Connection) -> None:
+    def _report(self, connection: Connection, *, unreported: bool) -> None:
         # Before the key is asked for: what the latch opens to must be the newer word of the two.
         resumed = self.latch.halted and self._resumed(connection)
         asked_mono = time.monotonic()
         kill = self._ask(connection)
+        # What Redis does not report, or did not while the connection was lost, the look itself finds.
+        news = self._reported or (unreported and self._known not in ((), (kill,)))
+        self._known = (kill,)
         # While the key itself halts, the latch makes no difference: what releases it will be written later.
         halts = kill is None or kill_switch.parse(kill) is not BrakeState.RELEASED
         if halts or (resumed and self._audit_id):
@@ -178,8 +184,8 @@ class KillSwitchWatch:
         else:
             engaged = state is BrakeState.ENGAGED
             reason = ErrorCode.KILL_SWITCH if engaged else ErrorCode.KILL_UNVERIFIED
-            self.listener.engaged(reason, self._seen_mono, reported=self._reported)
-        if self._reported:
+            self.listener.engaged(reason, self._seen_mono, reported=news)
+        if news:
             self.listener.dials_changed()
 
     def _ask(self, connection: Connection) -> bytes | None:

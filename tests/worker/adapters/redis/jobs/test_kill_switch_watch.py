@@ -158,7 +158,19 @@ def test_a_server_without_tracking_is_asked_instead(lacking):
             client.set("slotgen:kill", "true")
 
             assert switch.next() == "KILL_SWITCH"
-            assert switch.reported == 0
+            client.set("slotgen:kill", "false")
+            assert switch.next() == "RELEASED"
+            # Once for the change, and for none of the looks after it.
+            assert switch.reported == 1
+
+
+def test_what_was_changed_while_the_connection_was_lost_is_a_change_too(server, client, told):
+    client.client_kill_filter(_type="pubsub")
+    client.client_kill_filter(_type="normal", skipme=True)
+    client.set("slotgen:kill", "true")
+
+    assert told.next() == "KILL_SWITCH"
+    assert told.reported == 1
 
 
 def test_no_report_is_lost_among_its_own_questions(server, client):
