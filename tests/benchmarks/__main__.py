@@ -26,6 +26,7 @@ _MODULES = (
     "rules.validation",
     "rules.plain_text",
     "jobs.stub_throughput",
+    "jobs.latency",
     "jobs.redis_commands",
     "calls.calls",
     "calls.halt",

@@ -107,12 +107,15 @@ class ConsumerQoS(kombu_redis.QoS):
                 self._bring_back(queue, self.channel.in_hand.worker_id, client, died=False)
             self._queue = queue
 
-    def take_words(self, queue: str, *, by_digest: bool) -> list[Any]:
+    def places(self) -> int:
+        """Return how many messages this worker may take now."""
+        return min(self.can_consume_max_estimate() or _MOST_AT_ONCE, _MOST_AT_ONCE)
+
+    def take_words(self, queue: str, places: int, *, by_digest: bool) -> list[Any]:
         """Return the command that gives this worker a message for each free place, as [tag, message, ...].
 
         What it takes is written to `unacked` by the same step.
         """
-        places = min(self.can_consume_max_estimate() or _MOST_AT_ONCE, _MOST_AT_ONCE)
         most = self.channel.validator.limits.read_bytes
         keys = [TAKEN(queue), self.unacked_key, self.unacked_index_key, *lists(queue)]
         words = _TAKE.words(keys, [places, self.channel.in_hand.next_tags(), kombu_redis.time(), most])

@@ -41,8 +41,8 @@ class Channel(kombu_redis.Channel):
         self.in_hand: InHand = options["in_hand"]
         self._refusals: Refusals = options["refusals"]
         self._commands: Any = None
-        # Whether the queue had no message when it was last asked; whether Redis knows the script.
-        self._drained, self._known = True, False
+        # How many messages were asked for, and whether the queue had fewer; whether Redis knows the script.
+        self._places, self._drained, self._known = 0, True, False
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -75,7 +75,8 @@ class Channel(kombu_redis.Channel):
             return
         connection = self.client.connection
         wait = wait_words(self._polled_queue, timeout or self.brpop_timeout) if self._drained else []
-        take = self.qos.take_words(self._polled_queue, by_digest=self._known)
+        self._places = self.qos.places()
+        take = self.qos.take_words(self._polled_queue, self._places, by_digest=self._known)
         self._in_poll = connection
         self._brpop_sent_at = time.monotonic()
         connection.send_packed_command(connection.pack_commands([*wait, take]))
@@ -93,8 +94,9 @@ class Channel(kombu_redis.Channel):
             self._in_poll = None
             self._flush_brpop_reauth()
         self._refusals.accepted()
-        self._known, self._drained = True, not held
-        if self._drained:
+        # A tag and a message each.
+        self._known, self._drained = True, len(held) < 2 * self._places
+        if not held:
             raise Empty
         self._queue_cycle.rotate(self._polled_queue)
         for tag, raw in zip(held[::2], held[1::2], strict=True):
