@@ -37,8 +37,8 @@ GAP = "\0"
 # Where a command may begin: in backticks, or bare after what announces it.
 BEGIN = re.compile(r"(?:`|^\s*\$? ?|[:;,(] |\b(?:see|run|or|and) |\\n)slotgen (?=[a-z-])", re.MULTILINE)
 WORD = re.compile(r""" ?("[^"`]*"|\\"[^"`]*"|[^\s`"]+)""")
-# No command to copy, but what one is called, or what it says.
-PROSE = {"enqueue", "report asks for at most 30 s"}
+# No command to copy, but what one is called.
+PROSE = {"enqueue"}
 # What stands after these words, where it is named or put in.
 VALUES = {
     "--as": "text",
@@ -54,6 +54,12 @@ VALUES = {
     "rollout": "5",
     "set": "5",
     "text": "FILE",
+}
+SECOND_WORDS = {"list", "show", "replay", "drop", "push", "validate", "enable", "disable", "set", "clear"} | {
+    "on",
+    "off",
+    "brake",
+    "guard",
 }
 # These go on until somebody ends them, or start what another test starts.
 GO_ON = (
@@ -105,15 +111,23 @@ def commands(file: Path) -> Iterator[str]:
 
 
 def words_from(text: str, at: int, *, quoted: bool) -> Iterator[str]:
-    """Yield the words of a command up to the backtick, or to the end of its line or clause."""
+    """Yield the words of a command up to its backtick, the end of its line or clause, or where prose goes on."""
+    before = ""
     while found := WORD.match(text, at):
         word, at = found[1], found.end()
-        if word == "#":
+        if word == "#" or (not quoted and before and is_prose(word, before)):
             return
         ends = not quoted and word[-1] in ";,.)"
-        yield word.rstrip(";,.)") if ends else word
+        before = word.rstrip(";,.)") if ends else word
+        yield before
         if ends:
             return
+
+
+def is_prose(word: str, before: str) -> bool:
+    """Whether a word after a bare command is no part of it: no option, value or subcommand."""
+    plain = word.rstrip(";,.)").isalpha() and word.islower()
+    return plain and not before.startswith("--") and word.rstrip(";,.)") not in SECOND_WORDS
 
 
 def named(file: Path, command: str) -> bool:

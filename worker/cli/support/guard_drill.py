@@ -6,8 +6,8 @@ import uuid
 from tasks.executor_config import ExecutorConfig
 from tasks.limits.guard import GuardFinding, GuardMode, GuardVerdict, JobResult, Observation
 from tasks.operations.drill import DrillCheck, DrillRecord
-from tasks.ports import Arrival, Ending
 from tasks.operations.timefmt import counted
+from tasks.ports import Arrival, Ending
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.jobs.steps import RedisSteps
