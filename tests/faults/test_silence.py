@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.operations.timefmt import counted
 from tests.faults.rig.fleet import LOST_SECONDS, Fleet, fleet
 from tests.faults.rig.halting import fill
 from tests.faults.test_halt_without_writes import slotgen
@@ -39,7 +40,7 @@ def test_a_stopped_worker_is_silent_and_confirms_nothing(workers):
 
             assert code == 1
             assert f"/{stopped.pid}: silent since" in text.splitlines()[1]
-            assert f"{len(others)} of {workers} workers confirmed" in text
+            assert f"{counted(len(others), 'worker', of=workers)} confirmed" in text
         finally:
             os.kill(stopped.pid, signal.SIGCONT)
         # Once it goes on it sees what it has missed.

@@ -111,7 +111,7 @@ def commands(file: Path) -> Iterator[str]:
 
 
 def words_from(text: str, at: int, *, quoted: bool) -> Iterator[str]:
-    """Yield the words of a command up to its backtick, the end of its line or clause, or where prose goes on."""
+    """Yield the words of a command up to its backtick, the end of its line or clause, or prose."""
     before = ""
     while found := WORD.match(text, at):
         word, at = found[1], found.end()
