@@ -161,7 +161,7 @@ class Overview:
                 found.append(f"the workers have different {what}: {', '.join(sorted(values))}")
         policy = self.controls.policy_hash
         return found + [
-            f"worker {each.name} saw policy {each.policy_hash} last, not {policy}"
+            f"worker {each.name} saw {_policy(each.policy_hash)} last, not {policy or 'none'}"
             for each in self.living
             if each.policy_hash != policy
         ]
@@ -199,3 +199,7 @@ class Overview:
 
     def _last(self, dial: Dial[Any]) -> RecordedChange | None:
         return next((each for each in self.audit if each.dial == dial.name), None)
+
+
+def _policy(policy_hash: str | None) -> str:
+    return f"policy {policy_hash}" if policy_hash else "no policy"

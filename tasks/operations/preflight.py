@@ -105,7 +105,9 @@ def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCh
         found(
             "workers see the policy in force",
             passed=not astray,
-            evidence=f"not so: {', '.join(astray)}" if astray else f"policy {controls.policy_hash}",
+            evidence=f"not so: {', '.join(astray)}"
+            if astray
+            else f"policy {controls.policy_hash or 'none: no key holds one'}",
             remedy="look at their logs; a worker reads the dials afresh for every job",
         ),
     ]

@@ -135,6 +135,13 @@ class TestStatus:
         assert document["disagreements"][0] == "the workers have different versions: 0.1.0, 0.2.0"
         assert document["disagreements"][1].startswith("worker box/8 saw policy 000000000000 last, not ")
 
+    def test_a_worker_that_has_seen_no_policy_has_seen_none_in_words(self, slotgen):
+        slotgen.open()
+        a_worker(slotgen, policy_hash=None)
+
+        assert "None" not in slotgen("status")[1]
+        assert slotgen.json("status")["disagreements"][0].startswith("worker box/7 saw no policy last, not ")
+
     def test_says_what_stands_between_now_and_the_first_generated_job_brake_last(self, slotgen):
         slotgen.open(kill=None, feature="no", rollout_percent=None, allowlist="{}")
 
