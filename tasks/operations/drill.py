@@ -107,7 +107,10 @@ def _spec(subject: Subject) -> dict[str, Any]:
 def calls_check(cancelled: int, own: Sequence[OutcomeRecord], why: str) -> DrillCheck:
     """Whether the halt had anything to cancel; `own` are the ends of the drill's own jobs."""
     cost = f"; the drill's own are charged {usd(sum(each.cost_nano_usd for each in own))}" if own else ""
-    none = f"none was in flight ({why or 'they ended before the halt'}), so nothing is proved"
+    before = (
+        f"its own ended as {f'{own[0].status} {own[0].cause}'.rstrip()}" if own else "its own had not begun"
+    )
+    none = f"none was in flight ({why or before}), so nothing is proved"
     # A worker counts those as well that had still to begin.
     begun = cancelled - sum(each.path == "stub" for each in own)
     return DrillCheck(CALLS_CHECK, begun > 0, f"{begun}{cost}" if begun > 0 else none)

@@ -127,6 +127,15 @@ class TestJobs:
 
 
 class TestCalls:
+    def test_that_ended_before_the_halt_prove_nothing_and_say_how(self):
+        covered_by_no_cap = an_outcome(status="STUB", error_code="BUDGET_EXCEEDED", path="stub")
+
+        check = calls_check(0, [covered_by_no_cap], "")
+
+        assert (
+            check.seen == "none was in flight (its own ended as STUB BUDGET_EXCEEDED), so nothing is proved"
+        )
+
     def test_that_had_begun_are_the_proof(self):
         begun = an_outcome(status="STUB", error_code="KILL_SWITCH", cost_nano_usd=5_000_000)
 
