@@ -75,9 +75,12 @@ def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str
 
 
 def _print(found: Report, covers: str, html: Path | None) -> None:
-    table = Table("criterion", "verdict", "figure", title=f"beta stable? {covers}", title_justify="left")
+    # A figure is a sentence: in a column of its own it would be four lines high on a screen of 80.
+    table = Table.grid(padding=(0, 2))
     for each in found.criteria:
-        table.add_row(each.name, words(each.verdict, _COLOURS[each.verdict]), each.figure)
+        table.add_row(words(each.verdict, _COLOURS[each.verdict]), each.name)
+        table.add_row("", each.figure)
+    say(f"beta stable? {covers}")
     ContentConsole().print(table)
     say(styled(found.conclusion, "green" if found.stable else "red", bold=True) + f" ({found.counts})")
     if html is not None:

@@ -24,6 +24,10 @@ def a_good_day(slotgen):
     )
 
 
+def verdicts(said):
+    return re.findall(r"^(pass|fail|unknown) ", said, re.MULTILINE)
+
+
 def drilled(slotgen, actor="ann"):
     now_ms = slotgen.client.time()[0] * 1000
     RedisDrills(slotgen.client, slotgen.namespace).add(DrillRecord(now_ms, actor, True, 9.0, 1, 3, ()))
@@ -33,7 +37,7 @@ def test_no_data_is_not_stable(slotgen):
     code, said = slotgen("report")
 
     assert code == 1
-    assert said.count("unknown") == 5
+    assert verdicts(said) == ["unknown"] * 5
     assert "never drilled; run `slotgen drill`" in said
 
 
@@ -44,7 +48,7 @@ def test_a_good_day_is_stable(slotgen):
     code, said = slotgen("report")
 
     assert code == 0
-    assert said.count("│ pass ") == 5
+    assert verdicts(said) == ["pass"] * 5
     assert "13 h of the last 24h, for the history begins then" in said
     assert "stable (jobs: 60, past the gates: 60, outcomes: 60)" in said
 
@@ -71,6 +75,18 @@ def test_one_job_that_is_sent_again_and_again_is_one_job(slotgen):
 
     assert (document["outcomes"], document["jobs"], document["conclusion"]) == (100, 1, "not known yet")
     assert "only 1 job, and 60 are needed" in document["criteria"][0]["figure"]
+
+
+def test_it_fits_a_screen_of_80_columns_and_24_lines(slotgen, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    a_good_day(slotgen)
+    slotgen.outcomes(3, status="FAILED", error_code="OUTPUT_POLICY_VIOLATION", policy_rule="bullet_list")
+
+    lines = slotgen("report")[1].splitlines()
+
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert "fail     no schema validation failures for outputs" in [each.rstrip() for each in lines]
 
 
 def test_everything_is_in_the_document(slotgen):
