@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.benchmarks.rig import workers
 from tests.builders import a_spec, new_job, open_dials
 from tests.fakes.openai.server import Behaviour, Play
 from tests.redis_server.server import EmbeddedRedis
+from tests.surroundings import ROOT
 from worker.adapters.redis.clients import open_sync
 from worker.dev.stack import worker_environment
 
@@ -344,6 +346,39 @@ def test_a_terminal_shows_a_bar_that_ends_full_with_every_outcome(system, start,
     assert "COMPLETED 30  STUB VERBATIM_MODE 9  refused 1" in shown
     assert "specs.jsonl:31: appliesTo: is missing; add an object" in shown
     assert len((tmp_path / "answers").read_text().splitlines()) == 39
+
+
+def test_what_is_said_on_a_terminal_stands_whole_above_the_bar(start, tmp_path):
+    with EmbeddedRedis() as server:
+        write(tmp_path / "specs.jsonl", [{"version": "v1"}, *specs(2)])
+        controller, terminal = pty.openpty()
+        there = {"TERM": "xterm", "COLUMNS": "80", "PYTHONPATH": str(Path.cwd())}
+        process = start(
+            "specs.jsonl",
+            "--wait",
+            env=worker_environment(server.url, None) | there,
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        screen = ""
+        while not re.search(r"start one: slotgen\s+worker", screen):
+            screen += os.read(controller, 65536).decode()
+        process.send_signal(signal.SIGINT)
+        screen += read_all(controller)
+        process.wait(WAIT_SECONDS)
+
+    left = [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in shown_on_a_terminal(screen)]
+    assert "no answer yet: no worker is running for the queue slotgen; start one: slotgen" in left
+    assert (
+        left[left.index("no answer yet: no worker is running for the queue slotgen; start one: slotgen") + 1]
+        == "worker"
+    )
+    assert len([line for line in left if "/3 specs" in line]) == 1
+
+
+def shown_on_a_terminal(output):
+    return runpy.run_path(str(ROOT / "docs" / "demo.py"))["shown"](output)
 
 
 def read_all(descriptor):

@@ -59,9 +59,14 @@ def say(*lines: str, err: bool = False) -> None:
 
     For a person at a terminal a line that is wider is broken between words; for a pipe each is one line.
     """
-    width = _width(sys.stderr if err else sys.stdout)
-    shown = map(visible, lines)
-    typer.echo("\n".join(shown if width is None else (_wrapped(each, width) for each in shown)), err=err)
+    stream = sys.stderr if err else sys.stdout
+    width, shown = _width(stream), map(visible, lines)
+    text = "\n".join(shown if width is None else (_wrapped(each, width) for each in shown))
+    if hasattr(stream, "rich_proxied_file"):
+        # A bar stands on the terminal: rich puts lines above it, where click would write across it.
+        stream.write(f"{text}\n")
+    else:
+        typer.echo(text, err=err)
 
 
 def fitted(text: str) -> str:

@@ -22,6 +22,7 @@ from worker.client.sources import Item
 _STATUSES = tuple(STATUS_COLOURS)
 # On a stderr that is no terminal (a log), a line this often.
 _LINE_EVERY_SECONDS = 10.0
+_DRAW_EVERY_SECONDS = 0.2
 # Whoever waits this long without an answer hears why; as often is looked again.
 _PATIENCE_SECONDS = 2.0
 
@@ -39,6 +40,7 @@ class Screen:
     in_the_way: Callable[..., list[str]] = lambda **_: []
     _progress: bars.Progress | None = None
     _task: bars.TaskID | None = None
+    _live: Live | None = None
     _in_the_way: str = ""
     _said_mono: float = field(default_factory=time.monotonic)
     _began: tuple[float, int] = (0.0, 0)
@@ -60,12 +62,14 @@ class Screen:
         self._progress = bars.Progress(*columns)
         self._task = self._progress.add_task("specs", total=self.total, completed=self._done, rate="")
         # What goes to a file must not pass through the console of stderr.
-        return Live(
+        self._live = Live(
             get_renderable=self._drawn,
             console=ContentConsole(stderr=True),
-            refresh_per_second=5,
+            # By the thread that also writes: another one might draw over what was written.
+            auto_refresh=False,
             redirect_stdout=sys.stdout.isatty(),
         )
+        return self._live
 
     def failed(self, place: str, task_id: str | None, problem: str) -> None:
         """Say on stderr which spec was not sent (no task id) or has no answer, and why."""
@@ -90,6 +94,9 @@ class Screen:
         self._in_the_way = problem or (f"{queue_depth:,} on the queue" if queue_depth else "")
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=self._done, rate=f"{self._per_second():,.0f}/s")
+            if self._live and time.monotonic() - self._said_mono > _DRAW_EVERY_SECONDS:
+                self._said_mono = time.monotonic()
+                self._live.refresh()
         elif not self.as_json and time.monotonic() - self._said_mono > _LINE_EVERY_SECONDS:
             self._said_mono = time.monotonic()
             pace = f"{self._per_second():,.0f}/s; {self._in_the_way or 'going on'}"
