@@ -134,11 +134,6 @@ class Stack:
         """Where the queue, the results and the dials are."""
         return self.redis_server.url
 
-    def shut(self, namespace: str = "slotgen") -> None:
-        """Close every dial, all in one step."""
-        shut = {"kill": "true", "feature": "false", "rollout_percent": "0"}
-        self.client.mset({f"{namespace}:{dial}": value for dial, value in shut.items()})
-
     def revive(self) -> Iterator[str]:
         """Start again what has ended by itself, and yield a sentence for each.
 

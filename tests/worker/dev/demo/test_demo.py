@@ -173,7 +173,9 @@ def test_dev_is_playable_by_the_lines_it_prints_and_starts_again_what_dies(tmp_p
     there = {"SLOTGEN_REDIS_URL": url, "SLOTGEN_NAMESPACE": "mine"}
 
     assert '"status":"STUB"' in answers_of(enqueue, **there)
-    assert "HALTED" in answers_of(status, **there)
+    assert re.search(
+        r"HALTED +the kill dial is on; slotgen dev, .*: not opened yet", answers_of(status, **there)
+    )
     answers_of(enable, **there)
     assert '"status":"COMPLETED"' in answers_of(enqueue, **there)
 

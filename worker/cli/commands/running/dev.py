@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from tasks.errors import StoreUnavailable
+from worker.adapters.redis.console.dials import RedisDials
 from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import refuses
 from worker.cli.support.options import AsJson
@@ -19,6 +21,7 @@ from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, Stack, WorkerDied, stack
 from worker.settings.settings import Settings
 
+_NAME = "slotgen dev"
 _OWN = ("SLOTGEN_REDIS_URL", "SLOTGEN_REDIS_PASSWORD_FILE")
 
 
@@ -43,7 +46,7 @@ def dev(
     settings = load_settings(redis_url=f"redis://127.0.0.1:{port}/0", **flags)
     names = [name for name in os.environ if name.startswith(("SLOTGEN_", "FEATURE_SLOTGEN_"))]
     with (
-        refuses(NoKey, EmbeddedRedisError, WorkerDied),
+        refuses(NoKey, EmbeddedRedisError, WorkerDied, StoreUnavailable),
         termination_held() as interruptible,
         stack(
             real=real,
@@ -54,7 +57,7 @@ def dev(
         ) as running,
         suppress(KeyboardInterrupt),
     ):
-        running.shut(settings.namespace)
+        RedisDials(running.client, settings.namespace).engage(_NAME, _NAME, "not opened yet")
         addresses = {
             "redisUrl": running.redis_url,
             "openaiUrl": running.openai_url,
