@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from statistics import median
+from typing import Self
 
 import redis
 
@@ -74,7 +75,7 @@ class Answers:
         self._client, self._queue, self._messages = client, queue, messages
         self._heard = client.pubsub(ignore_subscribe_messages=True)
 
-    def __enter__(self) -> Answers:
+    def __enter__(self) -> Self:
         self._heard.psubscribe(result_key("*"))
         return self
 
