@@ -72,6 +72,7 @@ METRICS = (
     Metric("slotgen_dead_letters_dropped_total", "counter", (), "dead letters that went for good, the oldest first, since the store was full or they were too old"),
     Metric("slotgen_guard_breaches_total", "counter", (), "hard-stop conditions that the fleet's outcomes broke, counted by the worker that noticed"),
     Metric("slotgen_history_dropped_total", "counter", (), "outcomes that the history of `slotgen status` and `report` could not take"),
+    Metric("slotgen_cut_names_total", "counter", (), "names and words too long for the history or the dead letters, which keep the head and a digest"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
     Metric("slotgen_log_lines_dropped_total", "counter", (), "lines of the log that were dropped, since nothing read it"),
     Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name runs; 0 is a bug"),

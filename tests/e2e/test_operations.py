@@ -38,6 +38,13 @@ def history(system):
     return RedisHistory(system.stack.client, "slotgen")
 
 
+def scraped(system, metric):
+    with urllib.request.urlopen(system.stack.metrics_url, timeout=10) as response:
+        lines = response.read().decode().splitlines()
+    (line,) = [each for each in lines if each.startswith(f"{metric} ")]
+    return float(line.split()[1])
+
+
 class TestCard:
     def test_says_who_the_worker_is(self, system, fleet):
         (info,) = fleet.workers()
@@ -225,12 +232,19 @@ class TestHistory:
         assert {each.error_code for each in found} == {"FEATURE_DISABLED"}
 
 
+class TestCuts:
+    def test_are_counted(self, system):
+        before = scraped(system, "slotgen_cut_names_total")
+        long = new_job() | {"slotId": "s" * 256}
+
+        system.answer(a_spec(long, new_job()))
+
+        assert scraped(system, "slotgen_cut_names_total") == before + 1
+
+
 class TestQueueAge:
     def scraped(self, system):
-        with urllib.request.urlopen(system.stack.metrics_url, timeout=10) as response:
-            lines = response.read().decode().splitlines()
-        (line,) = [each for each in lines if each.startswith("slotgen_queue_oldest_seconds ")]
-        return float(line.split()[1])
+        return scraped(system, "slotgen_queue_oldest_seconds")
 
     def test_of_an_empty_queue_is_on_the_metrics_as_zero(self, system):
         system.answer(a_spec(new_job()))

@@ -36,6 +36,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.cut import count_cuts
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
@@ -222,6 +223,7 @@ def _metrics(settings: Settings, config: ExecutorConfig) -> Metrics:
     create_zero_series(metrics, config.model, rules)
     metrics.gauge("slotgen_concurrency").set(settings.concurrency)
     count_dropped_lines(metrics.counter("slotgen_log_lines_dropped_total").inc)
+    count_cuts(metrics.counter("slotgen_cut_names_total").inc)
     return metrics
 
 

@@ -2,10 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 
+# What this process counts its cuts with.
+_on_cut: list[Callable[[], object]] = []
 _MARK = "…"
 # The mark, a digest of 64 bits, and a pair of quotes.
 _OVERHEAD = 24
+
+
+def count_cuts(on_cut: Callable[[], object]) -> None:
+    """Call `on_cut` for each text that this process cuts from now on."""
+    _on_cut[:] = [on_cut]
 
 
 def cut(text: str, most_bytes: int) -> str:
@@ -16,6 +24,8 @@ def cut(text: str, most_bytes: int) -> str:
     # A character takes at most six bytes; to count them all costs ten times as much.
     if len(text) * 6 + 2 <= most_bytes or _size(text) <= most_bytes:
         return text
+    for count in _on_cut:
+        count()
     head, room = text[:most_bytes], most_bytes - _OVERHEAD
     while (size := _size(head)) > room:
         head = head[: len(head) * room // size]
