@@ -147,6 +147,20 @@ def test_no_bytes_in_a_key_break_a_command(slotgen, foreign_key, spec, row, numb
         run_all(key, spec, tried, named=False, told=commands)
 
 
+def test_status_names_keys_that_only_one_job_would_meet_and_where_the_others_are(slotgen):
+    for number in range(8):
+        slotgen.client.sadd(keys.CLAIM(slotgen.namespace, f"job-{number}"), "no claim")
+
+    found = slotgen.json("status")["wrongKeys"]
+
+    forms = rf"{slotgen.namespace}:claim:job-\d holds a set, and should hold a string"
+    assert [bool(re.fullmatch(forms, each["what"])) for each in found] == [True] * 3 + [False]
+    assert found[-1] == {
+        "what": "5 keys more hold what does not belong there",
+        "command": "slotgen repair",
+    }
+
+
 def test_repair_puts_a_key_aside_with_a_record_and_loses_nothing(slotgen, foreign_key):
     key = foreign_key(keys.HISTORY)
     spoil(slotgen.client, key, ("RPUSH", key, b"\xffa", "b"))

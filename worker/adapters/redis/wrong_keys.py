@@ -28,6 +28,10 @@ _DIALS = {row.pattern: dial for dial, row in DIAL_KEYS.items()}
 _DIGITS = "123456789"
 # Of a scan: what is looked at. A longer value is judged when it is read, or named.
 _MOST_KEYS = 100_000
+# Redis looks through so many names in some milliseconds.
+_AT_A_GLANCE = 10_000
+_GLANCES = 10
+_MOST_GLANCED = 2_000
 _AT_ONCE = 500
 _MOST_BYTES = 4096
 _MOST_FIELDS = 1_000
@@ -137,6 +141,18 @@ def at_hand(client: redis.Redis, namespace: str, *, role: str = "") -> list[Wron
     if isinstance(workers, list):
         names += [WORKER_INFO(namespace, known_name(each)) for each in workers]
     return judge(client, namespace, names)
+
+
+def glance(client: redis.Redis, namespace: str) -> list[WrongKey]:
+    """Return what is wrong of what a tenth of a second finds in the namespace. Raises StoreUnavailable."""
+    cursor, found = 0, list[Any]()
+    with unavailable(client):
+        for _ in range(_GLANCES):
+            cursor, names = client.scan(cursor, match=f"{namespace}:*", count=_AT_A_GLANCE)
+            found += names
+            if cursor == 0:
+                break
+    return judge(client, namespace, map(known_name, found[:_MOST_GLANCED]))
 
 
 def scan(client: redis.Redis, namespace: str) -> tuple[list[WrongKey], bool]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
+import redis
 import typer
 from redis.exceptions import ResponseError
 from rich.live import Live
@@ -13,7 +14,7 @@ from tasks.errors import StoreUnavailable
 from tasks.operations.overview import Blocker, Overview
 from worker.adapters.redis.console.cooldowns import cooldowns
 from worker.adapters.redis.errors import Cause, RedisUnavailable
-from worker.adapters.redis.wrong_keys import at_hand
+from worker.adapters.redis.wrong_keys import at_hand, glance
 from worker.cli.support.console import ContentConsole
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session
@@ -25,6 +26,8 @@ ORDER = 1
 _OUTCOMES = 50_000
 _AUDIT = 1_000
 _DEAD = 100
+# Of the wrong keys of single jobs; `slotgen repair` has them all.
+_NAMED = 3
 T = TypeVar("T")
 
 
@@ -89,16 +92,23 @@ def _overview(since_seconds: int) -> Overview:
                 lambda: Counter(each.reason for each in session.dead_letters.list(_DEAD)), Counter[str]()
             ),
             dead_letters_filled=_read(session.dead_letters.filled, 0.0),
-            wrong_keys=[
-                Blocker(f"{each.key} {each.what}", each.remedy)
-                for each in at_hand(session.client, session.settings.namespace)
-            ],
+            wrong_keys=_wrong_keys(session.client, session.settings.namespace),
             now_wall_ms=now_wall_ms,
             since_seconds=since_seconds,
             cooldowns=cooldowns(
                 session.client, session.settings.namespace, session.settings.longest_cooldown_seconds
             ),
         )
+
+
+def _wrong_keys(client: redis.Redis, namespace: str) -> list[Blocker]:
+    """Return those first that concern the whole fleet, and of those of one job each no more than fit."""
+    fleets = at_hand(client, namespace)
+    jobs = [each for each in glance(client, namespace) if each not in fleets]
+    lines = [Blocker(f"{each.key} {each.what}", each.remedy) for each in fleets + jobs[:_NAMED]]
+    if more := len(jobs[_NAMED:]):
+        lines.append(Blocker(f"{more} keys more hold what does not belong there", "slotgen repair"))
+    return lines
 
 
 def _read(read: Callable[[], T], unknown: T) -> T:
