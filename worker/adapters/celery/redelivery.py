@@ -19,7 +19,7 @@ from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.jobs.liveness import beat, find_lost
 from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
-from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, marked
+from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, deaths, marked
 from worker.adapters.redis.scripts import LuaScript
 from worker.adapters.redis.waiting import lists
 
@@ -242,16 +242,16 @@ class ConsumerQoS(kombu_redis.QoS):
         if held is None:
             return
         raw, queue = held
-        deaths = 0
+        died_with = 0
         # Without a place for a mark it is no message, which whoever takes it next rejects.
         with contextlib.suppress(ValueError):
             if died:
-                deaths = _deaths(raw) + 1
-                raw = marked(raw, **{DEATHS: deaths})
-        if deaths < self._option("max_deaths"):
+                died_with = deaths(raw) + 1
+                raw = marked(raw, **{DEATHS: died_with})
+        if died_with < self._option("max_deaths"):
             self._put_back(tag, raw, queue, client)
         else:
-            self._dead_letter(tag, raw, queue, deaths, client)
+            self._dead_letter(tag, raw, queue, died_with, client)
 
     def _dead_letter(self, tag: bytes, raw: bytes, queue: str, deaths: int, client: Any) -> None:
         validator, task_id = self.channel.validator, task_id_of(raw)
@@ -299,10 +299,3 @@ def held_message(kept: bytes) -> tuple[bytes, str]:
 def _push(raw: bytes, *, at_the_end: bool) -> tuple[str, bytes]:
     # Workers take from the right.
     return ("LPUSH" if at_the_end else "RPUSH"), raw
-
-
-def _deaths(raw: bytes) -> int:
-    """Return how many workers have died with the message. Raises ValueError where it has no headers."""
-    known = json.loads(marked(raw).decode(errors="surrogateescape"))["headers"].get(DEATHS)
-    # Whoever sent it may have written that.
-    return known if isinstance(known, int) and known > 0 else 0

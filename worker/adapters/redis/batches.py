@@ -1,8 +1,8 @@
 """Sends what the calls of one event loop want of Redis at the same moment as one batch.
 
-With hundreds of calls in flight each command costs as much as the round trip that it does not share: a call
-needs nine, and one at a time they took a third of a worker's CPU. Commands reach Redis in the order in which
-they were given.
+With hundreds of calls in flight each command costs as much as the round trip that it does not share: one at a
+time, those of the jobs took a third of a worker's CPU. Commands reach Redis in the order in which they were
+given.
 """
 
 import asyncio

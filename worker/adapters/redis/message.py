@@ -17,15 +17,28 @@ def marked(raw: bytes, **marks: int) -> bytes:
     Every way back to a queue goes through here or leaves the bytes alone: nothing that a producer, its
     tracing or Celery put into a message is lost on it.
     """
+    message = _opened(raw)
+    message["headers"] |= marks
+    # Not escaped: a message that came in as UTF-8 must not grow beyond the limit.
+    return json.dumps(message, ensure_ascii=False).encode(errors="surrogateescape")
+
+
+def deaths(raw: bytes) -> int:
+    """Return how many workers have died with the message. Raises ValueError for no message."""
+    known = _opened(raw)["headers"].get(DEATHS)
+    # Whoever sent it may have written that.
+    return known if isinstance(known, int) and known > 0 else 0
+
+
+def _opened(raw: bytes) -> dict[str, Any]:
     try:
         message = json.loads(raw.decode(errors="surrogateescape"))
     except RecursionError:
         raise ValueError("too deep") from None
     if not isinstance(message, dict) or not isinstance(message.get("headers") or {}, dict):
         raise ValueError("no headers")  # noqa: TRY004 - as for what is no JSON
-    # Protocol 1 may have none. Not escaped: a message that came in as UTF-8 must not grow beyond the limit.
-    message["headers"] = (message.get("headers") or {}) | marks
-    return json.dumps(message, ensure_ascii=False).encode(errors="surrogateescape")
+    # Protocol 1 may have none.
+    return message | {"headers": message.get("headers") or {}}
 
 
 def raw_message(spec: Any, task_id: str, queue: str, *, expires: datetime | None = None) -> str:
