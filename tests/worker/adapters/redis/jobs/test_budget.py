@@ -270,15 +270,16 @@ def test_an_account_that_cannot_be_read_covers_no_call(redis_server, namespace, 
     assert run(redis_server, namespace, scenario) is False
 
 
-def test_what_cannot_be_booked_is_kept_until_it_can(redis_server, namespace):
+@pytest.mark.parametrize(("what", "before"), [("spent:gpt", "0"), ("held:gpt", "70")])
+def test_what_cannot_be_booked_is_kept_until_it_can(redis_server, namespace, what, before):
     async def scenario(budget, client):
         await budget.reserve("h", 70)
         (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
-        await client.hset(key, "spent:gpt", "NaN")
+        await client.hset(key, what, "NaN")
         await budget.settle("h", 60, known=True)
         held = await client.hget(f"{namespace}:budget:holds", "h")
         sums = await client.hmget(key, "spent", "held")
-        await client.hdel(key, "spent:gpt")
+        await client.hset(key, what, before)
         await budget.settle("h", 60, known=True)
         return held.split()[1:], sums, await totals(client, namespace)
 
