@@ -20,7 +20,7 @@ class ControlSource(Protocol):
     def read(self) -> Controls:
         """Return the dials as they are now. Never raises: what cannot be read is a brake UNVERIFIED."""
 
-    def read_each(self, number: int) -> list[Controls]:
+    async def read_each(self, number: int) -> list[Controls]:
         """Return `number` reads, each one in its own right, from one round trip. Never raises."""
 
 

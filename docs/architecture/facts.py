@@ -107,24 +107,8 @@ THREADS = (
         "job-loop",
         "every job, as a task",
         "worker/adapters/celery/job_loop.py:JobLoop",
-        ("job path", "OpenAI"),
+        ("job path", "dials", "OpenAI"),
         loop="asyncio",
-    ),
-    Thread(
-        "job-loop-blocking",
-        "opens the OpenAI SDK",
-        "worker/process/lazy_model.py:LazyModel",
-    ),
-    Thread(
-        "dial-reader",
-        "reads the four dials for each job",
-        "tasks/generate/dial_reader.py:DialReader",
-        ("dials",),
-    ),
-    Thread(
-        "judge",
-        "judges answers of more than 4 KiB",
-        "tasks/generate/judging.py:Judge",
     ),
     Thread(
         "kill_switch_watch",
@@ -134,22 +118,16 @@ THREADS = (
         wakes="job-loop",
     ),
     Thread(
-        "dial_changes",
-        "records each change of a dial, and by whom",
-        "worker/process/background.py:Background",
-        ("dials", "background"),
-    ),
-    Thread(
         "heartbeat",
         "shows that this worker is alive",
         "worker/adapters/redis/jobs/heartbeat.py:Heartbeat",
         ("background",),
     ),
     Thread(
-        "fleet_gauges",
-        "reads the gauges of queue and account",
-        "worker/metrics/fleet.py:FleetGauges",
-        ("background",),
+        "fleet",
+        "records each change of a dial, and by whom; reads the gauges of queue and account",
+        "worker/process/background.py:Background",
+        ("dials", "background"),
     ),
     Thread("log", "writes the lines of the log", "telemetry/logs.py:JsonHandler"),
     Thread(

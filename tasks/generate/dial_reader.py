@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gates import Controls
@@ -23,13 +22,11 @@ class DialRead:
 class DialReader:
     """Reads the dials, never from before the request: one read for each decision, one shared before requests.
 
-    Lives on one event loop. The round trip blocks a thread, whose clock knows nothing of a loop that is busy:
-    a healthy Redis must not look slow because hundreds of jobs begin. The thread is its own: whatever else
-    blocks must not hold up the brake.
+    Lives on one event loop.
     """
 
     controls: ControlSource
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dial-reader"))
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _exclusive: Batcher[None, DialRead] = field(init=False)
     _shared: Batcher[None, DialRead] = field(init=False)
 
@@ -46,10 +43,10 @@ class DialReader:
         return self._shared.submit(None)
 
     async def _read_for_each(self, requests: list[None]) -> Sequence[DialRead]:
-        loop = asyncio.get_running_loop()
-        asked_mono = loop.time()
-        found = await loop.run_in_executor(self._thread, self.controls.read_each, len(requests))
-        return [DialRead(each, asked_mono) for each in found]
+        # The two kinds take turns: each read has the connection for itself.
+        async with self._turn:
+            asked_mono = asyncio.get_running_loop().time()
+            return [DialRead(each, asked_mono) for each in await self.controls.read_each(len(requests))]
 
     async def _read_for_all(self, requests: list[None]) -> Sequence[DialRead]:
         return list(await self._read_for_each([None])) * len(requests)

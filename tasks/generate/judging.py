@@ -1,8 +1,7 @@
-"""Judges answers, the long ones on a thread of their own: no halt, and no other job, waits for that."""
+"""Judges answers, the long ones in a thread of their own: no halt, and no other job, waits for that."""
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,10 +18,10 @@ _LONG_BYTES = 4096
 class Judge:
     """Decides whether answers may become content; lives on one event loop.
 
-    One thread, not a pool: the loop gets its turn after at most one other (5 ms).
+    One at a time: the loop gets its turn after at most one other (5 ms).
     """
 
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "judge"))
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def accept(self, output: OutputType, answer: ModelAnswer) -> Any:
         """Return the value of `output`'s type that `answer` carries. Raises Failed, as `acceptance` does."""
@@ -35,4 +34,5 @@ class Judge:
     async def _judged(self, size: int, judge: Callable[..., T], *what: Any) -> T:
         if size <= _LONG_BYTES:
             return judge(*what)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, judge, *what)
+        async with self._turn:
+            return await asyncio.to_thread(judge, *what)

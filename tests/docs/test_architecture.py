@@ -165,6 +165,12 @@ def test_a_worker_has_the_threads_that_the_picture_shows(worker):
     assert threads_of(system, lines) == {thread.name for thread in facts.THREADS}
 
 
+def test_no_more_threads_live_as_long_as_the_worker():
+    # The consumer, the jobs and the kill switch; heartbeats, for what would delay them would give this
+    # worker's jobs away; the fleet's figures, and two which wait for whoever reads: the log's and the pages'.
+    assert len(facts.THREADS) == 7
+
+
 def is_sent(pattern: str, command: str) -> bool:
     start, more, _ = pattern.partition("…")
     return command.startswith(start.rstrip()) if more else command == start

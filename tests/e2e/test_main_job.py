@@ -264,14 +264,7 @@ class TestHttp:
     def test_is_alive_and_ready(self, system):
         status, checks = self.get(system, "/healthz")
         assert status == 200
-        background = [
-            "dial_changes",
-            "exporter",
-            "fleet_gauges",
-            "heartbeat",
-            "kill_switch_watch",
-            "log",
-        ]
+        background = ["exporter", "fleet", "heartbeat", "kill_switch_watch", "log"]
         assert sorted(json.loads(checks)["checks"]) == sorted(["job_loop", *background])
         _, text = self.get(system, "/metrics")
         assert sorted(re.findall(r'slotgen_background_alive{name="(.+)"} 1.0', text)) == background

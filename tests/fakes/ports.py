@@ -36,15 +36,12 @@ class FakeControls:
     on_read: Callable[[int], None] = lambda _: None
 
     def read(self) -> Controls:
-        return self.read_each(1)[0]
+        self.reads += 1
+        self.on_read(self.reads)
+        return self.current
 
-    def read_each(self, number: int) -> list[Controls]:
-        found = []
-        for _ in range(number):
-            self.reads += 1
-            self.on_read(self.reads)
-            found.append(self.current)
-        return found
+    async def read_each(self, number: int) -> list[Controls]:
+        return [self.read() for _ in range(number)]
 
 
 def answer(value: Any = "A cell has a membrane.", **changes: Any) -> ModelAnswer:

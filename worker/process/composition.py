@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from typing import cast
@@ -176,24 +177,24 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)
 
-    def look_at_dials() -> None:
-        dials.notice()  # notes what raw commands have changed
-        controls.read()  # sets the gauges of the dials
-        observe.changes_recorded(dials.last_changes())
-        heartbeat.beat()
+    look = _FleetLook(dials, controls, heartbeat, gauges, observe)
+    look.changed.set()  # whatever it was before
+    # A change may be a halt: while hundreds of calls are being closed, the record can wait. Each try of one
+    # that Redis refuses reads a policy of up to 16 MiB.
+    fleet = Background("fleet", look, _SAMPLE_SECONDS, settle_seconds=0.1, away_seconds=5)
 
-    # A change may be a halt: while hundreds of calls are being closed, the record can wait.
-    # Redis may refuse that record for long, and each try reads a policy of up to 16 MiB.
-    dial_changes = Background("dial_changes", look_at_dials, None, settle_seconds=0.1, away_seconds=5)
-    bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dial_changes.wake)
+    def dials_changed() -> None:
+        look.changed.set()
+        fleet.wake()
+
+    bridge = BrakeBridge(loop.loop, brake, stores, namespace, worker_id, dials_changed)
     watch = KillSwitchWatch(
         settings.redis_url, namespace, settings.ceilings, controls.deadline_seconds, bridge, latch
     )
 
     background = (
         Background("heartbeat", heartbeat.beat, beat_seconds, finish=heartbeat.leave),
-        dial_changes,
-        Background("fleet_gauges", gauges.sample, every_seconds=_SAMPLE_SECONDS),
+        fleet,
         Background("kill_switch_watch", refusals.noticing(watch.look), every_seconds=0, finish=watch.close),
     )
     for thread in background:
@@ -215,6 +216,36 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         return_unfinished=loop.cancel_jobs_after,
         close=opened.pop_all().close,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _FleetLook:
+    """Records what has `changed` of the dials, once, and reads the gauges of queue and account each time."""
+
+    dials: RedisDials
+    controls: RedisControls
+    heartbeat: Heartbeat
+    gauges: FleetGauges
+    observe: WorkerMetrics
+    changed: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self) -> None:
+        try:
+            if self.changed.is_set():
+                self.changed.clear()
+                self._look_at_dials()
+        except BaseException:
+            self.changed.set()
+            raise
+        finally:
+            # Redis may refuse a record for long; it gives the figures all the same.
+            self.gauges.sample()
+
+    def _look_at_dials(self) -> None:
+        self.dials.notice()  # notes what raw commands have changed
+        self.controls.read()  # sets the gauges of the dials
+        self.observe.changes_recorded(self.dials.last_changes())
+        self.heartbeat.beat()
 
 
 def _metrics(settings: Settings, config: ExecutorConfig) -> Metrics:

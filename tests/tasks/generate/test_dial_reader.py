@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -21,13 +19,13 @@ class SlowControls:
 
     def __init__(self) -> None:
         self.trips = []
-        self.began = threading.Event()
-        self.go_on = threading.Event()
+        self.began = asyncio.Event()
+        self.go_on = asyncio.Event()
 
-    def read_each(self, number):
+    async def read_each(self, number):
         self.trips.append(number)
         self.began.set()
-        assert self.go_on.wait(10)
+        await self.go_on.wait()
         return [replace(controls()) for _ in range(number)]
 
 
@@ -41,7 +39,7 @@ def asked_during_a_read(kind, number):
         source = SlowControls()
         submit = getattr(DialReader(source), kind)
         first = submit()
-        await asyncio.to_thread(source.began.wait, 10)
+        await source.began.wait()
         clock.advance(1)
         asked_mono = clock.now_mono()
         late = [submit() for _ in range(number)]
@@ -92,7 +90,7 @@ def test_one_askers_cancellation_leaves_the_others_their_read():
         source = SlowControls()
         dial_reader = DialReader(source)
         gone, stays = dial_reader.read_exclusive(), dial_reader.read_exclusive()
-        await asyncio.to_thread(source.began.wait, 10)
+        await source.began.wait()
         gone.cancel()
         source.go_on.set()
         await stays
@@ -113,25 +111,27 @@ def test_asks_again_for_everyone_who_comes_later():
     assert clock.run(scenario()) == [1, 1, 1]
 
 
-def test_nothing_else_that_blocks_holds_up_a_read():
+def test_the_two_kinds_of_reads_take_turns():
     async def scenario():
-        source, blocked = SlowControls(), threading.Event()
+        source = SlowControls()
+        dial_reader = DialReader(source)
+        both = asyncio.gather(dial_reader.read_exclusive(), dial_reader.read_shared())
+        await source.began.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        under_way = list(source.trips)
         source.go_on.set()
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-        waiting = asyncio.create_task(asyncio.to_thread(blocked.wait, 10))
-        await asyncio.sleep(0)
-        await DialReader(source).read_exclusive()
-        blocked.set()
-        return await waiting
+        await both
+        return under_way, source.trips
 
-    assert clock.run(scenario())
+    assert clock.run(scenario()) == ([1], [1, 1])
 
 
 def test_a_bug_in_the_reading_is_everybodys_and_the_next_ask_tries_again():
     class Broken:
         at_once = 200
 
-        def read_each(self, number):
+        async def read_each(self, number):
             raise ZeroDivisionError
 
     async def scenario():

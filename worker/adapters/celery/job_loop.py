@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,9 +12,29 @@ from telemetry import emit, error_location
 
 T = TypeVar("T")
 
-# Threads for what blocks and is rare: opening the model.
-_THREADS = 2
 _log = logging.getLogger("slotgen.worker")
+
+
+class _ThreadEach(ThreadPoolExecutor):
+    """Runs each call in a thread of its own, which ends with it.
+
+    What blocks is rare: names are looked up, the model is opened, a long answer is judged. No such call may
+    wait for another, least of all the dials' connection.
+    """
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Begin the call; its caller may stop waiting, but not take it back."""
+        call: Future[T] = Future()
+        call.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                call.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it is the caller's
+                call.set_exception(error)
+
+        threading.Thread(target=run, name="aside", daemon=True).start()
+        return call
 
 
 @dataclass(slots=True)
@@ -27,7 +47,7 @@ class JobLoop:
 
     def start(self) -> None:
         """Run the loop in its thread."""
-        self.loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="job-loop-blocking"))
+        self.loop.set_default_executor(_ThreadEach())
         self._thread = threading.Thread(target=self.loop.run_forever, name="job-loop", daemon=True)
         self._thread.start()
 

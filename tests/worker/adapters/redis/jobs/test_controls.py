@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from gates import BrakeState, Ceilings
-from tests.builders import OPEN, an_allowlist
+from tests.builders import OPEN, a_rule, an_allowlist
 from tests.ports import free_port
 from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
@@ -61,7 +63,7 @@ def test_each_of_many_reads_is_a_command_of_its_own(redis_client, namespace):
     controls, seen = source(redis_client, namespace)
     before = redis_client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
-    found = controls.read_each(50)
+    found = asyncio.run(controls.read_each(50))
 
     assert redis_client.info("commandstats")["cmdstat_mget"]["calls"] - before == 50
     assert [each for each, _ in seen] == found
@@ -79,7 +81,7 @@ def test_each_of_many_reads_has_the_deadline_for_itself(redis_client, namespace)
     controls, seen = source(redis_client, namespace, mono=a_clock_on_which_a_reply_takes(takes_seconds))
 
     # All of them take twice as long as the deadline of one.
-    found = controls.read_each(40)
+    found = asyncio.run(controls.read_each(40))
 
     assert {each.note for each in found} == {""}
     assert {each.brake for each in found} == {BrakeState.RELEASED}
@@ -92,26 +94,27 @@ def test_the_next_round_trip_has_as_many_as_fit_into_a_part_of_ones_deadline(
 ):
     controls, _ = source(redis_client, namespace, mono=a_clock_on_which_a_reply_takes(takes_seconds))
 
-    for _ in range(3):
-        controls.read_each(controls.at_once)
+    async def thrice():
+        for _ in range(3):
+            await controls.read_each(controls.at_once)
+
+    asyncio.run(thrice())
 
     assert controls.at_once == at_once
 
 
-def test_only_the_late_one_of_many_does_not_count(redis_client, namespace):
+def test_a_reply_that_came_while_the_loop_was_busy_is_in_time(redis_client, namespace):
     redis_client.set(f"{namespace}:kill", "false")
-    # Begun, sent, a first reply; the second one's begin and end; the third one's, and the end of all.
-    moments = iter([0, 0, 0, 0, 2 * DEADLINE_SECONDS, *[3 * DEADLINE_SECONDS] * 4])
-    controls, seen = source(redis_client, namespace, mono=moments.__next__)
+    controls, _ = source(redis_client, namespace)
 
-    found = controls.read_each(3)
+    async def scenario():
+        await controls.read_each(1)
+        reading = asyncio.ensure_future(controls.read_each(50))
+        await asyncio.sleep(0)  # it has asked
+        time.sleep(1.2 * DEADLINE_SECONDS)  # noqa: ASYNC251 - a busy loop
+        return await reading
 
-    assert [each.brake for each in found] == [
-        BrakeState.RELEASED,
-        BrakeState.UNVERIFIED,
-        BrakeState.RELEASED,
-    ]
-    assert [each for each, _ in seen] == found
+    assert {each.note for each in asyncio.run(scenario())} == {""}
 
 
 def test_a_job_is_told_why_the_dials_could_not_be_read(redis_server):
@@ -121,17 +124,59 @@ def test_a_job_is_told_why_the_dials_could_not_be_read(redis_server):
     assert read.note == "Redis wants another password (AuthenticationError)"
 
 
-def test_what_was_read_before_redis_went_away_counts_and_the_rest_does_not():
+def test_the_loop_goes_on_while_a_long_policy_is_read(redis_client, namespace):
+    rules = [a_rule(f"r{each}") for each in range(3000)]
+    set_open(redis_client, namespace, allowlist=an_allowlist(*rules))
+    controls, _ = source(redis_client, namespace, deadline_seconds=30)
+
+    async def scenario():
+        reading, turns = asyncio.ensure_future(controls.read_each(1)), 0
+        while not reading.done():
+            await asyncio.sleep(0)
+            turns += controls._connection is not None
+        return turns, reading.result()
+
+    turns, (read,) = asyncio.run(scenario())
+    assert len(read.allowlist.rules) == 3000
+    assert turns > 10
+
+
+def test_a_connection_that_redis_has_closed_meanwhile_is_replaced_before_it_is_asked(redis_client, namespace):
+    redis_client.set(f"{namespace}:kill", "false")
+    controls, _ = source(redis_client, namespace)
+
+    async def scenario():
+        await controls.read_each(1)
+        redis_client.client_kill_filter(_id=await asyncio.to_thread(own_id, controls._connection))
+        return await controls.read_each(2)
+
+    assert {each.brake for each in asyncio.run(scenario())} == {BrakeState.RELEASED}
+
+
+def own_id(connection):
+    connection._sock.setblocking(True)
+    connection.send_command("CLIENT", "ID")
+    return connection.read_response()
+
+
+@pytest.mark.parametrize(("trouble", "error"), [("kill", "ConnectionError"), ("freeze", "TimeoutError")])
+def test_what_was_read_before_redis_went_away_counts_and_the_rest_does_not(trouble, error):
     with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=30) as client:
         # More than the system holds for a reader: the third reply is still on its way when Redis dies.
         client.mset({"slotgen:kill": "false", "slotgen:feature": "x" * 16_000_000})
-        controls, seen = source(client, "slotgen", mono=lambda: 0)
-        controls.observe = lambda read, seconds: (seen.append((read, seconds)), server.kill())
+        controls, seen = source(client, "slotgen")
 
-        first, _, last = controls.read_each(3)
+        def observe(read, seconds):
+            if not seen:
+                getattr(server, trouble)()
+            seen.append((read, seconds))
+
+        controls.observe = observe
+
+        first, _, last = asyncio.run(controls.read_each(3))
 
     assert first.brake is BrakeState.RELEASED
-    assert (last.brake, last.note) == (BrakeState.UNVERIFIED, "Redis did not answer (ConnectionError)")
+    assert (last.brake, last.note) == (BrakeState.UNVERIFIED, f"Redis did not answer ({error})")
     assert len(seen) == 3
 
 
