@@ -68,9 +68,7 @@ def _decode(text: bytes | str, max_bytes: int) -> str:
 
 def _loads(text: str, max_depth: int) -> Any:
     try:
-        return json.loads(
-            text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse_constant
-        )
+        return _DECODER.decode(text)
     except UnacceptableJson:
         raise
     except json.JSONDecodeError as error:
@@ -105,3 +103,7 @@ def _refuse_number() -> NoReturn:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise UnacceptableJson(f"has {constant}, which JSON does not know", "send a number or null")
+
+
+# Made once: `json.loads` would make one for each text.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse_constant)

@@ -8,6 +8,7 @@ head of the queue. Here such a message goes to the dead-letter store, and the wo
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
 # mypy: disable-error-code="attr-defined, override, union-attr, index, misc, no-any-return"
 
+import base64
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from worker.adapters.celery.message_validation import MessageValidation
 from worker.adapters.celery.redelivery import ConsumerQoS, wait_words
 from worker.adapters.celery.refusals import Refusals
 from worker.settings.redis_url import SCHEME
+
+_NO_ARGUMENTS = base64.b64encode(b"[[], {}, {}]").decode()
 
 
 class Channel(kombu_redis.Channel):
@@ -139,13 +142,14 @@ class Channel(kombu_redis.Channel):
 
 
 def _readdressed(message: dict[str, Any], queue: str, tag: str) -> dict[str, Any]:
-    """Return the message under a delivery tag of our own, and with this queue as the way back.
+    """Return the message under a delivery tag of our own, with this queue as the way back, and no arguments.
 
-    Both come from the producer: a tag used twice would overwrite the copy that brings an unfinished message
-    back, and a foreign routing key would bring it back elsewhere.
+    The first two come from the producer: a tag used twice would overwrite the copy that brings an unfinished
+    message back, and a foreign routing key would bring it back elsewhere. The spec was parsed already, and
+    Celery would do so once more, and keep its text until the job has ended.
     """
     ours = {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}}
-    return message | {"properties": message["properties"] | ours}
+    return message | {"properties": message["properties"] | ours, "body": _NO_ARGUMENTS}
 
 
 class Transport(kombu_redis.Transport):

@@ -4,6 +4,7 @@ On Redis 0, the default, is the first to be taken and 9 the last. kombu puts a m
 of the lists 3, 6 and 9, or on others where its producer sets `priority_steps` and `sep`.
 """
 
+from functools import cache
 from itertools import chain
 
 import redis
@@ -13,6 +14,7 @@ from worker.adapters.redis.keys import PRIORITY_QUEUE, PRIORITY_QUEUE_COLON, QUE
 PRIORITIES = range(1, 10)
 
 
+@cache
 def lists(queue: str) -> tuple[str, ...]:
     """Return the names of the queue's lists, in the order in which they are taken from."""
     by_priority = ((PRIORITY_QUEUE(queue, each), PRIORITY_QUEUE_COLON(queue, each)) for each in PRIORITIES)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, cast
 
 import redis
@@ -19,6 +20,8 @@ _SUBJECT = tuple(each.name for each in dataclasses.fields(Subject))
 # In the stream an outcome is one JSON list: the subject's fields, then these. Names in each of 50,000 entries
 # would double its size. Readers of another version leave out an entry of another length. A long name is cut.
 _NAME_BYTES = 128
+# As JSON a character takes at most six bytes.
+_SHORT = (_NAME_BYTES - 2) // 6
 _FIELDS = (
     "task_id",
     "output_type",
@@ -37,6 +40,8 @@ _FIELDS = (
     "telemetry_valid",
     "policy_rule",
 )
+_subject_values, _values = attrgetter(*_SUBJECT), attrgetter(*_FIELDS)
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(slots=True)
@@ -108,10 +113,10 @@ def as_kept(name: str) -> str:
 
 
 def _entry(outcome: OutcomeRecord) -> bytes:
-    values = [getattr(outcome.subject, name) for name in _SUBJECT]
-    values += [getattr(outcome, name) for name in _FIELDS]
-    kept = [as_kept(each) if isinstance(each, str) else each for each in values]
-    return json.dumps(kept, ensure_ascii=False).encode(errors="surrogatepass")
+    values = (*_subject_values(outcome.subject), *_values(outcome))
+    # Of a name that is so short no character has to be looked at: 20 for each outcome.
+    kept = [as_kept(each) if isinstance(each, str) and len(each) > _SHORT else each for each in values]
+    return _encode(kept).encode(errors="surrogatepass")
 
 
 def _outcomes(entries: Any) -> list[OutcomeRecord]:
