@@ -27,6 +27,7 @@ _MODULES = (
     "rules.plain_text",
     "jobs.stub_throughput",
     "jobs.latency",
+    "jobs.exchanges",
     "jobs.redis_commands",
     "calls.calls",
     "calls.halt",

@@ -58,7 +58,7 @@ def run() -> Iterator[Row]:
         yield at_most(
             f"halt with {IN_FLIGHT} calls in flight, {SHAPES[jobs]}, p99 (worst of {RUNS})",
             max(found),
-            100,
+            60,
             " ms",
             figure=distribution(found),
         )

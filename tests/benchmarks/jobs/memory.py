@@ -34,7 +34,7 @@ def run(first: int = FIRST, last: int = LAST) -> Iterator[Row]:
         f"resident memory after {', '.join(f'{each:,}' for each in found)} jobs ({called:,} model calls)",
         ", ".join(f"{each:.1f}" for each in found.values()) + " MB",
     )
-    yield at_most(f"  growth from {first:,} to {last:,}", (found[last] / found[first] - 1) * 100, 5, " %")
+    yield at_most(f"  growth from {first:,} to {last:,}", (found[last] / found[first] - 1) * 100, 2, " %")
 
 
 def feed(system: Stack, begin: int, end: int) -> None:

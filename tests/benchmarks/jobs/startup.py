@@ -5,7 +5,6 @@ A start is timed, on both sides, from the spawn of the process to the first answ
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +19,6 @@ from tests.benchmarks.rig.row import Row, at_most
 from tests.benchmarks.rig.workers import await_results, bare_worker, forget_results
 from tests.builders import a_job, a_spec
 from tests.redis_server.server import EmbeddedRedis
-from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack, worker_environment
 
 RUNS = 11
@@ -36,18 +34,22 @@ def run() -> Iterator[Row]:
     with stack(concurrency=CONCURRENCY) as system:
         environment = worker_environment(system.redis_url, None)
         slotgen = [sys.executable, "-m", "worker.cli"]
-        name, plain = plain_set(system.redis_url)
+        script = f"import redis; redis.Redis.from_url({system.redis_url!r}).set('slotgen:kill', 'true')"
         shown, killed, bare = (
             median(each)
             for each in in_turns(
                 RUNS,
                 lambda: command_seconds([*slotgen, "--help"], environment),
                 lambda: command_seconds([*slotgen, "kill"], environment),
-                lambda: command_seconds(plain, environment),
+                lambda: command_seconds([sys.executable, "-c", script], environment),
             )
         )
-    yield at_most(f"slotgen kill, one worker to confirm it, median of {RUNS}", killed, 0.4, " s")
-    yield Row(f"  {name}", f"{bare:.3g} s")
+    yield at_most(
+        f"slotgen kill, one worker to confirm it / python -c 'import redis' and SET, medians of {RUNS}",
+        killed / bare,
+        2,
+        figure=f"{killed / bare:.2f} ({killed:.2f} / {bare:.2f} s)",
+    )
     yield at_most("slotgen --help", shown, 0.4, " s")
     with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
         environment = worker_environment(server.url, None)
@@ -70,16 +72,6 @@ def run() -> Iterator[Row]:
 def in_turns(rounds: int, *each: Callable[[], float]) -> list[list[float]]:
     """Return what each gave, one after the other in every round: all of them meet the same machine."""
     return [list(found) for found in zip(*([one() for one in each] for _ in range(rounds)), strict=True)]
-
-
-def plain_set(url: str) -> tuple[str, list[str]]:
-    """Return the plainest way to set the dial on this machine, and what it is called."""
-    beside_the_server = find_redis_server().parent / "redis-cli"
-    found = beside_the_server if beside_the_server.exists() else shutil.which("redis-cli")
-    if found:
-        return "redis-cli SET slotgen:kill true", [str(found), "-u", url, "SET", "slotgen:kill", "true"]
-    script = f"import redis; redis.Redis.from_url({url!r}).set('slotgen:kill', 'true')"
-    return "redis-py's SET in a python -c, for want of a redis-cli", [sys.executable, "-c", script]
 
 
 def command_seconds(command: list[str], environment: dict[str, str]) -> float:

@@ -1,4 +1,4 @@
-"""One thread records what has changed of the dials and reads the fleet's figures; no one hinders the other."""
+"""One thread records what has changed of the dials and reads the fleet's figures; none hinders the other."""
 
 from __future__ import annotations
 
