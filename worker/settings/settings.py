@@ -3,7 +3,7 @@
 import os
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     HttpUrl,
     SecretStr,
@@ -20,7 +22,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gates import Ceilings
 from tasks.operations.changes import spend_cap
@@ -100,13 +101,13 @@ def _number(env: str, default: float, low: int, high: int, what: str) -> Any:
     return _setting(env, f"set {low}-{high}{what}", default, ge=low, le=high, **finite)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The environment of one process. Field order is the order of the contract's section 11.
 
     The two secret files are read with the rest: what they hold stands in `redis_url` and `openai_api_key`.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     redis_url: Annotated[str, AfterValidator(check_url)] = _setting(
         "SLOTGEN_REDIS_URL",
@@ -258,7 +259,7 @@ def load(**overrides: Any) -> Settings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        settings = Settings(**given)
+        settings = Settings(**_environment(without=given.keys()), **given)
     except ValidationError as error:
         raise BadSetting("\n".join(_line(each) for each in error.errors())) from None
     read: dict[str, Any] = {}
@@ -273,6 +274,13 @@ def load(**overrides: Any) -> Settings:
                 "SLOTGEN_REDIS_URL and SLOTGEN_REDIS_PASSWORD_FILE both hold a password; leave it to the file"
             ) from None
     return settings.model_copy(update=read)
+
+
+def _environment(*, without: Collection[str]) -> dict[str, Any]:
+    """Return the variables of all fields but those, whatever the case of their names."""
+    found = {name.upper(): value for name, value in os.environ.items()}
+    named = {each.validation_alias for own, each in Settings.model_fields.items() if own not in without}
+    return {name: value for name, value in found.items() if name in named}
 
 
 def load_to_halt() -> tuple[Settings, list[str]]:

@@ -16,10 +16,11 @@ class Looks:
         self.refused = False
         note = self.done.append
         self.look = _FleetLook(
-            SimpleNamespace(notice=self.notice),
+            SimpleNamespace(notice=self.notice, last_changes=dict),
             SimpleNamespace(read=lambda: note("dials")),
             SimpleNamespace(beat=lambda: note("beat")),
             SimpleNamespace(sample=lambda: note("figures")),
+            SimpleNamespace(changes_recorded=lambda _: note("changes")),
         )
 
     def notice(self):
@@ -35,7 +36,7 @@ def test_the_figures_are_read_each_time_and_a_change_is_recorded_once():
     looks.look()
     looks.look()
 
-    assert looks.done == ["record", "dials", "beat", "figures", "figures"]
+    assert looks.done == ["record", "dials", "changes", "beat", "figures", "figures"]
 
 
 def test_a_record_that_is_refused_is_tried_again_and_the_figures_are_read_all_the_same():
@@ -48,7 +49,7 @@ def test_a_record_that_is_refused_is_tried_again_and_the_figures_are_read_all_th
 
     looks.look()
 
-    assert looks.done == ["figures", "record", "dials", "beat", "figures"]
+    assert looks.done == ["figures", "record", "dials", "changes", "beat", "figures"]
 
 
 def test_a_change_while_one_is_recorded_is_recorded_as_well():
