@@ -1,7 +1,7 @@
 """The dials as one parsed snapshot: what Redis holds, restricted by what the environment allows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
@@ -58,11 +58,23 @@ class Controls:
     """The effective dials. `note` is empty unless the store could not be read, and then says why.
 
     `asked` has for each gate, in their order, its check and what the check is asked about: to pair them for
-    each job anew costs a fifth of a decision.
+    each job anew costs a fifth of a decision. `undecided` are those that a job has yet to be asked about: the
+    first ones look at no job, and their yes, a quarter of a decision, is the same for all.
     """
 
     asked: tuple[tuple[Check, Reading[Any]], ...]
     note: str = ""
+    undecided: tuple[tuple[Check, Reading[Any]], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Ask the gates at the front that look at no job, up to the first no."""
+        undecided = self.asked
+        for gate in GATES:
+            check, reading = undecided[0]
+            if gate.asks_job or not check(None, reading).allowed:  # type: ignore[arg-type]  # it looks at none
+                break
+            undecided = undecided[1:]
+        object.__setattr__(self, "undecided", undecided)
 
     @classmethod
     def parse(cls, raw: RawControls, ceilings: Ceilings = _UNRESTRICTED) -> "Controls":

@@ -8,7 +8,7 @@ from gates.subject import Subject
 
 def evaluate(subject: Subject, controls: Controls) -> Decision:
     """Return the first no, or the last gate's yes."""
-    for check, reading in controls.asked:
+    for check, reading in controls.undecided:
         decision = check(subject, reading)
         if not decision.allowed:
             break

@@ -41,4 +41,4 @@ DIAL = Dial(
     open_value=b"true",
     variable="FEATURE_SLOTGEN_AI",
 )
-GATE = Gate(NAME, "the feature is on", FeatureReason, check, DIAL)
+GATE = Gate(NAME, "the feature is on", FeatureReason, check, DIAL, asks_job=False)

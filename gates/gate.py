@@ -97,10 +97,14 @@ class Dial(Generic[T]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate(Generic[T]):
-    """One gate. `check` gets the job and the reading of the gate's own dial; of None where it has no dial."""
+    """One gate. `check` gets the job and the reading of the gate's own dial; of None where it has no dial.
+
+    Without `asks_job` the dial alone decides: `check` makes nothing of the job.
+    """
 
     name: str
     admits_when: str
     reasons: type[Reason]
     check: Callable[[Subject, Reading[T]], Decision]
     dial: Dial[T] | None = None
+    asks_job: bool = True

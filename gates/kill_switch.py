@@ -74,4 +74,4 @@ DIAL = Dial(
     variable="SLOTGEN_AI_KILL",
     strictest=_strictest,
 )
-GATE = Gate(NAME, "the kill switch is known to be off", KillReason, check, DIAL)
+GATE = Gate(NAME, "the kill switch is known to be off", KillReason, check, DIAL, asks_job=False)

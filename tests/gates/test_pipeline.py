@@ -78,9 +78,37 @@ def test_evaluate_does_not_ask_the_gates_behind_the_first_no():
     def noting(check):
         return lambda subject, reading: asked.append(check) or check(subject, reading)
 
-    evaluate(subject, Controls(tuple((noting(check), reading) for check, reading in controls.asked)))
+    controls = Controls(tuple((noting(check), reading) for check, reading in controls.asked))
+    evaluate(subject, controls)
 
-    assert asked == [gate.check for gate in GATES[:2]]
+    assert set(asked) == {gate.check for gate in GATES[:2]}
+
+
+def test_the_gates_that_look_at_no_job_are_asked_once_for_all_jobs():
+    asked = []
+    subject, controls = combination((True, True, True, True, True))
+
+    def noting(check):
+        return lambda subject, reading: asked.append(check) or check(subject, reading)
+
+    controls = Controls(tuple((noting(check), reading) for check, reading in controls.asked))
+    for _ in range(3):
+        assert evaluate(subject, controls).allowed
+
+    times = {gate.name: asked.count(gate.check) for gate in GATES}
+    assert times == {gate.name: 3 if gate.asks_job else 1 for gate in GATES}
+
+
+def test_the_first_two_gates_look_at_no_job():
+    assert [gate.name for gate in GATES if not gate.asks_job] == ["kill", "feature"]
+
+
+@pytest.mark.parametrize("gate", [each for each in GATES if not each.asks_job], ids=lambda gate: gate.name)
+@pytest.mark.parametrize("answers", ALL_32)
+def test_a_gate_that_looks_at_no_job_says_the_same_of_every_one(gate, answers):
+    subject, controls = combination(answers)
+
+    assert gate.check(subject, controls.of(gate)) == gate.check(a_subject(job_id="other"), controls.of(gate))
 
 
 def test_an_unreadable_store_shuts_every_gate_that_has_a_dial():

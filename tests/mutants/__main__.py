@@ -50,12 +50,12 @@ def policy_diff(name: str, *tests: str) -> Target:
 
 TARGETS = (
     gate("allowlist", "allowlist", "controls", "pipeline", "words", "contract_document"),
-    gate("controls", "controls", "ceilings", "kill_switch"),
+    gate("controls", "controls", "ceilings", "kill_switch", "pipeline"),
     gate("decision", "decision", "contract_document"),
     gate("evaluation", "pipeline", "allowlist"),
-    gate("feature_flag", "feature_flag", "contract_document", "words"),
+    gate("feature_flag", "feature_flag", "contract_document", "words", "pipeline"),
     gate("gate", "controls", "ceilings", "kill_switch", "allowlist", "words"),
-    gate("kill_switch", "kill_switch", "controls", "contract_document", "words"),
+    gate("kill_switch", "kill_switch", "controls", "contract_document", "words", "pipeline"),
     gate("opt_in", "opt_in", "contract_document", "words"),
     gate("pipeline", "pipeline", "decision"),
     gate("policy", "policy", "allowlist", "pipeline"),
