@@ -1,4 +1,7 @@
-"""A relay before Redis that notes each exchange: what a client sends between two replies."""
+"""A relay before Redis that notes each exchange: what a client sends between two replies.
+
+One that begins while another is under way is in brackets: nobody waits for it alone.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class Relay:
     def __init__(self, port: int) -> None:
         self.port, self._target = 0, port
         self.exchanges: Counter[str] = Counter()
+        self._under_way: set[asyncio.Event] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -65,7 +69,12 @@ class Relay:
             names = [_name(*found) for found in _COMMAND.findall(data)]
             if answered.is_set():
                 answered.clear()
-                self.exchanges[" + ".join(each for each in names if each not in _NO_EXCHANGE)] += 1
+                name = " + ".join(each for each in names if each not in _NO_EXCHANGE)
+                # A worker without a job waits for one all the while.
+                waits = "BLMOVE" in names
+                self.exchanges[f"({name})" if self._under_way and not waits else name] += 1
+                if not waits:
+                    self._under_way.add(answered)
             redis.write(data)
         redis.close()
 
@@ -74,6 +83,7 @@ class Relay:
     ) -> None:
         while data := await redis.read(1 << 20):
             answered.set()
+            self._under_way.discard(answered)
             client.write(data)
         client.close()
 
