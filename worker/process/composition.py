@@ -127,6 +127,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     client = open_sync(settings.redis_url)
     stores = RedisBatches(open_async(settings.redis_url))
     opened.callback(lambda: loop.run(stores.client.aclose()))
+    opened.callback(lambda: loop.run(controls.close()))
     model = LazyModel(loop.loop, partial(_open_model, settings, observe))
     opened.callback(lambda: loop.run(model.close()))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
@@ -272,7 +273,15 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
 def _controls(settings: Settings, observe: WorkerMetrics, latch: HaltLatch) -> RedisControls:
     seconds = settings.control_read_timeout_ms / 1000
     client = open_sync(settings.redis_url, timeout_seconds=seconds)
-    return RedisControls(client, settings.namespace, settings.ceilings, seconds, observe.controls_read, latch)
+    return RedisControls(
+        client,
+        settings.namespace,
+        settings.ceilings,
+        seconds,
+        observe.controls_read,
+        latch,
+        loop_client=open_async(settings.redis_url, timeout_seconds=seconds),
+    )
 
 
 @freeze_imports()

@@ -1,17 +1,14 @@
 """Reads the gates' dials from Redis, fresh, in one MGET for each read, which has a deadline."""
 
 import asyncio
-import contextlib
-import socket
-import ssl
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
-from redis.exceptions import ConnectionError as RedisConnectionError
+import redis.asyncio
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gates import DIALS, Ceilings, Controls, kill_switch
@@ -23,22 +20,22 @@ from worker.adapters.redis.jobs.halt_latch import HaltLatch
 # has as many as fit into a quarter of one read's deadline, by what the last one took.
 _MOST_AT_ONCE = 200
 _FIRST_AT_ONCE = 16
-_NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 _SHARE_OF_DEADLINE = 0.25
 _NAMES = [dial.name for dial in DIALS]
-_RECEIVED_BYTES = 262_144
+# A reply that waits at its socket needs two or three turns of the loop to be read.
+_TURNS = 8
 # A new policy of 64 KiB takes the loop 2 ms; a longer one is read in a thread, that no halt waits for it.
 _LONG_BYTES = 65_536
 
-Values = list[bytes | None]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class RedisControls:
     """The dials of one namespace. `observe(controls, seconds)` gets every read, failed ones too.
 
-    `read_each` is for one event loop, where one call may be under way at a time, and has a connection of its
-    own; `read` is for any thread. `latch` stands over the kill switch's key: a message may have halted this
+    `read_each` is for one event loop, where one call may be under way at a time, on a connection of
+    `loop_client`; `read` is for any thread. `latch` stands over the kill switch's key: a message may have halted this
     process. `mono` is the clock of the deadline, in seconds.
     """
 
@@ -50,6 +47,7 @@ class RedisControls:
     latch: HaltLatch = field(default_factory=HaltLatch)
     at_once: int = _FIRST_AT_ONCE
     mono: Callable[[], float] = time.monotonic
+    loop_client: redis.asyncio.Redis | None = None
     _connection: Any = None
 
     def read(self) -> Controls:
@@ -81,18 +79,13 @@ class RedisControls:
 
     async def _read(self, number: int, found: list[Controls]) -> None:
         """Append to `found` as far as Redis answers. Raises RedisError or OSError where it does not."""
-        if self._connection is None or not _is_quiet(self._connection):
-            self._drop()
-            self._connection = await asyncio.to_thread(self._connected)
-        connection, wire = self._connection, bytearray()
+        connection = await _in_time(self._connected(), self.deadline_seconds)
         try:
             began_mono = self.mono()
             command = "MGET", *dial_keys(self.namespace)
-            connection.send_packed_command(connection.pack_commands([command] * number))
+            await connection.send_packed_command(connection.pack_commands([command] * number))
             for _ in range(number):
-                until = asyncio.get_running_loop().time() + self.deadline_seconds
-                while (values := _taken(wire, connection)) is None:
-                    await _receive(connection, wire, until)
+                values = await _in_time(connection.read_response(timeout=math.inf), self.deadline_seconds)
                 # What is late was not waited for; the rest of the time was the loop's.
                 seconds = min(self.mono() - began_mono, self.deadline_seconds)
                 if sum(map(len, filter(None, values))) > _LONG_BYTES:
@@ -103,21 +96,25 @@ class RedisControls:
                 began_mono = self.mono()
         except BaseException:
             # What was asked may still be answered: no other caller may read that.
-            self._drop()
+            await connection.disconnect(nowait=True)
             raise
 
-    def _connected(self) -> Any:
-        connection: Any = self.client.connection_pool.get_connection()
-        connection._sock.settimeout(0)  # noqa: SLF001 - redis-py opens it, the loop waits for it
-        return connection
+    async def close(self) -> None:
+        """End the connection of the loop."""
+        if self.loop_client is not None:
+            await self.loop_client.aclose()
 
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.disconnect()
-            self.client.connection_pool.release(self._connection)
-            self._connection = None
+    async def _connected(self) -> Any:
+        if self.loop_client is None:
+            raise TypeError("no client of an event loop was given")
+        pool: Any = self.loop_client.connection_pool
+        if self._connection is None:
+            self._connection = await pool.get_connection()
+        else:
+            await pool.ensure_connection(self._connection)
+        return self._connection
 
-    def _controls(self, values: Values, seconds: float) -> Controls:
+    def _controls(self, values: list[bytes | None], seconds: float) -> Controls:
         if seconds > self.deadline_seconds:
             trouble = Controls.unreadable(f"Redis took {seconds * 1000:.0f} ms to answer")
             return self._observed(trouble, seconds)
@@ -134,79 +131,18 @@ class RedisControls:
         return controls
 
 
-def _is_quiet(connection: Any) -> bool:
-    """Whether nothing has come since the last reply, be it the end of the connection."""
-    try:
-        # Past TLS, which cannot look without taking.
-        socket.socket.recv(connection._sock, 1, socket.MSG_PEEK)  # noqa: SLF001 - see `_connected`
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+async def _in_time(reply: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Return what `reply` comes to by then. Raises what it raises, and redis's TimeoutError.
 
-
-async def _receive(connection: Any, wire: bytearray, until: float) -> None:
-    """Add to `wire` what comes until then, by the loop's clock. Raises RedisError or OSError if none does."""
-    sock = connection._sock  # noqa: SLF001 - see `_connected`
-    while True:
-        with contextlib.suppress(*_NOTHING_YET):
-            received = sock.recv(_RECEIVED_BYTES)
-            if not received:
-                raise RedisConnectionError("Redis has closed the connection")
-            wire += received
-            return
-        await _readable(sock, until)
-
-
-async def _readable(sock: socket.socket, until: float) -> None:
-    """Return once `sock` has something to read. Raises redis's TimeoutError.
-
-    The loop hears sockets before clocks: however late it comes to look, it finds what was there in time.
+    What has come while the loop was busy is in time: the loop sees it soon after it has seen the clock.
     """
-    loop = asyncio.get_running_loop()
-    heard: asyncio.Future[bool] = loop.create_future()
-
-    def end(*, in_time: bool) -> None:
-        if not heard.done():
-            heard.set_result(in_time)
-
-    timer = loop.call_at(until, partial(end, in_time=False))
-    loop.add_reader(sock, partial(end, in_time=True))
+    coming = asyncio.ensure_future(reply)
     try:
-        if not await heard:
-            raise RedisTimeoutError("Redis did not answer")
+        await asyncio.wait({coming}, timeout=seconds)
+        for _ in range(_TURNS):
+            if coming.done():
+                return coming.result()
+            await asyncio.sleep(0)
+        raise RedisTimeoutError("Redis did not answer")
     finally:
-        timer.cancel()
-        loop.remove_reader(sock)
-
-
-def _taken(wire: bytearray, connection: Any) -> Values | None:
-    """Take the reply to one MGET off the front of `wire`; None while it is not whole.
-
-    Raises:
-        ResponseError: it is a refusal.
-
-    """
-    end = wire.find(b"\r\n")
-    if end < 0:
-        return None
-    head = bytes(wire[:end]).decode()
-    if head[0] != "*":
-        raise connection._parser.parse_error(head[1:])  # noqa: SLF001 - as redis-py reads it itself
-    values: Values = []
-    place = end + 2
-    for _ in range(int(head[1:])):
-        end = wire.find(b"\r\n", place)
-        if end < 0:
-            return None
-        size, place = int(wire[place + 1 : end]), end + 2
-        if size < 0:
-            values.append(None)
-            continue
-        if len(wire) < place + size + 2:
-            return None
-        values.append(bytes(wire[place : place + size]))
-        place += size + 2
-    del wire[:place]
-    return values
+        coming.cancel()

@@ -14,7 +14,7 @@ from tests.builders import OPEN, a_rule, an_allowlist
 from tests.ports import free_port
 from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually
-from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.clients import address_of, open_async, open_sync
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
 from worker.process import composition
@@ -33,6 +33,16 @@ def source(client, namespace, **changes):
         "observe": lambda controls, seconds: seen.append((controls, seconds)),
     }
     return RedisControls(**(fields | changes)), seen
+
+
+def on_a_loop(controls, scenario):
+    """Run `scenario()` on an event loop, with a client of that loop."""
+
+    async def opened():
+        async with open_async(address_of(controls.client), timeout_seconds=5) as controls.loop_client:
+            return await scenario()
+
+    return asyncio.run(opened())
 
 
 def commands_processed(client):
@@ -63,7 +73,7 @@ def test_each_of_many_reads_is_a_command_of_its_own(redis_client, namespace):
     controls, seen = source(redis_client, namespace)
     before = redis_client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
-    found = asyncio.run(controls.read_each(50))
+    found = on_a_loop(controls, lambda: controls.read_each(50))
 
     assert redis_client.info("commandstats")["cmdstat_mget"]["calls"] - before == 50
     assert [each for each, _ in seen] == found
@@ -81,7 +91,7 @@ def test_each_of_many_reads_has_the_deadline_for_itself(redis_client, namespace)
     controls, seen = source(redis_client, namespace, mono=a_clock_on_which_a_reply_takes(takes_seconds))
 
     # All of them take twice as long as the deadline of one.
-    found = asyncio.run(controls.read_each(40))
+    found = on_a_loop(controls, lambda: controls.read_each(40))
 
     assert {each.note for each in found} == {""}
     assert {each.brake for each in found} == {BrakeState.RELEASED}
@@ -98,7 +108,7 @@ def test_the_next_round_trip_has_as_many_as_fit_into_a_part_of_ones_deadline(
         for _ in range(3):
             await controls.read_each(controls.at_once)
 
-    asyncio.run(thrice())
+    on_a_loop(controls, thrice)
 
     assert controls.at_once == at_once
 
@@ -114,7 +124,7 @@ def test_a_reply_that_came_while_the_loop_was_busy_is_in_time(redis_client, name
         time.sleep(1.2 * DEADLINE_SECONDS)  # noqa: ASYNC251 - a busy loop
         return await reading
 
-    assert {each.note for each in asyncio.run(scenario())} == {""}
+    assert {each.note for each in on_a_loop(controls, scenario)} == {""}
 
 
 def test_a_job_is_told_why_the_dials_could_not_be_read(redis_server):
@@ -136,7 +146,7 @@ def test_the_loop_goes_on_while_a_long_policy_is_read(redis_client, namespace):
             turns += controls._connection is not None
         return turns, reading.result()
 
-    turns, (read,) = asyncio.run(scenario())
+    turns, (read,) = on_a_loop(controls, scenario)
     assert len(read.allowlist.rules) == 3000
     assert turns > 10
 
@@ -147,16 +157,11 @@ def test_a_connection_that_redis_has_closed_meanwhile_is_replaced_before_it_is_a
 
     async def scenario():
         await controls.read_each(1)
-        redis_client.client_kill_filter(_id=await asyncio.to_thread(own_id, controls._connection))
+        redis_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await asyncio.sleep(0.05)  # the loop hears of it
         return await controls.read_each(2)
 
-    assert {each.brake for each in asyncio.run(scenario())} == {BrakeState.RELEASED}
-
-
-def own_id(connection):
-    connection._sock.setblocking(True)
-    connection.send_command("CLIENT", "ID")
-    return connection.read_response()
+    assert {each.brake for each in on_a_loop(controls, scenario)} == {BrakeState.RELEASED}
 
 
 @pytest.mark.parametrize(("trouble", "error"), [("kill", "ConnectionError"), ("freeze", "TimeoutError")])
@@ -164,7 +169,7 @@ def test_what_was_read_before_redis_went_away_counts_and_the_rest_does_not(troub
     with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=30) as client:
         # More than the system holds for a reader: the third reply is still on its way when Redis dies.
         client.mset({"slotgen:kill": "false", "slotgen:feature": "x" * 16_000_000})
-        controls, seen = source(client, "slotgen")
+        controls, seen = source(client, "slotgen", deadline_seconds=5)
 
         def observe(read, seconds):
             if not seen:
@@ -173,7 +178,7 @@ def test_what_was_read_before_redis_went_away_counts_and_the_rest_does_not(troub
 
         controls.observe = observe
 
-        first, _, last = asyncio.run(controls.read_each(3))
+        first, _, last = on_a_loop(controls, lambda: controls.read_each(3))
 
     assert first.brake is BrakeState.RELEASED
     assert (last.brake, last.note) == (BrakeState.UNVERIFIED, f"Redis did not answer ({error})")
