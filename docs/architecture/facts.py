@@ -125,7 +125,7 @@ THREADS = (
     ),
     Thread(
         "fleet",
-        "records each change of a dial, and by whom; reads the gauges of queue and account",
+        "records changes of dials, and by whom; reads the gauges",
         "worker/process/background.py:Background",
         ("dials", "background"),
     ),

@@ -35,8 +35,8 @@ class RedisControls:
     """The dials of one namespace. `observe(controls, seconds)` gets every read, failed ones too.
 
     `read_each` is for one event loop, where one call may be under way at a time, on a connection of
-    `loop_client`; `read` is for any thread. `latch` stands over the kill switch's key: a message may have halted this
-    process. `mono` is the clock of the deadline, in seconds.
+    `loop_client`; `read` is for any thread. `latch` stands over the kill switch's key: a message may have
+    halted this process. `mono` is the clock of the deadline, in seconds.
     """
 
     client: redis.Redis
