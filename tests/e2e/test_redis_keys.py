@@ -87,7 +87,10 @@ def test_every_key_of_a_mixed_load_is_as_the_table_says(tmp_path):
             assert slotgen("dead", "replay", dead_id.decode())[0] == (b"sha256" in fields)
         must("budget", "set", "800", "--reason", LONG)
         must("drill", "guard")
+        # Its calls are in flight when it halts.
+        running.fake_openai.behave(Behaviour(delay_seconds=60))
         must("drill", "--yes", "--jobs", "2")
+        running.fake_openai.behave(Behaviour())
         must("kill", "--reason", LONG * 100)
         must("resume", "--reason", LONG * 100)
         with Producer.open(running.server.url) as producer:

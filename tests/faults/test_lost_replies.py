@@ -16,12 +16,10 @@ from worker.adapters.celery.results import _FINISH
 COMMANDS = {
     "taking the message": ("EVALSHA", _TAKE.sha),
     "reading the dials": ("MGET", "slotgen:allowlist"),
-    "claiming the job": ("EVAL", "slotgen:claim:", "slotgen:answer:"),
-    "holding its worst case": ("EVAL", "slotgen:budget:holds"),
-    "writing the attempt down": ("EVAL", "slotgen:ledger:", "604800"),
-    "storing the answer": ("EVAL", "slotgen:answer:"),
-    "giving the claim back": ("EVAL", "slotgen:claim:", "slotgen:ledger:"),
-    "storing the result": ("EVAL", "celery-task-meta-"),
+    "claiming the job": ("EVAL", "slotgen:claim:", "slotgen:workers:resumed"),
+    "its departure": ("EVAL", "slotgen:budget:holds"),
+    "its arrival": ("EVAL", "slotgen:guard:spent:"),
+    "its end": ("EVAL", "celery-task-meta-"),
 }
 
 

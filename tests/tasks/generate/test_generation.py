@@ -293,7 +293,7 @@ class TestMoney:
 
         assert case.outcomes == [("STUB", "BUDGET_EXCEEDED", "stub")]
         assert re.fullmatch(
-            r"a call may cost \$0\.0\d{5}, which is more than the whole spend cap of \$0\.000001; "
+            r"a call may cost \$0\.0\d{3}, which is more than the whole spend cap of <\$0\.0001; "
             r"raise it \(slotgen budget set USD\), or lower maxOutputTokens in the executor config",
             case.records[0][4].detail,
         )

@@ -63,8 +63,9 @@ def say(*lines: str, err: bool = False) -> None:
     width, shown = _width(stream), map(visible, lines)
     text = "\n".join(shown if width is None else (_wrapped(each, width) for each in shown))
     if hasattr(stream, "rich_proxied_file"):
-        # A bar stands on the terminal: rich puts lines above it, where click would write across it.
-        stream.write(f"{text}\n")
+        # A bar stands on the terminal: rich puts a line above it, where click would write across it.
+        for each in text.split("\n"):
+            stream.write(f"{each}\n")
     else:
         typer.echo(text, err=err)
 
