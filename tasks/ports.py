@@ -106,6 +106,7 @@ class Claim:
 class Departure:
     """A request that wants to leave: its worst case is held for it until it is settled.
 
+    With a `token` it leaves only while the job is still claimed under it.
     At most `most_begun` requests of one job may have been begun without an outcome, this one included. What
     is not settled within `hold_seconds` counts as spent.
     """
@@ -116,15 +117,16 @@ class Departure:
     worst_nano_usd: int
     hold_seconds: float
     most_begun: int
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Departed:
     """Whether the request `left`; where it did not, nothing is held or counted, and one of these says why.
 
-    No request to the model leaves for `wait_seconds`; the whole account is `refused`, for this errorCode;
-    the money is `uncovered`, with the cap in force (below 0 for none that can be read) and what is used of
-    it; or too many were `begun`.
+    The job is `unclaimed`: somebody has taken it over, or answered it. No request to the model leaves for
+    `wait_seconds`; the whole account is `refused`, for this errorCode; the money is `uncovered`, with the cap
+    in force (below 0 for none that can be read) and what is used of it; or too many were `begun`.
 
     One that left is number `begun` of those without an outcome, and may be the `probe` of an open breaker.
     """
@@ -132,6 +134,7 @@ class Departed:
     left: bool
     begun: int = 0
     probe: bool = False
+    unclaimed: bool = False
     wait_seconds: float = 0.0
     refused: ErrorCode | None = None
     uncovered: tuple[int, int] | None = None

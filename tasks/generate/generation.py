@@ -1,6 +1,7 @@
 """Takes one admitted job to the model and back: claim, depart, request, judgement, arrive."""
 
 import asyncio
+import contextlib
 import json
 import math
 import uuid
@@ -49,6 +50,10 @@ _SPARE_SECONDS = 60.0
 # A read of the dials that is older when the request would leave is made again.
 _STALE_SECONDS = 0.2
 _NO_ROOM = Failed(ErrorCode.OPENAI_RATE_LIMITED, "the server asked to wait, for longer than maxAgeSeconds")
+
+
+class _Overtaken(Exception):  # noqa: N818 - says what happened to the job
+    """Somebody else has taken the job over, or answered it: it begins again with its claim."""
 
 
 @dataclass(slots=True)
@@ -126,17 +131,23 @@ class Generation:
 
         """
         admitted.key = job_key(admitted.job, self.prompts, self.config)
-        admitted.deadline_mono = self._deadline_from_now()
         try:
-            with admitted.context.timed("claim"):
-                value = await self._in_reach(self._claim(admitted), admitted)
-            self.count_cache("miss" if value is None else "hit")
-            if value is not None:
-                return value
-            async with self.slots:
-                return await self._fresh(admitted)
+            while True:
+                with contextlib.suppress(_Overtaken):
+                    return await self._found(admitted)
         except StoreUnavailable as error:
             raise Stubbed(ErrorCode.KILL_UNVERIFIED, str(error) or "Redis did not answer") from None
+
+    async def _found(self, admitted: Admitted) -> Any:
+        """Return the stored answer, or a fresh one."""
+        admitted.deadline_mono = self._deadline_from_now()
+        with admitted.context.timed("claim"):
+            value = await self._in_reach(self._claim(admitted), admitted)
+        self.count_cache("miss" if value is None else "hit")
+        if value is not None:
+            return value
+        async with self.slots:
+            return await self._fresh(admitted)
 
     async def arrive(
         self, admitted: Admitted, observation: Observation | None = None, *, concluded: bool
@@ -321,6 +332,7 @@ class Generation:
             flight.worst_nano_usd,
             self._held_seconds,
             self.config.attempts,
+            admitted.token,
         )
         read: asyncio.Future[DialRead]
 
@@ -334,6 +346,9 @@ class Generation:
         departed = await self.rate_limiter.depart(ask)
         admitted.context.held_back = None
         flight.probe, flight.begun = departed.probe, departed.begun
+        if departed.unclaimed:
+            admitted.flight = None
+            raise _Overtaken
         if departed.uncovered:
             self.count_denied()
             raise Stubbed(ErrorCode.BUDGET_EXCEEDED, uncovered(flight.worst_nano_usd, *departed.uncovered))

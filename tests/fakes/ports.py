@@ -166,6 +166,8 @@ class FakeSteps:
     async def depart(self, departure: Departure) -> Departed:
         if not (self.traffic.available and self.claims.available):
             raise StoreUnavailable
+        if departure.token and self.claims.holders.get(departure.key) != departure.token:
+            return Departed(left=False, unclaimed=True)
         now = asyncio.get_running_loop().time()
         if (wait := self.traffic.until.get(departure.model, 0.0) - now) > 0:
             return Departed(left=False, wait_seconds=wait)

@@ -555,6 +555,30 @@ class TestClaims:
         assert case.model.requests == []
         assert case.records[0][4].cached
 
+    @pytest.mark.parametrize("is_answered", [True, False])
+    def test_a_job_that_was_overtaken_before_its_request_begins_again_with_its_claim(self, is_answered):
+        case, first = UseCase(), UseCase()
+        first.run(a_spec())
+        (key,) = first.answers.stored
+        depart, departed = case.steps.depart, []
+
+        async def overtaken(departure):
+            if not departed:
+                del case.claims.holders[key]
+                if is_answered:
+                    case.answers.stored[key] = first.answers.stored[key]
+            departed.append(await depart(departure))
+            return departed[-1]
+
+        case.steps.depart = overtaken
+
+        case.run(a_spec())
+
+        assert case.outcomes == [("COMPLETED", None, "stub" if is_answered else "openai")]
+        assert [each.left for each in departed] == ([False] if is_answered else [False, True])
+        assert len(case.model.requests) == (0 if is_answered else 1)
+        assert case.claims.holders == {}
+
     def test_a_claim_that_never_comes_free_ends_with_the_deadline(self):
         case = UseCase()
         case.steps.claim = never_free

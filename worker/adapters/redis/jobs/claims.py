@@ -26,9 +26,10 @@ return {1, ''}
 # Needs `claim`, the `ledger` of the job's attempts, and `released`, the channel.
 CLAIMS = f"""
 local function is_held(holder) return holder ~= '' and redis.call('GET', claim) == holder end
--- Only for the one that still holds it. Whoever waits for it is told.
-local function release(job, holder, concluded)
-  if not is_held(holder) then return end
+-- Only for the one that still holds it, or has the answer: who took it over finds that, and asks for none.
+-- Whoever waits for it is told.
+local function release(job, holder, concluded, answered)
+  if not (is_held(holder) or answered) then return end
   redis.call('DEL', claim)
   if concluded == '1' then redis.call('DEL', ledger) end
   redis.call('PUBLISH', released, job)

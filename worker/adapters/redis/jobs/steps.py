@@ -53,7 +53,7 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 _DEPART = LuaScript(
     """
 local accounts, holds, expiry, cap_dial, cooldown, breaker, probe, ledger, claim, released = unpack(KEYS)
-local id, amount, model, cap, window, hold_ms, most, longest_ms, probe_ms = unpack(ARGV)
+local id, amount, model, cap, window, hold_ms, most, longest_ms, probe_ms, holder = unpack(ARGV)
 """
     + _TIME
     + ACCOUNT
@@ -63,6 +63,7 @@ local id, amount, model, cap, window, hold_ms, most, longest_ms, probe_ms = unpa
 write_off_expired()
 local refused, begun, start = redis.call('GET', breaker), attempts(), window_of(window)
 if redis.call('HEXISTS', holds, id) == 1 then return {'left', begun, refused and 1 or 0} end
+if holder ~= '' and not is_held(holder) then return {'unclaimed'} end
 local wait = cooldown_ms(longest_ms)
 if wait > 0 then return {'wait', wait} end
 if refused and redis.call('EXISTS', probe) == 1 then return {'refused', refused} end
@@ -114,7 +115,7 @@ local finding
 if is_end == '1' then
   first = first or part('claim', function() return is_held(holder) end)
   if #ARGV > 14 and first then finding = part('guard', function() return observe(unpack(ARGV, 15)) end) end
-  part('claim', function() release(job, holder, concluded) end)
+  part('claim', function() release(job, holder, concluded, text ~= '') end)
 end
 return {refused, finding or false}
 """
@@ -203,10 +204,13 @@ class RedisSteps:
             departure.most_begun,
             int(self.longest_cooldown_seconds * 1000),
             self._probe_ms,
+            self._held_by(departure.token) if departure.token else "",
         )
         match said:
             case b"left":
                 return Departed(left=True, begun=rest[0], probe=bool(rest[1]))
+            case b"unclaimed":
+                return Departed(left=False, unclaimed=True)
             case b"wait":
                 return Departed(left=False, wait_seconds=rest[0] / 1000)
             case b"refused":

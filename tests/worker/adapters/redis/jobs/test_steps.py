@@ -8,7 +8,7 @@ import pytest
 
 from tasks.errors import ErrorCode
 from tasks.limits.guard import GuardVerdict, JobResult, Observation
-from tasks.ports import Arrival, Ending, Settlement
+from tasks.ports import Arrival, Departure, Ending, Settlement
 from tests.bookings import Bookings, some_steps
 from tests.waiting import eventually
 from worker.adapters.redis.batches import RedisBatches
@@ -150,6 +150,30 @@ def test_a_departure_that_is_forbidden_leaves_nothing_behind(redis_server, names
 
     assert not has_left
     assert before == after
+
+
+@pytest.mark.parametrize("how", ["taken over", "answered", "gone"])
+def test_no_request_leaves_for_a_job_that_is_no_longer_claimed(redis_server, namespace, how):
+    async def scenario(client, batches):
+        first, second = (some_steps(batches, namespace, worker_id=each) for each in ("w1", "w2"))
+        await Bookings(first).ours("a")
+        assert (await Bookings(second).ours("b")) is (how == "taken over")  # w1 was never heard
+        if how == "answered":
+            # By one that had it before, and was overtaken.
+            await second.arrive(Arrival("job", answer='"text"', ending=Ending("c", concluded=True)))
+        if how == "gone":
+            await client.delete(f"{namespace}:claim:job")
+        departed = await first.depart(Departure("job", "h", "gpt", 1, 60, 9, token="a"))
+        return departed, await client.exists(f"{namespace}:budget:holds", f"{namespace}:ledger:job")
+
+    if how != "taken over":
+        # It lives.
+        with open_sync(redis_server.url) as living:
+            living.zadd(f"{namespace}:workers", {"w1": living.time()[0]})
+
+    departed, left_behind = run(redis_server, scenario)
+
+    assert (departed.left, departed.unclaimed, left_behind) == (False, True, 0)
 
 
 def test_who_waits_for_a_claim_is_woken_when_it_is_given_back_and_does_not_ask_meanwhile(
