@@ -26,10 +26,11 @@ from worker.adapters.redis.waiting import lists
 # So that a reply stays below some tens of MB, however large the messages are.
 _MOST_AT_ONCE = 64
 
-# KEYS: how many were ever taken, what is held, when it was taken, and the queue's lists in their order. The
-# first two commands change nothing, and are refused where later ones would be, which have messages in hand.
-# Of a message of more than ARGV[4] bytes only the ends leave Redis, behind a mark: whoever takes them rejects
-# them.
+# KEYS: how many were ever taken, what is held, when it was taken, the workers, and the queue's lists in their
+# order. The first two commands change nothing, and are refused where later ones would be, which have messages
+# in hand. Who holds a message is one of the workers, though it was silent and forgotten: the others look for
+# what those hold. Of a message of more than ARGV[4] bytes only the ends leave Redis, behind a mark: whoever
+# takes them rejects them.
 _TAKE = LuaScript(f"""
 redis.call('HLEN', KEYS[2])
 redis.call('ZADD', KEYS[3], 'XX', 0, '')
@@ -38,13 +39,13 @@ local function cut(raw)
   if #raw <= most then return raw end
   return '{CUT_MARK}' .. #raw .. ';' .. string.sub(raw, 1, {CUT_BYTES}) .. string.sub(raw, -{CUT_BYTES})
 end
-for n = 4, #KEYS do
-  local pop = n == 4 and redis.call or redis.pcall  -- what is in the way of a priority is in no other's way
+for n = 5, #KEYS do
+  local pop = n == 5 and redis.call or redis.pcall  -- what is in the way of a priority is in no other's way
   local found = places > 0 and pop('RPOP', KEYS[n], places) or {{}}
   for _, whole in ipairs(found) do
     local tag, raw = ARGV[2] .. places, cut(whole)
     places = places - 1
-    held[#held + 1], held[#held + 2] = tag, cjson.encode({{raw, '', KEYS[4]}})
+    held[#held + 1], held[#held + 2] = tag, cjson.encode({{raw, '', KEYS[5]}})
     times[#times + 1], times[#times + 2] = ARGV[3], tag
     reply[#reply + 1], reply[#reply + 2] = tag, raw
   end
@@ -52,6 +53,7 @@ end
 if #reply > 0 then
   redis.call('HSET', KEYS[2], unpack(held))
   redis.call('ZADD', KEYS[3], unpack(times))
+  redis.pcall('ZADD', KEYS[4], 'NX', redis.call('TIME')[1], string.match(ARGV[2], '^[^:]*'))
   -- Whatever is in its place: no message waits for a figure.
   redis.pcall('INCRBY', KEYS[1], #reply / 2)
 end
@@ -117,7 +119,7 @@ class ConsumerQoS(kombu_redis.QoS):
         What it takes is written to `unacked` by the same step.
         """
         most = self.channel.validator.limits.read_bytes
-        keys = [TAKEN(queue), self.unacked_key, self.unacked_index_key, *lists(queue)]
+        keys = [TAKEN(queue), self.unacked_key, self.unacked_index_key, WORKERS(queue), *lists(queue)]
         words = _TAKE.words(keys, [places, self.channel.in_hand.next_tags(), kombu_redis.time(), most])
         return ["EVALSHA", _TAKE.sha, *words] if by_digest else ["EVAL", _TAKE.text, *words]
 

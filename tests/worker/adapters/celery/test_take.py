@@ -17,7 +17,7 @@ MOST_BYTES = 200_000
 @pytest.fixture
 def take(redis_client, namespace):
     """Takes up to so many messages; returns them by their tags."""
-    keys = [f"{namespace}:{each}" for each in ("taken", "unacked", "unacked_index")]
+    keys = [f"{namespace}:{each}" for each in ("taken", "unacked", "unacked_index", "workers")]
 
     def of(places=64, tags="w:0."):
         reply = _TAKE.run(redis_client, [*keys, *lists(namespace)], places, tags, 12.5, MOST_BYTES)
@@ -43,6 +43,19 @@ def test_what_is_taken_is_held_under_its_tag_and_counted(take, redis_client, nam
     ]
     assert redis_client.get(f"{namespace}:taken") == b"2"
     assert redis_client.lrange(namespace, 0, -1) == [b"third"]
+
+
+def test_who_takes_a_message_is_known_and_no_heartbeat_is_changed(take, redis_client, namespace):
+    redis_client.zadd(f"{namespace}:workers", {"w": 7})
+    redis_client.lpush(namespace, "first", "second")
+
+    take(1, "w:0.")
+    take(1, "forgotten:0.")
+    take(1, "idle:0.")
+
+    now = redis_client.time()[0]
+    known = dict(redis_client.zrange(f"{namespace}:workers", 0, -1, withscores=True))
+    assert known == {b"w": 7, b"forgotten": pytest.approx(now, abs=60)}
 
 
 def test_the_lists_are_taken_from_in_their_order(take, redis_client, namespace):
