@@ -329,12 +329,11 @@ async def seldom(worker_url):
 def test_its_role_is_enough_to_bring_back_what_a_lost_worker_held(worker, scratch):
     scratch.acl_log_reset()
     dead = scratch.xlen("slotgen:dead")
-    raw = {each: raw_message(a_spec(), each, "slotgen") for each in ("held", "taken", "deadly")}
+    raw = {each: raw_message(a_spec(), each, "slotgen") for each in ("held", "deadly")}
     raw["deadly"] = marked(raw["deadly"].encode(), **{DEATHS: 99}).decode()
     for each in ("held", "deadly"):
         scratch.hset("slotgen:unacked", f"lost:{each}", json.dumps([raw[each], "", "slotgen"]))
         scratch.zadd("slotgen:unacked_index", {f"lost:{each}": time.time()})
-    scratch.lpush("slotgen:processing:lost", raw["taken"])
     scratch.zadd("slotgen:workers", {"lost": 1})
 
     def all_answered():

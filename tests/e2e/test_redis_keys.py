@@ -144,7 +144,6 @@ def test_every_key_has_its_figures():
         "{ns}",
         "{ns}\x06\x16{digit}",
         "{ns}:{digit}",
-        "{ns}:processing:{worker}",
         "celery",
         "celery\x06\x16{digit}",
     }

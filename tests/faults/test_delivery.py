@@ -82,19 +82,6 @@ def test_a_message_that_keeps_killing_its_workers_is_buried_and_its_producer_tol
 
 @pytest.mark.thorough
 @pytest.mark.timeout(120)
-def test_what_a_worker_had_just_taken_comes_back(hurt, saw):
-    task_id = "taken-1"
-    hurt.client.lpush("slotgen:processing:dead-worker", json.dumps(a_message(a_spec(), task_id=task_id)))
-    hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
-
-    assert hurt.statuses([task_id]) == ["COMPLETED"]
-    assert hurt.client.exists("slotgen:processing:dead-worker") == 0
-    assert b"dead-worker" not in hurt.client.zrange("slotgen:workers", 0, -1)
-    saw("worker killed", "dead between taking a message and noting it", "1 of 1 COMPLETED", "0 lost")
-
-
-@pytest.mark.thorough
-@pytest.mark.timeout(120)
 def test_nobody_is_taken_for_lost_because_redis_was_frozen(hurt, saw):
     (worker_id,) = hurt.client.zrange("slotgen:workers", 0, -1)
     hurt.fake_openai.behave(Behaviour(delay_seconds=60))

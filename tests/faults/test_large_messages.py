@@ -59,33 +59,12 @@ def test_a_message_of_200_mb_ends_no_worker_and_its_producer_hears_of_it(hurt, s
     assert peak <= PROMISED_MB
 
 
-@pytest.mark.thorough
-@pytest.mark.timeout(180)
-def test_one_that_a_dead_worker_had_taken_ends_no_other(hurt, saw):
-    (worker,) = hurt.workers
-    # Where workers of older versions had it, whole.
-    hurt.client.lpush("slotgen:processing:dead-worker", large("large-2", 150 * MEGABYTE))
-    hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
-
-    assert hurt.outcome("large-2")["status"] == "FAILURE"
-    assert letter(hurt)[b"reason"] == b"too_large"
-    worker.check()
-    peak = peak_mb(worker.pid)
-    saw(
-        "a message of 150 MB",
-        "in the list of a worker that died",
-        f"in the dead letters, its producer told; {peak:.0f} MB at the most",
-        f"<= {PROMISED_MB} MB: {verdict(peak, PROMISED_MB)}",
-    )
-    assert peak <= PROMISED_MB
-
-
 @pytest.mark.timeout(120)
 def test_a_worker_that_died_as_soon_as_it_had_a_message_counts_as_a_death(hurt):
     message = a_message(a_spec(new_job()), task_id="taken-5")
     message["headers"]["slotgen_deaths"] = 4
     hurt.client.lpush("slotgen:other", json.dumps(message))
-    keys = ["slotgen:taken", "slotgen:unacked", "slotgen:unacked_index", "slotgen:other"]
+    keys = ["slotgen:taken", "slotgen:unacked", "slotgen:unacked_index", "slotgen:workers", "slotgen:other"]
     assert _TAKE.run(hurt.client, keys, 1, "dead-worker:", 1, PROMISED_MB * MEGABYTE)
     hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
 
@@ -99,7 +78,8 @@ def test_a_worker_that_died_as_soon_as_it_had_a_message_counts_as_a_death(hurt):
     "raw", [b"\xff\x00 no text", b"[1, 2", b"[" * 50_000, b"[]", b"slotgen-cut:9;"], ids=ascii
 )
 def test_what_is_no_message_and_had_been_taken_by_the_dead_is_kept_as_it_is(hurt, raw):
-    hurt.client.lpush("slotgen:processing:dead-worker", raw)
+    held = json.dumps([raw.decode(errors="surrogateescape"), "", "slotgen"], ensure_ascii=False)
+    hurt.client.hset("slotgen:unacked", "dead-worker:1", held.encode(errors="surrogateescape"))
     hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
 
     entry = letter(hurt)

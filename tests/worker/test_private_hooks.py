@@ -132,14 +132,6 @@ REACHED = [
         WATCH,
     ),
     ("redis.connection:Connection.send_command", "(self, *args, **kwargs)", WATCH),
-    ("redis.connection:Connection.pack_commands", "(self, commands)", CONTROLS),
-    ("redis.connection:Connection.send_packed_command", "(self, command, check_health=True)", CONTROLS),
-    (
-        "redis.connection:ConnectionPool.get_connection",
-        "(self, command_name=None, *keys, **options)",
-        CONTROLS,
-    ),
-    ("redis.connection:ConnectionPool.release", "(self, connection)", CONTROLS),
     ("redis.connection:ConnectionPool.make_connection", "(self)", CLIENTS),
     (
         "redis.sentinel:SentinelConnectionPool.__init__",
@@ -172,6 +164,28 @@ REACHED = [
         "redis.asyncio.connection:ConnectionPool.get_connection",
         "(self, command_name=None, *keys, **options)",
         BATCHES,
+    ),
+    (
+        "redis.asyncio.connection:Connection.disconnect",
+        "(self, nowait=False, error=None, failure_count=None, health_check_failed=False)",
+        CONTROLS,
+    ),
+    ("redis.asyncio.connection:Connection.pack_commands", "(self, commands)", CONTROLS),
+    (
+        "redis.asyncio.connection:Connection.read_response",
+        "(self, disable_decoding=False, timeout=None, *, disconnect_on_error=True, push_request=False)",
+        CONTROLS,
+    ),
+    (
+        "redis.asyncio.connection:Connection.send_packed_command",
+        "(self, command, check_health=True)",
+        CONTROLS,
+    ),
+    ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", CONTROLS),
+    (
+        "redis.asyncio.connection:ConnectionPool.get_connection",
+        "(self, command_name=None, *keys, **options)",
+        CONTROLS,
     ),
     ("redis.asyncio.connection:ConnectionPool.release", "(self, connection)", BATCHES),
     ("openai:AsyncOpenAI.post", POST, MODEL),

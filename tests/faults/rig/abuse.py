@@ -55,8 +55,7 @@ SLOW_CLIENTS = in_full(1_000, short=100)
 REQUESTS = 200
 # Where the truth about the honest jobs is: who takes that away takes the jobs away.
 _TRUTH = {
-    each.pattern
-    for each in (keys.QUEUE, keys.UNACKED, keys.PROCESSING, keys.TASK_META, keys.BUDGET, keys.BUDGET_HOLDS)
+    each.pattern for each in (keys.QUEUE, keys.UNACKED, keys.TASK_META, keys.BUDGET, keys.BUDGET_HOLDS)
 } | {keys.DEFAULT_QUEUE.pattern, keys.DEFAULT_PRIORITY_QUEUE.pattern}
 # By what command something of a type comes to be, and how many words it takes.
 _PUTS: dict[str, tuple[str, int]] = {

@@ -110,7 +110,7 @@ class Fleet:
         held: list[Any] = []
 
         def settled() -> bool:
-            held[:] = [*self.client.hkeys("slotgen:unacked"), *self.client.keys("slotgen:processing:*")]
+            held[:] = self.client.hkeys("slotgen:unacked")
             return not held
 
         try:

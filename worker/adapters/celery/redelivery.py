@@ -18,7 +18,7 @@ from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.jobs.liveness import beat, find_lost
-from worker.adapters.redis.keys import PROCESSING, TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
+from worker.adapters.redis.keys import TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
 from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, deaths, marked
 from worker.adapters.redis.scripts import LuaScript
 from worker.adapters.redis.waiting import lists
@@ -58,12 +58,6 @@ if #reply > 0 then
   redis.pcall('INCRBY', KEYS[1], #reply / 2)
 end
 return reply
-""")
-# Where workers of older versions have a message before they hold it. None leaves Redis, however large it is.
-_RETURN = LuaScript("""
-local returned = 0
-while redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT') do returned = returned + 1 end
-return returned
 """)
 _ACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -106,7 +100,7 @@ class ConsumerQoS(kombu_redis.QoS):
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
                 beat(client, queue, self.channel.in_hand.worker_id, self._option("worker_lost_seconds"))
-                self._bring_back(queue, self.channel.in_hand.worker_id, client, died=False)
+                self._bring_back(self.channel.in_hand.worker_id, client, died=False)
             self._queue = queue
 
     def places(self) -> int:
@@ -213,7 +207,7 @@ class ConsumerQoS(kombu_redis.QoS):
     def _bring_back_the_dead(self, queue: str, client: Any) -> None:
         lost_seconds = self._option("worker_lost_seconds")
         for worker_id in find_lost(client, queue, self.channel.in_hand.worker_id, lost_seconds):
-            returned = self._bring_back(queue, worker_id, client, died=True)
+            returned = self._bring_back(worker_id, client, died=True)
             if returned:
                 emit(
                     _log,
@@ -228,15 +222,12 @@ class ConsumerQoS(kombu_redis.QoS):
                 client.zrem(WORKERS(queue), worker_id)
                 emit(_log, logging.DEBUG, "worker_forgotten", worker_id=worker_id)
 
-    def _bring_back(self, queue: str, worker_id: str, client: Any, *, died: bool) -> int:
-        """Return what `worker_id` held, and how many messages. Two workers may do this at once: each step
-        happens once.
-        """
-        returned = int(_RETURN.run(client, [PROCESSING(queue, worker_id), queue]))
+    def _bring_back(self, worker_id: str, client: Any, *, died: bool) -> int:
+        """Put back what `worker_id` held, each message once though two workers do it; return how many."""
         tags = self._tags_of(worker_id, client)
         for tag in tags:
             self._return(tag, client, died=died)
-        return returned + len(tags)
+        return len(tags)
 
     def _return(self, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or dead-letter it when too many workers have died with it."""

@@ -121,7 +121,7 @@ class ActingWorker:
     def take(self, places: int, *, is_heard: bool = True) -> dict[str, bytes]:
         """Take up to so many messages, by their tags; a reply that is not heard is Redis's alone."""
         self.qos.prefetch_count = places
-        reply = self.shop.client.execute_command(*self.qos.take_words(NAMESPACE, by_digest=False))
+        reply = self.shop.client.execute_command(*self.qos.take_words(NAMESPACE, places, by_digest=False))
         if not is_heard:
             self.in_hand.doubt()
             return {}

@@ -52,9 +52,9 @@ from worker.adapters.redis.keys import (
 )
 from worker.adapters.redis.message import raw_message
 
-EXAMPLES, STEPS = in_full(2000, short=120), 25
+EXAMPLES, STEPS = in_full(2000, short=100), 25
 JOBS = ("a", "b")
-CAP, WORST, COST = 70, 30, 7
+CAP, WORST, LARGE, COST = 70, 15, 60, 7
 WINDOW_START = 10**9  # until the year 2033
 MOST_TASKS, MOST_BEGUN = 12, 4
 BEFALLS = (
@@ -105,8 +105,8 @@ class Reservation:
     """What is known of one request's money, and whether the model was asked, and gave a usable answer."""
 
     job: str
+    amount: int
     kept_as: str = "held"
-    amount: int = WORST
     billed: int = 0
     answered: bool = False
     overdue: bool = False
@@ -224,11 +224,11 @@ class JobSteps(RuleBasedStateMachine):
             holding.at = At.CLAIMED
 
     @precondition(lambda self: self.those(At.CLAIMED))
-    @rule(pick=PICK, times=TWICE)
-    def depart(self, pick: int, times: int) -> None:
+    @rule(pick=PICK, times=TWICE, worst=st.sampled_from([WORST, WORST, LARGE]))
+    def depart(self, pick: int, times: int, worst: int) -> None:
         holding = self.one(pick, At.CLAIMED)
         rid = f"{holding.job}:{uuid.uuid4().hex}"
-        departure = Departure(holding.job, rid, "gpt", WORST, 600, MOST_BEGUN, holding.token)
+        departure = Departure(holding.job, rid, "gpt", worst, 600, MOST_BEGUN, holding.token)
         is_answered = self.client.exists(ANSWER(NAMESPACE, holding.job))
         self.write_off_overdue()
         said = again(lambda: holding.worker.depart(departure), times)
@@ -237,7 +237,7 @@ class JobSteps(RuleBasedStateMachine):
             holding.at = At.TAKEN
         elif said[0].left:
             holding.at, holding.reservation_id, holding.begun = At.DEPARTED, rid, said[0].begun
-            self.money[rid] = Reservation(holding.job)
+            self.money[rid] = Reservation(holding.job, worst)
             assert not is_answered, "a request leaves for a job whose answer is stored"
             assert self.others_on_their_way(holding) == [], "two requests for one job leave at once"
         else:
@@ -266,7 +266,7 @@ class JobSteps(RuleBasedStateMachine):
         reservation.answered = True
         self.settle(
             holding,
-            reservation.billed if is_cost_known else WORST,
+            reservation.billed if is_cost_known else reservation.amount,
             known=is_cost_known,
             times=times,
             answer=json.dumps(holding.job),
@@ -279,7 +279,8 @@ class JobSteps(RuleBasedStateMachine):
     def arrive_without_one(self, pick: int, times: int, is_cost_known: bool, is_last: bool) -> None:
         """What came cannot be used, or was cut off, when nobody knows what it has cost."""
         holding = self.one(pick, At.REQUESTED)
-        spent = self.money[holding.reservation_id].billed if is_cost_known else WORST
+        reservation = self.money[holding.reservation_id]
+        spent = reservation.billed if is_cost_known else reservation.amount
         ending = Ending(holding.token, concluded=True) if is_last else None
         self.settle(holding, spent, known=is_cost_known, times=times, ending=ending)
         holding.at, holding.status = (At.ENDED, "FAILED") if is_last else (At.CLAIMED, "STUB")
@@ -310,10 +311,10 @@ class JobSteps(RuleBasedStateMachine):
         self.holdings.remove(holding)
 
     @precondition(lambda self: self.holdings)
-    @rule(pick=PICK, steps=st.integers(1, 6))
-    def go_on(self, pick: int, steps: int) -> None:
+    @rule(pick=PICK, steps=st.integers(1, 6), worst=st.sampled_from([WORST, LARGE]))
+    def go_on(self, pick: int, steps: int, worst: int) -> None:
         """Take several steps as they mostly come: without it few jobs would come as far as their answer."""
-        self.advance(self.holdings[pick % len(self.holdings)], steps)
+        self.advance(self.holdings[pick % len(self.holdings)], steps, worst)
 
     @precondition(lambda self: self.pairs())
     @rule(pick=PICK, steps=st.sampled_from([1, 1, 2, 6]), steps_then=st.sampled_from([0, 0, 1, 6]))
@@ -324,7 +325,7 @@ class JobSteps(RuleBasedStateMachine):
         self.advance(second, steps)
         self.advance(first, steps_then)
 
-    def advance(self, holding: Holding, steps: int) -> None:
+    def advance(self, holding: Holding, steps: int, worst: int = WORST) -> None:
         before = None
         for _ in range(steps):
             if holding not in self.holdings or holding.at is before:
@@ -334,7 +335,7 @@ class JobSteps(RuleBasedStateMachine):
                 case At.TAKEN:
                     self.claim(place, 1)
                 case At.CLAIMED:
-                    self.depart(place, 1)
+                    self.depart(place, 1, worst)
                 case At.DEPARTED:
                     self.request(place, COST)
                 case At.REQUESTED:
@@ -356,7 +357,8 @@ class JobSteps(RuleBasedStateMachine):
             ending = Ending(holding.token, concluded=False)
             if holding.at in {At.DEPARTED, At.REQUESTED}:
                 is_sent = holding.at is At.REQUESTED
-                self.settle(holding, WORST if is_sent else 0, known=not is_sent, ending=ending)
+                worst = self.money[holding.reservation_id].amount
+                self.settle(holding, worst if is_sent else 0, known=not is_sent, ending=ending)
             elif holding.at is At.CLAIMED:
                 self.end(holding, "", concluded=False)
             worker.give_back(holding.tag)

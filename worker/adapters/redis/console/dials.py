@@ -9,6 +9,7 @@ was last off. Each entry has the user of Redis that wrote it.
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -242,7 +243,13 @@ class RedisDials:
 
 
 def _newest_first(changes: list[RecordedChange]) -> list[RecordedChange]:
-    return sorted(changes, key=lambda each: each.wall_ms, reverse=True)
+    """Return both records as one. Within a millisecond, what began with a value came after what left it."""
+    found = sorted(changes, key=lambda each: each.wall_ms, reverse=True)
+    for n, (newer, older) in enumerate(itertools.pairwise(found)):
+        at_once = newer.wall_ms == older.wall_ms and newer.dial == older.dial
+        if at_once and older.before == newer.after and newer.before != older.after:
+            found[n], found[n + 1] = older, newer
+    return found
 
 
 def _named(values: Any) -> dict[str, bytes | None]:
