@@ -97,7 +97,10 @@ TARGETS = (
     ),
     Target("tasks/operations/changes/spend_cap.py", ("tests/tasks/operations/changes/test_spend_cap.py",)),
     Target("worker/adapters/redis/dial_lua.py", ("tests/worker/adapters/redis/test_dial_lua.py",)),
-    Target("worker/adapters/redis/jobs/budget.py", ("tests/worker/adapters/redis/jobs/test_budget.py",)),
+    Target(
+        "worker/adapters/redis/jobs/budget.py",
+        tuple(f"tests/worker/adapters/redis/jobs/test_{each}.py" for each in ("budget", "steps")),
+    ),
     *(
         Target(
             f"worker/adapters/redis/jobs/{each}.py",

@@ -40,7 +40,7 @@ local function settle(id, what, spent)
     redis.call('HDEL', holds, id)
   end
   redis.call('ZREM', expiry, id)
-  return start and 1 or 0
+  return start ~= nil
 end
 local function write_off_expired()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', now_ms, 'LIMIT', 0, {_EXPIRED_AT_ONCE})) do

@@ -104,7 +104,7 @@ local function part(name, work)
 end
 local first = holder == ''
 if id ~= '' then
-  first = part('cost', function() write_off_expired() return settle(id, what, spent) == 1 end) or first
+  first = part('cost', function() write_off_expired() return settle(id, what, spent) end) or first
 end
 if text ~= '' then part('answer', function() put(job, text, kept_seconds, most) end) end
 if pause_ms ~= '0' then part('cooldown', function() cool_down(pause_ms) end) end

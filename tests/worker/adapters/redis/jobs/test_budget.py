@@ -308,3 +308,15 @@ def test_a_clock_that_went_back_holds_no_money_for_longer_than_a_day(redis_serve
     left_ms = run(redis_server, namespace, scenario)
 
     assert left_ms == pytest.approx(86_400_000, abs=5000)
+
+
+def test_no_request_leaves_whose_hold_could_not_be_settled(redis_server, namespace):
+    async def scenario(budget, client):
+        assert await budget.reserve("before", 5)
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        await client.hset(key, "held:gpt", "NaN")
+        with pytest.raises(StoreUnavailable, match="has a key of another type"):
+            await budget.reserve("after", 5)
+        return await client.hget(key, "held"), await client.hkeys(f"{namespace}:budget:holds")
+
+    assert run(redis_server, namespace, scenario) == (b"5", [b"before"])
