@@ -327,8 +327,8 @@ ABOUT_GATES = (
     "tests/docs/test_vocabulary.py",
     "tests/docs/test_asyncapi.py::test_it_is_what_the_schemas_say",
     "tests/worker/metrics",
-    "tests/test_readme.py::test_the_error_code_table_is_the_closed_vocabulary_with_its_statuses",
-    "tests/test_readme.py::test_the_settings_table_is_the_settings",
+    "tests/docs/test_tables.py::test_the_error_code_table_is_the_closed_vocabulary_with_its_statuses",
+    "tests/docs/test_tables.py::test_the_settings_table_is_the_settings",
 )
 ABOUT_DIALS = (
     "tests/worker/settings",
@@ -410,7 +410,7 @@ CHANGES |= {
         tests=(
             "tests/worker/cli/test_naming.py",
             "tests/docs/test_vocabulary.py",
-            "tests/test_readme.py::test_the_commands_table_is_the_command_line",
+            "tests/docs/test_tables.py::test_the_commands_table_is_the_command_line",
         ),
     ),
     "an output type": Change(

@@ -182,11 +182,7 @@ REACHED = [
         CONTROLS,
     ),
     ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", CONTROLS),
-    (
-        "redis.asyncio.connection:ConnectionPool.get_connection",
-        "(self, command_name=None, *keys, **options)",
-        CONTROLS,
-    ),
+    ("redis.asyncio.connection:ConnectionPool.make_connection", "(self)", CONTROLS),
     ("redis.asyncio.connection:ConnectionPool.release", "(self, connection)", BATCHES),
     ("openai:AsyncOpenAI.post", POST, MODEL),
     ("openai:DefaultAioHttpClient.__init__", "(self, **kwargs)", MODEL),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gates import DIALS, Ceilings, Controls, kill_switch
@@ -68,7 +69,13 @@ class RedisControls:
         began_mono = self.mono()
         found: list[Controls] = []
         try:
-            await self._read(number, found)
+            try:
+                await self._read(number, found)
+            except RedisConnectionError:
+                if found:
+                    raise
+                # It was cut off while it was idle, most often, which shows when it is used.
+                await self._read(number, found)
         except REDIS_ERRORS as error:
             seconds = self.mono() - began_mono
             found += [self._unread(error, seconds) for _ in range(number - len(found))]
@@ -79,8 +86,13 @@ class RedisControls:
 
     async def _read(self, number: int, found: list[Controls]) -> None:
         """Append to `found` as far as Redis answers. Raises RedisError or OSError where it does not."""
-        connection = await _in_time(self._connected(), self.deadline_seconds)
+        if self.loop_client is None:
+            raise TypeError("no client of an event loop was given")
+        pool: Any = self.loop_client.connection_pool
+        # Not one of the pool's, which takes back what was given up half open, and lends it again.
+        connection = self._connection = self._connection or pool.make_connection()
         try:
+            await _in_time(pool.ensure_connection(connection), self.deadline_seconds)
             began_mono = self.mono()
             command = "MGET", *dial_keys(self.namespace)
             await connection.send_packed_command(connection.pack_commands([command] * number))
@@ -101,18 +113,8 @@ class RedisControls:
 
     async def close(self) -> None:
         """End the connection of the loop."""
-        if self.loop_client is not None:
-            await self.loop_client.aclose()
-
-    async def _connected(self) -> Any:
-        if self.loop_client is None:
-            raise TypeError("no client of an event loop was given")
-        pool: Any = self.loop_client.connection_pool
-        if self._connection is None:
-            self._connection = await pool.get_connection()
-        else:
-            await pool.ensure_connection(self._connection)
-        return self._connection
+        if self._connection is not None:
+            await self._connection.disconnect()
 
     def _controls(self, values: list[bytes | None], seconds: float) -> Controls:
         if seconds > self.deadline_seconds:

@@ -40,7 +40,10 @@ def on_a_loop(controls, scenario):
 
     async def opened():
         async with open_async(address_of(controls.client), timeout_seconds=5) as controls.loop_client:
-            return await scenario()
+            try:
+                return await scenario()
+            finally:
+                await controls.close()
 
     return asyncio.run(opened())
 
