@@ -1,4 +1,4 @@
-"""Every metric of a worker, in one table; that of docs/metrics.md is printed from it."""
+"""Every metric of a worker, in one table, from which the table in docs/metrics.md is generated."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -44,43 +44,43 @@ class Metric:
 METRICS = (
     Metric("slotgen_jobs_total", "counter", ("status", "error_code", "path"), "job outcomes; error_code is `none` when COMPLETED"),
     Metric("slotgen_job_duration_seconds", "histogram", ("path", "status"), "from the job's start to its outcome", _JOB),
-    Metric("slotgen_gate_decisions_total", "counter", ("gate", "reason"), "which gate spoke; reason is `admitted` for a yes"),
+    Metric("slotgen_gate_decisions_total", "counter", ("gate", "reason"), "which gate decided; reason is `admitted` for a yes"),
     Metric("slotgen_control_state", "gauge", ("control",), "the effective dials: kill 1 = halted, feature 0 or 1, rollout_percent, allowlist 1 = valid and enabled"),
     Metric("slotgen_control_invalid", "gauge", ("control",), "1 while the dial holds a malformed value"),
-    Metric("slotgen_control_changed_timestamp_seconds", "gauge", ("control", "by"), "when each dial was changed last, by Redis's clock; kill since the first halt. by is `operator` (a command of slotgen), `raw Redis command`, `guard` or `alertmanager`"),
-    Metric("slotgen_brake_unverified", "gauge", (), "1 while this worker cannot confirm what the kill switch is: key absent, Redis away"),
-    Metric("slotgen_policy_fingerprint", "gauge", (), "a number made of the allowlist's hash, 0 without one: workers that differ see different policies"),
-    Metric("slotgen_control_read_seconds", "histogram", (), "reading the dials", _FAST),
+    Metric("slotgen_control_changed_timestamp_seconds", "gauge", ("control", "by"), "when each dial last changed, by Redis's clock; for kill, when the fleet was first halted. by is `operator` (a slotgen command), `raw Redis command`, `guard` or `alertmanager`"),
+    Metric("slotgen_brake_unverified", "gauge", (), "1 while this worker cannot read the kill switch: key absent, Redis away"),
+    Metric("slotgen_policy_fingerprint", "gauge", (), "a number made from the allowlist's hash, 0 without one; if workers differ, they see different policies"),
+    Metric("slotgen_control_read_seconds", "histogram", (), "how long reading the dials takes", _FAST),
     Metric("slotgen_inflight_requests", "gauge", (), "model requests in flight"),
-    Metric("slotgen_concurrency", "gauge", (), "model requests that may be in flight at once"),
+    Metric("slotgen_concurrency", "gauge", (), "how many model requests may be in flight at once"),
     Metric("slotgen_halted_requests_total", "counter", (), "calls in flight that the brake cancelled"),
-    Metric("slotgen_halt_seconds", "histogram", (), "from seeing the halt to the last of its calls closed", _HALT),
+    Metric("slotgen_halt_seconds", "histogram", (), "from seeing the halt until the last of its calls was closed", _HALT),
     Metric("slotgen_openai_requests_total", "counter", ("outcome",), "model requests: `ok`, `cancelled` or an errorCode"),
     Metric("gen_ai_client_token_usage", "histogram", ("gen_ai_token_type", "gen_ai_request_model"), "tokens of a request (OpenTelemetry)", _GEN_AI_TOKENS),
-    Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty without error", _GEN_AI_SECONDS),
+    Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty if there was no error", _GEN_AI_SECONDS),
     Metric("slotgen_cost_usd_total", "counter", ("model",), "cost of the calls, unknown outcomes at their worst case"),
-    Metric("slotgen_service_tier_unexpected_total", "counter", (), "requests that another service tier served than the one asked for, or none that was named: charged at their worst case"),
+    Metric("slotgen_service_tier_unexpected_total", "counter", (), "requests served by a service tier other than the one asked for, or by one that was not named; charged at their worst case"),
     Metric("slotgen_budget_cap_usd", "gauge", (), "the spend cap of a window; +Inf without one"),
-    Metric("slotgen_budget_spent_usd", "gauge", (), "what the fleet has spent in the running window"),
+    Metric("slotgen_budget_spent_usd", "gauge", (), "what the fleet has spent in the current window"),
     Metric("slotgen_budget_held_usd", "gauge", (), "what is set aside for requests in flight"),
-    Metric("slotgen_budget_written_off_usd", "gauge", (), "what counts as spent for want of an outcome"),
+    Metric("slotgen_budget_written_off_usd", "gauge", (), "what counts as spent because the outcome is unknown"),
     Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
     Metric("slotgen_repairs_total", "counter", ("status",), "unusable answers that were asked for again, by how the job ended"),
-    Metric("slotgen_policy_violations_total", "counter", ("rule",), "jobs that ended as OUTPUT_POLICY_VIOLATION, by the rule of plain text that the last answer broke"),
+    Metric("slotgen_policy_violations_total", "counter", ("rule",), "jobs that ended as OUTPUT_POLICY_VIOLATION, by the plain-text rule that the last answer broke"),
     Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
     Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
-    Metric("slotgen_dead_letters_dropped_total", "counter", (), "dead letters that went for good, the oldest first, since the store was full or they were too old"),
-    Metric("slotgen_guard_breaches_total", "counter", (), "hard-stop conditions that the fleet's outcomes broke, counted by the worker that noticed"),
+    Metric("slotgen_dead_letters_dropped_total", "counter", (), "dead letters dropped for good, the oldest first, because the store was full or they were too old"),
+    Metric("slotgen_guard_breaches_total", "counter", (), "guard rules that the fleet's outcomes broke, counted by the worker that noticed"),
     Metric("slotgen_history_dropped_total", "counter", (), "outcomes that the history of `slotgen status` and `report` could not take"),
-    Metric("slotgen_cut_names_total", "counter", (), "names and words too long for the history or the dead letters, which keep the head and a digest"),
+    Metric("slotgen_cut_names_total", "counter", (), "names and values that were too long for the history or the dead letters and were cut to their beginning and a digest"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
-    Metric("slotgen_log_lines_dropped_total", "counter", (), "lines of the log that were dropped, since nothing read it"),
-    Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name runs; 0 is a bug"),
-    Metric("slotgen_fleet_sample_age_seconds", "gauge", (), "seconds since the figures of queue, dead letters and budget were read"),
-    Metric("slotgen_wrong_keys", "gauge", (), "keys in Redis that hold what does not belong there; `slotgen repair` lists them"),
-    Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 when Redis cannot be asked"),
-    Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited at the least; -1 when it is not known"),
-    Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 when Redis cannot be asked"),
+    Metric("slotgen_log_lines_dropped_total", "counter", (), "log lines dropped because nothing read them or the disk was full"),
+    Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name is running; 0 is a bug"),
+    Metric("slotgen_fleet_sample_age_seconds", "gauge", (), "seconds since the figures for queue, dead letters and budget were read"),
+    Metric("slotgen_wrong_keys", "gauge", (), "Redis keys that hold something slotgen cannot read; `slotgen repair` lists them"),
+    Metric("slotgen_queue_depth", "gauge", (), "messages waiting on the queue; -1 if Redis cannot be reached"),
+    Metric("slotgen_queue_oldest_seconds", "gauge", (), "how long the oldest message has waited, at least; -1 if unknown"),
+    Metric("slotgen_dead_letters", "gauge", (), "messages in the dead-letter store; -1 if Redis cannot be reached"),
     Metric("slotgen_build_info", "gauge", ("version", "executor_version"), "always 1"),
 )
 # fmt: on
@@ -89,10 +89,10 @@ METRICS = (
 class Metrics:
     """The metrics of one process, one for each row of the table; safe in any thread.
 
-    The exporter serves `registry`, a new one unless it is given; `words` are those of labels that are decided
-    elsewhere, as `bounds` takes them. Label values are bounded: what a label may not hold is counted as
-    `other`. Creating one switches prometheus_client's `_created` series off, which it knows for the whole
-    process only.
+    The exporter serves `registry`, by default a new one. `words` has the values of labels that are decided
+    elsewhere, as `bounds` takes them. Label values are bounded: any other value is counted as `other`.
+    Creating an instance turns off prometheus_client's `_created` series, for the whole process: it has no
+    narrower switch.
     """
 
     def __init__(

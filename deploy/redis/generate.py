@@ -15,21 +15,21 @@ ACL = Path(__file__).parent / "users.acl"
 DOC = Path(__file__).parents[2] / "docs" / "redis-keys.md"
 NAMESPACE = "slotgen"
 CONNECTED = "+hello +auth +ping +select +client|setname"
-# EVAL asks for the right to read and write each key that is declared to it; what the script does with them is
-# judged command by command.
+# EVAL requires the right to read and write each key declared to it; what the script then does is checked
+# command by command.
 SCRIPTS = "(-@all +eval +evalsha ~*)"
-# What each role may do that names no key of the table; the rest follows from the table.
+# What each role may do besides commands on keys; those follow from the table.
 ROLES = {
     "producer": f"-@all {CONNECTED} +multi +exec +discard +unsubscribe",
     "consumer": f"-@all {CONNECTED}",
     "worker": f"-@all {CONNECTED} +client|id +client|reply +client|tracking +time +info +multi +exec "
     f"+discard +unwatch +script|load {SCRIPTS}",
-    # Whatever there will be below the namespace, it can see and mend it. SCRIPT KILL, for a halt cannot wait.
+    # It can see and repair every key below the namespace, future ones too. SCRIPT KILL: a halt cannot wait.
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
     "-script|flush -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "
     "~celery ~celery\x06\x16[1-9] ~celery-task-meta-* ~_kombu.binding*.slotgen "
     "&slotgen:kill:* &slotgen:halts &slotgen:released &celery-task-meta-*",
-    # KEDA asks for a length by a script.
+    # KEDA reads lengths with a script.
     "keda": f"-@all {CONNECTED} {SCRIPTS}",
     "monitor": f"-@all {CONNECTED} +info +time",
     "guard": f"-@all {CONNECTED} +script|kill",
@@ -37,20 +37,20 @@ ROLES = {
 INTRODUCTION = """# Keys in Redis
 
 `python deploy/redis/generate.py` writes this page, and `deploy/redis/users.acl`, from the table in
-`worker/adapters/redis/keys.py`. `{ns}` is `SLOTGEN_NAMESPACE`, other braces stand for what differs from key
-to key. Celery's keys are its own: its names, types and life follow the locked release.
+`worker/adapters/redis/keys.py`. `{ns}` is `SLOTGEN_NAMESPACE`; other braces stand for what differs from key
+to key. Celery's keys belong to Celery: their names, types and lifetimes follow the locked release.
 
-A key has at most so many entries (a string is one; a stream has up to 100 more), each of at most so many
-bytes with its names; without a figure, Redis's `maxmemory` is the bound. It has an EXPIRE of at most so many
-seconds, or none. What is set elsewhere is named: a setting, a path in the executor config, the number of
-workers. A test holds every key of a running system against this table.
+*entries* and *bytes of each* are maximums. A string has one entry, a stream may have up to 100 more than
+stated, and bytes include field names. Where there is no figure, Redis's `maxmemory` is the limit. *EXPIRE
+seconds* is a maximum too; if empty, the key does not expire. A name instead of a figure is a setting, a path
+in the executor config, or the number of workers. A test compares every key of a running system with this
+table.
 
 The last column has the commands that each role of `users.acl` may give on the key; all others are refused, in
-scripts too. The operator may do everything with every key. `XADD` may trim its stream (Redis knows no right
-without): what workers and the webhook say in `{ns}:audit:noticed` they could also empty, or forge; what
-commands write to `{ns}:audit` only the operator could. Workers delete what is their own work alone: claims,
-answers, what ran out, and the oldest dead letters, since a store without a bound would fill Redis, and no
-script may do more than the role that runs it.
+scripts too. The operator may do everything with every key. In Redis, whoever may `XADD` to a stream may trim
+it: workers and the webhook could empty or forge `{ns}:audit:noticed`, but only the operator could do so with
+`{ns}:audit`. Workers delete only what belongs to their work: claims, answers, whatever has expired, and the
+oldest dead letters (an unbounded store would fill Redis). A script may do no more than the role that runs it.
 
 | key | type | owner | holds | bound | entries | bytes of each | lifetime | EXPIRE seconds | who may |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -56,7 +56,7 @@ def test_a_command_that_has_no_row_gets_one_and_one_that_is_gone_loses_it():
     written = SCRIPT["_page"](text)
 
     assert "slotgen gone" not in written
-    assert "| `slotgen tail` | Show job outcomes as they come" in written
+    assert "| `slotgen tail` | Show the last ten job outcomes" in written
 
 
 def test_the_words_of_ours_in_the_schema_stay_where_they_are():

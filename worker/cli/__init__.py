@@ -116,7 +116,7 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="slotgen",
         cls=_Commands,
-        help="Fill content slots with OpenAI, and be able to stop it: one Redis key halts the whole fleet.",
+        help="Fill content slots with OpenAI, and stop it at any time: one Redis key halts the whole fleet.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -40,7 +40,7 @@ def test_the_kill_switch_comes_first_and_every_panel_has_its_commands():
     panels = [GROUP.get_command(None, each).rich_help_panel for each in NAMES]
     assert list(dict.fromkeys(panels)) == [
         "Halt and release",
-        "See what happens",
+        "See what is happening",
         "Change exposure, one step at a time",
         "Run",
     ]

@@ -27,7 +27,7 @@ AsField = Annotated[
     FieldKind | None,
     typer.Option(
         "--as",
-        help="Take FILE for the text, or the option, of an answer, and judge whether it is plain text.",
+        help="Treat FILE as a text, or an option, of an answer, and check whether it is plain text.",
     ),
 ]
 

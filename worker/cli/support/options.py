@@ -9,13 +9,13 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Actor = Annotated[
-    str | None, typer.Option(help="Who does this; by default the name of this login.", show_default=False)
+    str | None, typer.Option(help="Who is doing this; by default, your login name.", show_default=False)
 ]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 Override = Annotated[
     str,
     typer.Option(
-        help="Set the one-dimension rule aside, for this reason, which is recorded.", metavar="REASON"
+        help="Override the one-dimension rule, for this reason, which is recorded.", metavar="REASON"
     ),
 ]
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}

@@ -39,7 +39,7 @@ def push(
     override: Override = "",
     as_json: AsJson = False,
 ) -> None:
-    """Set the policy, and show rule by rule what that changes."""
+    """Set the policy, and show what changes, rule by rule."""
     if (file is None) == (audit is None):
         raise typer.BadParameter("name a FILE, or --audit AUDIT_ID, and not both")
     if file is not None:
@@ -61,7 +61,7 @@ def enable(
 
 @app.command()
 def disable(*, reason: Reason = "", actor: Actor = None, as_json: AsJson = False) -> None:
-    """Switch the policy off; always allowed. Every job is NOT_ALLOWLISTED then."""
+    """Switch the policy off; always allowed. Every job is then NOT_ALLOWLISTED."""
     by = By("slotgen allowlist disable", actor, reason)
     _set(lambda raw: _switched(raw, enabled=False), by, as_json=as_json)
 

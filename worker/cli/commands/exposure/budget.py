@@ -22,7 +22,7 @@ _NONE = "none"
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show the cap of the window, what is spent, held and written off, and by which model."""
+    """Show the cap, and what is spent, held and written off in this window, by model."""
     if context.invoked_subcommand is not None:
         return
     with open_session() as session:
@@ -41,16 +41,14 @@ def _cap(text: str) -> str:
 
 @app.command("set")
 def set_cap(
-    usd: Annotated[
-        str, typer.Argument(help="US dollars for a window, or none.", metavar="USD", callback=_cap)
-    ],
+    usd: Annotated[str, typer.Argument(help="US dollars per window, or none.", metavar="USD", callback=_cap)],
     *,
     reason: Reason = "",
     actor: Actor = None,
     override: Override = "",
     as_json: AsJson = False,
 ) -> None:
-    """Set the cap. Lower is always allowed; higher widens exposure. A deployment's own may be stricter."""
+    """Set the cap. Lower is always allowed; higher widens exposure. A deployment's cap may be stricter."""
     apply(
         DIAL,
         lambda _: None if usd == _NONE else usd.encode(),

@@ -12,12 +12,12 @@ from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import Actor, AsJson, Reason, named
 from worker.cli.support.terminal import answer
 
-app = typer.Typer(help="Show or end the waits that servers asked for.", no_args_is_help=False)
+app = typer.Typer(help="Show or end the pauses that servers asked for.", no_args_is_help=False)
 
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show for which model no request leaves, since when and until when, and why."""
+    """Show which models get no requests, since when, until when, and why."""
     if context.invoked_subcommand is not None:
         return
     with open_session() as session:
@@ -44,7 +44,7 @@ def clear(
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let requests to a model leave again, within seconds. The next 429 begins another wait."""
+    """Let requests to a model leave again, within seconds. The next 429 starts another pause."""
     if not reason.strip():
         raise CliError('say why: --reason "…"')
     name = f"cooldown:{model}"

@@ -1,4 +1,4 @@
-"""`slotgen enable`: the runbook's safe sequence, step by step, the fleet halted until the last."""
+"""`slotgen enable`: the runbook's safe sequence, step by step, with the fleet halted until the last."""
 
 import dataclasses
 import json
@@ -26,20 +26,23 @@ ORDER = 2
 def enable(
     *,
     allowlist: Annotated[
-        str, typer.Option(help="The policy to set, the smallest that makes sense.", metavar="FILE")
+        str, typer.Option(help="The policy to set; choose the smallest that makes sense.", metavar="FILE")
     ],
     percent: Annotated[
-        str, typer.Option(help="The share to begin with, such as 1.", metavar="PERCENT", callback=percentage)
+        str,
+        typer.Option(help="The percentage to start with, such as 1.", metavar="PERCENT", callback=percentage),
     ],
-    reason: Annotated[str, typer.Option(help="Why it is safe; needed for the release.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is safe; required for the release.")] = "",
     actor: Actor = None,
     override: Override = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the steps without changing anything.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open generation in the runbook's order; the fleet is halted until the last step.
+    """Open generation in the runbook's order; the fleet stays halted until the last step.
 
-    Stops at the first thing that is not as it should be, the fleet still halted. Run it again to go on.
+    Stops at the first problem, with the fleet still halted. Run it again to continue.
     """
     if not dry_run and not reason.strip():
         raise CliError(

@@ -29,7 +29,7 @@ _COLOURS = {"pass": "green", "fail": "red", "to confirm": "yellow"}
 
 
 def preflight(*, as_json: AsJson = False) -> None:
-    """Check everything that must be so before any exposure. Nothing is generated, and no dial is touched.
+    """Check everything that must hold before any exposure. Generates nothing and changes no dial.
 
     Exit 1 when a point fails; points that only a person can confirm do not fail.
     """

@@ -1,4 +1,4 @@
-"""`slotgen rollout PERCENT`: the share of the jobs that may pass."""
+"""`slotgen rollout PERCENT`: the share of jobs that may be generated."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`slotgen drill`: halts for real, measures it, and puts everything back as it was."""
+"""`slotgen drill`: halts for real, measures the halt, and restores everything."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,21 +27,24 @@ def drill(
     target: Annotated[Literal["brake", "guard"], typer.Argument(help="What to rehearse.")] = "brake",
     *,
     calls: Annotated[
-        int, typer.Option(min=0, max=20, help="Calls of its own to have in flight; each is paid for.")
+        int,
+        typer.Option(min=0, max=20, help="How many of its own calls to have in flight; each is paid for."),
     ] = 3,
     jobs: Annotated[int, typer.Option(min=1, max=100, help="Probe jobs to send after the halt.")] = 20,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the fleet halts for seconds.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; the fleet is halted for a few seconds.")
+    ] = False,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="On this machine alone, with a Redis and a worker of its own.")
+        bool, typer.Option("--embedded", help="On this machine only, with its own Redis and worker.")
     ] = False,
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rehearse the rollback: halt, measure, verify that only STUBs follow, restore the dials exactly.
+    """Rehearse the rollback: halt, measure, check that only STUBs follow, restore the dials exactly.
 
-    The calls are of jobs named drill-…, within the spend cap, and cancelled by the halt; where the dials let
-    none through, it says that it proved nothing. The probe jobs cost nothing, whatever happens. `drill guard`
-    tries the guard on a kill switch of its own, and halts nothing. Exit 1 when it is not passed.
+    Its calls belong to jobs named drill-…, count towards the spend cap, and are cancelled by the halt. If the
+    dials let none through, it says that it proved nothing. The probe jobs never cost anything. `drill guard`
+    tries the guard on its own kill switch, and halts nothing. Exit 1 if the drill is not passed.
     """
     if target == "brake" and not (embedded or yes):
         what = (

@@ -1,4 +1,4 @@
-"""`slotgen kill`: halts the fleet, in one word."""
+"""`slotgen kill`: halts the fleet."""
 
 from typing import Annotated, Any
 
@@ -15,21 +15,21 @@ ORDER = 1
 
 def kill(
     *,
-    reason: Annotated[str, typer.Option(help="For the record; none is needed.")] = "",
+    reason: Annotated[str, typer.Option(help="For the record; optional.")] = "",
     actor: Actor = None,
     keep_trying: Annotated[
         str,
         typer.Option(
             callback=duration,
-            help="Where Redis refuses every write: try to set the key for this long, and repeat the message.",
+            help="If Redis refuses every write: try to set the key for this long, repeating the message.",
         ),
     ] = "0s",
     as_json: AsJson = False,
 ) -> None:
-    """Halt the whole fleet now, calls in flight included. No question is asked. `slotgen halt` is the same.
+    """Halt the whole fleet now, including calls in flight. It asks no questions. `slotgen halt` is the same.
 
-    Where Redis refuses every write, a message halts the workers that run, and the key is not set: exit 1.
-    Exit 1 as well when a living worker has not confirmed within 3 s.
+    If Redis refuses every write, a message halts the running workers, and the key is not set: exit 1.
+    Exit 1 also if a living worker has not confirmed within 3 s.
     """
     from worker.cli.support.halt import halt_fleet, set_the_key
 

@@ -24,7 +24,7 @@ def resume(
 ) -> None:
     """Release the kill switch, and show what is admitted from now on.
 
-    What was widened while the fleet was halted is judged here, as one change.
+    Whatever was widened while the fleet was halted is judged here, as one change.
     """
     if not reason.strip():
         raise CliError('a release needs a reason; say why it is safe now: slotgen resume --reason "…"')

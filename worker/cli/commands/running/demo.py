@@ -1,4 +1,4 @@
-"""`slotgen demo`: the main job on real input in under a minute, with a live picture."""
+"""`slotgen demo`: real job specs through the whole system in under a minute, shown live."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ def demo(
 ) -> None:
     """Watch real jobs pass the gates, get generated, and get halted by one Redis key.
 
-    Needs no Redis and no key: both are stood in for, on this machine, and cleaned up. A key in the
-    environment is never used unless --real is given.
+    Needs no Redis and no API key: stand-ins for both run on this machine and are cleaned up. A key in the
+    environment is used only with --real.
     """
     console = ContentConsole()
     try:

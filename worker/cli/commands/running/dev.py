@@ -1,4 +1,4 @@
-"""`slotgen dev`: the whole system on one machine, left running for a person to play with."""
+"""`slotgen dev`: the whole system on one machine, left running to play with."""
 
 import os
 import shlex
@@ -30,14 +30,14 @@ def dev(
     real: Annotated[
         bool, typer.Option("--real", help="Call OpenAI with OPENAI_API_KEY, and pay for it.")
     ] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where Redis listens, if it is free.")] = 6379,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=1000, help="Calls at once.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port for Redis, if it is free.")] = 6379,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=1000, help="Concurrent calls.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start an embedded Redis, a stand-in for OpenAI and a worker; Ctrl-C ends and cleans up.
+    """Start an embedded Redis, a stand-in for OpenAI and a worker; Ctrl-C stops and cleans up.
 
-    The settings hold, but for that Redis and, unless --real is given, for what is OpenAI's: a key in the
-    environment is never used without it. What ends by itself is started again.
+    The settings apply, except those of Redis and, without --real, those of OpenAI: a key in the environment
+    is used only with --real. A process that ends by itself is restarted.
     """
     flags = {} if concurrency is None else {"concurrency": concurrency}
     inherited = [name for name in _OWN if os.environ.pop(name, None)]

@@ -1,4 +1,4 @@
-"""`slotgen enqueue`: sends job specs, as many as there are, and collects their answers."""
+"""`slotgen enqueue`: sends any number of job specs, and collects their answers."""
 
 import os
 import shlex
@@ -33,7 +33,7 @@ ORDER = 1
 def enqueue(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="JSON or JSON Lines files, folders of them; - is stdin.", show_default=False),
+        typer.Argument(help="JSON or JSON Lines files, or folders of them; - is stdin.", show_default=False),
     ] = None,
     *,
     wait: Annotated[
@@ -42,16 +42,16 @@ def enqueue(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first invalid spec.")] = False,
     resume: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Go on from the file that an interrupted run left.")
+        Path | None, typer.Option(metavar="FILE", help="Continue from the file that an interrupted run left.")
     ] = None,
     window: Annotated[
-        int, typer.Option(min=1, max=100_000, help="With --wait: specs that may be unanswered at once.")
+        int, typer.Option(min=1, max=100_000, help="With --wait: how many specs may be unanswered at once.")
     ] = 1000,
     max_queue: Annotated[
         int, typer.Option(min=1, help="Pause while more messages than this are on the queue.")
     ] = 10_000,
     timeout: Annotated[
-        float | None, typer.Option(min=0.1, help="With --wait: seconds after which one spec is given up.")
+        float | None, typer.Option(min=0.1, help="With --wait: seconds after which to give up on a spec.")
     ] = None,
     again: Annotated[
         Path | None,
@@ -63,11 +63,11 @@ def enqueue(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send job specs to the queue; each is checked first, by the rules of the worker.
+    """Send job specs to the queue. Each is checked first, by the worker's own rules.
 
-    Without --wait a line for each spec names its task id. Invalid specs are reported with their lines and
-    passed over; then, when a spec got no answer, or when a job FAILED, the exit code is 1. Ctrl-C leaves a
-    file for --resume, which goes on with the options of the run.
+    Without --wait, it prints a line with the task id of each spec. Invalid specs are reported with their
+    lines and skipped. Exit 1 if a spec was invalid or got no answer, or a job FAILED. Ctrl-C leaves a file
+    for --resume, which continues with the options of that run.
     """
     if bool(inputs) == bool(resume):
         raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")

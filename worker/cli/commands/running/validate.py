@@ -1,4 +1,4 @@
-"""`slotgen validate`: says whether a file is what it means to be, before anything is sent or set."""
+"""`slotgen validate`: checks a file before it is sent or set."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ def validate(
 ) -> None:
     """Check FILE against its locked schema; exit 1 with one line for each problem.
 
-    With --as text, check whether a model may answer with it: whether it is plain text.
+    With --as text, check whether FILE is plain text, as a model's answer must be.
     """
     if as_field:
         _check_text(file, as_field, as_json=as_json)

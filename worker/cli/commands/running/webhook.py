@@ -1,4 +1,4 @@
-"""`slotgen webhook`: lets an Alertmanager halt the fleet."""
+"""`slotgen webhook`: lets Alertmanager halt the fleet."""
 
 import logging
 import threading

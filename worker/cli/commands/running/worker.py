@@ -16,7 +16,7 @@ ORDER = 2
 
 def worker(
     concurrency: Annotated[
-        int | None, typer.Option(help="Calls at once of this process [SLOTGEN_CONCURRENCY].")
+        int | None, typer.Option(help="Concurrent calls of this process [SLOTGEN_CONCURRENCY].")
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port of /metrics, 0 for any free one [SLOTGEN_METRICS_PORT].")
@@ -29,7 +29,7 @@ def worker(
         ),
     ] = True,
 ) -> None:
-    """Consume jobs from the queue. SIGTERM finishes what has begun and returns the rest."""
+    """Consume jobs from the queue. On SIGTERM, finish what has started and return the rest."""
     settings = load_settings(concurrency=concurrency, metrics_port=metrics_port)
     with refuses(BadSetting, BadExecutorConfig, PortUnavailable, lifecycle.PackagesCollide):
         code = lifecycle.run(settings)

@@ -1,3 +1,3 @@
-"""See what happens."""
+"""See what is happening."""
 
 ORDER = 2

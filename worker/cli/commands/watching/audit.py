@@ -24,7 +24,7 @@ def audit(
         int,
         typer.Option(min=1, max=_KEPT, help="How many that commands made, and how many that were noticed."),
     ] = 8,
-    dial: Annotated[str | None, typer.Option(help="Only this one, such as rollout_percent.")] = None,
+    dial: Annotated[str | None, typer.Option(help="Only this dial, such as rollout_percent.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who changed which dial, when, from what to what, why, and by which command."""

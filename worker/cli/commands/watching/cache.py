@@ -20,7 +20,7 @@ _OUTCOMES = 1_000_000
 
 @app.command()
 def show(*, as_json: AsJson = False) -> None:
-    """Show how many answers are kept, and how many jobs of the last 24 h were served from them."""
+    """Show how many answers are stored, and how many jobs of the last 24 h they served."""
     with open_session() as session:
         bound = session.settings.cache_answers
         index = RedisAnswerIndex(session.client, session.settings.namespace)
@@ -48,13 +48,13 @@ def show(*, as_json: AsJson = False) -> None:
 @app.command()
 def drop(
     file: Annotated[
-        str | None, typer.Argument(help="A job spec, whose answers to forget; - is stdin.", metavar="FILE")
+        str | None, typer.Argument(help="The job spec whose answers to delete; - is stdin.", metavar="FILE")
     ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Forget every answer.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Delete every answer.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget paid answers: the same job is generated, and paid for, again."""
+    """Delete stored answers; the same job will be generated and paid for again."""
     if (file is None) != everything:
         raise typer.BadParameter("name a FILE, or --all, and not both")
     with open_session() as session:

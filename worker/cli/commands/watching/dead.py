@@ -48,17 +48,17 @@ _MaybeId = Annotated[
     ),
 ]
 _Reason = Annotated[
-    str, typer.Option(help="Instead of an ID: all that were rejected for this reason.", metavar="REASON")
+    str, typer.Option(help="Instead of an ID: all messages rejected for this reason.", metavar="REASON")
 ]
-_All = Annotated[bool, typer.Option("--all", help="Instead of an ID: all, or all of --reason.")]
-_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, where there are several.")]
+_All = Annotated[bool, typer.Option("--all", help="Instead of an ID: all messages, or all with --reason.")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask if there are several.")]
 
 
 @app.command("list")
 def list_dead(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 15,
     *,
-    reason: Annotated[str, typer.Option(help="Only those of this reason.", metavar="REASON")] = "",
+    reason: Annotated[str, typer.Option(help="Only those rejected for this reason.", metavar="REASON")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List rejected messages, newest first, one line each."""
@@ -83,7 +83,7 @@ def list_dead(
 
 @app.command()
 def show(dead_id: _DeadId, *, as_json: AsJson = False) -> None:
-    """Show one rejected message whole: this prints what the producer sent."""
+    """Show one rejected message in full, as the producer sent it."""
     with open_session() as session:
         letter, now_wall_ms = session.dead_letters.show(dead_id), session.history.now_ms()
         limits = MessageLimits(session.settings.max_message_bytes)
@@ -120,9 +120,9 @@ def replay(
     yes: _Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put messages back on their queue, byte for byte as they were.
+    """Put messages back on their queue, byte for byte.
 
-    What a worker would reject again is named. Among several it stays where it is.
+    Names what a worker would reject again. Among several, such messages stay where they are.
     """
     with open_session() as session:
         store, limits = session.dead_letters, MessageLimits(session.settings.max_message_bytes)
@@ -158,7 +158,7 @@ def drop(
     yes: _Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget messages for good."""
+    """Delete messages for good."""
     with open_session() as session:
         store = session.dead_letters
         letters = [each.dead_id for each in _chosen(store, dead_id, _selection(dead_id, reason, all_))]

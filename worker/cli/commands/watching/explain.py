@@ -25,11 +25,11 @@ ORDER = 2
 
 def explain(
     file: Annotated[
-        str | None, typer.Argument(help="A job spec, or with --as a text; - is stdin.", metavar="FILE")
+        str | None, typer.Argument(help="A job spec, or a text with --as; - is stdin.", metavar="FILE")
     ] = None,
     *,
     job: Annotated[
-        str | None, typer.Option(help="Instead of FILE: a jobId that has come before.", metavar="ID")
+        str | None, typer.Option(help="Instead of FILE: the jobId of an earlier job.", metavar="ID")
     ] = None,
     as_field: AsField = None,
     controls: Annotated[
@@ -42,11 +42,11 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every gate's answer to each job of FILE, by the dials of this moment. Nothing is sent.
+    """Show every gate's decision on each job of FILE, with the dials as they are now. Nothing is sent.
 
-    With --job, show what was decided on that job before, by the history, and what would be now. With --as
-    text, show each rule of plain text that FILE breaks, and why there is that rule. Exit 0 when FILE can be
-    judged, whatever the answers are.
+    With --job, show what was decided on that job (from the history), and what would be decided now. With
+    --as text, show each plain-text rule that FILE breaks, and the reason for the rule. Exit 0 if FILE can be
+    judged, whatever the result.
     """
     if (file is None) == (job is None):
         raise typer.BadParameter("name a FILE, or --job ID, and not both")

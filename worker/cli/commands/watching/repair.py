@@ -1,4 +1,4 @@
-"""`slotgen repair`: what does not belong into the keys of Redis, and the way to put it aside."""
+"""`slotgen repair`: lists wrong keys in Redis, and moves them aside."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from worker.cli.support.terminal import answer, fields
 
 def repair(
     key: Annotated[
-        str | None, typer.Argument(help="The key to put aside; without one, list what is wrong.")
+        str | None, typer.Argument(help="The key to move aside; without one, list what is wrong.")
     ] = None,
     *,
     reason: Annotated[str, typer.Option(help="Why, for the record; required with a key.")] = "",
@@ -22,10 +22,10 @@ def repair(
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the keys that hold what slotgen cannot read, or put one of them aside, as it is, for 30 days.
+    """List the keys that hold something slotgen cannot read, or move one aside, unchanged, for 30 days.
 
-    A kill switch or another dial that is put aside counts as absent, which halts or denies; a spend cap is 0.
-    The list is of the first 100,000 keys. Exit 1 when something is wrong.
+    A kill switch or other dial that is moved aside counts as absent, which halts or denies; a spend cap
+    counts as 0. Only the first 100,000 keys are searched. Exit 1 if something is wrong.
     """
     with open_session(warns=False) as session:
         if key is None:

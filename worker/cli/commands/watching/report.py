@@ -23,7 +23,7 @@ _COLOURS = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 def report(
     *,
-    since: Annotated[str, typer.Option(help="Over this long.", callback=duration)] = "24h",
+    since: Annotated[str, typer.Option(help="The period to judge.", callback=duration)] = "24h",
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with plots.", metavar="FILE", dir_okay=False)
     ] = None,
@@ -31,10 +31,10 @@ def report(
 ) -> None:
     """Judge the success criteria for "beta stable", each with its figure. Too little data is never a pass.
 
-    A criterion needs 60 different jobs over 12 hours at the least; jobs that are sent again, stored answers
-    and probes prove nothing.
+    A criterion needs at least 60 different jobs over 12 hours; repeated jobs, stored answers and probes do
+    not count.
 
-    Exit 0 only when every criterion passes, 1 otherwise.
+    Exit 0 only if every criterion passes, 1 otherwise.
     """
     with open_session() as session:
         now_wall_ms = session.history.now_ms()

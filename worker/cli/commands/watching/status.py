@@ -35,15 +35,15 @@ def status(
     every: Annotated[
         float,
         typer.Argument(
-            min=0.2, max=3600, help="With --watch: renew it every so many seconds.", metavar="SECONDS"
+            min=0.2, max=3600, help="With --watch: refresh every this many seconds.", metavar="SECONDS"
         ),
     ] = 2.0,
     *,
-    since: Annotated[str, typer.Option(help="Outcomes of this long.", callback=duration)] = "5m",
+    since: Annotated[str, typer.Option(help="The period for outcomes.", callback=duration)] = "5m",
     watch: Annotated[bool, typer.Option("--watch", help="Keep it on the screen; Ctrl-C ends.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the kill switch, the dials, workers, queue and latest outcomes, and what is in the way."""
+    """Show the kill switch, the dials, workers, queue and latest outcomes, and what blocks generation."""
     since_seconds = seconds(since)
     if not watch:
         found = _overview(since_seconds)

@@ -28,23 +28,23 @@ def tail(
     status: Annotated[
         Status | None, typer.Option(help="STUB, COMPLETED or FAILED.", metavar="STATUS")
     ] = None,
-    code: Annotated[ErrorCode | None, typer.Option(help="One errorCode.", metavar="CODE")] = None,
+    code: Annotated[ErrorCode | None, typer.Option(help="Only this errorCode.", metavar="CODE")] = None,
     kind: Annotated[
         Literal["statutory", "assessment", "explanatory", "revision"] | None,
         typer.Option(help="statutory, assessment, explanatory or revision.", metavar="KIND"),
     ] = None,
-    job: Annotated[str, typer.Option(help="Jobs whose jobId begins so.", metavar="ID")] = "",
-    task: Annotated[str, typer.Option(help="Tasks whose id begins so.", metavar="ID")] = "",
-    last: Annotated[int, typer.Option(min=0, max=_KEPT, help="Begin with this many past ones.")] = 10,
+    job: Annotated[str, typer.Option(help="Only jobs whose jobId starts with this.", metavar="ID")] = "",
+    task: Annotated[str, typer.Option(help="Only tasks whose id starts with this.", metavar="ID")] = "",
+    last: Annotated[int, typer.Option(min=0, max=_KEPT, help="Start with this many past outcomes.")] = 10,
     limit: Annotated[
         int | None, typer.Option(min=0, help="End after this many, or when fewer than asked for have passed.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show job outcomes as they come, after the last ten, one line each; Ctrl-C ends.
+    """Show the last ten job outcomes, then new ones as they come, one line each; Ctrl-C ends.
 
-    With --last N and --limit N it shows what there is, and ends. `slotgen explain --job ID` says more of one.
-    Without the jobs of preflight and drill, but where --job asks for them: --job probe-, --job drill-.
+    With --last N and --limit N it shows what there is, and ends. `slotgen explain --job ID` says more about
+    one job. Jobs of preflight and drill are left out unless asked for: --job probe-, --job drill-.
     """
 
     def wanted(each: OutcomeRecord) -> bool:
