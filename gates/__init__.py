@@ -1,4 +1,4 @@
-"""Pure decisions: may this job reach the model? Values in, a Decision out; CONTRACT.md is the agreement."""
+"""Pure decisions: may this job reach the model? Values in, a Decision out; CONTRACT.md is the contract."""
 
 from gates.controls import Ceilings, Controls, RawControls
 from gates.decision import Decision, Reason

@@ -21,7 +21,7 @@ class AllowlistReason(Reason):
 
 
 NAME = "allowlist"
-# Redis holds up to 512 MiB; a policy of 10,000 rules, the most that the schema takes, has about 3 MB.
+# Redis holds up to 512 MiB; a policy of 10,000 rules, the most that the schema allows, takes about 3 MB.
 MAX_POLICY_BYTES = 16_777_216
 _HASH_DIGITS = 12
 _DISABLED = deny(NAME, AllowlistReason.NOT_ALLOWLISTED, "the allowlist is disabled")
@@ -29,12 +29,12 @@ _NO_MATCH = deny(NAME, AllowlistReason.NOT_ALLOWLISTED, "no enabled rule matches
 
 
 def parse(raw: bytes) -> Allowlist | None:
-    """Return the policy in `raw`, or None when it is anything but a valid allowlist v1."""
+    """Return the policy in `raw`, or None if that is not a valid allowlist v1."""
     return _policy(raw) if len(raw) <= MAX_POLICY_BYTES else None
 
 
-# By its bytes, besides the snapshot of all dials: when another dial changes, above all in a halt, nothing may
-# wait for a policy to be parsed once more (10 ms for 1,000 rules). Two, since each may be that large.
+# Cached by its bytes, in addition to the snapshot of all dials: when another dial changes, above all in a
+# halt, nothing may wait for a policy to be parsed again (10 ms for 1,000 rules). Only two: each may be large.
 @lru_cache(maxsize=2)
 def _policy(raw: bytes) -> Allowlist | None:
     try:
@@ -44,7 +44,7 @@ def _policy(raw: bytes) -> Allowlist | None:
     if not is_valid("allowlist.v1", document):
         return None
     found = Allowlist.of(document)
-    # The rule that matched is named in the log: two rules of one name would make that name a riddle.
+    # The log names the rule that matched: with two rules of one name it would be ambiguous.
     return found if len({rule.id for rule in found.rules}) == len(found.rules) else None
 
 
@@ -54,7 +54,7 @@ def policy_hash(raw: bytes) -> str:
 
 
 def check(subject: Subject, dial: Reading[Allowlist | None]) -> Decision:
-    """Let through only what an enabled rule of a valid, enabled allowlist names."""
+    """Admit only what an enabled rule of a valid, enabled allowlist names."""
     policy = dial.value
     if policy is None:
         return deny(NAME, AllowlistReason.NOT_ALLOWLISTED, f"the allowlist {dial.trouble}")

@@ -15,7 +15,7 @@ from gates.subject import Subject
 
 T = TypeVar("T")
 
-# The dials as Redis returned them, by name; None, or no entry, is an absent key or one that holds no string.
+# The dials as Redis returned them, by name; None or no entry means no key, or one that holds no string.
 RawControls = Mapping[str, bytes | None]
 Check = Callable[[Subject, Reading[Any]], Decision]
 _CHECKS: tuple[Check, ...] = tuple(gate.check for gate in GATES)
@@ -27,7 +27,7 @@ _MAX_REMEMBERED_BYTES = allowlist.MAX_POLICY_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What a deployment's environment restricts the dials to; it can never open one.
+    """The limits that a deployment's environment sets on the dials; it can never open one.
 
     `values` has one for each gate; None, as by default, restricts nothing.
     """
@@ -36,7 +36,7 @@ class Ceilings:
 
     @classmethod
     def parse(cls, environment: Mapping[str, str]) -> Self:
-        """Return the ceilings in `environment`, variables by name.
+        """Return the ceilings set in `environment`, a mapping of variables.
 
         Raises:
             ValueError: a variable has a value that it may not have; the text names both, and the remedy.
@@ -45,7 +45,7 @@ class Ceilings:
         return cls(tuple(gate.dial and gate.dial.ceiling(environment) for gate in GATES))
 
     def of(self, gate: Gate[T]) -> T | None:
-        """Return what restricts the dial of `gate`; None when nothing does."""
+        """Return what restricts the dial of `gate`; None if nothing does."""
         ceiling: T | None = self.values[GATES.index(gate)]
         return ceiling
 
@@ -55,7 +55,7 @@ _UNRESTRICTED = Ceilings()
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The effective dials. `note` is empty unless the store could not be read, and then says why.
+    """The effective dials. `note` says why the store could not be read; empty if it could.
 
     `asked` has for each gate, in their order, its check and what the check is asked about: to pair them for
     each job anew costs a fifth of a decision. `undecided` are those that a job has yet to be asked about: the
@@ -67,7 +67,7 @@ class Controls:
     undecided: tuple[tuple[Check, Reading[Any]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Ask the gates at the front that look at no job, up to the first no."""
+        """Ask the leading gates that do not depend on a job, up to the first no."""
         undecided = self.asked
         for gate in GATES:
             check, reading = undecided[0]
@@ -78,7 +78,7 @@ class Controls:
 
     @classmethod
     def parse(cls, raw: RawControls, ceilings: Ceilings = _UNRESTRICTED) -> "Controls":
-        """Return what `raw` amounts to under `ceilings`; no bytes make it raise."""
+        """Return the effective dials for `raw` under `ceilings`; never raises, whatever the bytes."""
         values = tuple(map(raw.get, _NAMES))
         if sum(map(len, filter(None, values))) > _MAX_REMEMBERED_BYTES:
             return _parsed.__wrapped__(values, ceilings)
@@ -86,7 +86,7 @@ class Controls:
 
     @classmethod
     def unreadable(cls, note: str) -> Self:
-        """Return the dials of a store that did not answer: everything shut. `note` becomes the detail."""
+        """Return the dials for a store that did not answer: everything shut. `note` becomes the detail."""
         note = note or "the dials could not be read"
         readings = (
             Reading(gate.dial.shut, Trouble.UNREADABLE, note) if gate.dial else _NO_DIAL for gate in GATES
@@ -114,17 +114,17 @@ class Controls:
 
     @property
     def allowlist(self) -> Allowlist | None:
-        """The policy, None without a valid one."""
+        """The policy; None if there is no valid one."""
         return self.of(allowlist.GATE).value
 
     @property
     def policy_hash(self) -> str | None:
-        """The short name of the policy's bytes, valid or not; None without any."""
+        """The short hash of the policy's bytes, valid or not; None if there are none."""
         return self.of(allowlist.GATE).digest
 
 
-# Remembers by the exact bytes, and is pure: the dials are still read afresh for each job, and the same bytes
-# are the same dials. It takes a third of the time of parsing them. Two, since each may hold a large policy.
+# Cached by the exact bytes, and parsing is pure: the dials are still read afresh for each job. It takes a
+# third of the time that parsing does. Only two, because each may hold a large policy.
 @lru_cache(maxsize=2)
 def _parsed(values: tuple[bytes | None, ...], ceilings: Ceilings) -> Controls:
     readings = (

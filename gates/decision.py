@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Reason(StrEnum):
-    """Why a gate said no: each gate has its own, and its words are the metric label and the errorCode.
+    """Why a gate said no. Each gate has its own reasons; their words are the metric label and the errorCode.
 
     `when` and `remedy` are its cells in the tables of the docs.
     """
@@ -23,7 +23,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer of the gate of that name; `reason` is None exactly when it is a yes, `detail` a sentence."""
+    """One gate's answer; `reason` is None exactly if it is a yes, `detail` is a sentence."""
 
     allowed: bool
     gate: str

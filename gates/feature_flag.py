@@ -20,7 +20,7 @@ _ON = admit(NAME, "the feature is on")
 
 
 def check(subject: Subject, dial: Reading[bool]) -> Decision:
-    """Let through only when the feature is on."""
+    """Admit only if the feature is on."""
     del subject  # the flag asks nothing of a job
     if dial.value:
         return _ON

@@ -1,4 +1,4 @@
-"""What a gate is made of: a name, its reasons, a check, and a dial in Redis where it has one."""
+"""What a gate is made of: a name, reasons, a check, and for some a dial in Redis."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Trouble(StrEnum):
-    """What keeps a dial from saying what it holds, to be read after its name; empty when nothing does."""
+    """What is wrong with a dial's value, phrased to follow its name; empty if nothing is."""
 
     NONE = ""
     ABSENT = "is absent"
@@ -23,7 +23,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """What a dial amounts to; `note` says why it could not be read, `digest` names a policy's bytes."""
+    """What a dial means; `note` says why it could not be read, `digest` identifies a policy's bytes."""
 
     value: T
     trouble: Trouble = Trouble.NONE
@@ -62,7 +62,7 @@ class Dial(Generic[T]):
         return self.name
 
     def read(self, raw: bytes | None, ceiling: T | None = None) -> Reading[T]:
-        """Return what `raw` (None: no key that holds a string) amounts to under `ceiling` (None: none)."""
+        """Return what `raw` (None: no key that holds a string) means under `ceiling` (None: no ceiling)."""
         reading = Reading(self.shut, Trouble.ABSENT) if raw is None else self._parsed(raw)
         if ceiling is None:
             return reading
@@ -72,7 +72,7 @@ class Dial(Generic[T]):
         return replace(reading, value=strictest, trouble=Trouble.OVERRULED)
 
     def ceiling(self, environment: Mapping[str, str]) -> T | None:
-        """Return what the dial's variable restricts it to; None where there is none, or it is not set.
+        """Return what the dial's variable restricts it to; None if it has no variable, or that is not set.
 
         Raises:
             ValueError: it is nothing that the dial may hold; the text has its name, its value and the remedy.
@@ -97,9 +97,9 @@ class Dial(Generic[T]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate(Generic[T]):
-    """One gate. `check` gets the job and the reading of the gate's own dial; of None where it has no dial.
+    """One gate. `check` gets the job and the reading of the gate's own dial, or of None if it has no dial.
 
-    Without `asks_job` the dial alone decides: `check` makes nothing of the job.
+    Without `asks_job` the dial alone decides: `check` ignores the job.
     """
 
     name: str

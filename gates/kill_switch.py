@@ -16,7 +16,7 @@ class BrakeState(StrEnum):
 
 
 class KillReason(Reason):
-    """The kill switch is on, or cannot be known."""
+    """The kill switch is on, or could not be read."""
 
     KILL_SWITCH = (
         "KILL_SWITCH",
@@ -38,12 +38,12 @@ _WORDS = {b"false": BrakeState.RELEASED, b"true": BrakeState.ENGAGED, b"1": Brak
 
 
 def parse(raw: bytes) -> BrakeState | None:
-    """Return what the words of the dial mean, ASCII blanks and case ignored; None for any other."""
+    """Return the meaning of a word the dial knows, ignoring ASCII blanks and case; None for any other."""
     return _WORDS.get(raw.strip().lower())
 
 
 def check(subject: Subject, dial: Reading[BrakeState]) -> Decision:
-    """Let through only when the kill switch is known to be off."""
+    """Admit only if the kill switch is known to be off."""
     del subject  # the kill switch asks nothing of a job
     if dial.value is _RELEASED:
         return _OFF
@@ -54,7 +54,7 @@ def check(subject: Subject, dial: Reading[BrakeState]) -> Decision:
 
 
 def _strictest(dial: BrakeState, variable: BrakeState) -> BrakeState:
-    # A variable that says `false` restricts nothing, and does not stand in for an absent key either.
+    # A variable that says `false` restricts nothing, and is no substitute for an absent key either.
     return BrakeState.ENGAGED if variable is BrakeState.ENGAGED else dial
 
 
@@ -62,7 +62,7 @@ DIAL = Dial(
     name="kill",
     parse=parse,
     shut=BrakeState.UNVERIFIED,
-    # No typing error in an emergency may leave it off.
+    # In an emergency, a typing error must not leave it off.
     malformed=BrakeState.ENGAGED,
     openness=lambda state: state is _RELEASED,
     shown=lambda state: "released" if state is _RELEASED else "halted",

@@ -17,7 +17,7 @@ _NO = deny(NAME, OptInReason.NOT_OPTED_IN, "metadata.allowAI is not true")
 
 
 def check(subject: Subject, dial: Reading[None]) -> Decision:
-    """Let through only a job whose producer has opted in."""
+    """Admit only a job whose producer has opted in."""
     del dial  # consent is the job's, whatever the dials say
     return _YES if subject.opted_in is True else _NO
 

@@ -1,4 +1,4 @@
-"""The gates in their order, once: all that speaks of gates, reasons or dials derives from this list."""
+"""The gates in order, listed once: everything about gates, reasons or dials derives from this list."""
 
 from typing import Any
 

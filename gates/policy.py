@@ -33,7 +33,7 @@ class Allowlist:
         return cls(document["enabled"], rules, indexes, every_slot)
 
     def first_match(self, subject: Subject) -> AllowRule | None:
-        """Return the first enabled rule that matches, or None, be the policy itself enabled or not."""
+        """Return the first enabled rule that matches, or None, even if the policy itself is disabled."""
         subjects, levels, boards, versions, kinds, slots = self._indexes
         matching = (
             subjects.get(subject.subject, 0)

@@ -22,12 +22,12 @@ class RolloutReason(Reason):
 
 NAME = "rollout"
 BUCKETS = 100_000
-# ASCII digits only, no sign, no blanks, no exponent: a percentage that needs guessing is no percentage.
+# ASCII digits only, no sign, no blanks, no exponent: never guess at a percentage.
 _PERCENT = re.compile(rb"100(?:\.0{1,3})?|[0-9]{1,2}(?:\.[0-9]{1,3})?")
 
 
 def parse(raw: bytes) -> int | None:
-    """Return the percentage times 1,000 (0-100,000), exactly; None when `raw` is no percentage."""
+    """Return the percentage times 1,000 (0-100,000), exactly; None if `raw` is not a percentage."""
     if not _PERCENT.fullmatch(raw):
         return None
     whole, _, decimals = raw.partition(b".")
@@ -38,7 +38,7 @@ def bucket(job_id: str) -> int:
     """Return the job's bucket, 0-99,999. Pinned: any change moves jobs in and out of every rollout.
 
     MurmurHash3_x86_32 with seed 0 over the UTF-8 bytes of "slotgen:" and the id, scaled by multiplication.
-    The percentage never enters, so that raising it only ever adds jobs. An id that has no UTF-8 (half a
+    The percentage is not part of the hash, so raising it only ever adds jobs. An id that has no UTF-8 (half a
     surrogate pair, which no message can carry in) gets 100,000: a bucket outside every percentage.
     """
     try:
@@ -49,7 +49,7 @@ def bucket(job_id: str) -> int:
 
 
 def check(subject: Subject, dial: Reading[int]) -> Decision:
-    """Let through only a job whose bucket lies below the percentage."""
+    """Admit only a job whose bucket is below the percentage."""
     own = bucket(subject.job_id)
     thousandths = dial.value
     if own < thousandths:
@@ -60,7 +60,7 @@ def check(subject: Subject, dial: Reading[int]) -> Decision:
 
 
 # Building a decision takes longer than the other four gates together (1.2 of 2.3 µs), and most are a yes; the
-# bucket itself stands beside it in the log.
+# bucket itself is next to it in the log.
 @lru_cache(maxsize=16)
 def _admitted(thousandths: int) -> Decision:
     return admit(NAME, f"the bucket is inside {_percent(thousandths)} %")

@@ -34,13 +34,13 @@ class AllowRule:
             id=document["id"],
             enabled=document["enabled"],
             lists=tuple(map(frozenset, (*where, document["kinds"], document["slotIds"]))),
-            # To JSON Schema 10.0 is an integer.
+            # JSON Schema counts 10.0 as an integer.
             max_jobs_per_run=int(document["maxJobsPerRun"]),
         )
 
     @property
     def slot_ids(self) -> frozenset[str]:
-        """The slots that it is for; empty means every slot."""
+        """The slots it applies to; empty means every slot."""
         return self.lists[-1]
 
     def failing_fields(self, subject: Subject) -> tuple[str, ...]:

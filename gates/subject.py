@@ -1,4 +1,4 @@
-"""What the gates may see of a job."""
+"""The part of a job that the gates see."""
 
 from dataclasses import dataclass
 

@@ -1,11 +1,11 @@
-"""Says of an error what may be said: its type and the line that raised it, never its text."""
+"""Describes an error without its text: its type and the line that raised it."""
 
 import traceback
 from pathlib import PurePath
 
 
 def error_location(error: BaseException) -> dict[str, str]:
-    """Return the type of `error` and where it was raised; its text may quote content, and stays out.
+    """Return the type of `error` and where it was raised; its text is left out, because it may quote content.
 
     `{"error_type": "builtins.ValueError", "error_at": "file.py:123 in fn"}`; `error_at` is "" when the error
     was never raised.

@@ -1,4 +1,4 @@
-"""Serves a small WSGI application over HTTP, a worker's pages or the webhook, and drops slow clients."""
+"""Serves a small WSGI application (a worker's pages or the webhook) over HTTP, and drops slow clients."""
 
 import io
 import socket
@@ -15,17 +15,17 @@ from wsgiref.types import WSGIApplication
 from prometheus_client.exposition import ThreadingWSGIServer
 
 _BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-# How long a newcomer waits for the place of a client that is being dropped.
+# How long a new client waits for the place of one that is being dropped.
 _PLACE_SECONDS = 0.2
 
 
 class PortUnavailable(OSError):  # noqa: N818 - reads as what it is
-    """The address cannot be listened on; the text has it and the remedy."""
+    """Cannot listen on the address; the text has the address and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the clients of one port may take.
+    """What the clients of one port may use.
 
     `connections` at once, each a file descriptor and a thread; `seconds` for a whole connection, and
     `silent_seconds` of them without a byte; `request_bytes` of head and body together.
@@ -43,7 +43,7 @@ BOUNDS = Bounds()
 
 @dataclass(slots=True)
 class _Client:
-    """`waiting`: its thread can do nothing before the client sends or reads. `dropped`: it is to go."""
+    """`waiting`: its thread is blocked until the client sends or reads. `dropped`: it is being dropped."""
 
     came_mono: float
     waiting: bool = False
@@ -51,7 +51,7 @@ class _Client:
 
 
 class _Stream(io.RawIOBase):
-    """What a client sends, up to so many bytes, then it reads as ended; and what it is sent."""
+    """A client's stream: reads at most so many bytes and then end of file; writes what it is sent."""
 
     def __init__(self, connection: socket.socket, client: _Client, bounds: Bounds) -> None:
         self._connection, self._client, self._bounds = connection, client, bounds
@@ -93,7 +93,7 @@ class _Handler(WSGIRequestHandler):
     server: "Exporter"
 
     def setup(self) -> None:
-        """Read and write by way of the server's bounds."""
+        """Read and write within the server's limits."""
         self.connection = self.request
         self._stream = _Stream(self.connection, self.server.clients[self.request], self.server.bounds)
         self.rfile = io.BufferedReader(self._stream)
@@ -139,20 +139,20 @@ class Exporter(ThreadingWSGIServer):
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port it listens on."""
         return self.server_port
 
     def server_bind(self) -> None:
-        """Bind without asking for the host's name."""
+        """Bind without looking up the host's name."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a newcomer in a thread; where there is no place for it, say so."""
+        """Answer a new client in a thread, or tell it that there is no place."""
         with self._changed:
             most = self.bounds.connections
-            # Those on their way out may still hold their descriptors: as many again, and no more.
+            # Clients being dropped may still hold descriptors: allow as many again, and no more.
             if len(self.clients) >= most and self._drop_slowest():
                 most *= 2
             free = self._changed.wait_for(lambda: len(self.clients) < most, _PLACE_SECONDS)
@@ -167,14 +167,14 @@ class Exporter(ThreadingWSGIServer):
         self.shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, and give its place to the next."""
+        """Close a connection and free its place."""
         with self._changed:
             self.clients.pop(request, None)
             super().shutdown_request(request)
             self._changed.notify_all()
 
     def service_actions(self) -> None:
-        """Drop the clients that have had their time; called ten times a second or more."""
+        """Drop the clients whose time is up; called at least ten times a second."""
         with self._changed:
             oldest_mono = time.monotonic() - self.bounds.seconds
             for each, client in self.clients.items():
@@ -183,7 +183,7 @@ class Exporter(ThreadingWSGIServer):
                 _drop(each, client)
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of clients that go away."""
+        """Log nothing about clients that go away."""
 
     def close(self) -> None:
         """Stop listening, drop every client and end the thread. Closing twice is harmless."""

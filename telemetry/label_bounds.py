@@ -1,4 +1,4 @@
-"""prometheus_client's three instruments, with label values that no input can grow in number.
+"""prometheus_client's three instruments, with label values whose number no input can increase.
 
 They inherit, because callers are typed against the library's own classes.
 """
@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from schemas import load
 
 OTHER = "other"
-# Models and versions come from configuration, which changes a few times in the life of a process.
+# Models and versions come from the configuration, which changes a few times in the life of a process.
 MAX_OPEN_VALUES = 16
 
 Bound = Callable[[object], str]
@@ -23,7 +23,7 @@ FIXED = {
     "result": {"hit", "miss", "store_failed"},
     "gen_ai_token_type": {"input", "output"},
 }
-# Labels of which the composition hands in the words, since telemetry may not import what decides them.
+# Labels whose values the composition passes in, because telemetry may not import what decides them.
 _ELSEWHERE = ("gate", "control", "by", "reason", "rule")
 
 

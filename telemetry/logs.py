@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, fields rather than sentences, and nothing of anyone's content."""
+"""The log: one JSON object per line, fields rather than sentences, and never any content."""
 
 import json
 import logging
@@ -14,12 +14,12 @@ from typing import Any, TextIO
 from telemetry.error_location import error_location
 from telemetry.third_party_logs import sanitise
 
-# At 1 kB a line this is 10 MB at the most, and several seconds of a busy worker.
+# At 1 kB a line this is at most 10 MB, and several seconds of a busy worker.
 MOST_LINES = 10_000
 _LAST_WORDS_SECONDS = 2.0
 _FIELDS = "slotgen_fields"
 _crashes = logging.getLogger("slotgen.crashes")
-# Below WARNING these tell of every task and request; Celery's tracer logs results at INFO.
+# Below WARNING these log every task and request; Celery's tracer logs results at INFO.
 _CHATTY = ("openai", "httpx", "httpx2", "httpcore2", "aiohttp", "asyncio", "kombu", "celery", "redis")
 _LOUDEST_OF_CELERY = ("celery.app.trace", "celery.worker.strategy", "celery.worker.request")
 
@@ -28,7 +28,7 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as one line of ASCII JSON: time (RFC 3339, UTC, ms), level, logger, event, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a value that JSON has no form for becomes the name of its type."""
+        """Return the line; a value that JSON cannot represent becomes the name of its type."""
         head: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
             "level": record.levelname,
@@ -42,7 +42,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class JsonHandler(QueueHandler):
-    """Hands each line to a thread that writes it: whoever reads the log may stop, and holds up no one.
+    """Hands each line to a thread that writes it, so that a reader that stops reading delays nothing.
 
     A line that finds `MOST_LINES` waiting, or a stream that takes none, is dropped, and counted by `on_drop`.
     """
@@ -69,7 +69,7 @@ class JsonHandler(QueueHandler):
             self.drop_line()
 
     def prepare(self, record: logging.LogRecord) -> str:
-        """Return the line, made in the thread that logs: what it says may change afterwards."""
+        """Return the line, formatted in the logging thread: its values may change afterwards."""
         return self.format(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging names it so
@@ -78,7 +78,7 @@ class JsonHandler(QueueHandler):
         self.drop_line()
 
     def drop_line(self) -> None:
-        """Count a line that nobody will read."""
+        """Count a line that is lost."""
         self.on_drop()
 
     def flush(self) -> None:
@@ -104,7 +104,7 @@ class _Writer(QueueListener):
             self._thread.name = "log"
 
     def handle(self, record: Any) -> None:
-        """Write a line; one that a stream which is closed or full does not take is counted."""
+        """Write a line; count it if the stream is closed or full."""
         if isinstance(record, threading.Event):
             record.set()
             return
@@ -116,7 +116,7 @@ class _Writer(QueueListener):
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send what the process says to `stream` (default stdout) as JSON lines. Idempotent.
+    """Send everything the process logs to `stream` (default stdout) as JSON lines. Idempotent.
 
     That is every log record, every Python warning, and every crash of a thread or of the process. `level`
     is DEBUG, INFO, WARNING or ERROR; libraries stay at WARNING or above, whatever it is.
@@ -141,14 +141,14 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 
 
 def count_dropped_lines(on_drop: Callable[[], object]) -> None:
-    """Call `on_drop` for each line that is dropped from now on; for after `configure`."""
+    """Call `on_drop` for each line dropped from now on. Call this after `configure`."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, JsonHandler):
             handler.on_drop = on_drop
 
 
 def log_is_alive() -> bool:
-    """Whether what the process says is written; for after `configure`."""
+    """Whether the log is being written. Call this after `configure`."""
     handlers = [each for each in logging.getLogger().handlers if isinstance(each, JsonHandler)]
     return all(each.is_alive() for each in handlers)
 
@@ -188,7 +188,7 @@ def _dumps(line: dict[str, Any]) -> str:
 
 
 def _writable(value: Any) -> Any:
-    """Return `value`, or the name of its type when it is not JSON: NaN, a loop, keys that are not text."""
+    """Return `value`, or the name of its type if it is not JSON: NaN, a cycle, keys that are not text."""
     try:
         json.dumps(value, default=_kind, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The named checks of an answer; it is good when all of them are."""
+    """The named checks of an answer; it is good if all of them are."""
 
     checks: dict[str, bool]
 
@@ -33,7 +33,7 @@ class Health:
 
 
 class _Shared(Generic[T]):
-    """Computes once for all who ask while it is busy: whoever may ask costs one thread of work, not many.
+    """Computes once for everyone who asks while it is busy, so that many callers cost the work of one.
 
     Each gets a value whose computation began after it had asked.
     """
@@ -93,7 +93,7 @@ def answer_json(
     document: dict[str, Any],
     *headers: tuple[str, str],
 ) -> list[bytes]:
-    """Start the answer `document` and return its body, which a HEAD does not get."""
+    """Start the response `document` and return its body; a HEAD gets none."""
     body = json.dumps(document).encode() + b"\n"
     return _answer(environ, start, status, "application/json", body, *headers)
 
@@ -108,5 +108,5 @@ def _answer(
 ) -> list[bytes]:
     known = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start(f"{status.value} {status.phrase}", [*known, *headers])
-    # The length of the body goes with a HEAD, which does not get the body.
+    # A HEAD gets the length of the body, but not the body.
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

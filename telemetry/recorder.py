@@ -33,14 +33,14 @@ class Recorder:
         self._validate = validate
 
     def check(self, event: Mapping[str, Any]) -> list[Violation]:
-        """Return in what `event` (telemetry v1) breaks the locked schema."""
+        """Return how `event` (telemetry v1) breaks the locked schema."""
         found: list[Violation] = [_UNCHECKED]
         with _survival():
             found = self._validate("telemetry.v1", dict(event))
         return found  # noqa: RET504 - what cannot be validated is not valid
 
     def record(self, event: Mapping[str, Any], details: Mapping[str, Any], found: list[Violation]) -> None:
-        """Count `event` and write it, with `details` beside it; `found` is what `check` says of it.
+        """Count `event` and write it, with `details` beside it; `found` is what `check` returned for it.
 
         To be called exactly once for an outcome. `details` never have content.
 
@@ -79,7 +79,7 @@ class Recorder:
             counter("slotgen_cost_usd_total").labels(details.get("model")).inc(cost_nano_usd / _NANO)
 
     def _measure(self, event: Mapping[str, Any]) -> None:
-        # Only of a valid event: one NaN would spoil the histogram's sum until the process ends.
+        # Only for a valid event: one NaN would spoil the histogram's sum until the process ends.
         duration = self._metrics.histogram("slotgen_job_duration_seconds")
         duration.labels(event["path"], event["status"]).observe(event["latencyMs"] / 1000)
 
@@ -94,6 +94,6 @@ def _survival() -> Iterator[None]:
 
 
 def _sound_fields(event: Mapping[str, Any], found: list[Violation]) -> dict[str, Any]:
-    """Return the fields that broke no rule: a value that broke one may be anything, content included."""
+    """Return the fields that broke no rule: a value that broke one may be anything, including content."""
     broken = {each.path for each in found}
     return {} if "" in broken else {name: value for name, value in event.items() if name not in broken}

@@ -1,4 +1,4 @@
-"""Reduces a library's log record to what has no content: Celery, kombu and asyncio quote messages.
+"""Reduces a library's log record to what cannot be content: Celery, kombu and asyncio quote messages.
 
 What stays is where it was logged, the type and place of an error, and a sentence that is written here.
 """
@@ -9,8 +9,8 @@ from typing import Any
 
 from telemetry.error_location import error_location
 
-# How libraries begin what they say of a worker's connections and of asyncio's tasks. All else may have been
-# put together at run time, and is known by the line that logged it.
+# How libraries' messages about a worker's connections and asyncio's tasks begin. Any other message may have
+# been built at run time, and is identified by the line that logged it.
 _KNOWN = (
     "consumer: Cannot connect to %s: %s.",
     "Received and deleted unknown message.",

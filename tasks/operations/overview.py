@@ -1,4 +1,4 @@
-"""The fleet at one moment: kill switch, dials, workers, queue, outcomes, and what is in the way."""
+"""The fleet at one moment: kill switch, dials, workers, queue, outcomes, and what blocks generation."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _OPENED = [dial for dial in DIALS if dial is not kill_switch.DIAL]
 
 @dataclass(frozen=True, slots=True)
 class DialLine:
-    """One dial: its raw value, what it amounts to under the environment's ceilings, and who set it last."""
+    """One dial: its raw value, its effect under the environment's ceilings, and who set it last."""
 
     dial: Dial[Any]
     value: bytes | None
@@ -28,12 +28,12 @@ class DialLine:
 
     @property
     def effective(self) -> str:
-        """What the dial amounts to, in words."""
+        """The dial's effect, in words."""
         return self.dial.shown(self.reading.value)
 
     @property
     def malformed(self) -> bool:
-        """Whether it holds what it should not."""
+        """Whether it holds something it should not."""
         return self.reading.trouble is Trouble.MALFORMED
 
     @property
@@ -52,7 +52,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class StrayList:
-    """A list with messages for slotgen that no worker takes; `shared` with those of other applications."""
+    """A list with messages for slotgen that no worker takes; `shared` if it has other applications' too."""
 
     name: str
     messages: int
@@ -102,18 +102,18 @@ class Overview:
 
     @property
     def living(self) -> list[WorkerInfo]:
-        """The workers that are not silent: what the others said last is not so any more."""
+        """The workers that are not silent: what silent ones last reported is out of date."""
         return [each for each in self.workers if each.silent_seconds is None]
 
     @property
     def latched(self) -> list[WorkerInfo]:
-        """The workers that a message has halted, over a kill dial that would let them go on."""
+        """The workers halted by a message although the kill switch would let them go on."""
         released = self.controls.brake is BrakeState.RELEASED
         return [each for each in self.living if each.latched] if released else []
 
     @property
     def why(self) -> str:
-        """Why the fleet is halted or not, and who halted it for which reason, where that was recorded."""
+        """Why the fleet is halted or not, and if recorded, who halted it and why."""
         last = self._last(kill_switch.DIAL)
         if last is None or last.after != self.values.value(kill_switch.DIAL):
             return self._brake
@@ -143,7 +143,7 @@ class Overview:
 
     @property
     def counts(self) -> str:
-        """Of what the outcomes are, in words: a job that is sent again has one more."""
+        """What the outcomes are of, in words: a job that is sent again has one more."""
         jobs = len({each.subject.job_id for each in self.real})
         probes = len(self.past) - len(self.real)
         beside = f" (and {counted(probes, 'probe')})" if probes else ""
@@ -151,7 +151,7 @@ class Overview:
 
     @property
     def disagreements(self) -> list[str]:
-        """In what the workers differ from each other, and from the policy in force."""
+        """How the workers differ from each other, and from the policy in force."""
         found = []
         for what, values in (
             ("versions", {each.version for each in self.living}),
@@ -168,7 +168,7 @@ class Overview:
 
     @property
     def blockers(self) -> list[Blocker]:
-        """What is in the way, in the order in which to clear it."""
+        """What blocks generation, in the order in which to clear it."""
         silent = f", and {len(self.workers)} silent" if self.workers else ""
         found = [] if self.living else [Blocker(f"no worker is running{silent}", "slotgen worker")]
         for line in self.dials:

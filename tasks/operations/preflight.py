@@ -16,7 +16,7 @@ _CLOCK_MS = 2000
 
 
 class CheckResult(StrEnum):
-    """How a point of the checklist stands."""
+    """The result of one point of the checklist."""
 
     PASS = "pass"  # noqa: S105 - a mark, not a password
     FAIL = "fail"
@@ -25,7 +25,7 @@ class CheckResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """One point: its mark, the evidence, and the remedy of what does not pass."""
+    """One point: its mark, its evidence, and the remedy if it does not pass."""
 
     name: str
     mark: CheckResult
@@ -41,14 +41,14 @@ def found(name: str, *, passed: bool, evidence: str, remedy: str) -> PreflightCh
 
 
 def memory(remedy: str) -> PreflightCheck:
-    """Whether Redis bounds its memory; without a bound its machine does, which a person may have seen to."""
+    """Whether Redis limits its memory; without a limit its machine does, which someone may have arranged."""
     result = CheckResult.TO_CONFIRM if remedy else CheckResult.PASS
     evidence = "maxmemory 0" if remedy else "maxmemory is set"
     return PreflightCheck("Redis refuses writes before its memory ends", result, evidence, remedy)
 
 
 def largest_message(limit_bytes: int | None, wanted_bytes: int) -> PreflightCheck:
-    """Whether Redis refuses what is too large to store; `limit_bytes` is None where it does not say."""
+    """Whether Redis refuses what is too large to store; `limit_bytes` is None if it does not say."""
     passed = limit_bytes is not None and limit_bytes <= wanted_bytes
     return PreflightCheck(
         "Redis refuses a message that is too large",
@@ -82,7 +82,7 @@ def allowlist(controls: Controls) -> PreflightCheck:
 
 
 def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCheck]:
-    """Whether workers live, are of one version, have a key, and see the policy that is in force."""
+    """Whether workers are alive, of one version, have an API key, and see the policy in force."""
     if not infos:
         return [found("a worker is running", passed=False, evidence="there is none", remedy="slotgen worker")]
     versions = sorted({f"{each.version} with config {each.executor_version}" for each in infos})
@@ -100,7 +100,7 @@ def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCh
             "workers have an API key",
             passed=not keyless,
             evidence=f"without one: {', '.join(keyless)}" if keyless else "all of them",
-            remedy="set OPENAI_API_KEY for them, and start them anew",
+            remedy="set OPENAI_API_KEY for them, and restart them",
         ),
         found(
             "workers see the policy in force",
@@ -108,7 +108,7 @@ def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCh
             evidence=f"not so: {', '.join(astray)}"
             if astray
             else f"policy {controls.policy_hash or 'none: no key holds one'}",
-            remedy="look at their logs; a worker reads the dials afresh for every job",
+            remedy="check their logs; a worker reads the dials afresh for every job",
         ),
     ]
 
@@ -120,7 +120,7 @@ def telemetry(probes: Sequence[OutcomeRecord], sent: int) -> PreflightCheck:
         "telemetry is validated on the real route",
         passed=valid == len(probes) == sent,
         evidence=f"{counted(len(probes), 'probe', of=sent)} ended, {counted(valid, 'valid event')}",
-        remedy="look at the workers' logs for telemetry_invalid, and whether they consume",
+        remedy="check the workers' logs for telemetry_invalid, and whether they consume",
     )
 
 
@@ -138,12 +138,12 @@ def dominance(probes: Sequence[OutcomeRecord], sent: int, brake: BrakeState) -> 
         name,
         passed=held == len(probes) == sent,
         evidence=f"{held} of {sent} opted-in probe jobs were STUB by the kill switch",
-        remedy="do not go on; report it with the output of `slotgen tail --job probe- --limit 10`",
+        remedy="stop here, and report it with the output of `slotgen tail --job probe- --limit 10`",
     )
 
 
 def spend_cap(account: Account, worst_nano_usd: int) -> PreflightCheck:
-    """Whether the whole cap of a window covers the dearest call that the executor config lets through."""
+    """Whether the cap of a window covers the most expensive call that the executor config allows."""
     covered = account.cap is None or account.cap >= worst_nano_usd
     said = "there is no cap" if account.cap is None else f"cap {usd(account.cap)}"
     return found(
@@ -155,11 +155,11 @@ def spend_cap(account: Account, worst_nano_usd: int) -> PreflightCheck:
 
 
 def no_cooldown(cooldowns: Sequence[Cooldown]) -> PreflightCheck:
-    """Whether requests may leave, by what servers have asked for."""
+    """Whether requests may leave, or a server has asked for a pause."""
     return found(
         "no server has asked to wait",
         passed=not cooldowns,
-        evidence="; ".join(map(str, cooldowns)) or "no cooldown holds",
+        evidence="; ".join(map(str, cooldowns)) or "no cooldown is in force",
         remedy="wait, or: " + "; ".join(each.command for each in cooldowns),
     )
 

@@ -37,7 +37,7 @@ _NEEDED_TO_HALT = {"SLOTGEN_REDIS_URL", "SLOTGEN_REDIS_PASSWORD_FILE", "SLOTGEN_
 
 
 class BadSetting(Exception):  # noqa: N818 - reads as what it is
-    """A setting cannot be used; each line of the text has its name, its value and the remedy."""
+    """A setting cannot be used; each line of the text has a setting's name, value and remedy."""
 
 
 def _api_key(value: SecretStr) -> SecretStr:
@@ -49,7 +49,7 @@ def _api_key(value: SecretStr) -> SecretStr:
 
 def _usd(value: str) -> str:
     if spend_cap.parse(value.encode("ascii", "replace")) is None:
-        raise ValueError("no number of dollars")
+        raise ValueError("not an amount in dollars")
     return value
 
 
@@ -211,7 +211,7 @@ class Settings(BaseModel):
 
     @cached_property
     def ceilings(self) -> Ceilings:
-        """What the environment restricts the dials to; each dial names its variable."""
+        """The limits that the environment sets on the dials; each dial names its variable."""
         return Ceilings.parse(os.environ)
 
     @model_validator(mode="after")
@@ -235,7 +235,7 @@ class Settings(BaseModel):
 
     @property
     def has_api_key(self) -> bool:
-        """Whether there is a key; deployments pass an empty variable where there is none."""
+        """Whether there is a key; deployments without one pass an empty variable."""
         return self.openai_api_key is not None and bool(self.openai_api_key.get_secret_value().strip())
 
     @property

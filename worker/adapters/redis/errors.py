@@ -30,8 +30,8 @@ class Cause(Enum):
 
     # fmt: off
     AWAY = ("did not answer", "start it, or correct SLOTGEN_REDIS_URL", True, "ConnectionError|OSError")
-    SLOW = ("did not answer", "see what holds it up (its SLOWLOG, its machine, the network)", True, "TimeoutError")
-    NO_PRIMARY = ("has no primary", "see to its Sentinels, or correct the service in SLOTGEN_REDIS_URL", True, "MasterNotFoundError|No master found")
+    SLOW = ("did not answer", "find out what slows it down (its SLOWLOG, its machine, the network)", True, "TimeoutError")
+    NO_PRIMARY = ("has no primary", "check its Sentinels, or correct the service in SLOTGEN_REDIS_URL", True, "MasterNotFoundError|No master found")
     CROWDED = ("takes no more connections", "raise its maxclients, or close some", True, "MaxConnectionsError|max number of clients reached")
     LOADING = ("is loading its data", "wait until it has", True, "BusyLoadingError")
     LOCKED = ("wants another password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
@@ -39,11 +39,11 @@ class Cause(Enum):
     FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True, "OutOfMemoryError|OOM")
     READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY|UNBLOCKED")
     NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
-    UNSAVED = ("could not save its data", "see its log, and make room on its disk", True, "MISCONF")
+    UNSAVED = ("could not save its data", "check its log, and free space on its disk", True, "MISCONF")
     BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
-    FORBIDDEN = ("forbids this to the user", "take the role of deploy/redis/users.acl that may", True, "NoPermissionError|NOPERM|The user executing the script")
+    FORBIDDEN = ("forbids this to the user", "use a role of deploy/redis/users.acl that may", True, "NoPermissionError|NOPERM|The user executing the script")
     WRONG_TYPE = ("has a key of another type", "see which, and clear it: slotgen repair", False, "WRONGTYPE")
-    REFUSED = ("refused the command", "see that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
+    REFUSED = ("refused the command", "check that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
     # fmt: on
 
     def __init__(self, what: str, remedy: str, passes: bool, signs: str) -> None:  # noqa: FBT001 - one row

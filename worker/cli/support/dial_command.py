@@ -1,4 +1,4 @@
-"""Makes one change of a dial for a command, and prints before, after, the effect, and the way back."""
+"""Changes one dial for a command, and prints the old value, the new one, the effect and the undo command."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from worker.cli.support.terminal import answer, fields, shown_text
 
 
 class By(NamedTuple):
-    """Who changes a dial, by which command and why; `override` sets the one-dimension rule aside."""
+    """Who changes a dial, with which command and why; `override` overrides the one-dimension rule."""
 
     command: str
     actor: str | None
@@ -37,9 +37,9 @@ def apply(
     extra: Callable[[Situation, Proposal], list[str]] = lambda *_: [],
     as_json: bool,
 ) -> None:
-    """Set `dial` to what `after` makes of its value (None: no key), or say why not. Raises CliError.
+    """Set `dial` to what `after` returns for its value (None: no key). Raises CliError if that is refused.
 
-    `shown` gives the words for a value, `undo` the command that brings the old one back, `extra` more lines.
+    `shown` describes a value, `undo` gives the command that restores the old one, `extra` more lines.
     """
     with open_session() as session:
         key = DIAL_KEYS[dial](session.settings.namespace)
@@ -47,7 +47,7 @@ def apply(
         before = situation.dials.value(dial)
         wanted = after(before)
         words, new_words = shown(before), shown(wanted)
-        # A release writes the key again: a message may have halted workers over a key that says `false`.
+        # A release always writes the key: a message may have halted workers while the key says `false`.
         if wanted == before and dial is not kill_switch.DIAL:
             unchanged = {"key": key, "changed": False, "before": words, "after": words}
             answer(unchanged, [f"{key}: is {words} already; nothing was changed"], as_json=as_json)
@@ -78,7 +78,7 @@ def apply(
 
 
 def silences(session: OperatorSession) -> list[str]:
-    """Return what to know of each worker that may not have seen a change of a dial."""
+    """Return a warning for each worker that may not have seen a change of a dial."""
     return [each.silence for each in session.fleet.workers() if each.silence]
 
 
@@ -91,7 +91,7 @@ def change(
     *,
     refused: str,
 ) -> tuple[Proposal, RecordedChange]:
-    """Set `dial` to `after`, if that may be done now. Raises CliError: why not, and then `refused`."""
+    """Set `dial` to `after`, if that is permitted now. Raises CliError with the reason, then `refused`."""
     proposal = changing.propose(situation, dial, after)
     words = by._replace(actor=who(by.actor))._asdict()
     with refuses(changing.ChangeRefused, after=f"\n{refused}"):
@@ -100,7 +100,7 @@ def change(
 
 
 def percentage(text: str) -> str:
-    """Let a percentage pass that the dial would take. Raises typer.BadParameter."""
+    """Return `text` if the dial would accept it. Raises typer.BadParameter."""
     if DIAL.parse(text.encode("ascii", "replace")) is None:
         raise typer.BadParameter(f"is {text!r}; {DIAL.remedy}")
     return text

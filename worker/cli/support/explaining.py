@@ -54,7 +54,7 @@ def explain_job(job_id: str, *, as_json: bool) -> None:
     lines += [line for each in newest for line in _then(each, now_wall_ms)]
     more = len(past) - len(newest)
     lines += [f"  and {more} before; see slotgen tail --job {job_id} --last 100"] if more else []
-    answer(document, [*lines, "  by the dials of this moment:", *gate_lines(decisions)], as_json=as_json)
+    answer(document, [*lines, "  with the dials as they are now:", *gate_lines(decisions)], as_json=as_json)
 
 
 def gate_lines(decisions: Iterable[Decision]) -> list[str]:

@@ -27,10 +27,10 @@ _CHANGES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """How the fleet was halted, and what the workers said of it within 3 s; `ms` is how long that took.
+    """How the fleet was halted, and which workers confirmed within 3 s; `ms` is how long that took.
 
-    `workers` are those known by their heartbeats, which end where Redis takes no write. `before` is who had
-    halted the fleet already.
+    `workers` are those known by their heartbeats, which stop when Redis refuses writes. `before` is who had
+    already halted the fleet.
     """
 
     engaged: Engaged
@@ -41,7 +41,7 @@ class Halt:
 
     @property
     def number(self) -> int:
-        """How many workers there are, by their heartbeats or by who heard the message."""
+        """How many workers there are, counted by heartbeats or by who heard the message."""
         return max(len(self.workers), self.engaged.heard)
 
 
@@ -63,7 +63,7 @@ def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: Hal
 
 
 def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) -> dict[str, Confirmation]:
-    # One that is silent may wake up and confirm, but is not waited for.
+    # A silent worker may wake up and confirm, but is not waited for.
     known = {each.worker_id for each in workers if each.silent_seconds is None}
     try:
         return dict(listener.wait_for(known, _CONFIRM_SECONDS, at_least=heard))
@@ -72,7 +72,7 @@ def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) ->
 
 
 def halt_fleet(actor: str, command: str, reason: str) -> tuple[Settings, Halt]:
-    """Halt the fleet of the environment; hearing from no worker does not hinder it. Raises CliError."""
+    """Halt the fleet of the environment, even if no worker can be heard. Raises CliError."""
     settings = load_settings_to_halt()
     with open_redis(settings) as client:
         fleet = RedisFleet(client, settings.namespace)
@@ -97,9 +97,9 @@ def _halted_before(audit: list[RecordedChange], engaged: Engaged) -> RecordedCha
 
 
 def set_the_key(actor: str, command: str, reason: str, within_seconds: float) -> Engaged | None:
-    """Try to set the key every second, and repeat the message that halts until Redis takes it.
+    """Try to set the key every second, repeating the halt message until Redis accepts the key.
 
-    A worker that starts meanwhile hears the next message. Return how the key was set; None where it was not.
+    A worker that starts meanwhile hears the next message. Return how the key was set; None if it was not.
     """
     settings, deadline_mono = load_settings_to_halt(), time.monotonic() + within_seconds
     with open_redis(settings) as client:

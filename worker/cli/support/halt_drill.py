@@ -1,4 +1,4 @@
-"""One drill of the halt: sets the kill switch, sees what follows, and puts everything back."""
+"""One drill of the halt: sets the kill switch, checks what follows, and restores everything."""
 
 import time
 from collections.abc import Callable
@@ -32,14 +32,14 @@ from worker.cli.support.signals import termination_held, termination_ignored
 from worker.cli.support.terminal import say
 
 _COMMAND = "slotgen drill"
-# The gates read it as true, blanks apart; a plain `SET … true` by somebody else can be told from it.
+# The gates ignore the blanks and read true; the blanks tell it from someone else's plain `SET … true`.
 _OUR_TRUE = b" true "
 _ANSWER_SECONDS = 15.0
 _POLL_SECONDS = 0.02
-# From the reservation to the request it is not far.
+# How long a request may take to begin once its money is reserved.
 _BEGIN_SECONDS = 0.5
 _LATELY_MS = 60_000
-# Workers write their history every 0.2 s: after this, what ended before the halt is in it.
+# Workers write their history every 0.2 s: after this, it has everything that ended before the halt.
 _SETTLE_SECONDS = 0.5
 _OUTCOMES = 100_000
 _CHANGES = 100
@@ -50,9 +50,9 @@ _STAYS = 'the kill dial stays as it is now; see `slotgen audit`, then `slotgen r
 
 @dataclass(slots=True)
 class HaltDrill:
-    """One drill with `calls` of its own in flight, and `jobs` probe jobs, in the name of `actor`.
+    """One drill with `calls` of its own in flight and `jobs` probe jobs, on behalf of `actor`.
 
-    `await_calls(number)` returns once so many, for which money is reserved, have begun.
+    `await_calls(number)` returns once that many calls, for which money is reserved, have begun.
     """
 
     session: OperatorSession
@@ -70,7 +70,7 @@ class HaltDrill:
 
         Raises:
             CliError: no worker is running.
-            StoreUnavailable: Redis did not answer; what could not be put back is said on stderr.
+            StoreUnavailable: Redis did not answer; stderr says what could not be restored.
 
         """
         workers = self.session.fleet.workers()
@@ -90,7 +90,7 @@ class HaltDrill:
         )
 
     def _rehearse(self, workers: list[WorkerInfo], before: DialValues) -> None:
-        # Raised anywhere, an interruption may be lost in a destructor of redis-py's, or leave a lock taken.
+        # An interruption raised just anywhere may be lost in a redis-py destructor, or leave a lock taken.
         with termination_held() as interruptible:
             try:
                 with interruptible():
@@ -106,7 +106,7 @@ class HaltDrill:
             self._checks.append(self._restore(before))
 
     def _load(self) -> DrillJobs:
-        """Have calls in flight, where the dials let them through: as many as the spend cap covers."""
+        """Start calls, if the dials let them through: as many as the spend cap covers."""
         session = self.session
         controls = Controls.parse(session.dials.read().raw, session.settings.ceilings)
         own = drill_jobs(controls, self.calls) if self.calls else DrillJobs(why="--calls 0")
@@ -139,14 +139,14 @@ class HaltDrill:
         ended = [each for each in lately if each.task_id in self._own]
         self._checks.append(calls_check(self._cancelled, ended, own.why))
         probes = probe(self.session, self.jobs, opted_in=True, timeout_seconds=_ANSWER_SECONDS)
-        # What other producers' jobs become counts as well.
+        # The outcomes of other producers' jobs count as well.
         with interruptible():
             time.sleep(_SETTLE_SECONDS)
         outcomes = self.session.history.since(halted_wall_ms, _OUTCOMES)
         self._checks.append(outcomes_check(outcomes, probes, self.jobs))
 
     def _restore(self, before: DialValues) -> DrillCheck:
-        """Put the kill dial back, once more and again when Redis does not answer."""
+        """Restore the kill switch; try again if Redis does not answer."""
         why = ""
         with termination_ignored():
             for _ in range(_RESTORE_ATTEMPTS):

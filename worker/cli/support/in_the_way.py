@@ -1,4 +1,4 @@
-"""Says why answers do not come, or come as STUBs, to a person who waits for them."""
+"""Says why answers are not coming, or come as STUBs, to someone waiting for them."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -16,9 +16,9 @@ from worker.settings.settings import Settings
 
 
 def in_the_way(client: redis.Redis, settings: Settings, *, of_answers: bool) -> list[str]:
-    """Return a sentence for each thing that is in the way of content, or also `of_answers` that are late.
+    """Return a sentence for each thing that blocks content, and with `of_answers`, any answer at all.
 
-    The role `producer` may read none of it, and hears of that once answers are late.
+    The role `producer` may read none of it, and is told so once answers are late.
 
     Raises:
         StoreUnavailable: Redis did not answer.

@@ -72,7 +72,7 @@ def _print(account: Account) -> None:
     table = Table("model", *columns, box=None, padding=(0, 1), header_style="dim")
     for model, amounts in account.by_model.items():
         table.add_row(model, *map(usd, amounts))
-    table.add_row("together", *map(usd, (account.spent, account.held, account.written_off)))
+    table.add_row("total", *map(usd, (account.spent, account.held, account.written_off)))
     cap = "there is no cap"
     if account.cap is not None:
         cap = f"cap {usd(account.cap)}, left {usd(account.left or 0)}"

@@ -33,7 +33,9 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
         }
         for each in found
     ]
-    answer({"cooldowns": document}, map(str, found) if found else ["no cooldown holds"], as_json=as_json)
+    answer(
+        {"cooldowns": document}, map(str, found) if found else ["no cooldown is in force"], as_json=as_json
+    )
 
 
 @app.command()

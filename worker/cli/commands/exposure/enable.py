@@ -73,13 +73,13 @@ def enable(
 
 
 def _enabled(policy: bytes) -> bytes:
-    """Return the policy with `enabled: true`, byte for byte when it has that already."""
+    """Return the policy with `enabled: true`, unchanged if it already has that."""
     return policy if json.loads(policy)["enabled"] else switched(policy, enabled=True)
 
 
 @dataclass(slots=True)
 class _Walk:
-    """Takes the steps one by one, and checks after each; in a dry run only as if."""
+    """Takes the steps one by one and checks after each; a dry run only pretends."""
 
     session: OperatorSession
     by: By
@@ -118,7 +118,7 @@ class _Walk:
         dials = self.session.dials.read()
         if not step.done(dials):
             raise CliError(
-                f"{step.dial} is {shown_text(dials.value(step.dial))} right after it was set: somebody else "
+                f"{step.dial} is {shown_text(dials.value(step.dial))} right after it was set: someone else "
                 "is changing dials. See `slotgen audit`, then run this again"
             )
         return dials.raw

@@ -69,7 +69,7 @@ def _found(session: OperatorSession) -> list[PreflightCheck]:
 
 
 def _round_trip(session: OperatorSession, controls: Controls, *, answered: bool) -> list[PreflightCheck]:
-    """Send jobs that cannot be generated through the real queue, and look at what came of them."""
+    """Send jobs that cannot be generated through the real queue, and return what came of them."""
     if not answered:
         return [points.telemetry([], _PROBES)]
     halted = controls.brake is not BrakeState.RELEASED
@@ -88,7 +88,7 @@ def _redis(session: OperatorSession) -> list[PreflightCheck]:
         points.found(
             name,
             passed=setting not in dangers,
-            evidence=f"{setting} {dangers[setting].value if setting in dangers else 'is as it should be'}",
+            evidence=f"{setting} {dangers[setting].value if setting in dangers else 'is right'}",
             remedy=dangers[setting].remedy if setting in dangers else "",
         )
         for setting, name in names.items()
@@ -132,7 +132,7 @@ def _verdict(found: list[PreflightCheck]) -> Shown:
 
 def _lines(each: PreflightCheck) -> list[str]:
     mark, line = f"{each.mark.value:<10}", f"{each.mark.value:<10} {each.name}: {each.evidence}"
-    # What passes needs no second line: the whole is in --json.
+    # A point that passes needs no second line; --json has the full text.
     rest = (fitted(line) if each.mark == "pass" else line).removeprefix(mark)
     remedy = f"; {each.remedy}" if each.remedy else ""
     below = [f"{'':<10}   {each.remedy}"] if len(line + remedy) > _BESIDE else []

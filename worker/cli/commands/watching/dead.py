@@ -135,7 +135,9 @@ def replay(
         preview = [f"{counted(len(going), 'message')} would go back to the queue"]
         preview += [f"{each} stays: it {why}" for each, why in islice(doomed.items(), _EXAMPLES)]
         preview += [f"and {len(doomed) - _EXAMPLES} more stay"] if len(doomed) > _EXAMPLES else []
-        preview += ["what stays is to be sent anew by its producer, and dropped"] if doomed else []
+        preview += (
+            ["for those that stay: have the producer send them again, then drop them"] if doomed else []
+        )
         _agree([] if dead_id else preview, asks=not (dead_id or yes) and bool(going))
         done = [each for each in going if store.replay(each)]
     document = {"replayed": dead_id or done, "wouldBeRejected": doomed}
@@ -162,7 +164,7 @@ def drop(
     with open_session() as session:
         store = session.dead_letters
         letters = [each.dead_id for each in _chosen(store, dead_id, _selection(dead_id, reason, all_))]
-        preview = [] if dead_id else [f"{counted(len(letters), 'dead letter')} would be forgotten"]
+        preview = [] if dead_id else [f"{counted(len(letters), 'dead letter')} would be deleted"]
         _agree(preview, asks=not (dead_id or yes) and bool(letters))
         done = [each for each in letters if store.drop(each)]
     gone = f"{dead_id} is dropped" if dead_id else f"{counted(len(done), 'dead letter')} dropped"
@@ -200,7 +202,7 @@ def _forecast(letter: DeadLetter, limits: MessageLimits) -> str:
         inspect(letter.message, limits)
     except Rejected as rejected:
         if (rejected.reason, rejected.problem) == (letter.reason, letter.problem):
-            return "will be rejected again, as it was"
+            return "will be rejected again for the same reason"
         return f"will be rejected again: {_one_line(rejected.problem)} ({rejected.reason})"
     return ""
 

@@ -161,7 +161,7 @@ class TestSeveral:
         assert [each.dead_id for each in dead.list(10)] == [letters[1], letters[0]]
 
     def test_all_of_a_reason_are_dropped(self, dead, letters):
-        assert "2 dead letters would be forgotten" in run("drop", "--reason", "spec_invalid", "--all").output
+        assert "2 dead letters would be deleted" in run("drop", "--reason", "spec_invalid", "--all").output
         assert dead.count() == 3
 
         assert run("drop", "--reason", "spec_invalid", "--all", "--yes").exit_code == 0
