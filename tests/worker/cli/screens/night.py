@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tasks.operations import timefmt
 from tasks.operations.fleet import WorkerInfo
-from tests.builders import a_job, a_rule, a_spec, an_allowlist
+from tests.builders import a_job, a_rule, a_spec, an_allowlist, open_dials
 from tests.waiting import eventually
 from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.console.probe import send_probe, wait_for_results
@@ -103,8 +103,8 @@ def _system() -> Iterator[Stack]:
     with stack(concurrency=8) as system:
         system.client.config_set("appendonly", "yes")
         policy = an_allowlist(a_rule("first-wave"), a_rule("second-wave", enabled=False))
-        system.open_everything()
-        system.client.set("slotgen:allowlist", policy)
+        # At once: a worker records what it sees in between.
+        system.client.mset(open_dials() | {"slotgen:allowlist": policy})
         yield system
 
 
