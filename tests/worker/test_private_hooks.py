@@ -160,11 +160,8 @@ REACHED = [
         BATCHES,
     ),
     ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", BATCHES),
-    (
-        "redis.asyncio.connection:ConnectionPool.get_connection",
-        "(self, command_name=None, *keys, **options)",
-        BATCHES,
-    ),
+    ("redis.asyncio.connection:ConnectionPool.get_available_connection", "(self)", BATCHES),
+    ("redis.asyncio.connection:Connection.send_command", "(self, *args, **kwargs)", BATCHES),
     (
         "redis.asyncio.connection:Connection.disconnect",
         "(self, nowait=False, error=None, failure_count=None, health_check_failed=False)",
@@ -182,8 +179,7 @@ REACHED = [
         CONTROLS,
     ),
     ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", CONTROLS),
-    ("redis.asyncio.connection:ConnectionPool.make_connection", "(self)", CONTROLS),
-    ("redis.asyncio.connection:ConnectionPool.release", "(self, connection)", BATCHES),
+    ("redis.asyncio.connection:ConnectionPool.get_available_connection", "(self)", CONTROLS),
     ("openai:AsyncOpenAI.post", POST, MODEL),
     ("openai:DefaultAioHttpClient.__init__", "(self, **kwargs)", MODEL),
     ("aiohttp:ClientSession.connector", "property", MODEL),

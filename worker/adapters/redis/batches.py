@@ -6,6 +6,7 @@ given.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -15,7 +16,9 @@ from typing import Any
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.generate.batching import Batcher
 from tasks.limits.retry import RetryPolicy
@@ -25,8 +28,8 @@ from worker.adapters.redis.scripts import LuaScript
 
 # So that one batch's replies do not hold the loop for long.
 _MOST_COMMANDS = 200
-# After this long without a command, Redis may have closed the connection: asking costs 60 us.
-_IDLE_SECONDS = 1.0
+# One that was idle for this long may have been cut off meanwhile, which shows only when it is used.
+_IDLE_SECONDS = 0.1
 _PATIENCE = RetryPolicy(initial_seconds=0.05, max_seconds=1.0)
 _log = logging.getLogger("slotgen.results")
 
@@ -100,23 +103,19 @@ class RedisBatches:
     async def _asked(self, commands: list[Words]) -> Sequence[Any]:
         # redis-py's pipeline does the same in more steps for each command, at twice the CPU.
         pool: Any = self.client.connection_pool
-        if self._connection is None:
-            async with asyncio.timeout(self.timeout_seconds):
-                self._connection = await pool.get_connection()
-        connection = self._connection
+        connection = self._connection = self._connection or pool.get_available_connection()
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 if time.monotonic() - self._used_mono > _IDLE_SECONDS:
-                    await pool.ensure_connection(connection)
+                    await _reconnect_unless_alive(pool, connection)
                 await connection.send_packed_command(connection.pack_commands(commands))
                 replies = [await self._reply(connection) for _ in commands]
                 self._used_mono = time.monotonic()
                 return replies
         except BaseException:
             # What was sent may still be answered: no other caller may read that.
-            self._connection = None
+            self._used_mono = float("-inf")
             await connection.disconnect(nowait=True)
-            await pool.release(connection)
             raise
 
     async def _reply(self, connection: AbstractConnection) -> Any:
@@ -126,3 +125,15 @@ class RedisBatches:
             return forgotten  # for `run`, which knows the text
         except ResponseError as refusal:
             return unavailable_by(refusal, self.client)
+
+
+async def _reconnect_unless_alive(pool: Any, connection: AbstractConnection) -> None:
+    """Ask by a PING, which may be lost: a job's command may not, for Redis may have run it."""
+    try:
+        await pool.ensure_connection(connection)
+        await connection.send_command("PING")
+        with contextlib.suppress(ResponseError):  # a Redis in trouble refuses even that
+            await connection.read_response()
+    except (RedisConnectionError, RedisTimeoutError):
+        await connection.disconnect(nowait=True)
+        await pool.ensure_connection(connection)

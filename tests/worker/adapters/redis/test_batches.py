@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.faults.rig.tcp_proxy import TcpProxy
+from tests.redis_server.server import EmbeddedRedis
+from worker.adapters.redis import batches as batches_module
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.errors import Cause, RedisUnavailable
 from worker.adapters.redis.scripts import LuaScript
 
@@ -85,6 +89,49 @@ def test_a_redis_that_is_away_is_everybodys_error_and_the_next_command_tries_aga
     found = run("redis://127.0.0.1:1/0", scenario)
 
     assert [(type(each), each.cause) for each in found] == [(RedisUnavailable, Cause.AWAY)] * 4
+
+
+def test_after_a_partition_the_first_command_gets_its_own_reply(redis_server):
+    async def scenario(batches, proxy):
+        proxy.black_hole()
+        batches.timeout_seconds = 0.1
+        with pytest.raises(RedisUnavailable):
+            await batches.command("ECHO", "given up")
+        batches.timeout_seconds = 30
+        second = batches.command("ECHO", "own")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await asyncio.to_thread(proxy.heal)
+        return await second
+
+    assert behind_a_proxy(redis_server, scenario) == b"own"
+
+
+def test_a_connection_that_was_cut_off_while_it_was_idle_is_replaced(redis_server, monkeypatch):
+    monkeypatch.setattr(batches_module, "_IDLE_SECONDS", 0)
+
+    async def scenario(batches, proxy):
+        await batches.command("PING")
+        await asyncio.to_thread(proxy.cut)
+        await asyncio.to_thread(proxy.heal)
+        return await batches.command("ECHO", "own")
+
+    assert behind_a_proxy(redis_server, scenario) == b"own"
+
+
+def test_a_redis_that_refuses_a_ping_is_alive():
+    with EmbeddedRedis() as server, open_sync(server.url) as operator:
+        operator.execute_command("ACL", "SETUSER", "default", "-ping")
+
+        async def scenario(batches):
+            return await batches.command("ECHO", "own")
+
+        assert run(server.url, scenario) == b"own"
+
+
+def behind_a_proxy(server, scenario):
+    with TcpProxy(urlsplit(server.url).port) as proxy:
+        return run(f"redis://127.0.0.1:{proxy.port}/1", lambda batches: scenario(batches, proxy))
 
 
 def test_a_script_that_redis_has_forgotten_is_told_again(redis_server, redis_client, namespace):

@@ -89,8 +89,7 @@ class RedisControls:
         if self.loop_client is None:
             raise TypeError("no client of an event loop was given")
         pool: Any = self.loop_client.connection_pool
-        # Not one of the pool's, which takes back what was given up half open, and lends it again.
-        connection = self._connection = self._connection or pool.make_connection()
+        connection = self._connection = self._connection or pool.get_available_connection()
         try:
             await _in_time(pool.ensure_connection(connection), self.deadline_seconds)
             began_mono = self.mono()
@@ -113,8 +112,8 @@ class RedisControls:
 
     async def close(self) -> None:
         """End the connection of the loop."""
-        if self._connection is not None:
-            await self._connection.disconnect()
+        if self.loop_client is not None:
+            await self.loop_client.aclose()
 
     def _controls(self, values: list[bytes | None], seconds: float) -> Controls:
         if seconds > self.deadline_seconds:

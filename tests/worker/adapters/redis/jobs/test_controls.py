@@ -40,10 +40,7 @@ def on_a_loop(controls, scenario):
 
     async def opened():
         async with open_async(address_of(controls.client), timeout_seconds=5) as controls.loop_client:
-            try:
-                return await scenario()
-            finally:
-                await controls.close()
+            return await scenario()
 
     return asyncio.run(opened())
 
