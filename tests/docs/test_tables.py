@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+
+import aiohttp
 
 import schemas
 from gates import DIALS
 from tasks.errors import RETRYABLE, ErrorCode, Status
+from tasks.generate.intake import _ENVELOPE_BYTES, MessageLimits
+from telemetry.exporter import BOUNDS
+from telemetry.metrics import METRICS
 from tests.surroundings import ROOT
+from worker.adapters.openai.body import MAX_BODIES_BYTES, MAX_BODY_BYTES
+from worker.adapters.redis.console.kill_switch_lever import WORDS_BYTES
+from worker.adapters.redis.jobs.dead_letters import _WORDS_BYTES
+from worker.adapters.redis.jobs.history import _NAME_BYTES
+from worker.adapters.redis.keys import AUDIT
 from worker.settings.settings import Settings
 
 
@@ -84,3 +95,35 @@ def test_the_commands_table_is_the_command_line():
         told += [name] + [f"{words[0]} {each}" for each in others if words[0] != "feature"]
 
     assert sorted(told) == sorted(known)
+
+
+def test_the_table_of_sizes_has_the_figures_and_names_of_the_code():
+    page = (ROOT / "docs" / "guarantees.md").read_text("utf-8").split("## How large things may be", 1)[1]
+    defaults = {field.validation_alias: field.default for field in Settings.model_fields.values()}
+    bounds = {
+        "the body of a message": [defaults["SLOTGEN_MAX_MESSAGE_BYTES"]],
+        "a message as a whole": [_ENVELOPE_BYTES, MessageLimits(1024).read_bytes],
+        "a server's response": [MAX_BODY_BYTES, MAX_BODIES_BYTES],
+        "a header": [_limit_of(aiohttp.ClientSession, "max_field_size")],
+        "stored answers": [defaults["SLOTGEN_CACHE_ANSWERS"]],
+        "a name in the history": [_NAME_BYTES],
+        "the history": [defaults["SLOTGEN_HISTORY_OUTCOMES"]],
+        "an actor": [WORDS_BYTES],
+        "the audit": [AUDIT.kept],
+        "the error": [_WORDS_BYTES],
+        "the dead letters": [defaults[f"SLOTGEN_DEAD_LETTER{each}"] for each in ("S", "_BYTES", "_SECONDS")],
+        "the results stream": [],
+        "a request": [BOUNDS.request_bytes],
+    }
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+
+    assert len(rows) == len(bounds)
+    for (what, bound, *_), (name, figures) in zip(rows, bounds.items(), strict=True):
+        assert what.startswith(name)
+        assert [int(each.replace(",", "")) for each in re.findall(r"[0-9][0-9,]*", bound)] == figures, what
+    assert set(re.findall(r"SLOTGEN_[A-Z_]+", page)) <= set(defaults)
+    assert set(re.findall(r"slotgen_[a-z_]+", page)) <= {row.name for row in METRICS}
+
+
+def _limit_of(kind: type, parameter: str) -> int:
+    return inspect.signature(kind).parameters[parameter].default

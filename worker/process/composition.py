@@ -159,6 +159,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         settings.history_outcomes,
         settings.stream_results,
         metrics.counter("slotgen_history_dropped_total").inc,
+        metrics.counter("slotgen_results_trimmed_total").inc,
     )
     generate = Generate(
         dial_reader=dial_reader,

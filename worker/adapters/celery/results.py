@@ -38,19 +38,21 @@ _STORE = LuaScript(_STORED + "store(KEYS[1], ARGV[1], ARGV[2])")
 _FINISH = LuaScript(
     _STORED
     + """
-local held, dropped, last = redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1, 0, 6 + ARGV[6]
+local held, dropped, trimmed, last = redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1, 0, 0, 6 + ARGV[6]
 for i = held and last + 1 or #ARGV + 1, #ARGV do
+  local before = redis.call('XLEN', KEYS[2])
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'delivery', ARGV[i])
+  trimmed = trimmed + before + 1 - redis.call('XLEN', KEYS[2])
 end
 if KEYS[1] ~= '' then store(KEYS[1], ARGV[2], ARGV[3]) end
-if not held then return 0 end
+if not held then return {0, 0} end
 for i = 7, last do
   local said = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'o', ARGV[i])
   if type(said) == 'table' then dropped = dropped + 1 end
 end
 redis.call('HDEL', KEYS[4], ARGV[1])
 redis.call('ZREM', KEYS[5], ARGV[1])
-return dropped
+return {dropped, trimmed}
 """
 )
 
@@ -116,8 +118,9 @@ def backend_url(url: str) -> str:
 class ResultWriter:
     """Stores results from the jobs' event loop, in the backend's place and form.
 
-    `stream_kept` bounds the results stream, 0 is for none; `history_kept` bounds the history, and
-    `count_dropped` hears of outcomes that Redis did not take into it.
+    `stream_kept` bounds the results stream, 0 is for none, and `count_trimmed` hears of entries that newer
+    ones pushed out of it; `history_kept` bounds the history, and `count_dropped` hears of outcomes that Redis
+    did not take into it.
     """
 
     backend: PatientBackend
@@ -128,6 +131,7 @@ class ResultWriter:
     history_kept: int
     stream_kept: int
     count_dropped: Callable[[int], None]
+    count_trimmed: Callable[[int], None]
 
     async def finish(self, request: Any, result: Any, answer: Answer | None = None) -> None:
         """End a task: store its result, deliver it, note its outcomes, and hold its message no more.
@@ -140,7 +144,7 @@ class ResultWriter:
         key, expires, document = self._entry(request, result, answer)
         deliveries = answer.deliveries(request.id) if answer and self.stream_kept else []
         outcomes = self.outcomes.of(request.id)
-        dropped = await self.redis.run_patiently(
+        dropped, trimmed = await self.redis.run_patiently(
             _FINISH,
             [key, *(each(self.namespace) for each in (RESULTS, HISTORY, UNACKED, UNACKED_INDEX))],
             tag,
@@ -155,6 +159,8 @@ class ResultWriter:
         )
         if dropped:
             self.count_dropped(dropped)
+        if trimmed:
+            self.count_trimmed(trimmed)
         self.outcomes.forget(request.id)
         self.in_hand.specs.pop(tag, None)
 

@@ -42,6 +42,7 @@ class Task:
     namespace: str
     backend: object
     dropped: list[int] = field(default_factory=list)
+    trimmed: list[int] = field(default_factory=list)
     in_hand: InHand = field(default_factory=lambda: InHand("w"))
     outcomes: OutcomeEntries = field(default_factory=OutcomeEntries)
     request: SimpleNamespace = field(init=False)
@@ -69,7 +70,7 @@ class Task:
                 batches = NotedBatches(client)
                 writer = ResultWriter(
                     self.backend, batches, self.namespace, self.in_hand, self.outcomes, kept, kept,
-                    self.dropped.append,
+                    self.dropped.append, self.trimmed.append,
                 )  # fmt: skip
                 return await scenario(writer, batches)
 
@@ -172,6 +173,7 @@ def test_both_streams_are_bounded(task):
     # Redis trims whole nodes, of at most 100 entries.
     assert 100 <= len(task.deliveries) <= 200
     assert 100 <= len(task.jobs) <= 200
+    assert len(task.deliveries) + sum(task.trimmed) == 240
 
 
 def test_a_history_that_takes_nothing_costs_its_outcomes_alone_and_they_are_counted(task):

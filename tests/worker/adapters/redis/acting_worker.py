@@ -105,6 +105,7 @@ class ActingWorker:
             _KEPT,
             _KEPT,
             lambda _: None,
+            lambda _: None,
         )
         self.connect()
 
