@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.generate.intake import MessageLimits, Rejected, RejectReason, inspect
+from tasks.generate.intake import CUT_BYTES, CUT_MARK, MessageLimits, Rejected, RejectReason, inspect
 from tests.builders import a_job, a_message, a_spec
 
 LIMITS = MessageLimits()
@@ -310,3 +310,15 @@ def test_who_waits_for_a_task_that_would_follow_is_known():
     assert set(refusal.followers) == {"next", "inner"}
     assert "chain" in refusal.problem
     assert "send_task" in refusal.problem
+
+
+@pytest.mark.parametrize(("length", "told"), [(257, True), (400_000, True), (700_000, False)])
+def test_whoever_waits_under_a_long_id_is_told_unless_it_is_beyond_all_that_is_read(length, told):
+    task_id = "x" * length
+    message = a_message(a_spec())
+    message["headers"]["id"] = message["properties"]["correlation_id"] = task_id
+    raw = encode(message)
+    if len(raw) > LIMITS.read_bytes:
+        raw = f"{CUT_MARK}{len(raw)};".encode() + raw[:CUT_BYTES] + raw[-CUT_BYTES:]
+
+    assert rejected(raw).task_id == (task_id if told else None)
