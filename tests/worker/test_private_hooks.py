@@ -178,6 +178,7 @@ REACHED = [
         "(self, command, check_health=True)",
         CONTROLS,
     ),
+    ("redis.asyncio.connection:Connection.is_connected", "property", CONTROLS),
     ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", CONTROLS),
     ("redis.asyncio.connection:ConnectionPool.get_available_connection", "(self)", CONTROLS),
     ("openai:AsyncOpenAI.post", POST, MODEL),

@@ -11,6 +11,7 @@ file, where a pipe would wake a reader for each of them.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import redis
 from tests.benchmarks.calls.fake_openai import StandInProcess, fake_openai
 from tests.benchmarks.rig.messages import id_of, message, push
 from tests.benchmarks.rig.row import Row, at_most
-from tests.benchmarks.rig.workers import DEADLINE_SECONDS, await_results, drain, forget_results
+from tests.benchmarks.rig.workers import DEADLINE_SECONDS, await_results, drain, forget_results, result_key
 from tests.builders import a_job, a_spec, new_job, open_dials
 from tests.redis_server.server import EmbeddedRedis
 from worker.dev.stack import worker_environment
@@ -85,18 +86,27 @@ def one_halt(model: StandInProcess, client: redis.Redis, jobs: int, number: int 
 def in_flight(model: StandInProcess, client: redis.Redis, jobs: int, number: int = IN_FLIGHT) -> list[str]:
     """Send messages until `number` calls are in flight; return the task ids.
 
-    On a busy machine a dial is now and then read too late, and its job is a STUB: others take their places.
+    If a dial is read too late, its job is a STUB, and another takes its place. A job that is only slow to
+    begin must not be replaced: the halt would make the one too many a STUB.
     """
-    ids, missing, deadline_mono = [], number, time.monotonic() + DEADLINE_SECONDS
-    while missing:
-        if time.monotonic() > deadline_mono:
-            raise TimeoutError(f"{missing} of {number} calls were never in flight")
+    ids, sent, deadline_mono = [], 0, time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline_mono:
+        missing = number - (sent - ended(client, ids))
         sizes = [jobs] * (missing // jobs) + [1] * (missing % jobs)
         messages = [message("slotgen.generate", [spec_of(size)], "slotgen") for size in sizes]
         push(client, "slotgen", messages)
         ids += map(id_of, messages)
-        missing = number - settled(model, number)
-    return ids
+        sent += missing
+        if settled(model, number) == number:
+            return ids
+    raise TimeoutError(f"{number} calls were never in flight")
+
+
+def ended(client: redis.Redis, ids: list[str]) -> int:
+    """Return how many jobs of these tasks have their outcome."""
+    metas = [json.loads(each) for each in client.mget(["none", *map(result_key, ids)]) if each]
+    finished = sum(len(each["result"]) for each in metas if each["status"] == "SUCCESS")
+    return finished + sum(each["result"]["done"] for each in metas if each["status"] == "PROGRESS")
 
 
 def spec_of(jobs: int) -> dict[str, object]:

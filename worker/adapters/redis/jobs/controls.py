@@ -91,7 +91,8 @@ class RedisControls:
         pool: Any = self.loop_client.connection_pool
         connection = self._connection = self._connection or pool.get_available_connection()
         try:
-            await _in_time(pool.ensure_connection(connection), self.deadline_seconds)
+            if not connection.is_connected:
+                await _in_time(pool.ensure_connection(connection), self.deadline_seconds)
             began_mono = self.mono()
             command = "MGET", *dial_keys(self.namespace)
             await connection.send_packed_command(connection.pack_commands([command] * number))

@@ -127,6 +127,25 @@ def test_a_reply_that_came_while_the_loop_was_busy_is_in_time(redis_client, name
     assert {each.note for each in on_a_loop(controls, scenario)} == {""}
 
 
+def test_the_question_leaves_in_the_first_turns_of_a_busy_loop(redis_client, namespace):
+    """A turn may take a second while hundreds of calls begin, and every job waits for this."""
+    controls, _ = source(redis_client, namespace)
+
+    def asked():
+        return redis_client.info("commandstats")["cmdstat_mget"]["calls"]
+
+    async def scenario():
+        await controls.read_each(1)
+        before = asked()
+        reading = asyncio.ensure_future(controls.read_each(1))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        eventually(lambda: asked() == before + 1, saying="it was not asked")  # the loop is held up
+        await reading
+
+    on_a_loop(controls, scenario)
+
+
 def test_a_job_is_told_why_the_dials_could_not_be_read(redis_server):
     with open_sync(redis_server.url.replace("://", "://:wrong@")) as client:
         read = source(client, "slotgen")[0].read()
