@@ -161,7 +161,6 @@ REACHED = [
     ),
     ("redis.asyncio.connection:ConnectionPool.ensure_connection", "(self, connection)", BATCHES),
     ("redis.asyncio.connection:ConnectionPool.get_available_connection", "(self)", BATCHES),
-    ("redis.asyncio.connection:Connection.send_command", "(self, *args, **kwargs)", BATCHES),
     (
         "redis.asyncio.connection:Connection.disconnect",
         "(self, nowait=False, error=None, failure_count=None, health_check_failed=False)",

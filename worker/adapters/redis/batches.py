@@ -6,10 +6,8 @@ given.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +16,6 @@ import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.generate.batching import Batcher
 from tasks.limits.retry import RetryPolicy
@@ -28,8 +25,6 @@ from worker.adapters.redis.scripts import LuaScript
 
 # So that one batch's replies do not hold the loop for long.
 _MOST_COMMANDS = 200
-# One that was idle for this long may have been cut off meanwhile, which shows only when it is used.
-_IDLE_SECONDS = 0.1
 _PATIENCE = RetryPolicy(initial_seconds=0.05, max_seconds=1.0)
 _log = logging.getLogger("slotgen.results")
 
@@ -40,16 +35,15 @@ Words = tuple[Any, ...]
 class RedisBatches:
     """The batches of one event loop, over a client of its own; each ends within `timeout_seconds`.
 
-    A command is not taken back when its caller is cancelled. Every method but `run_patiently` raises
-    RedisUnavailable: its own when Redis refuses the command, that of the whole batch when Redis cannot be
-    asked.
+    A command is not taken back when its caller is cancelled, and is sent again when the connection breaks:
+    twice must be once. Every method but `run_patiently` raises RedisUnavailable: its own when Redis refuses
+    the command, that of the whole batch when Redis cannot be asked.
     """
 
     client: redis.asyncio.Redis
     timeout_seconds: float = 5.0
     _commands: Batcher[Words, Any] = field(init=False)
     _connection: AbstractConnection | None = None
-    _used_mono: float = float("-inf")
 
     def __post_init__(self) -> None:
         self._commands = Batcher(self._replies, lambda: _MOST_COMMANDS)
@@ -101,20 +95,27 @@ class RedisBatches:
             return await self._asked(commands)
 
     async def _asked(self, commands: list[Words]) -> Sequence[Any]:
+        was_connected = self._connection is not None and self._connection.is_connected
+        try:
+            return await self._exchanged(commands)
+        except RedisConnectionError:
+            if not was_connected:
+                raise
+            # It was cut off while it was idle, most often, which shows only when it is used.
+            return await self._exchanged(commands)
+
+    async def _exchanged(self, commands: list[Words]) -> Sequence[Any]:
         # redis-py's pipeline does the same in more steps for each command, at twice the CPU.
         pool: Any = self.client.connection_pool
         connection = self._connection = self._connection or pool.get_available_connection()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                if time.monotonic() - self._used_mono > _IDLE_SECONDS:
-                    await _reconnect_unless_alive(pool, connection)
+                if not connection.is_connected:
+                    await pool.ensure_connection(connection)
                 await connection.send_packed_command(connection.pack_commands(commands))
-                replies = [await self._reply(connection) for _ in commands]
-                self._used_mono = time.monotonic()
-                return replies
+                return [await self._reply(connection) for _ in commands]
         except BaseException:
             # What was sent may still be answered: no other caller may read that.
-            self._used_mono = float("-inf")
             await connection.disconnect(nowait=True)
             raise
 
@@ -125,15 +126,3 @@ class RedisBatches:
             return forgotten  # for `run`, which knows the text
         except ResponseError as refusal:
             return unavailable_by(refusal, self.client)
-
-
-async def _reconnect_unless_alive(pool: Any, connection: AbstractConnection) -> None:
-    """Ask by a PING, which may be lost: a job's command may not, for Redis may have run it."""
-    try:
-        await pool.ensure_connection(connection)
-        await connection.send_command("PING")
-        with contextlib.suppress(ResponseError):  # a Redis in trouble refuses even that
-            await connection.read_response()
-    except (RedisConnectionError, RedisTimeoutError):
-        await connection.disconnect(nowait=True)
-        await pool.ensure_connection(connection)

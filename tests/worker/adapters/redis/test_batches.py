@@ -8,10 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.faults.rig.tcp_proxy import TcpProxy
-from tests.redis_server.server import EmbeddedRedis
-from worker.adapters.redis import batches as batches_module
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import open_async, open_sync
+from worker.adapters.redis.clients import open_async
 from worker.adapters.redis.errors import Cause, RedisUnavailable
 from worker.adapters.redis.scripts import LuaScript
 
@@ -107,9 +105,7 @@ def test_after_a_partition_the_first_command_gets_its_own_reply(redis_server):
     assert behind_a_proxy(redis_server, scenario) == b"own"
 
 
-def test_a_connection_that_was_cut_off_while_it_was_idle_is_replaced(redis_server, monkeypatch):
-    monkeypatch.setattr(batches_module, "_IDLE_SECONDS", 0)
-
+def test_a_connection_that_was_cut_off_while_it_was_idle_is_replaced(redis_server):
     async def scenario(batches, proxy):
         await batches.command("PING")
         await asyncio.to_thread(proxy.cut)
@@ -117,16 +113,6 @@ def test_a_connection_that_was_cut_off_while_it_was_idle_is_replaced(redis_serve
         return await batches.command("ECHO", "own")
 
     assert behind_a_proxy(redis_server, scenario) == b"own"
-
-
-def test_a_redis_that_refuses_a_ping_is_alive():
-    with EmbeddedRedis() as server, open_sync(server.url) as operator:
-        operator.execute_command("ACL", "SETUSER", "default", "-ping")
-
-        async def scenario(batches):
-            return await batches.command("ECHO", "own")
-
-        assert run(server.url, scenario) == b"own"
 
 
 def behind_a_proxy(server, scenario):

@@ -12,7 +12,7 @@ from tasks.ports import Arrival, Arrived, Claim, Departed, Departure
 from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import user_of
-from worker.adapters.redis.errors import FOR_GOOD, Cause, RedisUnavailable
+from worker.adapters.redis.errors import FOR_GOOD
 from worker.adapters.redis.jobs import guard
 from worker.adapters.redis.jobs.answers import PUT
 from worker.adapters.redis.jobs.budget import ACCOUNT
@@ -174,13 +174,7 @@ class RedisSteps:
         ns = self.namespace
         keys = [CLAIM(ns, key), ANSWER(ns, key), WORKERS(ns), WORKERS_RESUMED(ns)]
         arguments = [self._held_by(token), despite, CLAIM.seconds, self.worker_lost_seconds]
-        try:
-            ours, stored = await self.redis.run(CLAIM_SCRIPT, keys, *arguments)
-        except RedisUnavailable as error:
-            if error.cause is not Cause.AWAY:
-                raise
-            # Closed while it was idle, most often: no reason to send a job back. Claimed twice is once.
-            ours, stored = await self.redis.run(CLAIM_SCRIPT, keys, *arguments)
+        ours, stored = await self.redis.run(CLAIM_SCRIPT, keys, *arguments)
         return Claim(bool(ours), stored, read_json(ANSWER, ANSWER(ns, key), stored) if stored else None)
 
     def released(self, key: str) -> AbstractAsyncContextManager[asyncio.Event]:
