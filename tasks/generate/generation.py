@@ -309,7 +309,8 @@ class Generation:
             with admitted.context.timed("judge"):
                 found = await self.judge.accept(admitted.output, answer)
         except Failed as unusable:
-            return unusable
+            # Not that one, whose frames hold the answer for as long as another one is asked for.
+            return Failed(unusable.code, unusable.detail, rule=unusable.rule)
         flight.answer = json.dumps(found)
         return found
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -175,3 +179,29 @@ def test_a_repaired_answer_is_kept_like_any_other():
     case.run(a_spec())
 
     assert case.cache == ["miss", "hit"]
+
+
+class Said(str):
+    """An answer's text that can be followed."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_an_unusable_answer_is_let_go_before_another_is_asked_for():
+    kept = []
+
+    async def unusable():
+        text = Said(json.dumps({"value": "# Cells"}))
+        kept.append(weakref.ref(text))
+        return replace(answer(), text=text)
+
+    async def look():
+        gc.collect()
+        kept.append(kept[0]())
+        return answer()
+
+    case = UseCase(model=FakeModel([unusable, look]))
+
+    case.run(a_spec())
+
+    assert kept[1] is None

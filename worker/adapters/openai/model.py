@@ -28,6 +28,8 @@ from worker.settings.settings import is_loopback
 _PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
 # No request has more: the largest context of any model is a tenth of it.
 _MOST_TOKENS = 10_000_000
+# Ordinary text has four to a token, and indented code eight.
+_TOKEN_CHARACTERS = 32
 
 
 def open_client(api_key: str, base_url: str | None, max_connections: int) -> openai.AsyncOpenAI:
@@ -119,7 +121,13 @@ class OpenAIModel:
         except Exception as error:  # noqa: BLE001 - whatever the server's bytes made of it
             broken = translate(error)
         else:
-            return read_answer(body, response.headers.get("x-request-id"))
+            answer = read_answer(body, response.headers.get("x-request-id"))
+            if len(answer.text or "") <= request.max_output_tokens * _TOKEN_CHARACTERS:
+                return answer
+            # Hundreds that wait for their judgement would take more memory than a worker has.
+            detail = "the answer is longer than its tokens can be"
+            broken = ModelError(ErrorCode.OPENAI_BAD_RESPONSE, detail, billed=True, usage=answer.usage)
+            del answer, body, response
         # Out here it has no context: that one's frames hold on to what was read.
         raise broken
 

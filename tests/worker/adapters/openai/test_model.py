@@ -82,6 +82,27 @@ def test_a_body_without_a_measure_is_a_bad_response_that_is_not_asked_for_again(
     assert len(counted) == 1
 
 
+@pytest.mark.parametrize(("characters", "fits"), [(512 * 32, True), (512 * 32 + 1, False)])
+def test_an_answer_that_its_tokens_cannot_carry_is_refused_at_the_price_that_it_names(characters, fits):
+    part = {"type": "output_text", "text": "x" * characters}
+    document = {
+        "object": "response",
+        "status": "completed",
+        "output": [{"type": "message", "content": [part]}],
+        "usage": {"input_tokens": 5, "output_tokens": 7},
+    }
+    body = json.dumps(document)
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    answer, _, _ = respond(Behaviour(raw=(head + body).encode()))
+
+    assert answer.usage == TokenUsage(5, 0, 0, 7)
+    if fits:
+        assert len(answer.text) == characters
+    else:
+        assert (answer.code, answer.retryable, answer.billed) == (ErrorCode.OPENAI_BAD_RESPONSE, False, True)
+
+
 def test_what_a_flood_took_is_free_again():
     async def calls():
         client = open_client("key", fake_openai.base_url, 20)
