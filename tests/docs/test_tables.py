@@ -14,6 +14,7 @@ from tasks.generate.intake import _ENVELOPE_BYTES, MessageLimits
 from telemetry.exporter import BOUNDS
 from telemetry.metrics import METRICS
 from tests.surroundings import ROOT
+from worker.adapters.celery.in_hand import MOST_MEMORY_BYTES
 from worker.adapters.openai.body import MAX_BODIES_BYTES, MAX_BODY_BYTES
 from worker.adapters.openai.model import _TOKEN_CHARACTERS
 from worker.adapters.redis.console.kill_switch_lever import WORDS_BYTES
@@ -104,6 +105,7 @@ def test_the_table_of_sizes_has_the_figures_and_names_of_the_code():
     bounds = {
         "the body of a message": [defaults["SLOTGEN_MAX_MESSAGE_BYTES"]],
         "a message as a whole": [_ENVELOPE_BYTES, MessageLimits(1024).read_bytes],
+        "the specs": [MOST_MEMORY_BYTES],
         "a server's response": [MAX_BODY_BYTES, MAX_BODIES_BYTES],
         "the text of an answer": [_TOKEN_CHARACTERS],
         "a header": [_limit_of(aiohttp.ClientSession, "max_field_size")],

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.builders import a_message, a_spec, new_job
+from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.promise import verdict
 from tests.faults.test_hostile_bodies import peak_mb
@@ -59,13 +60,44 @@ def test_a_message_of_200_mb_ends_no_worker_and_its_producer_hears_of_it(hurt, s
     assert peak <= PROMISED_MB
 
 
+@pytest.mark.thorough
+@pytest.mark.timeout(180)
+def test_messages_that_grow_when_they_are_parsed_stay_within_the_memory_of_a_worker(saw):
+    with fleet(persistent=False) as hurt:
+        worker = hurt.start_worker(concurrency=200)
+        hurt.fake_openai.behave(Behaviour(delay_seconds=100))
+        # As Python objects they take 13 times what they are on the wire.
+        jobs = [new_job() | {"input": {"empty": [{}] * 3500}} for _ in range(18)]
+        raw = ""
+        for number in range(64):
+            spec = a_spec(*({**each, "jobId": f"{each['jobId']}-{number}"} for each in jobs))
+            raw = json.dumps(a_message(spec, task_id=f"grows-{number}"))
+            hurt.client.lpush("slotgen", raw)
+
+        hurt.fake_openai.journal.wait_until(lambda counts: counts.in_flight >= 150, 120)
+
+        held, peak = hurt.client.hlen("slotgen:unacked"), peak_mb(worker.pid)
+        hurt.client.delete("slotgen")
+        hurt.client.set("slotgen:kill", "true")
+        hurt.wait_until_nothing_is_held()
+        worker.check()
+    saw(
+        "messages that grow 13 times when they are parsed",
+        f"64 of {len(raw):,} bytes, their calls held",
+        f"{held} taken; {peak:.0f} MB at the most",
+        f"<= {PROMISED_MB} MB: {verdict(peak, PROMISED_MB)}",
+    )
+    assert held <= 12
+    assert peak <= PROMISED_MB
+
+
 @pytest.mark.timeout(120)
 def test_a_worker_that_died_as_soon_as_it_had_a_message_counts_as_a_death(hurt):
     message = a_message(a_spec(new_job()), task_id="taken-5")
     message["headers"]["slotgen_deaths"] = 4
     hurt.client.lpush("slotgen:other", json.dumps(message))
     keys = ["slotgen:taken", "slotgen:unacked", "slotgen:unacked_index", "slotgen:workers", "slotgen:other"]
-    assert _TAKE.run(hurt.client, keys, 1, "dead-worker:", 1, PROMISED_MB * MEGABYTE)
+    assert _TAKE.run(hurt.client, keys, 1, "dead-worker:", 1, PROMISED_MB * MEGABYTE, 1)
     hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
 
     assert hurt.outcome("taken-5")["status"] == "FAILURE"

@@ -68,6 +68,7 @@ OVERRIDDEN = [
     ("celery.backends.redis:RedisBackend.exception_safe_to_retry", "(self, exc)", RESULTS),
     ("kombu.transport.redis:QoS.ack", "(self, delivery_tag)", DELIVERY),
     ("kombu.transport.redis:QoS.append", "(self, message, delivery_tag)", DELIVERY),
+    ("kombu.transport.redis:QoS.can_consume", "(self)", DELIVERY),
     ("kombu.transport.redis:QoS.restore_by_tag", "(self, tag, client=None, leftmost=False)", DELIVERY),
     ("kombu.transport.redis:QoS.restore_visible", "(self, start=0, num=10, interval=10)", DELIVERY),
     ("kombu.transport.redis:Transport.can_parse_url", "False", TRANSPORT),

@@ -52,7 +52,7 @@ def commands(messages: list[bytes]) -> Iterator[tuple[object, ...]]:
     for _ in batched(messages, _MOST_AT_ONCE):
         tags = f"{WORKER}:{uuid.uuid4().hex}."
         keys = (TAKEN(QUEUE), UNACKED(QUEUE), UNACKED_INDEX(QUEUE), *lists(QUEUE))
-        yield "EVALSHA", _TAKE.sha, *_TAKE.words(keys, [_MOST_AT_ONCE, tags, time.time(), 1 << 20])
+        yield "EVALSHA", _TAKE.sha, *_TAKE.words(keys, [_MOST_AT_ONCE, tags, time.time(), 1 << 20, 1 << 21])
         for number in range(_MOST_AT_ONCE, 0, -1):
             yield "MGET", *dial_keys(QUEUE)
             yield finish(f"{tags}{number}")

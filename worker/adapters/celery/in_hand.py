@@ -1,5 +1,6 @@
 """What one process has taken off the queue and not ended yet."""
 
+import base64
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +8,10 @@ from typing import Any
 
 # A request of a broken connection may reach Redis minutes later, once the network or Redis itself is back.
 _DOUBTFUL_LOOKS = 100
+# All specs that one process holds, parsed; 200 small ones have half a megabyte.
+MOST_MEMORY_BYTES = 160_000_000
+# As a Python object a byte of a message takes at most so many.
+_WORST = 64
 
 
 @dataclass(slots=True)
@@ -20,12 +25,28 @@ class InHand:
     worker_id: str
     specs: dict[str, Any] = field(default_factory=dict)
     doubtful_looks: int = 0
+    _memory: dict[str, int] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def prefix(self) -> str:
         """What its tags begin with."""
         return f"{self.worker_id}:"
+
+    def take(self, tag: str, spec: Any, body: str) -> None:
+        """Take note of a message, given the base64 that its spec was parsed from."""
+        self._memory[tag] = _parsed_bytes(base64.b64decode(body))
+        self.specs[tag] = spec
+
+    def forget(self, tag: str) -> None:
+        """Take note that the message has ended, or is back on the queue."""
+        self.specs.pop(tag, None)
+        self._memory.pop(tag, None)
+
+    @property
+    def room_bytes(self) -> int:
+        """How many bytes of messages fit into the memory that is left, whatever is in them."""
+        return (MOST_MEMORY_BYTES - sum(list(self._memory.values()))) // _WORST
 
     def next_tags(self) -> str:
         """Return the beginning of as many new tags as one script gives out."""
@@ -34,3 +55,11 @@ class InHand:
     def doubt(self) -> None:
         """Redis may have given this worker what it knows nothing of."""
         self.doubtful_looks = _DOUBTFUL_LOOKS
+
+
+def _parsed_bytes(text: bytes) -> int:
+    """Return about how much memory JSON takes as Python objects, at the most.
+
+    A character takes four bytes if any of its string does, an item of a list forty, an object two hundred.
+    """
+    return 4 * len(text) + 40 * text.count(b",") + 70 * text.count(b"[") + 200 * text.count(b"{")

@@ -30,21 +30,23 @@ _MOST_AT_ONCE = 64
 # order. The first two commands change nothing, and are refused where later ones would be, which have messages
 # in hand. Who holds a message is one of the workers, though it was silent and forgotten: the others look for
 # what those hold. Of a message of more than ARGV[4] bytes only the ends leave Redis, behind a mark: whoever
-# takes them rejects them.
+# takes them rejects them. After ARGV[5] bytes no more are taken.
 _TAKE = LuaScript(f"""
 redis.call('HLEN', KEYS[2])
 redis.call('ZADD', KEYS[3], 'XX', 0, '')
-local places, most, held, times, reply = tonumber(ARGV[1]), tonumber(ARGV[4]), {{}}, {{}}, {{}}
+local places, most, room = tonumber(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local held, times, reply = {{}}, {{}}, {{}}
 local function cut(raw)
   if #raw <= most then return raw end
   return '{CUT_MARK}' .. #raw .. ';' .. string.sub(raw, 1, {CUT_BYTES}) .. string.sub(raw, -{CUT_BYTES})
 end
 for n = 5, #KEYS do
   local pop = n == 5 and redis.call or redis.pcall  -- what is in the way of a priority is in no other's way
-  local found = places > 0 and pop('RPOP', KEYS[n], places) or {{}}
-  for _, whole in ipairs(found) do
+  while places > 0 and room > 0 do
+    local whole = pop('RPOP', KEYS[n])
+    if type(whole) ~= 'string' then break end
     local tag, raw = ARGV[2] .. places, cut(whole)
-    places = places - 1
+    places, room = places - 1, room - #raw
     held[#held + 1], held[#held + 2] = tag, cjson.encode({{raw, '', KEYS[5]}})
     times[#times + 1], times[#times + 2] = ARGV[3], tag
     reply[#reply + 1], reply[#reply + 2] = tag, raw
@@ -103,6 +105,10 @@ class ConsumerQoS(kombu_redis.QoS):
                 self._bring_back(self.channel.in_hand.worker_id, client, died=False)
             self._queue = queue
 
+    def can_consume(self) -> bool:
+        """Return whether this worker has a place for a message, and memory."""
+        return super().can_consume() and self.channel.in_hand.room_bytes > 0
+
     def places(self) -> int:
         """Return how many messages this worker may take now."""
         return min(self.can_consume_max_estimate() or _MOST_AT_ONCE, _MOST_AT_ONCE)
@@ -114,7 +120,9 @@ class ConsumerQoS(kombu_redis.QoS):
         """
         most = self.channel.validator.limits.read_bytes
         keys = [TAKEN(queue), self.unacked_key, self.unacked_index_key, WORKERS(queue), *lists(queue)]
-        words = _TAKE.words(keys, [places, self.channel.in_hand.next_tags(), kombu_redis.time(), most])
+        in_hand = self.channel.in_hand
+        arguments = [places, in_hand.next_tags(), kombu_redis.time(), most, in_hand.room_bytes]
+        words = _TAKE.words(keys, arguments)
         return ["EVALSHA", _TAKE.sha, *words] if by_digest else ["EVAL", _TAKE.text, *words]
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -136,11 +144,11 @@ class ConsumerQoS(kombu_redis.QoS):
         """Hold the message no more. Raises RedisError."""
         with self.channel.conn_or_acquire() as client:
             _ACK.run(client, [self.unacked_index_key, self.unacked_key], delivery_tag)
-        self.channel.in_hand.specs.pop(delivery_tag, None)
+        self.channel.in_hand.forget(delivery_tag)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
         """Put a message back as it came: what is rejected, overdue, or of a connection that broke."""
-        self.channel.in_hand.specs.pop(tag.decode() if isinstance(tag, bytes) else tag, None)
+        self.channel.in_hand.forget(tag.decode() if isinstance(tag, bytes) else tag)
         with self.channel.conn_or_acquire(client) as lent:
             if self._restoring_overdue:
                 self._return(tag, lent, died=True)

@@ -162,7 +162,7 @@ class ResultWriter:
         if trimmed:
             self.count_trimmed(trimmed)
         self.outcomes.forget(request.id)
-        self.in_hand.specs.pop(tag, None)
+        self.in_hand.forget(tag)
 
     def _entry(self, request: Any, result: Any, answer: Answer | None) -> tuple[bytes, int, bytes | str]:
         if request.ignore_result:

@@ -136,7 +136,7 @@ class Channel(kombu_redis.Channel):
                 self._refusals.refused(error)
                 self.in_hand.doubt()
             return
-        self.in_hand.specs[tag] = spec
+        self.in_hand.take(tag, spec, message["body"])
         # kombu's own protocol between its channel and its transport.
         self.connection._deliver(_readdressed(message, queue, tag), queue)  # noqa: SLF001 - see above
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import tracemalloc
 
 import pytest
 from redis.exceptions import ResponseError
 
 from tasks.generate.intake import CUT_BYTES, CUT_MARK
+from worker.adapters.celery.in_hand import InHand, _parsed_bytes
 from worker.adapters.celery.redelivery import _TAKE, held_message
 from worker.adapters.redis.waiting import lists
 
@@ -19,8 +22,8 @@ def take(redis_client, namespace):
     """Takes up to so many messages; returns them by their tags."""
     keys = [f"{namespace}:{each}" for each in ("taken", "unacked", "unacked_index", "workers")]
 
-    def of(places=64, tags="w:0."):
-        reply = _TAKE.run(redis_client, [*keys, *lists(namespace)], places, tags, 12.5, MOST_BYTES)
+    def of(places=64, tags="w:0.", room=2_500_000):
+        reply = _TAKE.run(redis_client, [*keys, *lists(namespace)], places, tags, 12.5, MOST_BYTES, room)
         return dict(zip(reply[::2], reply[1::2], strict=True))
 
     return of
@@ -43,6 +46,14 @@ def test_what_is_taken_is_held_under_its_tag_and_counted(take, redis_client, nam
     ]
     assert redis_client.get(f"{namespace}:taken") == b"2"
     assert redis_client.lrange(namespace, 0, -1) == [b"third"]
+
+
+@pytest.mark.parametrize(("room", "taken"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 2), (12, 3)])
+def test_no_more_is_taken_than_there_is_room_for_but_one(take, redis_client, namespace, room, taken):
+    redis_client.lpush(namespace, "first", "second", "third")
+
+    assert list(take(room=room).values()) == [b"first", b"second", b"third"][:taken]
+    assert redis_client.llen(namespace) == 3 - taken
 
 
 def test_who_takes_a_message_is_known_and_no_heartbeat_is_changed(take, redis_client, namespace):
@@ -130,3 +141,31 @@ def test_an_entry_is_of_the_form_that_older_versions_read(take, redis_client, na
     (tag,) = take()
 
     assert json.loads(redis_client.hget(f"{namespace}:unacked", tag)) == ['{"headers": {}}', "", namespace]
+
+
+def test_specs_that_may_take_all_the_memory_leave_no_room_until_they_have_ended():
+    in_hand = InHand("w")
+    at_first = in_hand.room_bytes
+    body = base64.b64encode(b"[[" + b"{}," * 800_000 + b"{}],{},{}]").decode()
+
+    in_hand.take("w:1", {}, body)
+    left = in_hand.room_bytes
+    in_hand.forget("w:1")
+
+    assert left <= 0 < at_first == in_hand.room_bytes
+
+
+@pytest.mark.parametrize(
+    "item", ["{}", "[]", '"ab"', "1.5", "12345", '{"a":1}', "[1]", '{"a":{}}', "null", '"é"']
+)
+def test_what_json_takes_once_it_is_parsed_is_not_underestimated(item):
+    text = f"[{','.join([item] * 20_000)}]"
+    tracemalloc.start()
+    try:
+        parsed = json.loads(text)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(parsed) == 20_000
+    assert taken <= _parsed_bytes(text.encode())
