@@ -34,6 +34,8 @@ LOG_EVENTS = (
     LogEvent("answer_not_stored", "ERROR", (), "a paid answer could not be stored"),
     LogEvent("service_tier_unexpected", "WARNING", ("asked", "served"), "a request was served by a tier other than the one asked for, and is charged at its worst case; logged at most once a minute"),
     LogEvent("price_doubtful", "WARNING", ("setting", "value", "remedy"), "the executor config's prices may not be this server's"),
+    LogEvent("model_at_risk", "WARNING", ("model", "problem"), "the key cannot use the model, or the model will soon be shut down; logged when that changes"),
+    LogEvent("model_unknown", "INFO", ("model", "problem"), "the server does not say whether the key can use the model, nor when it will be shut down; logged when that changes"),
     LogEvent("model_not_opened", "ERROR", _ERROR, "the model's client could not be made; the next job tries again"),
     LogEvent("message_rejected", "WARNING", ("reason", "problem", "dead_id", "task_id"), "a message is not a valid job spec; it is kept as a dead letter"),
     LogEvent("message_dead_lettered", "ERROR", ("task_id",), "too many workers ended while they held this message"),

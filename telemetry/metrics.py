@@ -60,6 +60,8 @@ METRICS = (
     Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty if there was no error", _GEN_AI_SECONDS),
     Metric("slotgen_cost_usd_total", "counter", ("model",), "cost of the calls, unknown outcomes at their worst case"),
     Metric("slotgen_service_tier_unexpected_total", "counter", (), "requests served by a service tier other than the one asked for, or by one that was not named; charged at their worst case"),
+    Metric("slotgen_model_listed", "gauge", ("model",), "whether the key can use the model, by `GET /v1/models`: 1 yes, 0 no, -1 unknown"),
+    Metric("slotgen_model_shutdown_timestamp_seconds", "gauge", ("model",), "the day on which the model will be shut down, by `GET /v1/models`; +Inf if none is announced, NaN if the server does not say"),
     Metric("slotgen_budget_cap_usd", "gauge", (), "the spend cap of a window; +Inf without one"),
     Metric("slotgen_budget_spent_usd", "gauge", (), "what the fleet has spent in the current window"),
     Metric("slotgen_budget_held_usd", "gauge", (), "what is set aside for requests in flight"),

@@ -189,6 +189,15 @@ DETAILS = {
             {"p99": f"histogram_quantile(0.99, sum by (le) (increase(slotgen_halt_seconds_bucket{{{ONE}}}{RANGE})))"},
             steps=((0, GREEN), (0.1, YELLOW), (1, RED)),
         ),
+        _stat(
+            "Days until the model ends", "By GET /v1/models, which workers ask once an hour; 999 if no end is announced. An alert fires at 30.",
+            f"clamp_max(min((slotgen_model_shutdown_timestamp_seconds{{{ONE}}} - time()) / 86400), 999)",
+            steps=((0, RED), (30, GREEN)), nothing="unknown", height=8,
+        ),
+        _stat(
+            "The key can use the model", "Whether GET /v1/models lists it for every worker.", f"min(slotgen_model_listed{{{ONE}}})",
+            words={"-1": ("unknown", BLUE), "0": ("NO", RED), "1": ("yes", GREEN)}, height=8,
+        ),
     ],
     "Money": [
         Panel(

@@ -66,7 +66,7 @@ CLIENTS = (
     ),
     Client(
         "OpenAI",
-        "HTTPS through the SDK; a halt closes every connection",
+        "HTTPS through the SDK; a halt closes every connection; once an hour, one of its own asks for the model",
         "worker/adapters/openai/model.py:OpenAIModel",
         redis=False,
     ),

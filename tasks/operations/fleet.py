@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tasks.operations.model_listing import ModelListing
 from tasks.operations.timefmt import counted, span
 
 # A heartbeat may be late once; a worker that misses two says nothing of itself that could be relied upon.
@@ -16,6 +17,7 @@ class WorkerInfo:
     `policy_hash` names the policy it read last; None where there is none, or none was read yet. `latched`: a
     message has halted it, over whatever the kill key reads. It says so every `beat_seconds`; whoever reads it
     notes in `silent_seconds` for how long it has not, None while that is less than two heartbeats.
+    `model…` is its `listing`, part by part.
     """
 
     worker_id: str
@@ -32,6 +34,15 @@ class WorkerInfo:
     latched: bool = False
     beat_seconds: float = 5.0
     silent_seconds: float | None = None
+    model: str = ""
+    model_listed: bool | None = None
+    model_shutdown: str | None = None
+    model_unknown: str = ""
+
+    @property
+    def listing(self) -> ModelListing:
+        """What the server has said to it of its model."""
+        return ModelListing(self.model, self.model_listed, self.model_shutdown, self.model_unknown)
 
     @property
     def name(self) -> str:

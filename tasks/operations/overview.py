@@ -167,6 +167,11 @@ class Overview:
         ]
 
     @property
+    def model_problems(self) -> list[str]:
+        """What is wrong with the workers' models, or soon will be."""
+        return sorted({said for each in self.living if (said := each.listing.problem(self.now_wall_ms))})
+
+    @property
     def blockers(self) -> list[Blocker]:
         """What blocks generation, in the order in which to clear it."""
         silent = f", and {len(self.workers)} silent" if self.workers else ""

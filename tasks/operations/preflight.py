@@ -113,6 +113,21 @@ def workers(infos: Sequence[WorkerInfo], controls: Controls) -> list[PreflightCh
     ]
 
 
+def model(infos: Sequence[WorkerInfo], now_wall_ms: int) -> PreflightCheck:
+    """Whether the workers' key can use their model, and no shutdown is near; the unknown is to confirm."""
+    listings = {each.listing for each in infos}
+    problems = sorted(filter(None, (each.problem(now_wall_ms) for each in listings)))
+    mark, remedy = CheckResult.PASS, ""
+    if problems or not infos or None in {each.listed for each in listings}:
+        mark, remedy = CheckResult.TO_CONFIRM, "see https://developers.openai.com/api/docs/deprecations"
+    if problems:
+        remedy = "name another model in the executor config, with its prices, or use a key that may use it"
+    if not all(each.is_usable(now_wall_ms) for each in listings):
+        mark = CheckResult.FAIL
+    evidence = "; ".join(problems or sorted(map(str, listings))) or "no worker has asked its server"
+    return PreflightCheck("the key can use the model, and it stays", mark, evidence, remedy)
+
+
 def telemetry(probes: Sequence[OutcomeRecord], sent: int) -> PreflightCheck:
     """Whether jobs sent through the real queue to a real worker left valid events, one each."""
     valid = sum(each.telemetry_valid for each in probes)

@@ -6,6 +6,7 @@ import pytest
 from celery import Celery
 
 from tests.builders import a_spec, new_job, open_dials
+from tests.waiting import eventually
 from worker.dev.stack import stack
 
 # Our own stand-in plays the same troubles in test_main_job.py.
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.thorough
 @pytest.fixture
 def answer(llmock):
     with stack(openai_url=llmock.base_url("openai"), concurrency=20) as running:
+        # The question for the model comes once, and must take none of the faults to come.
+        eventually(lambda: [each.path for each in llmock.requests] == ["/v1/models"])
         running.client.mset(open_dials())
         with Celery(broker=running.redis_url, backend=running.redis_url, set_as_current=False) as celery:
             yield lambda spec: celery.send_task("slotgen.generate", args=[spec], queue="slotgen").get(
@@ -42,7 +45,7 @@ def test_the_enabled_path_passes_and_the_verdict_is_clean(llmock, answer):
     assert {result["status"] for result in results} == {"FAILED"}
 
     # One request for each job, and one more for each fault that passes: no storm.
-    assert len(llmock.requests) == 20 + (10 + 5) + 2
+    assert len(llmock.requests) == 1 + 20 + (10 + 5) + 2
     llmock.assert_resilient(strict=True)
 
 
@@ -52,5 +55,5 @@ def test_a_server_that_stays_down_is_given_up_without_a_storm(llmock, answer):
     (result,) = answer(a_spec(*jobs(1)))
 
     assert result["status"] == "FAILED"
-    assert len(llmock.requests) == 3
+    assert len(llmock.requests) == 1 + 3
     llmock.assert_resilient()

@@ -10,6 +10,8 @@ from tasks.limits.brake import Brake
 from tasks.operations.fleet import WorkerInfo
 from worker.adapters.redis.console.fleet import encode
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
+from worker.adapters.redis.jobs.history import as_kept
+from worker.metrics.model_watch import ModelWatch
 from worker.metrics.worker_metrics import WorkerMetrics
 
 
@@ -23,12 +25,13 @@ class WorkerInfoSource:
     brake: Brake
     observed: WorkerMetrics
     latch: HaltLatch
+    model: ModelWatch
     beat_seconds: float
     started_mono: float = field(default_factory=time.monotonic)
 
     def info(self, wall_ms: int) -> str:
         """Return the info as of `wall_ms`, by Redis's clock."""
-        reason = self.brake.reason
+        reason, listing = self.brake.reason, self.model.listing
         return encode(
             WorkerInfo(
                 worker_id=self.worker_id,
@@ -44,5 +47,9 @@ class WorkerInfoSource:
                 seen_wall_ms=wall_ms,
                 latched=self.latch.halted,
                 beat_seconds=self.beat_seconds,
+                model=as_kept(listing.model),
+                model_listed=listing.listed,
+                model_shutdown=listing.shutdown_date,
+                model_unknown=listing.unknown,
             )
         )

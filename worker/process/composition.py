@@ -25,6 +25,7 @@ from tasks.generate.use_case import Generate
 from tasks.limits.brake import Brake
 from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
+from tasks.operations.model_listing import ModelListing
 from tasks.operations.pricing import price_doubts
 from tasks.ports import Model
 from telemetry import Metrics, Recorder, application, count_dropped_lines, emit, listen, log_is_alive
@@ -47,6 +48,7 @@ from worker.adapters.redis.jobs.kill_switch_watch import KillSwitchWatch
 from worker.adapters.redis.jobs.steps import RedisSteps
 from worker.halt.brake_bridge import BrakeBridge
 from worker.metrics.fleet import FleetGauges
+from worker.metrics.model_watch import ModelWatch
 from worker.metrics.worker_info import WorkerInfoSource
 from worker.metrics.worker_metrics import WorkerMetrics
 from worker.metrics.zero_series import create_zero_series, label_words
@@ -173,13 +175,18 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
     GenerateTask(generate, config, stores, namespace).attach(app)
     beat_seconds = settings.worker_lost_seconds / 3
+    model_watch = ModelWatch(
+        config.model,
+        lambda: asyncio.run_coroutine_threadsafe(_list_model(settings, config.model, model), loop.loop),
+        metrics,
+    )
     info = WorkerInfoSource(
-        worker_id, config.version, settings.has_api_key, brake, observe, latch, beat_seconds
+        worker_id, config.version, settings.has_api_key, brake, observe, latch, model_watch, beat_seconds
     ).info
     heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)
 
-    look = _FleetLook(dials, controls, heartbeat, gauges, observe)
+    look = _FleetLook(dials, controls, heartbeat, gauges, observe, model_watch)
     look.changed.set()  # whatever it was before
     # A change may be a halt: while hundreds of calls are being closed, the record can wait. Each try of one
     # that Redis refuses reads a policy of up to 16 MiB.
@@ -222,17 +229,20 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
 
 @dataclass(frozen=True, slots=True)
 class _FleetLook:
-    """Records what has `changed` of the dials, once, and reads the gauges of queue and account each time."""
+    """Records what has `changed` of the dials, once; reads the gauges, and asks for the model, each time."""
 
     dials: RedisDials
     controls: RedisControls
     heartbeat: Heartbeat
     gauges: FleetGauges
     observe: WorkerMetrics
+    model: ModelWatch
     changed: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> None:
         try:
+            if self.model.step():
+                self.heartbeat.beat()
             if self.changed.is_set():
                 self.changed.clear()
                 self._look_at_dials()
@@ -283,6 +293,15 @@ def _controls(settings: Settings, observe: WorkerMetrics, latch: HaltLatch) -> R
         latch,
         loop_client=open_async(settings.redis_url, timeout_seconds=seconds),
     )
+
+
+async def _list_model(settings: Settings, name: str, model: LazyModel) -> ModelListing:
+    if not settings.openai_api_key:
+        return ModelListing(name, unknown="there is no API key to ask with")
+    await model.ready()
+    from worker.adapters.openai.models import list_model  # noqa: PLC0415 - with the SDK, which is there by now
+
+    return await list_model(settings.openai_api_key.get_secret_value(), settings.openai_base_url, name)
 
 
 @freeze_imports()

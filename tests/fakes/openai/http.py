@@ -1,4 +1,7 @@
-"""Serves POST /v1/responses: checks the request, plays the behaviour, and tells the journal."""
+"""Serves POST /v1/responses: checks the request, plays the behaviour, and tells the journal.
+
+GET /v1/models is answered beside it; the journal has neither the request nor its connection.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import itertools
 import socket
 import struct
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -18,8 +22,9 @@ from aiohttp.web_protocol import RequestHandler
 from tests.fakes.openai.answers import PAGE, body_for
 from tests.fakes.openai.behaviour import Behaviour, Play, ReplyScript
 from tests.fakes.openai.journal import Journal, Reply
+from worker.dev.fake_openai.models import MODELS_PATH, models_document
 from worker.dev.fake_openai.request import Asked, RefusedError, error_document, read_request
-from worker.dev.fake_openai.server import PATH
+from worker.dev.fake_openai.server import ELSEWHERE, PATH
 
 _DRIP_PIECES = 20
 _FLOODS = {Play.GZIP_BOMB, Play.ENDLESS_BODY, Play.ENDLESS_HEADERS}
@@ -49,11 +54,15 @@ class _Exchange:
 class FakeServer(web.Server):
     """An aiohttp server that reports its connections; the library offers no hook but inheritance."""
 
-    def __init__(self, journal: Journal, script: ReplyScript) -> None:
+    def __init__(
+        self, journal: Journal, script: ReplyScript, models: Callable[[], Mapping[str, str | None] | None]
+    ) -> None:
         # handler_cancellation: a client that hangs up is seen at once, not when the answer is written.
         super().__init__(self._respond, handler_cancellation=True, access_log=None)
         self._journal = journal
         self._script = script
+        self._models = models
+        self._aside: set[RequestHandler] = set()
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Count the connection in."""
@@ -63,13 +72,17 @@ class FakeServer(web.Server):
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Count the connection out."""
         super().connection_lost(handler, exc)
-        self._journal.connection_closed()
+        if handler in self._aside:
+            self._aside.discard(handler)
+        else:
+            self._journal.connection_closed()
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; its number in the journal is in its `x-request-id`."""
+        if (request.method, request.path) == ("GET", MODELS_PATH) and (models := self._models()) is not None:
+            return self._listed(request, models)
         if (request.method, request.path) != ("POST", PATH):
-            message = f"This stand-in serves POST {PATH} and nothing else."
-            return web.json_response(error_document(message), status=404)
+            return web.json_response(error_document(ELSEWHERE), status=404)
         body = await request.read()
         exchange = _Exchange(request, self._journal.begin(hashlib.sha256(body).hexdigest()))
         try:
@@ -79,6 +92,16 @@ class FakeServer(web.Server):
             return web.Response()
         finally:
             self._journal.end(exchange.number, exchange.outcome, exchange.status, exchange.billed_tokens)
+
+    def _listed(self, request: web.BaseRequest, models: Mapping[str, str | None]) -> web.Response:
+        if request.protocol not in self._aside:
+            self._journal.forget_connection()
+            self._aside.add(request.protocol)
+        try:
+            check_key(request.headers.get("Authorization"))
+        except RefusedError as refused:
+            return web.json_response(refused.document, status=refused.status)
+        return web.json_response(models_document(models))
 
     async def _answer(self, exchange: _Exchange, body: bytes) -> web.StreamResponse:
         try:

@@ -109,6 +109,11 @@ class Journal:
             self._counts = replace(self._counts, last_connection_closed_mono=time.monotonic())
             self._add(open_connections=-1)
 
+    def forget_connection(self) -> None:
+        """Count a connection out that turned out to be for no request."""
+        with self._changed:
+            self._add(open_connections=-1)
+
     def _add(self, **changes: int) -> None:
         totals = {name: getattr(self._counts, name) + change for name, change in changes.items()}
         self._counts = replace(self._counts, **totals)

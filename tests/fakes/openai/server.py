@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from tests.fakes.openai.behaviour import Behaviour, Play, ReplyScript
 from tests.fakes.openai.http import FakeServer
 from tests.fakes.openai.journal import Counts, Journal, JournalRecord, Reply
+from worker.dev.fake_openai.models import shipped_models
 from worker.dev.fake_openai.server import LoopbackServer
 
 __all__ = ["Behaviour", "Counts", "FakeOpenAI", "Journal", "JournalRecord", "Play", "Reply"]
@@ -29,9 +31,11 @@ class FakeOpenAI(LoopbackServer):
         self.port = port
         self.journal = Journal()
         self._script = ReplyScript(behaviour or Behaviour())
+        # What GET /v1/models lists, with shutdown dates; None is a server that has no such page.
+        self.models: Mapping[str, str | None] | None = shipped_models()
 
     def web_server(self) -> web.Server:
-        return FakeServer(self.journal, self._script)
+        return FakeServer(self.journal, self._script, lambda: self.models)
 
     def behave(self, behaviour: Behaviour) -> None:
         """Treat every valid request from now on by `behaviour`; those in flight keep theirs."""

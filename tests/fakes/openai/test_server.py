@@ -304,9 +304,9 @@ def test_answers_what_waits_when_it_is_released_and_lets_what_comes_later_wait(
         assert later.result().status == "completed"
 
 
-def test_serves_nothing_but_post_responses(fake_openai: FakeOpenAI) -> None:
+def test_serves_nothing_but_post_responses_and_the_models(fake_openai: FakeOpenAI) -> None:
     with socket.create_connection(("127.0.0.1", fake_openai.port)) as connection:
-        connection.sendall(b"GET /v1/models HTTP/1.0\r\n\r\n")
+        connection.sendall(b"GET /v1/files HTTP/1.0\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.0 404")
     assert fake_openai.journal.counts().begun == 0
 

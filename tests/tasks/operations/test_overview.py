@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from gates import BrakeState, Ceilings
 from tasks.operations.changes.dials import DialValues
 from tasks.operations.fleet import WorkerInfo
@@ -46,6 +48,15 @@ def test_a_disabled_policy_is_enabled_and_not_pushed_again():
     found = look(allowlist=an_allowlist(enabled=False).encode()).blockers
 
     assert [each.command for each in found] == ["slotgen worker", "slotgen allowlist enable"]
+
+
+def test_a_model_that_the_key_cannot_use_is_named_once():
+    worker = dataclasses.replace(a_worker(), model="m", model_listed=False)
+
+    assert look(workers=[a_worker()]).model_problems == []
+    assert look(workers=[worker, worker]).model_problems == [
+        "the key cannot use the model m: GET /v1/models does not list it"
+    ]
 
 
 def test_each_dial_names_who_set_it_last():

@@ -83,6 +83,47 @@ class TestWorkers:
         assert all(each.remedy for each in found if each.mark is CheckResult.FAIL)
 
 
+class TestModel:
+    # 2026-11-27.
+    NOW_MS = 1_795_750_000_000
+
+    def look(self, *changes):
+        known = {"model": "m", "model_listed": True, "model_shutdown": "", "model_unknown": ""}
+        found = preflight.model([a_card(**known | each) for each in changes], self.NOW_MS)
+        return found.mark, found.evidence, bool(found.remedy)
+
+    def test_that_stays_passes(self):
+        assert self.look({}, {}) == (CheckResult.PASS, "m: no shutdown is announced", False)
+
+    def test_whose_end_is_near_is_for_a_person_to_confirm(self):
+        said = "the model m will be shut down on 2026-12-11, in 14 days"
+
+        assert self.look({}, {"model_shutdown": "2026-12-11"}) == (CheckResult.TO_CONFIRM, said, True)
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            (
+                {"model_listed": False},
+                "the key cannot use the model m: GET /v1/models does not list it",
+            ),
+            ({"model_shutdown": "2026-11-27"}, "the model m was shut down on 2026-11-27"),
+        ],
+    )
+    def test_that_cannot_be_used_by_one_worker_fails(self, changes, said):
+        assert self.look({}, changes) == (CheckResult.FAIL, said, True)
+
+    def test_of_which_nothing_is_known_is_no_alarm_and_no_pass(self):
+        unknown = {"model_listed": None, "model_unknown": "GET /v1/models: HTTP 404"}
+
+        assert self.look(unknown) == (
+            CheckResult.TO_CONFIRM,
+            "m: not known (GET /v1/models: HTTP 404)",
+            True,
+        )
+        assert self.look() == (CheckResult.TO_CONFIRM, "no worker has asked its server", True)
+
+
 class TestRoundTrip:
     def test_of_every_probe_with_a_valid_event_passes(self):
         assert preflight.telemetry([HELD] * 3, 3).mark is CheckResult.PASS

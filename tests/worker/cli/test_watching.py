@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -53,6 +54,22 @@ class TestStatus:
 
         assert code == 0
         assert re.match(rf".*\n│\s+{re.escape(word)}\s+{why}\s+│", said)
+
+    def test_says_that_the_model_ends_soon(self, slotgen):
+        slotgen.open()
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        a_worker(slotgen, model="m", model_listed=True, model_shutdown=str(tomorrow))
+        problem = f"the model m will be shut down on {tomorrow}, in 1 day"
+
+        assert problem in slotgen("status")[1]
+        document = slotgen.json("status")
+        assert document["modelProblems"] == [problem]
+        assert document["workers"][0]["model"] == {
+            "model": "m",
+            "listed": True,
+            "shutdownDate": str(tomorrow),
+            "unknown": None,
+        }
 
     def test_the_environment_of_the_shell_restricts_what_is_in_effect(self, slotgen, monkeypatch):
         slotgen.open()

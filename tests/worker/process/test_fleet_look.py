@@ -13,7 +13,7 @@ from worker.process.composition import _FleetLook
 class Looks:
     def __init__(self):
         self.done = []
-        self.refused = False
+        self.refused = self.answered = False
         note = self.done.append
         self.look = _FleetLook(
             SimpleNamespace(notice=self.notice, last_changes=dict),
@@ -21,7 +21,12 @@ class Looks:
             SimpleNamespace(beat=lambda: note("beat")),
             SimpleNamespace(sample=lambda: note("figures")),
             SimpleNamespace(changes_recorded=lambda _: note("changes")),
+            SimpleNamespace(step=self.step),
         )
+
+    def step(self):
+        self.done.append("model")
+        return self.answered
 
     def notice(self):
         if self.refused:
@@ -36,7 +41,19 @@ def test_the_figures_are_read_each_time_and_a_change_is_recorded_once():
     looks.look()
     looks.look()
 
-    assert looks.done == ["record", "dials", "changes", "beat", "figures", "figures"]
+    assert looks.done == [
+        *("model", "record", "dials", "changes", "beat", "figures"),
+        *("model", "figures"),
+    ]
+
+
+def test_an_answer_on_the_model_is_told_with_a_heartbeat():
+    looks = Looks()
+    looks.answered = True
+
+    looks.look()
+
+    assert looks.done == ["model", "beat", "figures"]
 
 
 def test_a_record_that_is_refused_is_tried_again_and_the_figures_are_read_all_the_same():
@@ -49,7 +66,10 @@ def test_a_record_that_is_refused_is_tried_again_and_the_figures_are_read_all_th
 
     looks.look()
 
-    assert looks.done == ["figures", "record", "dials", "changes", "beat", "figures"]
+    assert looks.done == [
+        *("model", "figures"),
+        *("model", "record", "dials", "changes", "beat", "figures"),
+    ]
 
 
 def test_a_change_while_one_is_recorded_is_recorded_as_well():

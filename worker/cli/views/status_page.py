@@ -96,7 +96,7 @@ def _fleet(of: Overview) -> RenderableType:
     if of.dead_letters_filled >= _NEARLY_FULL:
         filled = f"the store of dead letters is {of.dead_letters_filled:.0%} full, and will drop the oldest"
         lines.append(words(f" {filled}: slotgen dead list", "red"))
-    lines += [words(f" {disagreement}", "red") for disagreement in of.disagreements]
+    lines += [words(f" {each}", "red") for each in of.disagreements + of.model_problems]
     return Group(*first, _workers(of.living), *lines)
 
 
@@ -131,10 +131,12 @@ def document(of: Overview) -> dict[str, Any]:
         "workers": [
             fields(each, "worker_id", "host", "pid", "version", "executor_version")
             | _said(each)
+            | {"model": _model_document(each)}
             | {"startedAt": moment(each.started_wall_ms), "seenAt": moment(each.seen_wall_ms)}
             for each in of.workers
         ],
         "disagreements": of.disagreements,
+        "modelProblems": of.model_problems,
         "queue": {
             "depth": of.queue_depth,
             "oldestSeconds": of.oldest_seconds,
@@ -154,6 +156,14 @@ def document(of: Overview) -> dict[str, Any]:
         },
         "wrongKeys": [fields(each, "what", "command") for each in of.wrong_keys],
         "inTheWay": [fields(each, "what", "command") for each in of.blockers],
+    }
+
+
+def _model_document(worker: WorkerInfo) -> dict[str, Any]:
+    listing = worker.listing
+    return fields(listing, "model", "listed") | {
+        "shutdownDate": listing.shutdown_date or None,
+        "unknown": listing.unknown or None,
     }
 
 

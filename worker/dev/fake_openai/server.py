@@ -10,9 +10,11 @@ from typing import Self
 from aiohttp import web
 
 from worker.dev.fake_openai.answer import good_text, response_document
+from worker.dev.fake_openai.models import MODELS_PATH, models_document, shipped_models
 from worker.dev.fake_openai.request import RefusedError, error_document, read_request
 
 PATH = "/v1/responses"
+ELSEWHERE = f"This stand-in serves POST {PATH} and GET {MODELS_PATH}, and nothing else."
 _HOST = "127.0.0.1"
 _START_SECONDS = 10.0
 _BACKLOG = 1024
@@ -96,9 +98,10 @@ class FakeOpenAI(LoopbackServer):
     async def _respond(self, request: web.BaseRequest) -> web.Response:
         suffix = uuid.uuid4().hex
         headers = {"x-request-id": f"req_{suffix}"}
+        if (request.method, request.path) == ("GET", MODELS_PATH):
+            return web.json_response(models_document(shipped_models()), headers=headers)
         if (request.method, request.path) != ("POST", PATH):
-            message = f"This stand-in serves POST {PATH} and nothing else."
-            return web.json_response(error_document(message), status=404, headers=headers)
+            return web.json_response(error_document(ELSEWHERE), status=404, headers=headers)
         try:
             asked = read_request(await request.read())
         except RefusedError as refused:

@@ -103,6 +103,8 @@ def _system() -> Iterator[Stack]:
     with stack(concurrency=8) as system:
         system.client.config_set("appendonly", "yes")
         policy = an_allowlist(a_rule("first-wave"), a_rule("second-wave", enabled=False))
+        fleet = RedisFleet(system.client, "slotgen")
+        eventually(lambda: [each.model_listed for each in fleet.workers()] == [True])
         # At once: a worker records what it sees in between.
         system.client.mset(open_dials() | {"slotgen:allowlist": policy})
         yield system

@@ -92,12 +92,22 @@ def test_refuses_what_the_real_api_would(asker: Asker, changes: dict, param: str
     assert refused.value.request_id.startswith("req_")
 
 
-def test_serves_nothing_but_post_responses(fake_openai: FakeOpenAI) -> None:
+def test_lists_the_models_that_the_shipped_config_prices(fake_openai: FakeOpenAI) -> None:
+    with urllib.request.urlopen(f"{fake_openai.base_url}/models", timeout=10) as answer:
+        listed = json.load(answer)["data"]
+
+    assert {each["id"]: each["shutdown_date"] for each in listed} == {
+        "gpt-6-luna": None,
+        "gpt-5.6-luna": None,
+    }
+
+
+def test_serves_nothing_else(fake_openai: FakeOpenAI) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404") as refused:
-        urllib.request.urlopen(f"{fake_openai.base_url}/models", timeout=10)
+        urllib.request.urlopen(f"{fake_openai.base_url}/files", timeout=10)
 
     with refused.value as answer:
-        assert "POST /v1/responses and nothing else" in answer.read().decode()
+        assert "POST /v1/responses and GET /v1/models, and nothing else" in answer.read().decode()
 
 
 def test_waits_before_it_answers() -> None:

@@ -46,7 +46,7 @@ def preflight(*, as_json: AsJson = False) -> None:
 def _found(session: OperatorSession) -> list[PreflightCheck]:
     controls = Controls.parse(session.dials.read().raw, session.settings.ceilings)
     workers = [each for each in session.fleet.workers() if each.silent_seconds is None]
-    changed = problems()
+    changed, now_wall_ms = problems(), session.history.now_ms()
     return [
         points.ci_is_green(),
         points.allowlist(controls),
@@ -58,6 +58,7 @@ def _found(session: OperatorSession) -> list[PreflightCheck]:
         ),
         *_round_trip(session, controls, answered=bool(workers)),
         *points.workers(workers, controls),
+        points.model(workers, now_wall_ms),
         *_redis(session),
         points.largest_message(bulk_bytes(session.client), MOST_BULK_BYTES),
         points.no_cooldown(
