@@ -142,11 +142,15 @@ class Departed:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a request has cost; not `known`: what an unknown outcome may have cost at most."""
+    """What a request has cost; not `known`: what an unknown outcome may have cost at most.
+
+    `rule` is the allowlist's that admitted the job.
+    """
 
     reservation_id: str
     spent_nano_usd: int
     known: bool
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

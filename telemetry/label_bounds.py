@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from schemas import load
 
 OTHER = "other"
-# Models and versions come from the configuration, which changes a few times in the life of a process.
+# Models, versions and rules come from operators, who change them a few times in the life of a process.
 MAX_OPEN_VALUES = 16
 
 Bound = Callable[[object], str]

@@ -59,6 +59,7 @@ METRICS = (
     Metric("gen_ai_client_token_usage", "histogram", ("gen_ai_token_type", "gen_ai_request_model"), "tokens of a request (OpenTelemetry)", _GEN_AI_TOKENS),
     Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty if there was no error", _GEN_AI_SECONDS),
     Metric("slotgen_cost_usd_total", "counter", ("model",), "cost of the calls, unknown outcomes at their worst case"),
+    Metric("slotgen_rule_cost_usd_total", "counter", ("rule_id",), "the same by the allowlist rule that admitted the job; of more than 16 rules the rest is `other`"),
     Metric("slotgen_service_tier_unexpected_total", "counter", (), "requests served by a service tier other than the one asked for, or by one that was not named; charged at their worst case"),
     Metric("slotgen_model_listed", "gauge", ("model",), "whether the key can use the model, by `GET /v1/models`: 1 yes, 0 no, -1 unknown"),
     Metric("slotgen_model_shutdown_timestamp_seconds", "gauge", ("model",), "the day on which the model will be shut down, by `GET /v1/models`; +Inf if none is announced, NaN if the server does not say"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas import Violation, violations
 from telemetry.error_location import error_location
+from telemetry.label_bounds import OTHER
 from telemetry.logs import emit
 from telemetry.metrics import Metrics
 
@@ -77,6 +78,9 @@ class Recorder:
             counter("slotgen_policy_violations_total").labels(rule).inc()
         if cost_nano_usd := details.get("cost_nano_usd"):
             counter("slotgen_cost_usd_total").labels(details.get("model")).inc(cost_nano_usd / _NANO)
+            counter("slotgen_rule_cost_usd_total").labels(details.get("rule_id", OTHER)).inc(
+                cost_nano_usd / _NANO
+            )
 
     def _measure(self, event: Mapping[str, Any]) -> None:
         # Only for a valid event: one NaN would spoil the histogram's sum until the process ends.

@@ -50,8 +50,9 @@ class Bookings:
     async def reserve(self, *what: Any, **how: Any) -> bool:
         return (await self.depart(*what, **how)).left
 
-    async def settle(self, reservation_id: str, spent: int, *, known: bool) -> Arrived:
-        return await self.steps.arrive(Arrival("job", settlement=Settlement(reservation_id, spent, known)))
+    async def settle(self, reservation_id: str, spent: int, *, known: bool, rule: str = "") -> Arrived:
+        settlement = Settlement(reservation_id, spent, known, rule)
+        return await self.steps.arrive(Arrival("job", settlement=settlement))
 
     async def put(self, key: str, value: Any) -> bool:
         return (await self.steps.arrive(Arrival(key, answer=json.dumps(value)))).stored

@@ -202,7 +202,11 @@ DETAILS = {
     "Money": [
         Panel(
             "USD an hour", "Spend rate by model; an alert fires at three times the day's average.", "currencyUSD",
-            {"{{model}}": f"3600 * sum by (model) (rate(slotgen_cost_usd_total{{{ONE}}}{RATE}))"}, width=12,
+            {"{{model}}": f"3600 * sum by (model) (rate(slotgen_cost_usd_total{{{ONE}}}{RATE}))"},
+        ),
+        Panel(
+            "USD an hour by rule", "Spend rate by the allowlist rule that admitted the jobs.", "currencyUSD",
+            {"{{rule_id}}": f"3600 * sum by (rule_id) (rate(slotgen_rule_cost_usd_total{{{ONE}}}{RATE}))"},
         ),
         _stat(
             "Denied by the cap", "Calls that the cap did not cover, in the range shown.",

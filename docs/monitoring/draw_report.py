@@ -15,10 +15,11 @@ from tasks.operations.stability import assess
 from worker.cli.views.report_page import page
 
 PICTURE = Path(__file__).with_name("report.svg")
-WIDTH, HEIGHT = 800, 1450
+WIDTH, HEIGHT = 800, 1600
 END_MS = 1_785_240_000_000
 DAY_MS = 86_400_000
 JOBS = 1400
+RULES = ("biology-pilot", "biology-pilot", "chemistry-cards")
 # When the model was slow, in shares of the day, and how many seconds a job took then and else.
 SLOW, SECONDS = (0.55, 0.7), (10, 4)
 # Of a day on which a model was slow in the afternoon, and wrote markup now and then.
@@ -52,6 +53,8 @@ def an_outcome(number: int, rng: Random) -> OutcomeRecord:
         latency_ms=1000 * seconds if called else 2.0,
         executor_version="2026-11-1",
         worker_id="w1",
+        rule_id=RULES[number % len(RULES)],
+        cost_nano_usd=int(seconds * 200_000) if called else 0,
         policy_rule=rule,
         telemetry_valid=True,
         wall_ms=int(END_MS - DAY_MS * (1 - at + 0.12 * sin(2 * pi * at) / pi)),

@@ -71,8 +71,8 @@ class _Flight:
     is_answered: bool = False
     answer: str | None = None
 
-    def settlement(self) -> Settlement:
-        return Settlement(self.reservation_id, self.spent_nano_usd, self.cost_known)
+    def settlement(self, rule: str) -> Settlement:
+        return Settlement(self.reservation_id, self.spent_nano_usd, self.cost_known, rule)
 
 
 @dataclass(slots=True)
@@ -221,7 +221,7 @@ class Generation:
         arrived = await self.steps.arrive(
             Arrival(
                 admitted.key,
-                settlement=flight.settlement() if flight else None,
+                settlement=flight.settlement(admitted.context.rule_id or "") if flight else None,
                 answer=flight.answer if flight else None,
                 model=self.config.model,
                 cooldown_seconds=cooldown_seconds,

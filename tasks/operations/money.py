@@ -8,7 +8,8 @@ class Account:
     """One window's account; `by_model` has (spent, held, written off). `cap` is None where there is none.
 
     `held` is set aside for requests in flight, `written_off` counts as spent for want of an outcome.
-    Times are seconds by Redis's clock.
+    `by_rule` has what workers have settled, spent or written off, for the jobs of each allowlist rule. Times
+    are seconds by Redis's clock.
     """
 
     cap: int | None
@@ -18,6 +19,12 @@ class Account:
     by_model: dict[str, tuple[int, int, int]]
     began: int
     ends: int
+    by_rule: dict[str, int]
+
+    @property
+    def of_no_rule(self) -> int:
+        """What was written off for lost workers, and what rules have spent for which there was no room."""
+        return self.spent + self.written_off - sum(self.by_rule.values())
 
     @property
     def left(self) -> int | None:

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from statistics import quantiles
 
 from gates import REASONS
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.drill import DrillRecord
+from tasks.operations.money import usd
 from tasks.operations.probes import is_probe
-from tasks.operations.timefmt import ago, span
+from tasks.operations.timefmt import ago, counted, span
 
 # What is expected of a stable beta; shares are of the admitted jobs. Without a failure, 59 jobs say with 95 %
 # confidence that fewer than one in twenty fails, and as many that the p95 is below the slowest of them.
@@ -21,6 +23,7 @@ _COMPLETED_SHARE = 0.95
 _FAILED_SHARE = 0.05
 LATENCY_P95_SECONDS = 30
 _DRILL_DAYS = 7
+_RULES_NAMED = 3
 _GATES = {reason.value for reason in REASONS}
 _SCHEMA_CODES = {
     "OUTPUT_NOT_JSON",
@@ -52,6 +55,7 @@ class Report:
     """The criteria in the runbook's order, and the figures that a page plots.
 
     `outcomes` came of so many `jobs`, of which `admitted` had passed the gates; `probes` count nowhere else.
+    `spent_by_rule` has the nano-dollars that jobs of each allowlist rule have cost, the most first.
     """
 
     criteria: tuple[Criterion, ...]
@@ -64,6 +68,18 @@ class Report:
     causes: dict[str, int]
     latencies_ms: tuple[float, ...]
     percentiles_ms: dict[str, float]
+    spent_by_rule: dict[str, int]
+
+    @property
+    def spent(self) -> str:
+        """What was spent, in a sentence, with the rules that have spent the most."""
+        if not self.spent_by_rule:
+            return "spent: nothing"
+        first = [f"{rule} {usd(amount)}" for rule, amount in islice(self.spent_by_rule.items(), _RULES_NAMED)]
+        more = [counted(len(self.spent_by_rule) - _RULES_NAMED, "rule") + " more"] * (
+            len(self.spent_by_rule) > _RULES_NAMED
+        )
+        return f"spent: {usd(sum(self.spent_by_rule.values()))}, by rule {', '.join(first + more)}"
 
     @property
     def stable(self) -> bool:
@@ -136,7 +152,17 @@ def assess(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, no
         causes=dict(Counter(each.cause for each in real if each.cause).most_common()),
         latencies_ms=latencies_ms,
         percentiles_ms=percentiles,
+        spent_by_rule=_spent_by_rule(real),
     )
+
+
+def _spent_by_rule(outcomes: Iterable[OutcomeRecord]) -> dict[str, int]:
+    """Return the nano-dollars by rule, of each outcome: a job that is generated twice has cost twice."""
+    spent: Counter[str] = Counter()
+    for each in outcomes:
+        if each.cost_nano_usd and each.rule_id:
+            spent[each.rule_id] += each.cost_nano_usd
+    return dict(spent.most_common())
 
 
 def _first_of_each(outcomes: Iterable[OutcomeRecord]) -> dict[str, OutcomeRecord]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+
 import pytest
 
 from tasks import executor_config
-from tests.builders import a_spec, new_job
+from tests.builders import a_rule, a_spec, an_allowlist, new_job
 from tests.e2e.conftest import a_system
 from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.hasty_config import write_config
@@ -36,6 +39,26 @@ def test_a_tier_that_was_not_asked_for_is_charged_in_full_and_said(system):
     assert cost > least
     warning = system.wait_for_line(lambda line: line["event"] == "service_tier_unexpected")
     assert (warning["asked"], warning["served"]) == ("default", "priority")
+
+
+def test_what_jobs_cost_is_shown_by_the_rule_that_admitted_them(system, slotgen):
+    one, two = (f"rule-{uuid.uuid4()}" for _ in range(2))
+    rules = [a_rule(one, kinds=["explanatory"]), a_rule(two, kinds=["revision"])]
+    system.set_dials(allowlist=an_allowlist(*rules))
+    jobs = [new_job(), new_job(), new_job(kind="revision")]
+    before = json.loads(slotgen("budget", "--json").stdout)
+
+    system.answer(a_spec(*jobs))
+
+    costs = [system.event_of(each["jobId"])["details"]["cost_nano_usd"] / 1e9 for each in jobs]
+    account = json.loads(slotgen("budget", "--json").stdout)
+    assert account["byRule"][one] == pytest.approx(sum(costs[:2]))
+    assert account["byRule"][two] == pytest.approx(costs[2])
+    assert account["ofNoRuleUsd"] == pytest.approx(before["ofNoRuleUsd"])
+    report = json.loads(slotgen("report", "--json").stdout)["spentUsdByRule"]
+    assert {each: report[each] for each in (one, two)} == {
+        each: account["byRule"][each] for each in (one, two)
+    }
 
 
 @pytest.mark.parametrize(

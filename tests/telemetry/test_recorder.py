@@ -190,18 +190,21 @@ def test_eight_threads_write_four_thousand_whole_lines(metrics, log):
     assert outcomes(metrics) == 4000
 
 
-def test_counts_a_repair_by_how_the_job_ended_a_broken_rule_by_its_name_and_the_cost_by_model(log):
+def test_counts_a_repair_by_how_the_job_ended_a_broken_rule_by_its_name_and_the_cost_by_model_and_rule(log):
     metrics = Metrics(version="1", executor_version="1", words={"rule": ["heading"]})
     recorder = Recorder(metrics, log.logger)
     failed = an_event(status="FAILED", errorCode="OUTPUT_POLICY_VIOLATION")
 
     recorded(recorder, failed, some_details(repairs=1, policy_rule="heading"))
     recorded(recorder, failed, some_details(policy_rule="invented", cost_nano_usd=500_000_000, model="gpt"))
+    recorded(recorder, failed, some_details(cost_nano_usd=250_000_000, model="gpt", rule_id="biology"))
 
     def value(name, **labels):
         return metrics.registry.get_sample_value(name, labels)
 
-    assert value("slotgen_cost_usd_total", model="gpt") == 0.5
+    assert value("slotgen_cost_usd_total", model="gpt") == 0.75
+    assert value("slotgen_rule_cost_usd_total", rule_id="biology") == 0.25
+    assert value("slotgen_rule_cost_usd_total", rule_id="other") == 0.5
     assert value("slotgen_repairs_total", status="FAILED") == 1
     assert value("slotgen_policy_violations_total", rule="heading") == 1
     assert value("slotgen_policy_violations_total", rule="other") == 1

@@ -12,6 +12,7 @@ from tasks.limits.guard import GuardFinding
 from tasks.operations.changes.dials import RecordedChange
 from tasks.ports import ModelRequest, TokenUsage
 from telemetry import Metrics, emit, error_location
+from telemetry.label_bounds import MAX_OPEN_VALUES
 
 _log = logging.getLogger("slotgen.worker")
 # A project whose tier is changed elsewhere serves every request so.
@@ -42,6 +43,9 @@ class WorkerMetrics:
             self.policy_hash = controls.policy_hash
             # Its 12 digits are 48 bits: a sample is a double, which holds every integer up to 2**53.
             self.metrics.gauge("slotgen_policy_fingerprint").set(int(controls.policy_hash or "0", 16))
+            for rule in controls.allowlist.rules[:MAX_OPEN_VALUES] if controls.allowlist else ():
+                # From zero on: Prometheus sees no increase of a new series.
+                self.metrics.counter("slotgen_rule_cost_usd_total").labels(rule.id)
         for gate in GATES:
             if gate.dial:
                 reading, name = controls.of(gate), gate.dial.name

@@ -108,6 +108,20 @@ def test_an_answer_of_another_day_that_is_served_again_proves_nothing():
     assert report.criteria[DISTRIBUTION].figure == "no job yet; 60 are needed, over 12 h"
 
 
+def test_what_was_spent_is_told_by_rule_the_most_first_each_outcome_by_itself():
+    spent = [("a", 1), ("b", 5), ("c", 2), ("d", 3), ("e", 4), ("b", 5), ("f", 0), (None, 9)]
+    outcomes = [an_outcome("job", rule_id=rule, cost_nano_usd=usd * 10**9) for rule, usd in spent]
+
+    report = assess(outcomes, None, NOW_MS)
+
+    assert list(report.spent_by_rule.items()) == [
+        ("b", 10 * 10**9), ("e", 4 * 10**9), ("d", 3 * 10**9), ("c", 2 * 10**9), ("a", 10**9)
+    ]  # fmt: skip
+    assert report.spent == "spent: $20.00, by rule b $10.00, e $4.00, d $3.00, 2 rules more"
+    assert assess(outcomes[:1], None, NOW_MS).spent == "spent: $1.00, by rule a $1.00"
+    assert assess([], None, NOW_MS).spent == "spent: nothing"
+
+
 def test_probes_are_no_jobs():
     (job,) = probe_spec(opted_in=True)["jobs"]
     probes = [an_outcome(job["jobId"], status="STUB", error_code="KILL_SWITCH", path="stub")] * 20

@@ -42,10 +42,10 @@ def spend(redis_server, namespace, window):
     def write(*amounts):
         async def scenario(client):
             budget = Bookings(some_steps(RedisBatches(client), namespace, window_seconds=window))
-            for number, (model, held, spent, known) in enumerate(amounts):
+            for number, (model, held, spent, known, *rule) in enumerate(amounts):
                 await budget.reserve(f"h{number}", held, model)
                 if spent is not None:
-                    await budget.settle(f"h{number}", spent, known=known)
+                    await budget.settle(f"h{number}", spent, known=known, rule="".join(rule))
 
         in_loop(redis_server, scenario)
 
@@ -65,6 +65,29 @@ class TestBudget:
         code, said = slotgen("budget")
         assert code == 0
         assert said.startswith("cap $5.00, left $1.90; the window ends ")
+
+    def test_shows_what_the_jobs_of_each_rule_have_spent_and_what_no_rule_is_known_for(self, slotgen, spend):
+        assert "rule" not in slotgen("budget")[1]
+        spend(
+            ("luna", 10**9, 10**8, True, "biology"),
+            ("luna", 10**9, 4 * 10**8, False, "chem\x1b[31m"),
+            ("sol", 10**9, 2 * 10**8, True, "biology"),
+            ("sol", 10**9, 5 * 10**7, True),
+        )
+
+        document = slotgen.json("budget")
+        _, said = slotgen("budget")
+
+        assert document["byRule"] == {"biology": 0.3, "chem\x1b[31m": 0.4}
+        assert document["ofNoRuleUsd"] == 0.05
+        assert list(document["byModel"]) == ["luna", "sol"]
+        lines = [line.split() for line in said.splitlines()[-4:]]
+        assert lines == [
+            ["rule", "spent", "or", "written", "off"],
+            ["chem\\x1b[31m", "$0.40"],
+            ["biology", "$0.30"],
+            ["no", "rule", "known", "$0.05"],
+        ]
 
     def test_the_deployments_own_cap_holds_where_it_is_stricter(self, slotgen, monkeypatch):
         monkeypatch.setenv("SLOTGEN_BUDGET_USD", "3")

@@ -10,6 +10,8 @@ import pytest
 from tasks.errors import ModelError
 from tasks.ports import ModelRequest
 from telemetry import Metrics
+from telemetry.label_bounds import MAX_OPEN_VALUES
+from tests.builders import a_rule, an_allowlist, controls
 from tests.fakes.openai.asker import WIRE
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from worker.adapters.openai.model import OpenAIModel, open_client
@@ -96,6 +98,23 @@ def test_another_tier_is_counted_and_warned_of(warnings, behaviour, served):
     assert watch.count(UNEXPECTED) == 1
     (warning,) = warnings()
     assert warning.slotgen_fields == {"asked": "default", "served": served}
+
+
+def test_the_cost_of_each_rule_begins_at_zero_and_the_policys_first_rules_keep_their_names():
+    watch = Watch()
+    rules = [a_rule(f"rule-{number}") for number in range(MAX_OPEN_VALUES + 5)]
+    watch.observe.controls_read(controls(allowlist=an_allowlist(*rules).encode()), 0.001)
+    watch.observe.controls_read(controls(allowlist=None), 0.001)
+
+    cost = watch.metrics.counter("slotgen_rule_cost_usd_total")
+    cost.labels("rule-3").inc(2)
+    cost.labels("rule-20").inc(1)
+
+    def value(rule):
+        return watch.metrics.registry.get_sample_value("slotgen_rule_cost_usd_total", {"rule_id": rule})
+
+    assert [value(each) for each in ("rule-0", "rule-15", "rule-3", "other")] == [0, 0, 2, 1]
+    assert value("rule-20") is None
 
 
 def test_a_tier_that_stays_wrong_is_warned_of_once_a_minute_and_counted_each_time(warnings):

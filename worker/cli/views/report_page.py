@@ -7,6 +7,7 @@ from importlib import resources
 from math import ceil, floor, log10
 
 from tasks.generate.outcome import OutcomeRecord
+from tasks.operations.money import usd
 from tasks.operations.probes import is_probe
 from tasks.operations.stability import LATENCY_P95_SECONDS, Report
 from tasks.operations.timefmt import moment, span
@@ -65,6 +66,7 @@ def page(
         f"<h2>Outcomes over time</h2><p>{''.join(keys)}</p>{_over_time(shown, from_wall_ms, to_wall_ms)}",
         f"<h2>Why jobs were not COMPLETED</h2>{_codes(report)}",
         f"<h2>Latency of generated jobs</h2>{_latency(report)}",
+        f"<h2>Spend by allowlist rule</h2>{_spend(report)}",
     )
     style = (resources.files("worker.cli.views") / "report_page.css").read_text("utf-8")
     return _DOCUMENT.format(title=title, style=style, body="\n".join(parts))
@@ -145,6 +147,14 @@ def _latency(report: Report) -> str:
     }
     ticks = {place: words for place, words in ticks.items() if 0 <= place <= 1}
     return _svg("".join(drawn) + _axis(ticks), "how long generated jobs took, on a logarithmic axis")
+
+
+def _spend(report: Report) -> str:
+    rows = "".join(
+        f"<tr><td>{_escape(rule)}</td><td>{_escape(usd(spent))}</td></tr>"
+        for rule, spent in report.spent_by_rule.items()
+    )
+    return f"<table><tr><th>rule</th><th>spent</th></tr>{rows}</table>" if rows else _NOTHING
 
 
 def _mark(kind: str, place: float, words: str, line: int) -> str:

@@ -13,6 +13,7 @@ from worker.adapters.redis.wrong_keys import check
 from worker.settings.settings import Settings
 
 _KINDS = ("spent", "held", "written_off")
+_RULE = "rule:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class RedisAccount:
                 dial = b"not a string"  # which covers no call, as every cap that needs guessing
         check(BUDGET, account, raw)
         amounts = {name.decode(errors="backslashreplace"): int(value) for name, value in raw.items()}
+        rules = {name: amounts.pop(name) for name in sorted(amounts) if name.startswith(_RULE)}
         models = sorted({name.partition(":")[2] for name in amounts if ":" in name})
         return Account(
             cap=spend_cap.DIAL.read(dial, self.cap_nano_usd).value,
@@ -51,6 +53,7 @@ class RedisAccount:
             by_model={model: _of(model, amounts) for model in models},
             began=began,
             ends=began + self.window_seconds,
+            by_rule={name.removeprefix(_RULE): spent for name, spent in rules.items()},
         )
 
 

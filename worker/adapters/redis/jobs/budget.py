@@ -2,10 +2,12 @@
 
 The account of a window has `spent`, `held` and `written_off` nano-dollars, and the same for each model. A
 hold that is not settled before it runs out is written off, which counts as spent. Time is Redis's own, so
-that workers with different clocks share one window.
+that workers with different clocks share one window. What a worker settles is also summed for the allowlist's
+rule that admitted the job, as long as the account has room for rules.
 """
 
 from worker.adapters.redis.dial_lua import CAP
+from worker.adapters.redis.keys import BUDGET
 
 _EXPIRED_AT_ONCE = 100
 # Longer than any reservation is made for: what runs out later was made before Redis's clock went back.
@@ -17,8 +19,9 @@ local function account(start) return accounts .. start end
 local function window_of(seconds) return string.format('%.0f', clock[1] - clock[1] % seconds) end
 local function is_sum(raw) return string.match(raw, '^%-?%d+$') and #raw < 19 end
 -- Before anything is written: an account that cannot be kept is none, and lets no request leave.
-local function must_be_kept(start, what, model)
-  for _, raw in ipairs(redis.call('HMGET', account(start), what, what .. ':' .. model)) do
+local function must_be_kept(start, what, model, rule)
+  local fields = {{what, what .. ':' .. model, 'rule:' .. (rule or '')}}
+  for _, raw in ipairs(redis.call('HMGET', account(start), unpack(fields))) do
     if raw and not is_sum(raw) then error('WRONGTYPE ' .. account(start)) end
   end
 end
@@ -28,14 +31,21 @@ local function add(start, what, model, amount)
   -- A hold may outlive the account that it began in, which is then begun again.
   if redis.call('TTL', account(start)) < 0 then redis.call('EXPIRE', account(start), 86400) end
 end
-local function settle(id, what, spent)
+local function add_to_rule(start, rule, amount)
+  local sum = redis.call('HINCRBY', account(start), 'rule:' .. rule, amount)
+  if sum == tonumber(amount) and redis.call('HLEN', account(start)) > {BUDGET.kept} then
+    redis.call('HDEL', account(start), 'rule:' .. rule)
+  end
+end
+local function settle(id, what, spent, rule)
   local kept = redis.call('HGET', holds, id)
   local start, amount, model = string.match(kept or '', '^(%d+) (%d+) (.*)$')
   if start then
     spent = spent or amount
-    must_be_kept(start, what, model)
+    must_be_kept(start, what, model, rule)
     must_be_kept(start, 'held', model)
     if tonumber(spent) > 0 then add(start, what, model, spent) end
+    if tonumber(spent) > 0 and rule and rule ~= '' then add_to_rule(start, rule, spent) end
     add(start, 'held', model, '-' .. amount)
     redis.call('HDEL', holds, id)
   end

@@ -84,8 +84,8 @@ _ARRIVE = LuaScript(
     """
 local accounts, holds, expiry, cap_dial, cooldown, breaker, probe, ledger, claim, released, answer, answers,
       kill, outcomes, minutes, noticed, seen = unpack(KEYS)
-local job, id, spent, what, text, kept_seconds, most, pause_ms, word, probe_ms, taken_back, is_end, holder,
-      concluded = unpack(ARGV)
+local job, id, spent, what, rule, text, kept_seconds, most, pause_ms, word, probe_ms, taken_back, is_end,
+      holder, concluded = unpack(ARGV)
 """
     + FOR_GOOD
     + _TIME
@@ -104,7 +104,7 @@ local function part(name, work)
 end
 local first = holder == ''
 if id ~= '' then
-  first = part('cost', function() write_off_expired() return settle(id, what, spent) end) or first
+  first = part('cost', function() write_off_expired() return settle(id, what, spent, rule) end) or first
 end
 if text ~= '' then part('answer', function() put(job, text, kept_seconds, most) end) end
 if pause_ms ~= '0' then part('cooldown', function() cool_down(pause_ms) end) end
@@ -114,7 +114,7 @@ if taken_back ~= '0' then part('attempt', function() end_attempt(taken_back) end
 local finding
 if is_end == '1' then
   first = first or part('claim', function() return is_held(holder) end)
-  if #ARGV > 14 and first then finding = part('guard', function() return observe(unpack(ARGV, 15)) end) end
+  if #ARGV > 15 and first then finding = part('guard', function() return observe(unpack(ARGV, 16)) end) end
   part('claim', function() release(job, holder, concluded, text ~= '') end)
 end
 return {refused, finding or false}
@@ -238,6 +238,7 @@ class RedisSteps:
             settlement.reservation_id if settlement else "",
             settlement.spent_nano_usd if settlement else 0,
             "spent" if settlement and settlement.known else "written_off",
+            settlement.rule if settlement else "",
             "" if arrival.answer is None else arrival.answer,
             self.answer_ttl_seconds,
             self.answers_kept,

@@ -10,7 +10,7 @@ from tasks.operations.changes.spend_cap import DIAL
 from tasks.operations.money import Account, usd
 from tasks.operations.timefmt import moment
 from worker.adapters.redis.console.account import RedisAccount
-from worker.cli.support.console import ContentConsole
+from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.dial_command import By, apply
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import Actor, AsJson, Override, Reason
@@ -22,7 +22,7 @@ _NONE = "none"
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show the cap, and what is spent, held and written off in this window, by model."""
+    """Show the cap, and what is spent, held and written off in this window, by model and allowlist rule."""
     if context.invoked_subcommand is not None:
         return
     with open_session() as session:
@@ -78,6 +78,19 @@ def _print(account: Account) -> None:
         cap = f"cap {usd(account.cap)}, left {usd(account.left or 0)}"
     say(f"{cap}; the window ends {moment(account.ends * 1000)}")
     ContentConsole().print(table)
+    if account.by_rule or account.of_no_rule:
+        ContentConsole().print(_rules(account))
+
+
+def _rules(account: Account) -> Table:
+    table = Table(
+        "rule", Column("spent or written off", justify="right"), box=None, padding=(0, 1), header_style="dim"
+    )
+    for rule, spent in sorted(account.by_rule.items(), key=lambda each: -each[1]):
+        table.add_row(words(rule), usd(spent))
+    if account.of_no_rule:
+        table.add_row("no rule known", usd(account.of_no_rule))
+    return table
 
 
 def _document(account: Account) -> dict[str, Any]:
@@ -88,6 +101,8 @@ def _document(account: Account) -> dict[str, Any]:
         "capUsd": None if account.cap is None else account.cap / 1e9,
         "leftUsd": None if account.left is None else account.left / 1e9,
         **amounts(account.spent, account.held, account.written_off),
+        "byRule": {rule: spent / 1e9 for rule, spent in account.by_rule.items()},
+        "ofNoRuleUsd": account.of_no_rule / 1e9,
         "byModel": {model: amounts(*each) for model, each in account.by_model.items()},
         "windowBegan": account.began,
         "windowEnds": account.ends,

@@ -83,6 +83,7 @@ def _print(found: Report, covers: str, html: Path | None) -> None:
     say(f"beta stable? {covers}")
     ContentConsole().print(table)
     say(styled(found.conclusion, "green" if found.stable else "red", bold=True) + f" ({found.counts})")
+    say(found.spent)
     if html is not None:
         say(f"page: {html}")
 
@@ -96,4 +97,5 @@ def _document(found: Report, covers: str, now_wall_ms: int) -> dict[str, Any]:
         "criteria": [fields(each, "name", "verdict", "figure") for each in found.criteria],
         "errorCodes": found.codes,
         "latencyMs": {name: round(ms, 1) for name, ms in found.percentiles_ms.items()},
+        "spentUsdByRule": {rule: spent / 1e9 for rule, spent in found.spent_by_rule.items()},
     }

@@ -10,6 +10,7 @@ from tasks.errors import StoreUnavailable
 from tests.bookings import Bookings, some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
+from worker.adapters.redis.keys import BUDGET
 
 CAP = 1_000_000
 
@@ -61,6 +62,60 @@ def test_settling_frees_what_was_not_spent_and_twice_changes_nothing(redis_serve
         return await totals(client, namespace)
 
     assert run(redis_server, namespace, scenario) == (100_000, 200_000, 0)
+
+
+async def by_rule(client, namespace):
+    sums = await account(client, namespace)
+    return {name.removeprefix("rule:"): each for name, each in sums.items() if name.startswith("rule:")}
+
+
+def test_what_is_settled_is_summed_by_rule_once_whether_it_is_known_or_not(redis_server, namespace):
+    async def scenario(budget, client):
+        settled = [("a", 5, True, "x"), ("b", 7, False, "x"), ("c", 11, True, "y: z"), ("d", 0, True, "z")]
+        for reservation_id, spent, known, rule in (*settled, ("e", 13, True, "")):
+            await budget.reserve(reservation_id, 20)
+            for _ in range(2):
+                await budget.settle(reservation_id, spent, known=known, rule=rule)
+        return await by_rule(client, namespace), await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario) == ({"x": 12, "y: z": 11}, (29, 0, 7))
+
+
+def test_what_a_lost_worker_held_is_of_no_rule(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve("h", 900_000, seconds=0)
+        await budget.settle("nothing", 1, known=True, rule="x")
+        return await by_rule(client, namespace), await totals(client, namespace)
+
+    assert run(redis_server, namespace, scenario) == ({}, (0, 0, 900_000))
+
+
+def test_a_rule_that_finds_no_room_is_summed_with_all_but_not_by_itself(redis_server, namespace):
+    async def scenario(budget, client):
+        for number in range(BUDGET.kept):
+            await budget.reserve(f"h{number}", 1)
+            await budget.settle(f"h{number}", 1, known=True, rule=f"rule-{number}")
+        for name in ("rule-0", "late"):
+            await budget.reserve(name, 5)
+            await budget.settle(name, 5, known=True, rule=name)
+        return await account(client, namespace)
+
+    found = run(redis_server, namespace, scenario)
+
+    assert len(found) == BUDGET.kept
+    assert (found["rule:rule-0"], found["spent"]) == (6, BUDGET.kept + 10)
+    assert "rule:late" not in found
+
+
+def test_a_rule_whose_sum_cannot_be_read_leaves_the_whole_hold_to_run_out(redis_server, namespace):
+    async def scenario(budget, client):
+        await budget.reserve("h", 5)
+        (key,) = [each async for each in client.scan_iter(f"{namespace}:budget:[0-9]*")]
+        await client.hset(key, "rule:x", "NaN")
+        await budget.settle("h", 5, known=True, rule="x")
+        return await client.hmget(key, "held", "spent"), await client.hkeys(f"{namespace}:budget:holds")
+
+    assert run(redis_server, namespace, scenario) == ([b"5", None], [b"h"])
 
 
 def test_an_unknown_outcome_is_written_off_and_counts(redis_server, namespace):

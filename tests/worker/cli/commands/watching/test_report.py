@@ -105,6 +105,8 @@ def test_everything_is_in_the_document(slotgen):
     assert (document["stable"], document["jobs"], document["admitted"]) == (False, 32, 32)
     assert document["errorCodes"] == {"OPENAI_TIMEOUT": 2}
     assert document["latencyMs"] == {"p50": 100.0, "p95": 100.0, "p99": 100.0}
+    assert document["spentUsdByRule"] == {"biology": 32 * 1000 / 1e9}
+    assert "spent: <$0.0001, by rule biology <$0.0001" in slotgen("report")[1]
 
 
 def test_the_page_needs_nothing_else_and_names_no_job(slotgen):
@@ -122,6 +124,7 @@ def test_the_page_needs_nothing_else_and_names_no_job(slotgen):
     assert [tag for tag, _ in tags].count("svg") == 3
     assert not [each for each in tags if {"src", "href"} & each[1].keys()]
     assert "3 ROLLOUT_EXCLUDED" in page
+    assert "<tr><td>biology</td><td>&lt;$0.0001</td></tr>" in page
     assert "past-" not in page
     assert f"<h1>Beta of {slotgen.namespace}: not known yet</h1>" in page
     assert re.search(rf"<p>Namespace {slotgen.namespace}, from {MINUTE} to {MINUTE} UTC: ", page)
@@ -150,7 +153,7 @@ def test_a_page_without_data_says_so(slotgen):
 
     slotgen("report", "--html", str(path))
 
-    assert path.read_text().count("<p>no data</p>") == 3
+    assert path.read_text().count("<p>no data</p>") == 4
 
 
 def test_a_page_that_cannot_be_written_is_a_sentence(slotgen):
