@@ -130,10 +130,12 @@ class FakeBudget:
     written_off: int = 0
     reservations: dict[str, int] = field(default_factory=dict)
     amounts: list[int] = field(default_factory=list)
+    by_rule: dict[str, int] = field(default_factory=dict)
 
     def settle(self, settlement: Settlement) -> None:
         if self.reservations.pop(settlement.reservation_id, None) is not None:
             self.spent += settlement.spent_nano_usd
+            self.by_rule[settlement.rule] = self.by_rule.get(settlement.rule, 0) + settlement.spent_nano_usd
             self.written_off += 0 if settlement.known else settlement.spent_nano_usd
 
 

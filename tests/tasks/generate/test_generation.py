@@ -319,6 +319,7 @@ class TestMoney:
         assert (case.budget.spent, case.budget.written_off) == (35_000, 0)
         assert case.budget.reservations == {}
         assert case.records[0][4].cost_nano_usd == 35_000
+        assert case.budget.by_rule == {"biology": 35_000}
 
     @pytest.mark.parametrize(
         ("step", "is_charged"),
