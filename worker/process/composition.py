@@ -13,6 +13,7 @@ from typing import cast
 
 from celery import Celery
 
+from gates import Controls
 from tasks import executor_config, plain_text
 from tasks.errors import ErrorCode
 from tasks.executor_config import ExecutorConfig
@@ -27,7 +28,7 @@ from tasks.limits.guard import OutcomeMonitor
 from tasks.limits.rate_limiter import RateLimiter
 from tasks.operations.model_listing import ModelListing
 from tasks.operations.pricing import price_doubts
-from tasks.ports import Model
+from tasks.ports import Model, ModelRequest, TokenUsage
 from telemetry import Metrics, Recorder, application, count_dropped_lines, emit, listen, log_is_alive
 from worker.adapters.celery.in_hand import InHand
 from worker.adapters.celery.job_loop import JobLoop
@@ -118,7 +119,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     observe = WorkerMetrics(metrics)
     loop = JobLoop()
     latch = HaltLatch()
-    controls = _controls(settings, observe, latch)
+    controls = open_controls(settings, observe.controls_read, latch)
     refusals = Refusals(address(settings.redis_url))
     health = WorkerHealth(loop, controls, refusals)
     pages = application(metrics.registry, health.alive, health.ready)
@@ -130,7 +131,8 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     stores = RedisBatches(open_async(settings.redis_url))
     opened.callback(lambda: loop.run(stores.client.aclose()))
     opened.callback(lambda: loop.run(controls.close()))
-    model = LazyModel(loop.loop, partial(_open_model, settings, observe))
+    in_flight = metrics.gauge("slotgen_inflight_requests").inc
+    model = LazyModel(loop.loop, partial(open_model, settings, observe.requested, in_flight))
     opened.callback(lambda: loop.run(model.close()))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
@@ -281,7 +283,10 @@ def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None
         )
 
 
-def _controls(settings: Settings, observe: WorkerMetrics, latch: HaltLatch) -> RedisControls:
+def open_controls(
+    settings: Settings, observe: Callable[[Controls, float], None], latch: HaltLatch
+) -> RedisControls:
+    """Return the dials of a process; `observe` gets every read, with its seconds."""
     seconds = settings.control_read_timeout_ms / 1000
     client = open_sync(settings.redis_url, timeout_seconds=seconds)
     return RedisControls(
@@ -289,7 +294,7 @@ def _controls(settings: Settings, observe: WorkerMetrics, latch: HaltLatch) -> R
         settings.namespace,
         settings.ceilings,
         seconds,
-        observe.controls_read,
+        observe,
         latch,
         loop_client=open_async(settings.redis_url, timeout_seconds=seconds),
     )
@@ -305,7 +310,12 @@ async def _list_model(settings: Settings, name: str, model: LazyModel) -> ModelL
 
 
 @freeze_imports()
-def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
+def open_model(
+    settings: Settings,
+    count_request: Callable[[str, ModelRequest, TokenUsage | None, float], None],
+    in_flight: Callable[[int], None],
+) -> Model:
+    """Return the model of a process; `count_request` and `in_flight` are those of OpenAIModel."""
     from worker.adapters.openai.model import (  # noqa: PLC0415 - 0.4-2 s that only a model's request needs
         OpenAIModel,
         open_client,
@@ -314,4 +324,4 @@ def _open_model(settings: Settings, observe: WorkerMetrics) -> Model:
     # Without a key no job gets as far as this client; the SDK only wants some string.
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
-    return OpenAIModel(client, observe.requested, observe.metrics.gauge("slotgen_inflight_requests").inc)
+    return OpenAIModel(client, count_request, in_flight)

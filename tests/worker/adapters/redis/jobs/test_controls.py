@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -279,7 +278,7 @@ def read_until(state, controls):
 def test_the_worker_waits_for_redis_no_longer_than_the_settings_allow(redis_server, namespace):
     settings = load(redis_url=redis_server.url, namespace=namespace, control_read_timeout_ms=123)
 
-    controls = composition._controls(settings, SimpleNamespace(controls_read=print), HaltLatch())
+    controls = composition.open_controls(settings, print, HaltLatch())
 
     options = controls.client.get_connection_kwargs()
     assert {options["socket_timeout"], options["socket_connect_timeout"], controls.deadline_seconds} == {
