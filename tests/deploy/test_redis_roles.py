@@ -74,10 +74,10 @@ def clients(port):
         client.close()
 
 
-def slotgen(port, role, *words, database=0):
+def slotgen(port, role, *words, database=0, openai_url=None):
     return subprocess.run(
         [sys.executable, "-m", "worker.cli", *words],
-        env=os.environ | worker_environment(url(port, role, database), None),
+        env=os.environ | worker_environment(url(port, role, database), openai_url),
         capture_output=True,
         text=True,
         timeout=WAIT_SECONDS,
@@ -285,6 +285,19 @@ def test_producer_worker_and_operator_do_their_work(port, producer, worker, clie
 
     refused = [(each["username"], each["context"], each["object"]) for each in clients["admin"].acl_log()]
     assert refused == [("operator", "toplevel", "config|get")]
+
+
+def test_a_trial_needs_no_more_than_the_operators_role(port, clients, fake_openai, tmp_path):
+    clients["operator"].set("slotgen:kill", "false")
+    fake_openai.behave(Behaviour())
+    clients["admin"].acl_log_reset()
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps(a_spec(new_job())))
+
+    done = slotgen(port, "operator", "try", str(spec), "--json", openai_url=fake_openai.base_url)
+
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "COMPLETED"), done.stderr
+    assert clients["admin"].acl_log() == []
 
 
 def test_its_role_is_enough_for_what_a_worker_seldom_does(scratch, clients, port):

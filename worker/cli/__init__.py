@@ -52,14 +52,19 @@ class _Commands(TyperGroup):
 
 @cache
 def _files() -> dict[str, Path]:
-    return {file.stem: file for file in _FOLDER.glob("*/[!_]*.py")}
+    # `try` is a word of Python's: its file and function end in an underscore.
+    return {_name(file): file for file in _FOLDER.glob("*/[!_]*.py")}
+
+
+def _name(file: Path) -> str:
+    return file.stem.removesuffix("_")
 
 
 def _names() -> list[str]:
     def place(file: Path) -> tuple[float, float, str]:
         return _described(file.with_name("__init__.py"))[0], _described(file)[0], file.stem
 
-    return [file.stem for file in sorted(_files().values(), key=place)]
+    return [_name(file) for file in sorted(_files().values(), key=place)]
 
 
 @cache
@@ -88,12 +93,13 @@ def descriptions() -> dict[str, str]:
 
 def _imported(name: str) -> Any:
     with freeze_imports():
-        module = import_module(f"worker.cli.commands.{_files()[name].parent.name}.{name}")
+        file = _files()[name]
+        module = import_module(f"worker.cli.commands.{file.parent.name}.{file.stem}")
     alone = typer.Typer()
     if group := getattr(module, "app", None):
         alone.add_typer(group, name=name)
     else:
-        alone.command(name)(getattr(module, name))
+        alone.command(name)(getattr(module, file.stem))
     return get_group(alone).commands[name]
 
 

@@ -71,6 +71,14 @@ def read_spec(file: str) -> Spec:
     return Spec.of(json.loads(read_valid(file, "job.v1")))
 
 
+def schema_of(file: str) -> str | None:
+    """Return the schema that the document in `file` means to follow, None where it names no known one.
+
+    Raises CliError.
+    """
+    return _schema_of(read_json(file))
+
+
 def load_executor(path: Path | None) -> tuple[executor_config.ExecutorConfig, Prompts]:
     """Return the executor config at `path` (None: the shipped one) and its prompts. Raises CliError."""
     with refuses(executor_config.BadExecutorConfig):

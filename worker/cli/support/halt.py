@@ -41,8 +41,8 @@ class Halt:
 
     @property
     def number(self) -> int:
-        """How many workers there are, counted by heartbeats or by who heard the message."""
-        return max(len(self.workers), self.engaged.heard)
+        """How many there are, by heartbeats, by who heard the message, or by who confirmed (a trial does)."""
+        return max(len(self.workers), self.engaged.heard, len(self.confirmed))
 
 
 def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: HaltListener | None) -> Halt:
