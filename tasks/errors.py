@@ -10,6 +10,7 @@ Exception
         └── ModelError        a model request broke; knows whether a retry can help
 """
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ class ErrorCode(StrEnum):
     OPENAI_BAD_REQUEST = "OPENAI_BAD_REQUEST"
     OPENAI_SERVER_ERROR = "OPENAI_SERVER_ERROR"
     OPENAI_BAD_RESPONSE = "OPENAI_BAD_RESPONSE"
+    CONTENT_FLAGGED = "CONTENT_FLAGGED"
     OUTPUT_REFUSED = "OUTPUT_REFUSED"
     OUTPUT_TRUNCATED = "OUTPUT_TRUNCATED"
     OUTPUT_NOT_JSON = "OUTPUT_NOT_JSON"
@@ -98,16 +100,25 @@ class Deferred(Exception):  # noqa: N818 - says what happens to the job
 class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error
     """A job ends with `code`; `detail` is a short reason for the log, never content.
 
-    `rule` is the rule of plain text that an answer broke, where it was one.
+    `rule` is the rule of plain text that an answer broke, where it was one; `flagged` is what moderation
+    found (`ModelAnswer`).
     """
 
     status: Status
 
-    def __init__(self, code: ErrorCode, detail: str = "", *, rule: str | None = None) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        detail: str = "",
+        *,
+        rule: str | None = None,
+        flagged: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}" if detail else str(code))
         self.code = code
         self.detail = detail
         self.rule = rule
+        self.flagged = flagged or {}
 
 
 class Stubbed(JobEnded):

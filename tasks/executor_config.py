@@ -96,6 +96,7 @@ class ExecutorConfig:
     )
     price_multiplier: Decimal | None = None
     prompt_caching: bool = True
+    moderation: str | None = None
     temperature: float | None = None
     top_p: float | None = None
     reasoning_effort: str | None = None
@@ -110,6 +111,7 @@ class ExecutorConfig:
             "service_tier": self.service_tier,
             # Explicit breakpoints only, of which a request has none.
             "prompt_cache_options": None if self.prompt_caching else {"mode": "explicit"},
+            "moderation": self.moderation and {"model": self.moderation},
         }
         return {name: value for name, value in given.items() if value is not None}
 

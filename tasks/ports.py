@@ -1,8 +1,9 @@
 """What the use case needs from the outside; the adapters in `worker/adapters` provide it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gates import Controls
@@ -57,11 +58,33 @@ class TokenUsage:
         return asked is None or self.service_tier == asked
 
 
+NOT_JUDGED = "not_judged"
+# What moderation may find, by the names of OpenAI's omni-moderation models, and that it could not judge.
+FLAGS = (
+    "harassment",
+    "harassment/threatening",
+    "hate",
+    "hate/threatening",
+    "illicit",
+    "illicit/violent",
+    "self-harm",
+    "self-harm/instructions",
+    "self-harm/intent",
+    "sexual",
+    "sexual/minors",
+    "violence",
+    "violence/graphic",
+    NOT_JUDGED,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
     """What came back. `usage` is None when the server did not say what it charged.
 
-    `text` is None when there is no text to read: then `refused` or `truncated` says why.
+    `text` is None when there is no text to read: then `refused` or `truncated` says why. `flagged` has what
+    speaks against the `input` and the `output`, where the request asked for moderation: some of FLAGS, or
+    `other`. What was to be judged and was not is NOT_JUDGED.
     """
 
     text: str | None
@@ -69,6 +92,7 @@ class ModelAnswer:
     truncated: bool
     usage: TokenUsage | None
     request_id: str | None
+    flagged: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Model(Protocol):

@@ -24,15 +24,15 @@ FIXED = {
     "gen_ai_token_type": {"input", "output"},
 }
 # Labels whose values the composition passes in, because telemetry may not import what decides them.
-_ELSEWHERE = ("gate", "control", "by", "reason", "rule")
+_ELSEWHERE = ("gate", "control", "by", "reason", "rule", "flag")
 
 
 def bounds(labels: Sequence[str], words: Mapping[str, Collection[str]] | None = None) -> tuple[Bound, ...]:
     """Return for each of `labels` the function from any value to one that the label may hold.
 
     The words of outcomes are read from the locked schema of telemetry v1; `words` has those of labels whose
-    words are decided elsewhere: `gate`, `control`, who changed one (`by`), `reason`, and the `rule`s of plain
-    text. Without them such a label takes none.
+    words are decided elsewhere: `gate`, `control`, who changed one (`by`), `reason`, the `rule`s of plain
+    text, and the `flag`s of moderation. Without them such a label takes none.
     """
     event = load("telemetry.v1")["properties"]
     codes = {code for code in event["errorCode"]["enum"] if code is not None}

@@ -70,6 +70,7 @@ METRICS = (
     Metric("slotgen_budget_denied_total", "counter", (), "calls that the cap did not cover"),
     Metric("slotgen_repairs_total", "counter", ("status",), "unusable answers that were asked for again, by how the job ended"),
     Metric("slotgen_policy_violations_total", "counter", ("rule",), "jobs that ended as OUTPUT_POLICY_VIOLATION, by the plain-text rule that the last answer broke"),
+    Metric("slotgen_content_flagged_total", "counter", ("flag",), "jobs that ended as CONTENT_FLAGGED, by what moderation found; one job may count for several"),
     Metric("slotgen_cache_total", "counter", ("result",), "stored answers: `hit`, `miss`, `store_failed`"),
     Metric("slotgen_rejected_messages_total", "counter", ("reason",), "messages that went to the dead letters"),
     Metric("slotgen_dead_letters_dropped_total", "counter", (), "dead letters dropped for good, the oldest first, because the store was full or they were too old"),

@@ -76,6 +76,8 @@ class Recorder:
             counter("slotgen_repairs_total").labels(status).inc(repairs)
         if rule := details.get("policy_rule"):
             counter("slotgen_policy_violations_total").labels(rule).inc()
+        for flag in {each for part in details.get("flagged", {}).values() for each in part}:
+            counter("slotgen_content_flagged_total").labels(flag).inc()
         if cost_nano_usd := details.get("cost_nano_usd"):
             counter("slotgen_cost_usd_total").labels(details.get("model")).inc(cost_nano_usd / _NANO)
             counter("slotgen_rule_cost_usd_total").labels(details.get("rule_id", OTHER)).inc(

@@ -8,7 +8,7 @@ from typing import Any
 from schemas import OutputType, UnacceptableJson, describe, parse_json
 from tasks.errors import ErrorCode, Failed
 from tasks.plain_text import FieldKind, findings
-from tasks.ports import ModelAnswer
+from tasks.ports import NOT_JUDGED, ModelAnswer
 
 _MAX_ANSWER_BYTES = 4_194_304
 # Fields of every output type whose strings may be one sign, a name or a line of code; all others are text.
@@ -22,10 +22,15 @@ def accept(output: OutputType, answer: ModelAnswer) -> Any:
     """Return the value of `output`'s type that `answer` carries.
 
     Raises:
-        Failed: the answer was refused, cut short, is not JSON, breaks the full schema, or is not
-            plain text; the detail names paths, rules and lines, never content.
+        Failed: the answer was flagged, refused, cut short, is not JSON, breaks the full schema, or is not
+            plain text; the detail names categories, paths, rules and lines, never content.
 
     """
+    if answer.flagged:
+        detail = "; ".join(f"{part}: {', '.join(found)}" for part, found in answer.flagged.items())
+        if any(NOT_JUDGED in found for found in answer.flagged.values()):
+            detail += "; if the server knows no moderation, remove it from the executor config"
+        raise Failed(ErrorCode.CONTENT_FLAGGED, detail, flagged=answer.flagged)
     if answer.refused:
         raise Failed(ErrorCode.OUTPUT_REFUSED, "the model refused")
     if answer.truncated or answer.text is None:

@@ -1,7 +1,7 @@
 """What was done for one job so far: the source of its telemetry and of its log envelope."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,6 +22,8 @@ class JobContext:
     # How often an unusable answer was asked for again, and the rule of plain text that the last one broke.
     repairs: int = 0
     policy_rule: str | None = None
+    # What moderation found in the input and the output.
+    flagged: Mapping[str, Sequence[str]] = field(default_factory=dict)
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0

@@ -1,6 +1,7 @@
 """How a job ended: the result document that the producer gets, and the record that operators get."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -45,9 +46,17 @@ def outcome_cause(error_code: str | None, policy_rule: str | None) -> str:
     return "/".join(word for word in (error_code, policy_rule) if word)
 
 
-# What a record has of its job's context, by the same names; a count that is 0 stays out of the log.
+# What a record has of its job's context, by the same names; of the counts one that is 0 stays out of the log.
 OF_CONTEXT = tuple(field.name for field in dataclasses.fields(JobContext) if field.name != "held_back")
-_COUNTS = {"input_tokens", "cached_input_tokens", "output_tokens", "cost_nano_usd", "repairs", "took_ms"}
+_COUNTS = {
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "cost_nano_usd",
+    "repairs",
+    "took_ms",
+    "flagged",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +65,8 @@ class OutcomeRecord:
 
     None means not known, or not asked. `latency_ms` is milliseconds, 0 or more; costs are nano-dollars;
     `gate` is the gate that spoke last; `took_ms` has the milliseconds of each step; `policy_rule` is the rule
-    of plain text that an answer broke. `telemetry_valid` is whether its event kept to the locked schema. The
+    of plain text that an answer broke, `flagged` what moderation found in the input and the output.
+    `telemetry_valid` is whether its event kept to the locked schema. The
     history knows its place there, `entry_id`, in order of time, and when it came, `wall_ms` by Redis's clock;
     it keeps no figures of tokens or steps.
     """
@@ -84,6 +94,7 @@ class OutcomeRecord:
     attempts: int = 0
     repairs: int = 0
     policy_rule: str | None = None
+    flagged: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cached: bool = False
     took_ms: dict[str, float] = field(default_factory=dict)
     telemetry_valid: bool = False

@@ -83,10 +83,12 @@ def job_key(job: Job, prompts: Prompts, config: ExecutorConfig) -> str:
     """Return the hash under which this job's answer is kept: SHA-256, 64 hex digits.
 
     It covers the job as sent, its `appliesTo`, the prompt's text and the executor version: whatever
-    changes one of them is a new job.
+    changes one of them is a new job. With moderation it is another one than without, whatever the version.
     """
     instructions = prompts.instructions(job.kind, output_type(job.output_type))
     identity = [job.document, job.applies_to, instructions, config.version]
+    if config.moderation:
+        identity.append(config.moderation)
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

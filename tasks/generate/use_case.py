@@ -157,7 +157,7 @@ class Generate:
             self.report_bug(run.job, error)
             end = Failed(ErrorCode.INTERNAL_ERROR)
         run.context.detail = end.detail or run.context.detail
-        run.context.policy_rule = end.rule
+        run.context.policy_rule, run.context.flagged = end.rule, end.flagged
         return ended(run.job.job_id, end)
 
     def _record(self, run: _Run, task_id: str) -> None:

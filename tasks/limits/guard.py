@@ -18,6 +18,7 @@ _UNUSABLE = {
     ErrorCode.OUTPUT_SCHEMA_INVALID,
     ErrorCode.OUTPUT_POLICY_VIOLATION,
     ErrorCode.OUTPUT_TRUNCATED,
+    ErrorCode.CONTENT_FLAGGED,
 }
 
 

@@ -8,6 +8,7 @@ from schemas import load, violations
 from tasks.errors import ErrorCode, Status
 from tasks.generate.intake import RejectReason
 from tasks.operations.changes.dials import CHANGED_BY
+from tasks.ports import FLAGS
 from telemetry import Metrics
 from telemetry.label_bounds import FIXED
 
@@ -20,6 +21,7 @@ def label_words(rules: Collection[str]) -> dict[str, Collection[str]]:
         "by": CHANGED_BY,
         "reason": {"admitted", *ErrorCode, *RejectReason},
         "rule": rules,
+        "flag": FLAGS,
     }
 
 
@@ -45,6 +47,8 @@ def create_zero_series(metrics: Metrics, model: str, rules: Iterable[str]) -> No
     metrics.counter("slotgen_cost_usd_total").labels(model)
     for rule in rules:
         metrics.counter("slotgen_policy_violations_total").labels(rule)
+    for flag in FLAGS:
+        metrics.counter("slotgen_content_flagged_total").labels(flag)
     for status in Status:
         metrics.counter("slotgen_repairs_total").labels(status.value)
 

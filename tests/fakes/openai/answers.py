@@ -37,6 +37,8 @@ def body_for(behaviour: Behaviour, asked: Asked, number: int) -> Body:
         document["usage"] |= {"output_tokens": limit, "total_tokens": sent + limit}
     if behaviour.served_tier is not None:
         document["service_tier"] = behaviour.served_tier or None
+    if behaviour.moderation is not None and "moderation" in document:
+        document["moderation"] = behaviour.moderation or None
     tokens = 0 if play is Play.FAILED else document["usage"]["total_tokens"]
     _spoil(document, play)
     if behaviour.usage is not None:

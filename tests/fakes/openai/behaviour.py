@@ -42,8 +42,9 @@ class Behaviour:
     plays. `retry_after` is sent as it is, so it is whole seconds or an HTTP date; `retry_after_ms` is the
     API's own header in milliseconds. `says` is the value of a good answer; None makes one from the request's
     schema. `served_tier` is the service tier that the answer names; None is the one asked for, "" leaves it
-    out. `usage` changes what it says it used. `raw` is all that goes over the wire, after the delay, before
-    the connection is closed: head, body, or neither.
+    out. `usage` changes what it says it used. `moderation` is what it says of that where it was asked for;
+    None is the stand-in's own, "" leaves it out. `raw` is all that goes over the wire, after the delay,
+    before the connection is closed: head, body, or neither.
     """
 
     play: Play = Play.ANSWER
@@ -56,6 +57,7 @@ class Behaviour:
     says: str | None = None
     served_tier: object = None
     usage: dict[str, object] | None = None
+    moderation: object = None
     raw: bytes | None = None
 
     def __post_init__(self) -> None:

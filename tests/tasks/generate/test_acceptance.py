@@ -9,6 +9,7 @@ import pytest
 from schemas import output_type
 from tasks.errors import ErrorCode, Failed
 from tasks.generate.acceptance import PolicyViolation, accept, acceptable, policy_violations
+from tasks.ports import NOT_JUDGED
 from tests.fakes.ports import answer
 
 
@@ -146,9 +147,22 @@ def test_the_detail_of_a_refusal_never_quotes_the_answer():
     assert "secret" not in str(failure.value)
 
 
+UNKNOWN = "; if the server knows no moderation, remove it from the executor config"
+
+
 @pytest.mark.parametrize(
     ("given", "code", "detail"),
     [
+        (
+            answer(refused=True, flagged={"input": ["hate", "violence"]}),
+            "CONTENT_FLAGGED",
+            "input: hate, violence",
+        ),
+        (
+            answer(flagged={"input": ["hate"], "output": [NOT_JUDGED]}),
+            "CONTENT_FLAGGED",
+            f"input: hate; output: {NOT_JUDGED}{UNKNOWN}",
+        ),
         (answer(refused=True), "OUTPUT_REFUSED", "the model refused"),
         (answer(truncated=True), "OUTPUT_TRUNCATED", "the answer ended early; raise maxOutputTokens"),
         (answer(text=None), "OUTPUT_TRUNCATED", "the answer ended early; raise maxOutputTokens"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,17 @@ def test_the_key_is_pinned():
     assert job_key(job, prompts, CONFIG) != job_key(
         job, Prompts(dict.fromkeys(PROMPTS.texts, "other"), "", {}), CONFIG
     )
+
+
+def test_a_job_to_be_moderated_is_another_one():
+    job = Spec.of(a_spec()).jobs[0]
+    moderated = replace(CONFIG, moderation="omni-moderation-latest")
+
+    keys = {
+        job_key(job, PROMPTS, each) for each in (CONFIG, moderated, replace(moderated, moderation="other"))
+    }
+
+    assert len(keys) == 3
 
 
 def test_a_missing_prompt_is_named():

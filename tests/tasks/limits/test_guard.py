@@ -27,6 +27,7 @@ RULES = load(None).guard
         (ErrorCode.OUTPUT_NOT_JSON, "FS"),
         (ErrorCode.OUTPUT_POLICY_VIOLATION, "FS"),
         (ErrorCode.OUTPUT_TRUNCATED, "FS"),
+        (ErrorCode.CONTENT_FLAGGED, "FS"),
         (ErrorCode.OUTPUT_REFUSED, "F"),
         (ErrorCode.INTERNAL_ERROR, "FU"),
     ],

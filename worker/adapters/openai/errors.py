@@ -29,6 +29,15 @@ ACCOUNT_CODES = frozenset(
 )
 # No server's word holds a fleet back for longer: it may be a slip, or a forgery.
 _LONGEST_WAIT_SECONDS = 3600.0
+# What of a request the executor config can leave out, by the field that sends it: not every server takes it.
+_OPTIONAL = {
+    "moderation": "moderation",
+    "prompt_cache_options": "promptCaching",
+    "reasoning": "reasoningEffort",
+    "service_tier": "serviceTier",
+    "temperature": "temperature",
+    "top_p": "topP",
+}
 # Statuses at which the same request may succeed a moment later although the client is asked to change it.
 _PASSING = frozenset({408, 409, 425})
 
@@ -84,6 +93,9 @@ def _status_error(error: openai.APIStatusError) -> ModelError:
     if status >= 500 or status in _PASSING:  # noqa: PLR2004 - the class of server errors
         wait = retry_after_seconds(error.response.headers)
         return ModelError(ErrorCode.OPENAI_SERVER_ERROR, detail, retryable=True, retry_after_seconds=wait)
+    parameter = error.param.partition(".")[0] if isinstance(error.param, str) else ""
+    if setting := _OPTIONAL.get(parameter):
+        detail += f": the server refuses {parameter}; change or remove {setting} in the executor config"
     return ModelError(ErrorCode.OPENAI_BAD_REQUEST, detail)
 
 

@@ -7,7 +7,7 @@ body is taken raw and read here. Retries are off: one layer, ours, owns them.
 import asyncio
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -19,7 +19,7 @@ import httpx2
 import openai
 
 from tasks.errors import ErrorCode, ModelError
-from tasks.ports import ModelAnswer, ModelRequest, TokenUsage
+from tasks.ports import FLAGS, NOT_JUDGED, ModelAnswer, ModelRequest, TokenUsage
 from worker.adapters.openai.body import BodyBound
 from worker.adapters.openai.errors import translate, word
 from worker.settings.settings import is_loopback
@@ -121,7 +121,8 @@ class OpenAIModel:
         except Exception as error:  # noqa: BLE001 - whatever the server's bytes made of it
             broken = translate(error)
         else:
-            answer = read_answer(body, response.headers.get("x-request-id"))
+            moderated = "moderation" in request.options
+            answer = read_answer(body, response.headers.get("x-request-id"), moderated=moderated)
             if len(answer.text or "") <= request.max_output_tokens * _TOKEN_CHARACTERS:
                 return answer
             # Hundreds that wait for their judgement would take more memory than a worker has.
@@ -154,8 +155,8 @@ def _parameters(request: ModelRequest) -> dict[str, Any]:
     return parameters | options | ({"reasoning": {"effort": effort}} if effort else {})
 
 
-def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
-    """Return what a 200 body says.
+def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False) -> ModelAnswer:
+    """Return what a 200 body says, the answer to a request that was to be `moderated` or not.
 
     Raises:
         ModelError: OPENAI_BAD_RESPONSE for HTML, `null`, broken JSON or a shape that is no response;
@@ -194,7 +195,26 @@ def read_answer(body: bytes, request_id: str | None) -> ModelAnswer:
         truncated=truncated,
         usage=_usage(document, least),
         request_id=request_id,
+        flagged=_flagged(document.get("moderation")) if moderated else {},
     )
+
+
+def _flagged(moderation: Any) -> dict[str, Sequence[str]]:
+    """Return what speaks against the input and the output; only a whole result without a flag is nothing."""
+    results = moderation if isinstance(moderation, dict) else {}
+    found = {part: _flags(results.get(part)) for part in ("input", "output")}
+    return {part: flags for part, flags in found.items() if flags}
+
+
+def _flags(result: Any) -> Sequence[str]:
+    if not isinstance(result, dict) or result.get("type") != "moderation_result":
+        return (NOT_JUDGED,)  # an error object, or nothing
+    flagged, categories = result.get("flagged"), result.get("categories")
+    if not isinstance(flagged, bool) or not isinstance(categories, dict):
+        return (NOT_JUDGED,)
+    # A category that this version does not know is one all the same.
+    known = {name if name in FLAGS else "other" for name, holds in categories.items() if holds}
+    return sorted(known) or (("other",) if flagged else ())
 
 
 def _failed(document: dict[str, Any]) -> ModelError:

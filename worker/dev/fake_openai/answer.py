@@ -4,9 +4,15 @@ import json
 import time
 from typing import Any
 
+from tasks.ports import FLAGS, NOT_JUDGED
 from worker.dev.fake_openai.content import fill
 from worker.dev.fake_openai.request import Asked
 
+# Words in a job's data that the moderation of this stand-in goes by.
+_PLAYED = {
+    (part, what): f"stand-in: {part} {what}" for part in ("input", "output") for what in ("flagged", "error")
+}
+_CATEGORIES = [each for each in FLAGS if each != NOT_JUDGED]
 PROSE = "Here is what you asked for. It is a text, and not the JSON that the request wanted."
 
 
@@ -34,6 +40,7 @@ def response_document(asked: Asked, text: str, suffix: str) -> dict[str, Any]:
         "max_output_tokens": asked.max_output_tokens,
         "metadata": {},
         "model": asked.model,
+        **({"moderation": _moderation(asked)} if asked.moderation else {}),
         "output": [message | {"content": [part]}],
         "parallel_tool_calls": True,
         **({"service_tier": asked.tier} if asked.tier else {}),
@@ -48,6 +55,28 @@ def response_document(asked: Asked, text: str, suffix: str) -> dict[str, Any]:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": sent + written,
         },
+    }
+
+
+def _moderation(asked: Asked) -> dict[str, Any]:
+    """Return what the moderation says of the input and the answer: what a job's data ask it to say."""
+    return {
+        part: moderation_result(str(asked.moderation), flagged=_PLAYED[part, "flagged"] in asked.input_text)
+        if _PLAYED[part, "error"] not in asked.input_text
+        else {"type": "error", "code": "server_error", "message": "The moderation could not be done."}
+        for part in ("input", "output")
+    }
+
+
+def moderation_result(model: str, *, flagged: bool) -> dict[str, Any]:
+    """Return a moderation result that finds violence, or nothing."""
+    return {
+        "type": "moderation_result",
+        "model": model,
+        "flagged": flagged,
+        "categories": dict.fromkeys(_CATEGORIES, False) | {"violence": flagged},
+        "category_scores": dict.fromkeys(_CATEGORIES, 0.001) | {"violence": 0.9 if flagged else 0.001},
+        "category_applied_input_types": {each: ["text"] for each in _CATEGORIES},
     }
 
 

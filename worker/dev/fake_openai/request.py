@@ -46,7 +46,10 @@ def error_document(message: str, *, param: str | None = None, code: str | None =
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a valid request asks for; `schema` is None for plain text, `tier` is what a response calls it."""
+    """What a valid request asks for; `schema` is None for plain text, `tier` is what a response calls it.
+
+    `moderation` is the model that is to moderate it, None for none.
+    """
 
     model: str
     instructions: str
@@ -54,6 +57,7 @@ class Asked:
     schema: dict[str, Any] | None
     max_output_tokens: int | None
     tier: str | None
+    moderation: str | None
 
 
 def read_request(body: bytes) -> Asked:
@@ -73,6 +77,7 @@ def read_request(body: bytes) -> Asked:
         schema=_schema(document.get("text")),
         max_output_tokens=document.get("max_output_tokens"),
         tier=_TIERS[document.get("service_tier") or "auto"],
+        moderation=_moderation(document.get("moderation")),
     )
 
 
@@ -99,6 +104,16 @@ def _check_parameters(document: dict[str, Any]) -> None:
     if limit is not None and limit < _LEAST_OUTPUT_TOKENS:
         message = f"Invalid '{param}': expected a value >= {_LEAST_OUTPUT_TOKENS}."
         raise RefusedError(message, param=param, code="integer_below_min_value")
+
+
+def _moderation(wanted: Any) -> str | None:
+    if wanted is None:
+        return None
+    model = wanted.get("model") if isinstance(wanted, dict) else None
+    if not isinstance(model, str) or not model.startswith("omni-moderation-"):
+        message = "Invalid value: 'moderation.model'. Supported values are: 'omni-moderation-latest'."
+        raise RefusedError(message, param="moderation.model", code="invalid_value")
+    return model
 
 
 def _schema(text: Any) -> dict[str, Any] | None:
