@@ -5,7 +5,6 @@ import contextlib
 import math
 import os
 import sys
-import traceback
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -15,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from worker.cli.support.errors import CliError
+from worker.cli.support.errors import CliError, bug
 from worker.cli.support.terminal import say
 from worker.process.freeze_imports import freeze_imports
 from worker.settings.inherited import drop_inherited
@@ -144,11 +143,7 @@ def main() -> None:
                 f"cannot write to standard output ({full.strerror}); free its disk, or give it another. "
                 "What was done until then is seen with: slotgen status"
             )
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        _fail(
-            f"slotgen broke: {type(error).__name__} at {where.filename}:{where.lineno}; "
-            "this is a bug, please report it with this line"
-        )
+        _fail(str(bug(error)))
     finally:
         if _refusal_of_stdout():
             # The interpreter would try once more to write what is left, and complain.

@@ -24,21 +24,35 @@ def read(path: Path) -> FileSecret:
         ValueError: it is empty, has several lines, or is no short text.
 
     """
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        raw = file.read(_MAX_BYTES + 1)
-    if len(raw) > _MAX_BYTES:
-        raise ValueError(f"more than {_MAX_BYTES} bytes")
-    try:
-        text = raw.decode().strip()
-    except UnicodeDecodeError:
-        # Its text would show a part of the secret.
-        raise ValueError("not UTF-8") from None
+    whole = read_text(path, _MAX_BYTES)
+    text = whole.get_secret_value().strip()
     if not text or not text.isprintable():
         raise ValueError("not one line of text")
     secret = FileSecret(text)
-    secret.exposed = _exposed(path, status)
+    secret.exposed = whole.exposed
     return secret
+
+
+def read_text(path: Path, most_bytes: int) -> FileSecret:
+    """Return all that the file at `path` holds.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no text, or longer than `most_bytes`.
+
+    """
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        raw = file.read(most_bytes + 1)
+    if len(raw) > most_bytes:
+        raise ValueError(f"more than {most_bytes} bytes")
+    try:
+        text = FileSecret(raw.decode())
+    except UnicodeDecodeError:
+        # Its text would show a part of the secret.
+        raise ValueError("not UTF-8") from None
+    text.exposed = _exposed(path, status)
+    return text
 
 
 def _exposed(path: Path, status: os.stat_result) -> str | None:

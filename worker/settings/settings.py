@@ -283,8 +283,10 @@ def _environment(*, without: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name in named}
 
 
-def load_to_halt() -> tuple[Settings, list[str]]:
-    """Return the settings, and a line for each bad variable that a halt does not need: it is left out.
+def load_to_halt(**overrides: Any) -> tuple[Settings, list[str]]:
+    """Return the settings under `overrides`, and a line for each bad variable that a halt does not need.
+
+    Those variables are left out.
 
     Raises:
         BadSetting: one that says which Redis it is, and which of its keys.
@@ -293,7 +295,7 @@ def load_to_halt() -> tuple[Settings, list[str]]:
     ignored: list[str] = []
     while True:
         try:
-            return load(), ignored
+            return load(**overrides), ignored
         except BadSetting as bad:
             lines = str(bad).splitlines()
             names = {line.split()[0] for line in lines}

@@ -18,10 +18,10 @@ def load_settings(**overrides: Any) -> Settings:
         return environment.load(**overrides)
 
 
-def load_settings_to_halt() -> Settings:
-    """Return the settings, refusing those alone that a halt needs; the others are said."""
+def load_settings_to_halt(**overrides: Any) -> Settings:
+    """Return the settings under `overrides`, refusing those alone that a halt needs; the others are said."""
     with refuses(environment.BadSetting):
-        settings, ignored = environment.load_to_halt()
+        settings, ignored = environment.load_to_halt(**overrides)
     # Whatever becomes of what is said: the halt comes next.
     with contextlib.suppress(OSError):
         for line in ignored:

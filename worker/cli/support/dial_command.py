@@ -9,7 +9,7 @@ from gates import Dial, kill_switch
 from gates.rollout import DIAL
 from tasks.operations.changes import changing
 from tasks.operations.changes.changing import Proposal, Situation
-from tasks.operations.changes.dials import RecordedChange
+from tasks.operations.changes.dials import Change, RecordedChange
 from tasks.operations.changes.exposure import named
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.cli.support.errors import refuses
@@ -92,11 +92,18 @@ def change(
     refused: str,
 ) -> tuple[Proposal, RecordedChange]:
     """Set `dial` to `after`, if that is permitted now. Raises CliError with the reason, then `refused`."""
+    proposal, permitted = permit(situation, dial, after, by, refused=refused)
+    return proposal, session.dials.change(permitted, situation.dials.version)
+
+
+def permit(
+    situation: Situation, dial: Dial[Any], after: bytes | None, by: By, *, refused: str
+) -> tuple[Proposal, Change]:
+    """Return the change, if it is permitted now. Raises CliError with the reason, then `refused`."""
     proposal = changing.propose(situation, dial, after)
     words = by._replace(actor=who(by.actor))._asdict()
     with refuses(changing.ChangeRefused, after=f"\n{refused}"):
-        permitted = changing.permitted(proposal, **words)
-    return proposal, session.dials.change(permitted, situation.dials.version)
+        return proposal, changing.permitted(proposal, **words)
 
 
 def percentage(text: str) -> str:

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-
-import redis
+from typing import NamedTuple
 
 from gates import kill_switch
 from tasks.errors import StoreUnavailable
@@ -16,7 +15,7 @@ from worker.adapters.redis.console.dials import RedisDials
 from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.keys import KILL
-from worker.cli.support.connection import load_settings_to_halt, open_redis
+from worker.cli.support.connection import open_redis
 from worker.cli.support.errors import CliError
 from worker.settings.settings import Settings
 
@@ -71,23 +70,31 @@ def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) ->
         return dict(listener.confirmed)
 
 
-def halt_fleet(actor: str, command: str, reason: str) -> tuple[Settings, Halt]:
-    """Halt the fleet of the environment, even if no worker can be heard. Raises CliError."""
-    settings = load_settings_to_halt()
+class Who(NamedTuple):
+    """Who halts, with which command and why."""
+
+    actor: str
+    command: str
+    reason: str
+
+
+def halt_fleet(who: Who, settings: Settings) -> Halt:
+    """Halt the fleet of `settings`, even if no worker can be heard. Raises CliError."""
     with open_redis(settings) as client:
         fleet = RedisFleet(client, settings.namespace)
         try:
             listener, workers = fleet.listen(), fleet.workers()
         except StoreUnavailable:
             listener, workers = None, []
+        engage = partial(pull, client, settings.namespace, **who._asdict())
         try:
-            done = halt(_engage(client, settings, actor, command, reason), workers, listener)
+            done = halt(engage, workers, listener)
         except StoreUnavailable as error:
             raise CliError(_not_halted(settings, str(error))) from None
         with contextlib.suppress(StoreUnavailable):
             audit = RedisDials(client, settings.namespace).audit(_CHANGES)
             done = replace(done, before=_halted_before(audit, done.engaged))
-    return settings, done
+    return done
 
 
 def _halted_before(audit: list[RecordedChange], engaged: Engaged) -> RecordedChange | None:
@@ -96,26 +103,18 @@ def _halted_before(audit: list[RecordedChange], engaged: Engaged) -> RecordedCha
     return None if first is own else first
 
 
-def set_the_key(actor: str, command: str, reason: str, within_seconds: float) -> Engaged | None:
-    """Try to set the key every second, repeating the halt message until Redis accepts the key.
+def set_the_key(who: Who, within_seconds: float, settings: Settings) -> Halt | None:
+    """Halt again and again, until Redis accepts the key. Return the halt that set it; None if none did.
 
-    A worker that starts meanwhile hears the next message. Return how the key was set; None if it was not.
+    Where Redis refuses it, each try repeats the message: a worker that starts meanwhile hears the next one.
     """
-    settings, deadline_mono = load_settings_to_halt(), time.monotonic() + within_seconds
-    with open_redis(settings) as client:
-        engage = _engage(client, settings, actor, command, reason)
-        while time.monotonic() < deadline_mono:
-            time.sleep(_TRY_SECONDS)
-            with contextlib.suppress(StoreUnavailable):
-                if (engaged := engage()).key_set:
-                    return engaged
+    deadline_mono = time.monotonic() + within_seconds
+    while time.monotonic() < deadline_mono:
+        time.sleep(_TRY_SECONDS)
+        with contextlib.suppress(CliError):
+            if (done := halt_fleet(who, settings)).engaged.key_set:
+                return done
     return None
-
-
-def _engage(
-    client: redis.Redis, settings: Settings, actor: str, command: str, reason: str
-) -> Callable[[], Engaged]:
-    return partial(pull, client, settings.namespace, actor=actor, command=command, reason=reason)
 
 
 def _not_halted(settings: Settings, error: str) -> str:

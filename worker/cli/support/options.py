@@ -2,7 +2,9 @@
 
 import getpass
 import re
+import shlex
 import socket
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +20,10 @@ Override = Annotated[
         help="Override the one-dimension rule, for this reason, which is recorded.", metavar="REASON"
     ),
 ]
+Each = Annotated[
+    Path | None,
+    typer.Option("--each", metavar="FILE", help="On each Redis that FILE names, a line each: NAME URL."),
+]
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})(s|min|m|h|d)")
 
@@ -32,6 +38,11 @@ def named(actor: str | None) -> str:
         # A container's user may have no name.
         user = "somebody"
     return f"{user}@{socket.gethostname()}"
+
+
+def with_each(each: Path | None) -> str:
+    """Return the option as a command has to repeat it, with a blank before it."""
+    return f" --each {shlex.quote(str(each))}" if each else ""
 
 
 def duration(text: str) -> str:

@@ -16,7 +16,7 @@ from worker.cli.support.console import words
 from worker.cli.support.documents import described
 from worker.cli.support.terminal import STATUS_COLOURS, fields, shown_text, text_of
 
-_STATES = {
+STATES = {
     BrakeState.RELEASED: ("RELEASED", "bold white on green"),
     BrakeState.ENGAGED: ("HALTED", "bold white on red"),
     BrakeState.UNVERIFIED: ("HALTED (unverified)", "bold white on red"),
@@ -29,16 +29,17 @@ _WORKERS = 6
 
 def page(of: Overview) -> RenderableType:
     """Return the screen; it fits 80 by 24 in the usual case."""
-    word, style = _STATES[_state(of)]
+    word, style = STATES[state_of(of)]
     state = Text.assemble((f" {word} ", style), "  ", words(of.why))
     parts: list[RenderableType] = [Panel(state, padding=(0, 1)), _dials(of), _fleet(of), _outcomes(of)]
     if of.blockers:
         parts.append(words(" between now and the first generated job:"))
-        parts += [Padding(_blocker(each), (0, 0, 0, 3)) for each in of.blockers]
+        parts += [Padding(blocker(each), (0, 0, 0, 3)) for each in of.blockers]
     return Group(*parts)
 
 
-def _blocker(each: Blocker) -> RenderableType:
+def blocker(each: Blocker) -> RenderableType:
+    """Return one thing that blocks generation, with its command."""
     command = words(each.command, "bold")
     if len(each.what) + len(each.command) <= _BESIDE:
         return Text.assemble(words(f"{each.what}; "), command)
@@ -46,7 +47,7 @@ def _blocker(each: Blocker) -> RenderableType:
     return Group(words(f"{each.what}:"), Padding(command, (0, 0, 0, 2)))
 
 
-def _state(of: Overview) -> BrakeState:
+def state_of(of: Overview) -> BrakeState:
     """Return the worst of what is so: a message may have halted some workers over a dial that says false."""
     return BrakeState.ENGAGED if of.latched else of.controls.brake
 
@@ -125,7 +126,7 @@ def document(of: Overview) -> dict[str, Any]:
     """Return the document of `--json`."""
     return {
         "time": moment(of.now_wall_ms),
-        "brake": {"state": _state(of).value, "why": of.why},
+        "brake": {"state": state_of(of).value, "why": of.why},
         "haltedByMessage": len(of.latched),
         "dials": {line.dial.name: _dial_document(line) for line in of.dials},
         "workers": [

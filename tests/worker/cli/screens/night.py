@@ -60,6 +60,7 @@ drill --yes --actor ann
 resume --actor ann --reason mended
 audit
 drill guard --actor ann
+status --each redis.txt
 tail --limit 10
 kill --help
 status --help
@@ -89,6 +90,9 @@ def play(width: int) -> str:
             json.dumps(a_spec(a_job("lesson-9"), a_job("lesson-8", mode="verbatim")))
         )
         Path("allowlist.json").write_text(an_allowlist(a_rule("first-wave", kinds=["explanatory"])))
+        # The second is empty, and a third is away.
+        others = f"eu-2 {system.redis_url[:-1]}1\neu-3 redis://127.0.0.1:1/0\n"
+        Path("redis.txt").write_text(f"eu-1 {system.redis_url}\n{others}")
         _still(patch)
         patch.setenv("COLUMNS", str(width))
         patch.setenv("SLOTGEN_REDIS_URL", system.redis_url)
