@@ -64,7 +64,7 @@ class Jobs:
     """A job that is a STUB whatever the dials say, and one that is generated; sent by our own producer."""
 
     def __init__(self, hurt: Fleet) -> None:
-        self.hurt, self.producer = hurt, Producer(hurt.client)
+        self.hurt, self.producer = hurt, Producer({"": hurt.client})
         specs = (a_spec(new_job(), allow_ai=False), a_spec(new_job()))
         self.sent: list[Sent] = [self.producer.prepare(each) for each in specs]
         config, prompts = load_executor(None)

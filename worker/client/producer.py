@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -18,7 +18,8 @@ from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.outbox import RedisOutbox
 from worker.adapters.redis.message import raw_message
 from worker.client.results import Progress, TaskResult, read
-from worker.settings.redis_url import REDIS_URL_FORMS, check_url
+from worker.client.shards import shard_in, shard_of, with_shard
+from worker.settings.redis_url import REDIS_URL_FORMS, check_name, check_url
 
 # Long before now by any clock: the worker that takes such a message revokes it.
 _EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
@@ -49,30 +50,48 @@ class Producer:
     """Sends specs and collects their answers. Threads may share one.
 
     A spec that is sent twice is answered twice and paid for once: workers know a job by its content.
+
+    `clients` are the Redis by name. Of several, a spec goes whole to that of its first job, and its task id
+    begins with that name. An only one has the name "".
     """
 
-    client: redis.Redis
+    clients: Mapping[str, redis.Redis]
     namespace: str = "slotgen"
     limits: MessageLimits = field(default_factory=MessageLimits)
 
     @classmethod
-    def open(cls, redis_url: str, *, namespace: str = "slotgen", max_message_bytes: int = 262_144) -> Self:
+    def open(
+        cls,
+        redis_url: str | Mapping[str, str],
+        *,
+        namespace: str = "slotgen",
+        max_message_bytes: int = 262_144,
+    ) -> Self:
         """Return a producer for the queue `namespace`; `max_message_bytes` as the workers' setting.
 
         Connects with its first command. `with Producer.open(…) as producer` closes it. Raises ValueError when
-        `redis_url` is no URL that a worker could use.
+        `redis_url` is no URL that a worker could use. Several URLs come by name: the name chooses the jobs,
+        so that it stays when an address changes.
         """
-        try:
-            check_url(redis_url)
-        except ValueError as error:
-            raise ValueError(f"redis_url: {error}; {REDIS_URL_FORMS}") from None
-        return cls(open_sync(redis_url), namespace, MessageLimits(max_message_bytes=max_message_bytes))
+        urls = {"": redis_url} if isinstance(redis_url, str) else redis_url
+        if not urls:
+            raise ValueError("redis_url: no URL; name at least one Redis")
+        for name, url in urls.items():
+            try:
+                check_url(url)
+            except ValueError as error:
+                raise ValueError(f"redis_url{name and f' of {name}'}: {error}; {REDIS_URL_FORMS}") from None
+            if urls is redis_url:
+                check_name(name)
+        clients = {name: open_sync(url) for name, url in urls.items()}
+        return cls(clients, namespace, MessageLimits(max_message_bytes=max_message_bytes))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.client.close()
+        for each in self.clients.values():
+            each.close()
 
     def prepare(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
         """Return `spec` as the message that `push` sends. Touches nothing.
@@ -85,8 +104,8 @@ class Producer:
 
         """
         expires = None if expires_seconds is None else _expiry(expires_seconds)
-        task_id = str(uuid.uuid4())
         try:
+            task_id = with_shard(self._shard_of(spec), str(uuid.uuid4()))
             message = raw_message(spec, task_id, self.namespace, expires=expires)
             refuse_unknown_types(inspect(message.encode(), self.limits).spec)
         except Rejected as rejected:
@@ -102,13 +121,21 @@ class Producer:
         return Sent(task_id, message)
 
     def push(self, prepared: Sequence[Sent]) -> int:
-        """Send all of `prepared` in one command, or none; return how many messages wait on the queue now.
+        """Send all of `prepared` in one command for each Redis, which takes all of its own, or none.
+
+        Return how many messages wait on these queues now.
 
         Raises:
             StoreUnavailable: Redis did not answer; they may or may not have been sent. Sending again is safe.
 
         """
-        return self._outbox.push([each.message for each in prepared]) if prepared else self._outbox.waiting()
+        if not prepared:
+            return self.queue_depth()
+        messages = {each.task_id: each.message for each in prepared}
+        by_shard = self._by_shard(each.task_id for each in prepared)
+        return sum(
+            self._outbox(name).push([messages[each] for each in ids]) for name, ids in by_shard.items()
+        )
 
     def send(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
         """Check `spec` and send it. Raises InvalidMessage and StoreUnavailable, see `prepare` and `push`."""
@@ -146,11 +173,14 @@ class Producer:
         deadline = time.monotonic() + timeout_seconds
         pause = _FIRST_LOOK_SECONDS
         while left:
+            found: list[TaskResult] = []
             problem = ""
-            try:
-                found = self.results(left)
-            except StoreUnavailable as error:
-                found, problem = [], f"; {error}"
+            # One Redis that is away keeps nothing back of what another has.
+            for ids in self._by_shard(left).values():
+                try:
+                    found += self.results(ids)
+                except StoreUnavailable as error:
+                    problem = f"; {error}"
             yield from found
             ended = {each.task_id for each in found}
             left = [each for each in left if each not in ended]
@@ -178,7 +208,12 @@ class Producer:
         return state if isinstance(state, Progress) else None
 
     def _states(self, task_ids: Sequence[str]) -> list[TaskResult | Progress | None]:
-        return [read(*each) for each in zip(task_ids, self._outbox.stored(task_ids), strict=True)]
+        found = {
+            each: read(each, stored)
+            for name, ids in self._by_shard(task_ids).items()
+            for each, stored in zip(ids, self._outbox(name).stored(ids), strict=True)
+        }
+        return [found[each] for each in task_ids]
 
     def cancel(self, sent: Sent) -> bool:
         """Cancel what no worker has begun, of any priority; False when one has, and the answer will come.
@@ -195,11 +230,12 @@ class Producer:
         # A producer may not write results; the worker that takes this does, without looking at the spec.
         revoked = json.loads(sent.message)
         revoked["headers"]["expires"] = _EXPIRED.isoformat()
-        if not self._outbox.take_back(sent.message):
+        outbox = self._outbox(self._shard_in(sent.task_id))
+        if not outbox.take_back(sent.message):
             return False
         for pause_seconds in (*_PUSH_AGAIN_SECONDS, None):
             try:
-                self._outbox.push([json.dumps(revoked)])
+                outbox.push([json.dumps(revoked)])
                 break
             except StoreUnavailable as error:
                 if pause_seconds is None:
@@ -209,11 +245,26 @@ class Producer:
 
     def queue_depth(self) -> int:
         """Return how many messages wait on the queue. Raises StoreUnavailable."""
-        return self._outbox.waiting()
+        return sum(self._outbox(name).waiting() for name in self.clients)
 
-    @property
-    def _outbox(self) -> RedisOutbox:
-        return RedisOutbox(self.client, self.namespace)
+    def _shard_of(self, spec: Any) -> str:
+        try:
+            job_id = str(spec["jobs"][0]["jobId"])
+        except (TypeError, LookupError):
+            job_id = ""  # no spec, as it will turn out
+        return shard_of(job_id, self.clients)
+
+    def _shard_in(self, task_id: str) -> str:
+        return shard_in(task_id, self.clients)
+
+    def _by_shard(self, task_ids: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for each in task_ids:
+            found.setdefault(self._shard_in(each), []).append(each)
+        return found
+
+    def _outbox(self, name: str) -> RedisOutbox:
+        return RedisOutbox(self.clients[name], self.namespace)
 
 
 def _task_id(task: Sent | str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
@@ -15,6 +16,7 @@ REDIS_URL_FORMS = (
     "set redis://HOST:6379/0, rediss://HOST:6379/0?ssl_cert_reqs=required, unix:///PATH "
     "or sentinel://HOST:26379,HOST:26379/SERVICE/0"
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 _SCHEMES = ("redis", "rediss", "unix", "sentinel")
 _DEFAULT_PORT = 26379
 # The Sentinels' own credentials; the ones before the @ are the Redis's.
@@ -27,6 +29,13 @@ def _split(url: str) -> SplitResult:
     scheme, _, rest = url.partition("://")
     end = min((at for sign in "/?#" if (at := rest.find(sign)) >= 0), default=len(rest))
     return urlsplit(f"{scheme}://{rest[end:]}")._replace(netloc=rest[:end])
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it may be that of one Redis among several. Raises ValueError, without its text."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("no name; use 1-16 letters, digits, dots, - or _")
+    return name
 
 
 def check_url(url: str) -> str:

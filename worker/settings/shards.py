@@ -3,15 +3,13 @@
 Blank lines count for nothing, nor does what follows a `#` at the beginning of a word.
 """
 
-import re
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
 from worker.settings import secret_files
-from worker.settings.redis_url import REDIS_URL_FORMS, address, check_url
+from worker.settings.redis_url import REDIS_URL_FORMS, address, check_name, check_url
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 _MAX_BYTES = 65_536
 
 
@@ -51,9 +49,7 @@ def read(path: Path) -> tuple[list[Shard], str | None]:
 
 def _shard(words: list[str], before: list[Shard]) -> Shard:
     """Return what a line says. Raises ValueError, with nothing of the URL in its text."""
-    name, *urls = words
-    if not _NAME.fullmatch(name):
-        raise ValueError("no name in front; write 1-16 letters, digits, dots, - or _, a blank, and the URL")
+    name, *urls = check_name(words[0]), *words[1:]
     if len(urls) != 1:
         raise ValueError(f"{len(urls)} URLs behind {name}; write one, whose blanks are %20")
     try:

@@ -52,7 +52,7 @@ class Heard:
 
 @pytest.fixture
 def producer(redis_client, namespace):
-    return Producer(redis_client, namespace)
+    return Producer({"": redis_client}, namespace)
 
 
 def lines_of(number, **broken):

@@ -17,7 +17,7 @@ from worker.client import AnswerLate, Producer
 
 @pytest.fixture
 def producer(redis_client, namespace):
-    return Producer(redis_client, namespace)
+    return Producer({"": redis_client}, namespace)
 
 
 def test_a_message_is_what_the_workers_gatekeeper_lets_pass(producer, redis_client, namespace):
@@ -72,9 +72,9 @@ def test_the_limit_counts_bytes_as_they_are_sent(redis_client, namespace):
     # Cyrillic letters take two bytes each; escaped, they would take six.
     spec = a_spec(a_job(input={"text": "ж" * 100_000}))
 
-    Producer(redis_client, namespace, MessageLimits(max_message_bytes=262_144)).send(spec)
+    Producer({"": redis_client}, namespace, MessageLimits(max_message_bytes=262_144)).send(spec)
     with pytest.raises(InvalidMessage, match="the limit is 150000"):
-        Producer(redis_client, namespace, MessageLimits(max_message_bytes=150_000)).send(spec)
+        Producer({"": redis_client}, namespace, MessageLimits(max_message_bytes=150_000)).send(spec)
 
 
 def test_cancels_what_no_worker_has_begun(producer, redis_client, namespace):
@@ -123,7 +123,7 @@ def test_who_waits_for_what_was_cancelled_is_told_in_spite_of_a_lost_push(redis_
                 raise ConnectionResetError
             return redis_client.lpush(*arguments)
 
-    producer = Producer(Failing(), namespace)
+    producer = Producer({"": Failing()}, namespace)
     sent = producer.send(a_spec())
 
     assert producer.cancel(sent) is True
@@ -197,7 +197,7 @@ def test_waits_through_a_redis_that_is_away(producer, redis_client, redis_server
                 raise ConnectionResetError
             return redis_client.mget(keys)
 
-    cut = Producer(Failing(), producer.namespace)
+    cut = Producer({"": Failing()}, producer.namespace)
     assert cut.wait(sent, timeout_seconds=10)[0].error_code == "KILL_SWITCH"
     thread.join()
 

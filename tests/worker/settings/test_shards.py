@@ -28,7 +28,7 @@ def test_has_a_name_and_a_url_on_each_line_and_comments(tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("redis://:s3cret@two/0", "no name in front; write 1-16 letters, digits, dots, - or _, a blank, and"),
+        ("redis://:s3cret@two/0", "no name; use 1-16 letters, digits, dots, - or _"),
         ("eu-2", "0 URLs behind eu-2; write one"),
         ("eu-2 redis://:s3cret@two/0 redis://three", "2 URLs behind eu-2; write one"),
         ("eu-2 http://:s3cret@two", "eu-2 has not a Redis URL; set redis://HOST:6379/0"),

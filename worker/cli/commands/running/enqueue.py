@@ -125,7 +125,7 @@ def _run(checkpoint: Checkpoint, path: Path, settings: Settings, *, as_json: boo
             settings.redis_url, namespace=settings.namespace, max_message_bytes=settings.max_message_bytes
         ) as producer,
         nullcontext(
-            Screen(checkpoint, total, as_json, partial(in_the_way, producer.client, settings))
+            Screen(checkpoint, total, as_json, partial(in_the_way, producer.clients[""], settings))
         ) as screen,
         # Outside: a second Ctrl-C must not end what the first one has begun.
         termination_held() as interruptible,
