@@ -42,10 +42,12 @@ def redis7() -> Path:
 
 
 @contextmanager
-def redis_server(folder: Path, arguments: Sequence[str | Path], probe: redis.Redis) -> Iterator[None]:
-    """Run a server until the end; returns once it answers `probe`, be it with a refusal."""
+def redis_server(
+    folder: Path, arguments: Sequence[str | Path], probe: redis.Redis, server: Path | None = None
+) -> Iterator[None]:
+    """Run Redis 7, or `server`, until the end; returns once it answers `probe`, be it with a refusal."""
     process = subprocess.Popen(
-        [redis7(), *arguments, "--dir", folder, "--save", ""],
+        [server or redis7(), *arguments, "--dir", folder, "--save", ""],
         env=library_path(),
         stdout=subprocess.DEVNULL,
     )
