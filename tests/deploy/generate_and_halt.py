@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
-from tests.builders import a_spec, new_job, open_dials
+from tests.builders import a_message, a_spec, new_job, open_dials
 from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.log_lines import LogLines
 from tests.waiting import eventually
-from worker.client import Producer
+from worker.client import InvalidMessage, Producer
 from worker.dev.stack import WorkerProcess, worker_environment
 
 CALLS = 10
@@ -65,6 +66,10 @@ def generate_and_halt(urls: Urls, admin: redis.Redis, folder: Path) -> tuple[dic
 
         # A worker that has only just begun may find its first dials too late.
         eventually(completed, within_seconds=WAIT_SECONDS)
+        admin.lpush("slotgen", json.dumps(a_message({"version": "v9"}, task_id="broken")))
+        with pytest.raises(InvalidMessage):
+            producer.wait("broken", timeout_seconds=WAIT_SECONDS)
+        assert admin.xlen("slotgen:dead") == 1
         fake_openai.behave(Behaviour(delay_seconds=WAIT_SECONDS))
         sent = producer.send_all([a_spec(new_job()) for _ in range(CALLS)])
         fake_openai.journal.wait_until(lambda counts: counts.in_flight == CALLS, WAIT_SECONDS)

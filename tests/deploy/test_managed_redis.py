@@ -25,7 +25,7 @@ USUALLY = (
     "-replicaof -save -shutdown -slaveof -slowlog -swapdb -sync"
 )
 # Nobody denies all of this; each is done without.
-DONE_WITHOUT = f"{USUALLY} -client|tracking -client|id -hello -info -memory -object -script -latency -select"
+DONE_WITHOUT = f"{USUALLY} -client|tracking -client|id -hello -info -object -script -latency -select"
 # With the exit code of `slotgen kill`: without a channel a worker cannot confirm.
 NEEDED = {"client|reply": 0, "eval": 0, "publish": 1, "time": 0}
 
