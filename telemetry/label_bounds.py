@@ -22,6 +22,8 @@ Bound = Callable[[object], str]
 FIXED = {
     "result": {"hit", "miss", "store_failed"},
     "gen_ai_token_type": {"input", "output"},
+    "gen_ai_operation_name": {"chat"},
+    "gen_ai_provider_name": {"openai"},
 }
 # Labels whose values the composition passes in, because telemetry may not import what decides them.
 _ELSEWHERE = ("gate", "control", "by", "reason", "rule", "flag")

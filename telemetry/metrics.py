@@ -18,7 +18,7 @@ from telemetry.label_bounds import BoundedCounter, BoundedGauge, BoundedHistogra
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _JOB = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 _HALT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# OpenTelemetry's semantic conventions for generative AI prescribe these two rows of boundaries.
+# OpenTelemetry's semantic conventions for generative AI, 1.41, prescribe these boundaries and the labels.
 _GEN_AI_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _GEN_AI_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 
@@ -56,8 +56,8 @@ METRICS = (
     Metric("slotgen_halted_requests_total", "counter", (), "calls in flight that the brake cancelled"),
     Metric("slotgen_halt_seconds", "histogram", (), "from seeing the halt until the last of its calls was closed", _HALT),
     Metric("slotgen_openai_requests_total", "counter", ("outcome",), "model requests: `ok`, `cancelled` or an errorCode"),
-    Metric("gen_ai_client_token_usage", "histogram", ("gen_ai_token_type", "gen_ai_request_model"), "tokens of a request (OpenTelemetry)", _GEN_AI_TOKENS),
-    Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type"), "a request's duration (OpenTelemetry); error_type is empty if there was no error", _GEN_AI_SECONDS),
+    Metric("gen_ai_client_token_usage", "histogram", ("gen_ai_token_type", "gen_ai_request_model", "gen_ai_operation_name", "gen_ai_provider_name"), "tokens of a request (OpenTelemetry's conventions, 1.41)", _GEN_AI_TOKENS),
+    Metric("gen_ai_client_operation_duration_seconds", "histogram", ("gen_ai_request_model", "error_type", "gen_ai_operation_name", "gen_ai_provider_name"), "a request's duration (OpenTelemetry's conventions, 1.41); error_type is empty if there was no error", _GEN_AI_SECONDS),
     Metric("slotgen_cost_usd_total", "counter", ("model",), "cost of the calls, unknown outcomes at their worst case"),
     Metric("slotgen_rule_cost_usd_total", "counter", ("rule_id",), "the same by the allowlist rule that admitted the job; of more than 16 rules the rest is `other`"),
     Metric("slotgen_service_tier_unexpected_total", "counter", (), "requests served by a service tier other than the one asked for, or by one that was not named; charged at their worst case"),

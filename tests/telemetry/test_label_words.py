@@ -6,6 +6,7 @@ from gates import DIALS, GATES
 from tasks.errors import ErrorCode, Status
 from tasks.generate.intake import RejectReason
 from telemetry.label_bounds import OTHER, bounds
+from worker.metrics.worker_metrics import GEN_AI
 from worker.metrics.zero_series import label_words
 
 
@@ -22,6 +23,8 @@ from worker.metrics.zero_series import label_words
         ("control", [dial.name for dial in DIALS]),
         ("result", ["hit", "miss", "store_failed"]),
         ("gen_ai_token_type", ["input", "output"]),
+        ("gen_ai_operation_name", GEN_AI[:1]),
+        ("gen_ai_provider_name", GEN_AI[1:]),
     ],
 )
 def test_every_word_in_use_is_a_value_of_its_label(label, words):

@@ -17,6 +17,8 @@ from telemetry.label_bounds import MAX_OPEN_VALUES
 _log = logging.getLogger("slotgen.worker")
 # A project whose tier is changed elsewhere serves every request so.
 _TIER_WARNING_SECONDS = 60.0
+# gen_ai.operation.name and gen_ai.provider.name: what is spoken is OpenAI's API, whoever serves it.
+GEN_AI = ("chat", "openai")
 
 
 @dataclass(slots=True)
@@ -85,12 +87,12 @@ class WorkerMetrics:
         self.metrics.counter("slotgen_openai_requests_total").labels(outcome).inc()
         error = "" if outcome == "ok" else outcome
         duration = self.metrics.histogram("gen_ai_client_operation_duration_seconds")
-        duration.labels(request.model, error).observe(seconds)
+        duration.labels(request.model, error, *GEN_AI).observe(seconds)
         if usage is None:
             return
         tokens = self.metrics.histogram("gen_ai_client_token_usage")
-        tokens.labels("input", request.model).observe(usage.input_tokens)
-        tokens.labels("output", request.model).observe(usage.output_tokens)
+        tokens.labels("input", request.model, *GEN_AI).observe(usage.input_tokens)
+        tokens.labels("output", request.model, *GEN_AI).observe(usage.output_tokens)
         asked = request.options.get("service_tier")
         if not usage.served_as(asked):
             self._other_tier(asked, usage.service_tier)

@@ -18,6 +18,11 @@ from worker.adapters.openai.model import OpenAIModel, open_client
 from worker.metrics.worker_metrics import WorkerMetrics
 
 UNEXPECTED = "slotgen_service_tier_unexpected_total"
+GEN_AI_LABELS = {
+    "gen_ai_operation_name": "chat",
+    "gen_ai_provider_name": "openai",
+    "gen_ai_request_model": "gpt-6-luna",
+}
 
 
 class Watch:
@@ -151,5 +156,18 @@ def test_usage_that_cannot_be_is_unknown_and_is_not_measured(usage):
 
     assert (answer.usage, bool(answer.text)) == (None, True)
     assert watch.count("slotgen_openai_requests_total", outcome="ok") == 1
-    labels = {"gen_ai_token_type": "output", "gen_ai_request_model": "gpt-6-luna"}
+    labels = GEN_AI_LABELS | {"gen_ai_token_type": "output"}
     assert watch.count("gen_ai_client_token_usage_count", **labels) is None
+
+
+def test_tokens_and_durations_have_the_labels_that_the_conventions_require():
+    watch = Watch()
+
+    watch.ask(Behaviour(), Behaviour(status=503))
+
+    for each in ("input", "output"):
+        labels = GEN_AI_LABELS | {"gen_ai_token_type": each}
+        assert watch.count("gen_ai_client_token_usage_count", **labels) == 1
+    for error in ("", "OPENAI_SERVER_ERROR"):
+        labels = GEN_AI_LABELS | {"error_type": error}
+        assert watch.count("gen_ai_client_operation_duration_seconds_count", **labels) == 1
