@@ -84,7 +84,8 @@ class ModelAnswer:
 
     `text` is None when there is no text to read: then `refused` or `truncated` says why. `flagged` has what
     speaks against the `input` and the `output`, where the request asked for moderation: some of FLAGS, or
-    `other`. What was to be judged and was not is NOT_JUDGED.
+    `other`. What was to be judged and was not is NOT_JUDGED. `model` is the name that the server gave the
+    model, None where it gave none that can be said.
     """
 
     text: str | None
@@ -93,6 +94,7 @@ class ModelAnswer:
     usage: TokenUsage | None
     request_id: str | None
     flagged: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    model: str | None = None
 
 
 class Model(Protocol):

@@ -19,11 +19,14 @@ MAX_OPEN_VALUES = 16
 
 Bound = Callable[[object], str]
 
+# gen_ai.operation.name and gen_ai.provider.name: what is spoken is OpenAI's API, whoever serves it.
+GEN_AI = ("chat", "openai")
+
 FIXED = {
     "result": {"hit", "miss", "store_failed"},
     "gen_ai_token_type": {"input", "output"},
-    "gen_ai_operation_name": {"chat"},
-    "gen_ai_provider_name": {"openai"},
+    "gen_ai_operation_name": {GEN_AI[0]},
+    "gen_ai_provider_name": {GEN_AI[1]},
 }
 # Labels whose values the composition passes in, because telemetry may not import what decides them.
 _ELSEWHERE = ("gate", "control", "by", "reason", "rule", "flag")

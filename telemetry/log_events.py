@@ -54,6 +54,7 @@ LOG_EVENTS = (
     LogEvent("redis_accepted", "INFO", (), "Redis accepts the consumer's commands again"),
     LogEvent("redis_unsafe", "WARNING", ("setting", "value", "remedy"), "this Redis could lose the queue or the dials"),
     LogEvent("redis_not_examined", "WARNING", _ERROR, "could not find out whether this Redis could lose the queue or the dials"),
+    LogEvent("spans_not_sent", "WARNING", ("address", "answer"), "the collector of traces did not take spans, which are dropped and counted; logged again only after it has taken some in between"),
     LogEvent("page_broke", "ERROR", ("page", *_ERROR), "/metrics, /healthz or /readyz could not be answered"),
     LogEvent("webhook_halted", "WARNING", ("by", "reason"), "an alert halted the fleet"),
     LogEvent("webhook_refused", "WARNING", ("unlogged_before",), "a request to the webhook without its token; after the first ten, one a minute is logged"),

@@ -80,6 +80,7 @@ METRICS = (
     Metric("slotgen_cut_names_total", "counter", (), "names and values that were too long for the history, the audit or the dead letters and were cut to their beginning and a digest"),
     Metric("slotgen_telemetry_invalid_total", "counter", (), "events that broke their locked schema"),
     Metric("slotgen_log_lines_dropped_total", "counter", (), "log lines dropped because nothing read them or the disk was full"),
+    Metric("slotgen_spans_dropped_total", "counter", (), "spans of traces that the collector did not take, or that found too many waiting"),
     Metric("slotgen_background_alive", "gauge", ("name",), "1 while the thread of this name is running; 0 is a bug"),
     Metric("slotgen_fleet_sample_age_seconds", "gauge", (), "seconds since the figures for queue, dead letters and budget were read"),
     Metric("slotgen_wrong_keys", "gauge", (), "Redis keys that hold something slotgen cannot read; `slotgen repair` lists them"),

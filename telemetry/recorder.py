@@ -11,6 +11,7 @@ from telemetry.error_location import error_location
 from telemetry.label_bounds import OTHER
 from telemetry.logs import emit
 from telemetry.metrics import Metrics
+from telemetry.tracing import TRACE, exemplar
 
 Validate = Callable[[str, dict[str, Any]], list[Violation]]
 
@@ -49,6 +50,8 @@ class Recorder:
         `telemetry_invalid`; it does not leave. Whatever goes wrong in here is logged as `telemetry_broke`
         and never reaches the caller. One part failing does not keep the others from being done.
         """
+        if trace := TRACE.get():
+            details = {**details, "trace_id": trace.trace_id}
         with _survival():
             self._count(event, details)
         if not found:
@@ -87,7 +90,7 @@ class Recorder:
     def _measure(self, event: Mapping[str, Any]) -> None:
         # Only for a valid event: one NaN would spoil the histogram's sum until the process ends.
         duration = self._metrics.histogram("slotgen_job_duration_seconds")
-        duration.labels(event["path"], event["status"]).observe(event["latencyMs"] / 1000)
+        duration.labels(event["path"], event["status"]).observe(event["latencyMs"] / 1000, exemplar())
 
 
 @contextlib.contextmanager

@@ -54,6 +54,8 @@ def tree(tmp_path):
         ("tasks/generate/generation.py", "import redis", "tasks speak"),
         ("worker/process/lifecycle.py", "import openai", "OpenAI SDK"),
         ("worker/adapters/redis/clients.py", "import httpx2", "OpenAI SDK"),
+        ("telemetry/recorder.py", "import opentelemetry.trace", "OpenTelemetry's SDK"),
+        ("worker/client/producer.py", "import opentelemetry.trace", "OpenTelemetry's SDK"),
     ],
 )
 def test_breaks_on_a_planted_violation(tree, file, planted, contract):

@@ -47,7 +47,7 @@ text { fill: #e6edf3 }
 }
 """
 # Each kind of client has its own, on light and on dark.
-_COLOURS = ("#0969da", "#6e7781", "#1a7f37", "#8250df", "#bc4c00", "#cf222e", "#9a6700", "#0f7b83")
+_COLOURS = ("#0969da", "#6e7781", "#1a7f37", "#8250df", "#bc4c00", "#cf222e", "#9a6700", "#0f7b83", "#bf3989")
 _COLOUR = {client.name: colour for client, colour in zip(CLIENTS, _COLOURS, strict=False)}
 
 
@@ -307,12 +307,13 @@ def spread(count: int, height: float, bottom: float) -> list[float]:
 
 def draw_thread(each: Thread, y: float) -> Iterable[str]:
     """Draw a thread."""
-    yield box(_THREAD_X, y, _THREAD_WIDTH, _THREAD_HEIGHT, "card")
+    dashes = ' stroke-dasharray="5 4"' if each.only_with else ""
+    yield box(_THREAD_X, y, _THREAD_WIDTH, _THREAD_HEIGHT, "card", dashes)
     yield text(_THREAD_X + PAD, y + 23, each.name, 14, "mono bold")
     yield text(_THREAD_X + PAD, y + 43, each.text, 12, "soft")
-    if each.loop:
+    if aside := f"loop: {each.loop}" if each.loop else each.only_with and f"with {each.only_with}":
         right = _THREAD_X + _THREAD_WIDTH - PAD
-        yield text(right, y + 22, f"loop: {each.loop}", 12, "soft", "end")
+        yield text(right, y + 22, aside, 12, "soft", "end")
 
 
 def draw_client(each: Client, y: float) -> Iterable[str]:

@@ -22,7 +22,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A long-lived thread of a worker process, or a pool of them, by the name that Python shows; `loop` is what it runs."""
+    """A long-lived thread of a worker process, or a pool of them, by the name that Python shows; `loop` is what it runs.
+
+    One that is there `only_with` a setting is drawn with a broken line.
+    """
 
     name: str
     text: str
@@ -30,6 +33,7 @@ class Thread:
     uses: tuple[str, ...] = ()
     loop: str = ""
     wakes: str = ""
+    only_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,12 @@ CLIENTS = (
         "telemetry/pages.py:application",
         redis=False,
     ),
+    Client(
+        "collector",
+        "OTLP over HTTP, which no job waits for",
+        "worker/adapters/otel/sending.py:SpanSender",
+        redis=False,
+    ),
 )
 
 THREADS = (
@@ -136,6 +146,13 @@ THREADS = (
         "telemetry/exporter.py:Exporter",
         ("HTTP pages",),
         loop="HTTP server",
+    ),
+    Thread(
+        "traces",
+        "sends the spans",
+        "worker/process/tracing.py:open_tracing",
+        ("collector",),
+        only_with="an OTLP endpoint",
     ),
 )
 

@@ -5,8 +5,7 @@ import pytest
 from gates import DIALS, GATES
 from tasks.errors import ErrorCode, Status
 from tasks.generate.intake import RejectReason
-from telemetry.label_bounds import OTHER, bounds
-from worker.metrics.worker_metrics import GEN_AI
+from telemetry.label_bounds import GEN_AI, OTHER, bounds
 from worker.metrics.zero_series import label_words
 
 

@@ -1,10 +1,13 @@
+import contextvars
 import json
 import logging
 import threading
 
 import pytest
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from telemetry import Metrics, Recorder
+from telemetry.tracing import TRACE, Trace
 from tests.telemetry.samples import MARKER, Log, a_stub, an_event, some_details, some_metrics
 
 JOBS = "slotgen_jobs_total"
@@ -54,6 +57,20 @@ class TestASoundEvent:
         labels = {"path": "stub", "status": "STUB"}
         assert metrics.registry.get_sample_value("slotgen_job_duration_seconds_sum", labels) == 1.5
         assert metrics.registry.get_sample_value(INVALID) == 0
+
+    @pytest.mark.parametrize("sampled", [True, False])
+    def test_names_its_trace_and_leads_to_one_that_can_be_looked_up(self, metrics, log, sampled):
+        trace = Trace("a" * 32, sampled)
+
+        contextvars.copy_context().run(self.recorded_in, trace, Recorder(metrics, log.logger))
+
+        assert log.lines[0]["details"] == {"task_id": "task-1", "gate": "rollout", "trace_id": "a" * 32}
+        exposed = generate_latest(metrics.registry).decode()
+        assert exposed.count('# {trace_id="' + "a" * 32 + '"}') == sampled
+
+    def recorded_in(self, trace, recorder):
+        TRACE.set(trace)
+        recorded(recorder, an_event(), some_details())
 
     def test_has_the_error_code_none_when_completed(self, metrics, log):
         recorded(Recorder(metrics, log.logger), an_event(), some_details())

@@ -12,13 +12,12 @@ from tasks.limits.guard import GuardFinding
 from tasks.operations.changes.dials import RecordedChange
 from tasks.ports import ModelRequest, TokenUsage
 from telemetry import Metrics, emit, error_location
-from telemetry.label_bounds import MAX_OPEN_VALUES
+from telemetry.label_bounds import GEN_AI, MAX_OPEN_VALUES
+from telemetry.tracing import exemplar
 
 _log = logging.getLogger("slotgen.worker")
 # A project whose tier is changed elsewhere serves every request so.
 _TIER_WARNING_SECONDS = 60.0
-# gen_ai.operation.name and gen_ai.provider.name: what is spoken is OpenAI's API, whoever serves it.
-GEN_AI = ("chat", "openai")
 
 
 @dataclass(slots=True)
@@ -87,7 +86,7 @@ class WorkerMetrics:
         self.metrics.counter("slotgen_openai_requests_total").labels(outcome).inc()
         error = "" if outcome == "ok" else outcome
         duration = self.metrics.histogram("gen_ai_client_operation_duration_seconds")
-        duration.labels(request.model, error, *GEN_AI).observe(seconds)
+        duration.labels(request.model, error, *GEN_AI).observe(seconds, exemplar())
         if usage is None:
             return
         tokens = self.metrics.histogram("gen_ai_client_token_usage")

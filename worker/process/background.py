@@ -24,7 +24,7 @@ class Background:
     With `every_seconds` None only `wake` makes it work again. It waits `settle_seconds` before each step, so
     that several wake-ups in a row are one. A Redis that is away is asked again after `away_seconds`, without
     a word; any other error is logged once with its place, and tried again after at most 4 s, until a step
-    succeeds. `finish` is called in the thread at its end.
+    succeeds. `finish` is called in the thread at its end, which `stop` awaits for at most `stop_seconds`.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Background:
     settle_seconds: float = 0.0
     away_seconds: float = 0.25
     finish: Callable[[], object] = lambda: None
+    stop_seconds: float | None = None
     sleep: Callable[[float], object] = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _woken: threading.Event = field(default_factory=threading.Event)
@@ -52,11 +53,14 @@ class Background:
         self._woken.set()
 
     def stop(self) -> None:
-        """End the thread; returns once it has finished. Stopping what was never started does nothing."""
+        """End the thread; returns once it has finished, or has had its time.
+
+        Stopping what was never started does nothing.
+        """
         self._stopped.set()
         self._woken.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(self.stop_seconds)
 
     def is_alive(self) -> bool:
         """Whether the thread runs."""

@@ -1,7 +1,7 @@
 """The Celery app: its configuration, and the one task."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,13 +110,14 @@ class GenerateTask:
     """The task `slotgen.generate`: a spec in, its results out.
 
     What the server has no time for goes back to the queue's end; a spec that first did so `max_age_seconds`
-    of the config ago is answered whatever the server says.
+    of the config ago is answered whatever the server says. `traced(request, work)` awaits `work`.
     """
 
     generate: Generate
     config: ExecutorConfig
     redis: RedisBatches
     namespace: str
+    traced: Callable[[Any, Coroutine[Any, Any, Answer]], Awaitable[Answer]]
 
     def attach(self, app: Celery) -> None:
         """Register the task, a coroutine function for `JobLoopPool`."""
@@ -124,7 +125,7 @@ class GenerateTask:
         # Typing is off: the arguments were counted before the message was delivered.
         @app.task(name=TASK_NAME, shared=False, typing=False)
         async def generate(request: Any, spec: dict[str, Any]) -> Answer:
-            return await self.answer(request, spec)
+            return await self.traced(request, self.answer(request, spec))
 
     async def answer(self, request: Any, document: dict[str, Any]) -> Answer:
         """Return the answer to the spec `document`; `request` is Celery's Context.

@@ -58,6 +58,7 @@ from worker.process.celery_app import GenerateTask, build_app
 from worker.process.freeze_imports import freeze_imports
 from worker.process.health import WorkerHealth
 from worker.process.lazy_model import LazyModel
+from worker.process.tracing import Tracing, open_tracing
 from worker.settings.proxies import refuse_bad_proxies
 from worker.settings.redis_url import address
 from worker.settings.settings import BadSetting, Settings
@@ -91,8 +92,8 @@ def compose(settings: Settings) -> Composition:
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
-        BadSetting: the visibility timeout is shorter than the longest spec can take, or a proxy cannot be
-            used.
+        BadSetting: the visibility timeout is shorter than the longest spec can take, a proxy cannot be
+            used, or there is an OTLP endpoint, and nothing installed that could send to it.
         PortUnavailable: the metrics port is taken.
 
     """
@@ -116,6 +117,7 @@ def compose(settings: Settings) -> Composition:
 def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, opened: ExitStack) -> Composition:
     namespace, worker_id = settings.namespace, uuid.uuid4().hex
     metrics = _metrics(settings, config)
+    tracing = open_tracing(settings, worker_id, metrics)
     observe = WorkerMetrics(metrics)
     loop = JobLoop()
     latch = HaltLatch()
@@ -132,7 +134,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     opened.callback(lambda: loop.run(stores.client.aclose()))
     opened.callback(lambda: loop.run(controls.close()))
     in_flight = metrics.gauge("slotgen_inflight_requests").inc
-    model = LazyModel(loop.loop, partial(open_model, settings, observe.requested, in_flight))
+    model = LazyModel(loop.loop, lambda: tracing.model(open_model(settings, observe.requested, in_flight)))
     opened.callback(lambda: loop.run(model.close()))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
@@ -175,7 +177,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         monitor=OutcomeMonitor(config.guard, observe.guard_breached),
         tell_progress=results.store_progress,
     )
-    GenerateTask(generate, config, stores, namespace).attach(app)
+    GenerateTask(generate, config, stores, namespace, tracing.traced).attach(app)
     beat_seconds = settings.worker_lost_seconds / 3
     model_watch = ModelWatch(
         config.model,
@@ -204,6 +206,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     )
 
     background = (
+        *tracing.background,
         Background("heartbeat", heartbeat.beat, beat_seconds, finish=heartbeat.leave),
         fleet,
         Background("kill_switch_watch", refusals.noticing(watch.look), every_seconds=0, finish=watch.close),

@@ -1,8 +1,8 @@
 """Keeps variables that others have left in the environment from deciding anything here.
 
-Celery, kombu, billiard, prometheus_client, pydantic and the OpenAI SDK read variables of their own as they
-are imported or make a client, some of them before what they are given: a job's Redis would be whichever
-CELERY_BROKER_URL names. A test reads the sources of all dependencies for others.
+Celery, kombu, billiard, prometheus_client, pydantic, the OpenAI SDK and that of OpenTelemetry read variables
+of their own as they are imported or make a client, some of them before what they are given: a job's Redis
+would be whichever CELERY_BROKER_URL names. A test reads the sources of all dependencies for others.
 """
 
 import os
@@ -13,7 +13,7 @@ import warnings
 # Those without a prefix are kombu's, billiard's, eventlet's and typer's; and the SSL module's file of session
 # keys, which breaks every connection where it cannot be written, and betrays it where it can.
 _OF_LIBRARIES = re.compile(
-    r"CELERY(D|BEAT)?_|C_[A-Z_]+$|KOMBU_|PROMETHEUS_|AIOHTTP_|OPENAI_(?!API_KEY(_FILE)?$|BASE_URL$)"
+    r"CELERY(D|BEAT)?_|OTEL_(?!EXPORTER_OTLP_ENDPOINT$)|C_[A-Z_]+$|KOMBU_|PROMETHEUS_|AIOHTTP_|OPENAI_(?!API_KEY(_FILE)?$|BASE_URL$)"
     r"|DJANGO_|PYDANTIC_|DEFER_PYDANTIC_BUILD$|PSUTIL_DEBUG$"
     r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$|SSLKEYLOGFILE$"
     r"|REMAP_SIGTERM$|AUTOSCALE_KEEPALIVE$|TIMER_DEBUG$|EVENTLET_|USE_FAST_LOCALS$|NOSETPS$|TERMINAL_WIDTH$|TYPER_"

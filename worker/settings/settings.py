@@ -84,6 +84,15 @@ def http_url(value: str) -> str:
     return value
 
 
+def _collector(value: str) -> str:
+    # As OpenTelemetry's specification has it, an empty one is as good as none.
+    if not value:
+        return value
+    if urlsplit(value).path.rstrip("/").endswith("/v1/traces"):
+        raise ValueError("the path is added")
+    return http_url(value)
+
+
 def _certificates(value: str) -> str:
     try:
         ssl.create_default_context(cafile=value)
@@ -207,6 +216,11 @@ class Settings(BaseModel):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting(
         "SLOTGEN_LOG_LEVEL", "set DEBUG, INFO, WARNING or ERROR", "INFO"
+    )
+    otlp_endpoint: Annotated[str, AfterValidator(_collector)] = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "set where a collector takes OTLP over HTTP, as http://HOST:4318 without /v1/traces, or unset it",
+        "",
     )
 
     @cached_property
@@ -335,5 +349,5 @@ def _shown(env: str, value: object) -> str:
     """Return `value` as it may be said: no key that stands where its file's name should, no URL's secrets."""
     text = str(value)
     key = env == "OPENAI_API_KEY" or (env.endswith("_FILE") and not set("/.") & set(text))
-    secret = "@" in text or (env.endswith("_URL") and _SECRETS.search(text))
+    secret = "@" in text or (env.endswith(("_URL", "_ENDPOINT")) and _SECRETS.search(text))
     return _HIDDEN if key or secret else repr(value)

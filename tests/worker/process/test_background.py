@@ -216,3 +216,23 @@ def test_stop_waits_for_no_pause():
     thread.stop()
 
     assert not thread.is_alive()
+
+
+def test_stop_waits_no_longer_than_it_was_given_for_a_step_that_does_not_end():
+    stepping, let_go = threading.Event(), threading.Event()
+
+    def step():
+        stepping.set()
+        assert let_go.wait(WAIT_SECONDS)
+
+    thread = Background("some", step, 1000, stop_seconds=0.01)
+    thread.start()
+    assert stepping.wait(WAIT_SECONDS)
+
+    thread.stop()
+
+    assert thread.is_alive()
+    let_go.set()
+    thread.stop_seconds = None
+    thread.stop()
+    assert not thread.is_alive()

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk import environment_variables
 
 from tests.surroundings import ROOT
 from worker.settings.inherited import drop_inherited
@@ -32,7 +33,9 @@ _SETTINGS = {str(each.validation_alias) for each in Settings.model_fields.values
 _HARMLESS = {
     "the same answers without the compiled form": """
         FROZENLIST_NO_EXTENSIONS MULTIDICT_NO_EXTENSIONS PROPCACHE_NO_EXTENSIONS YARL_NO_EXTENSIONS
-        WCWIDTH_PYTHON""",
+        WCWIDTH_PYTHON PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION""",
+    "that the versions of generated code are not compared": "TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK",
+    "for sessions that trust the environment, and ours does not": "CURL_CA_BUNDLE REQUESTS_CA_BUNDLE",
     "how a command's output looks": """
         COLORTERM COLUMNS ConEmuANSI DATABRICKS_RUNTIME_VERSION FORCE_COLOR GITHUB_ACTIONS JUPYTER_COLUMNS
         JUPYTER_LINES LINES NO_COLOR PROMPT_TOOLKIT_BELL PROMPT_TOOLKIT_COLOR_DEPTH PROMPT_TOOLKIT_NO_CPR
@@ -66,7 +69,14 @@ def runtime() -> list[str]:
     locked = re.findall(
         r"^([a-z0-9][\w.-]*)==", (ROOT / "requirements/runtime.lock").read_text(), re.MULTILINE
     )
-    return sorted(set(locked) - _NEVER_IMPORTED)
+    return sorted({*locked, *_brought_by("opentelemetry-exporter-otlp-proto-http")} - _NEVER_IMPORTED)
+
+
+def _brought_by(distribution: str) -> set[str]:
+    """Return what an extra's distribution needs, which is locked for development alone."""
+    needed = [each for each in metadata.requires(distribution) or () if "extra ==" not in each]
+    names = {re.split(r"[^\w.-]", each)[0].lower() for each in needed}
+    return {distribution}.union(*map(_brought_by, names))
 
 
 def sources(distribution: str) -> Iterator[str]:
@@ -111,6 +121,14 @@ def test_the_reading_finds_what_is_known_to_be_read():
     assert {"OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_LOG"} <= read_by("openai")
     assert "PYDANTIC_DISABLE_PLUGINS" in read_by("pydantic")
     assert "SSL_CERT_FILE" in read_by("httpcore2")
+
+
+def test_one_variable_of_opentelemetry_is_left(monkeypatch):
+    names = {name for name in vars(environment_variables).values() if isinstance(name, str)}
+    named = {name for name in names if name.startswith("OTEL_")}
+
+    assert len(named) > 50
+    assert left(named, monkeypatch) == {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 def test_no_name_is_excused_that_nothing_reads():

@@ -27,6 +27,9 @@ def clean(monkeypatch):
         ("SLOTGEN_REDIS_URL", "http://:hunter2@h"),
         ("OPENAI_BASE_URL", "https://h/v1?api_key=hunter2"),
         ("OPENAI_BASE_URL", "https://ann:hunter2@h/v1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ann:hunter2@h"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ann:hunter2@h"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h/?api_key=hunter2"),
         ("OPENAI_API_KEY_FILE", "sk-proj-hunter2"),
         ("SLOTGEN_REDIS_PASSWORD_FILE", "hunter2"),
     ],
@@ -51,6 +54,7 @@ def test_has_the_contracts_defaults():
     assert settings.brake_grace_seconds == 5
     assert settings.openai_api_key is None
     assert settings.budget_usd is None
+    assert not settings.otlp_endpoint
 
 
 @pytest.mark.parametrize(
@@ -113,6 +117,11 @@ def test_has_the_contracts_defaults():
         ("SLOTGEN_OBSERVATION_SECONDS", "0"),
         ("SLOTGEN_OBSERVATION_SECONDS", "899"),
         ("SLOTGEN_LOG_LEVEL", "LOUD"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318 "),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", " "),
         ("OPENAI_BASE_URL", "example.org"),
         ("SLOTGEN_ALLOW_PLAIN_HTTP", "perhaps"),
         ("SLOTGEN_AI_KILL", "on"),

@@ -6,6 +6,7 @@ body is taken raw and read here. Retries are off: one layer, ours, owns them.
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ from worker.settings.settings import is_loopback
 
 # What a failed response says of itself when the next one may succeed.
 _PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
+# A name, and no text: it is shown.
+_MODEL_NAME = re.compile(r"[\w.:/@-]{1,64}", re.ASCII)
 # No request has more: the largest context of any model is a tenth of it.
 _MOST_TOKENS = 10_000_000
 # Ordinary text has four to a token, and indented code eight.
@@ -189,6 +192,7 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
         raise _bad_response("the response carries no text")
     # What was said has used something.
     least = 1 if any(texts) or refused else 0
+    name = document.get("model")
     return ModelAnswer(
         text="".join(texts) if texts else None,
         refused=refused or filtered,
@@ -196,6 +200,7 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
         usage=_usage(document, least),
         request_id=request_id,
         flagged=_flagged(document.get("moderation")) if moderated else {},
+        model=name if isinstance(name, str) and _MODEL_NAME.fullmatch(name) else None,
     )
 
 

@@ -376,3 +376,24 @@ def test_reads_usage_or_says_that_it_is_unknown(usage, expected):
     body = {"object": "response", "status": "completed", "output": [message], "usage": usage}
 
     assert read_answer(json.dumps(body).encode(), "r").usage == expected
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("gpt-6-luna-2026-10-01", "gpt-6-luna-2026-10-01"),
+        ("ft:gpt-6:acme/beta@2", "ft:gpt-6:acme/beta@2"),
+        ("the answer to your question", None),
+        ("é", None),
+        ("gpt\n", None),
+        ("x" * 65, None),
+        ("", None),
+        (["gpt"], None),
+        (None, None),
+    ],
+)
+def test_the_servers_name_of_the_model_is_a_name_or_none(named, expected):
+    message = {"type": "message", "content": [{"type": "output_text", "text": "x"}]}
+    body = {"object": "response", "status": "completed", "output": [message], "model": named}
+
+    assert read_answer(json.dumps(body).encode(), "r").model == expected

@@ -1,0 +1,102 @@
+"""Spans go to a collector in batches, beside the work; what it does not take is counted and takes no room."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.fakes.otlp import Collector
+from worker.adapters.otel.sending import MOST_SPANS, SpanSender
+from worker.adapters.otel.spans import open_tracer
+
+
+@pytest.fixture
+def dropped():
+    return []
+
+
+def a_sender(collector, dropped):
+    sender = SpanSender(f"{collector.endpoint}/", None, dropped.append)
+    return sender, open_tracer(sender, "slotgen", "w")
+
+
+def finish(tracer, number):
+    for each in range(number):
+        tracer.start_span(f"span-{each}").end()
+
+
+def test_spans_arrive_once_and_in_their_order(dropped):
+    with Collector() as collector:
+        sender, tracer = a_sender(collector, dropped)
+        finish(tracer, 1200)
+
+        sender.send()
+        sender.send()
+
+        assert [each.name for each in collector.spans] == [f"span-{each}" for each in range(1200)]
+        assert len(collector.bodies) == 3
+    assert dropped == []
+
+
+def test_whoever_sends_is_woken_once_there_is_a_batch(dropped):
+    with Collector() as collector:
+        sender, tracer = a_sender(collector, dropped)
+        woken = []
+        sender.wake = lambda: woken.append(len(collector.spans))
+
+        finish(tracer, 511)
+        assert not woken
+        finish(tracer, 100)
+
+        assert len(woken) == 1
+
+
+def test_only_so_many_wait_for_a_collector_that_says_nothing_and_the_others_are_counted(dropped):
+    with Collector(frozen=True) as collector:
+        sender, tracer = a_sender(collector, dropped)
+        finish(tracer, 512)
+        sending = threading.Thread(target=sender.send)
+        sending.start()
+        collector.wait_for_requests(1)
+
+        # Nobody waits for it, or this would not end.
+        finish(tracer, MOST_SPANS + 300)
+
+        assert sum(dropped) == 300
+        assert len(sender._queue) == MOST_SPANS
+        sender._queue.clear()
+        collector.thaw()
+        sending.join()
+    assert sum(dropped) == 300
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 500])
+def test_what_is_refused_is_counted_and_not_sent_again(dropped, status, caplog):
+    with Collector(status=status) as collector:
+        sender, tracer = a_sender(collector, dropped)
+        finish(tracer, 3)
+        sender.send()
+        finish(tracer, 4)
+        sender.send()
+
+        assert len(collector.requests) == 2
+        collector.status = 200
+        finish(tracer, 5)
+        sender.send()
+        assert len(collector.spans) == 5
+    assert dropped == [3, 4]
+    # Once until it has taken some, and nothing by the library.
+    (line,) = caplog.records
+    assert line.slotgen_fields == {"address": f"{collector.endpoint}/", "answer": f"HTTP {status}"}
+
+
+def test_an_answer_without_an_end_is_not_read(dropped):
+    with Collector(endless=True) as collector:
+        sender, tracer = a_sender(collector, dropped)
+        finish(tracer, 3)
+
+        sender.send()
+
+        assert len(collector.spans) == 3
+    assert dropped == []

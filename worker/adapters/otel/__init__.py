@@ -1,0 +1,1 @@
+"""Traces, by OpenTelemetry's SDK: imported only where an OTLP endpoint is set."""
