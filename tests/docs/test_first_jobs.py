@@ -19,6 +19,7 @@ import pytest
 import schemas
 from tests import node
 from tests.builders import a_spec, new_job, open_dials
+from tests.fakes.otlp import Collector
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack
 
@@ -80,13 +81,24 @@ def test_the_python_page(system, tmp_path, number):
         assert "bio-cells-01 COMPLETED None True\n" in done.stdout
 
 
-def node_program(system, tmp_path, source):
-    return run(["node", "-e", source], system, tmp_path, NODE_PATH=str(node.modules()))
+def node_program(system, tmp_path, source, **more):
+    return run(["node", "-e", source], system, tmp_path, NODE_PATH=str(node.modules()), **more)
+
+
+# What an application with OpenTelemetry has set up: a trace is active.
+TRACED_NODE = """
+const { ROOT_CONTEXT, trace } = require("@opentelemetry/api");
+const { W3CTraceContextPropagator } = require("@opentelemetry/core");
+propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+const span = { traceId: process.env.TRACE_ID, spanId: "b".repeat(16), traceFlags: 1 };
+const active = () => trace.setSpanContext(ROOT_CONTEXT, span);
+context.setGlobalContextManager({ active, enable() {}, disable() {} });
+"""
 
 
 @pytest.mark.thorough
 def test_the_node_page_with_the_real_package(system, tmp_path):
-    (source,) = blocks("first-job-node.md", "js")
+    source, _ = blocks("first-job-node.md", "js")
 
     done = node_program(system, tmp_path, source)
 
@@ -94,8 +106,27 @@ def test_the_node_page_with_the_real_package(system, tmp_path):
 
 
 @pytest.mark.thorough
+def test_a_node_producer_has_its_trace_gone_on_with(tmp_path):
+    source, traced = blocks("first-job-node.md", "js")
+    plain = 'client.sendTask("slotgen.generate", [spec], {})'
+    assert plain in source
+    program = traced + TRACED_NODE + source.replace(plain, "sendTraced(spec)")
+    with (
+        Collector() as collector,
+        stack(settings={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}) as system,
+    ):
+        system.client.mset(open_dials())
+
+        done = node_program(system, tmp_path, program, TRACE_ID="a" * 32)
+
+        assert (done.stdout, done.stderr) == ("COMPLETED null\n", "")
+        process, chat = collector.trace("a" * 32, 2)
+        assert (process.parent_id, chat.parent_id) == ("b" * 16, process.span_id)
+
+
+@pytest.mark.thorough
 def test_a_node_producer_hears_what_is_wrong_and_why_a_job_is_a_stub(system, tmp_path):
-    (source,) = blocks("first-job-node.md", "js")
+    source, _ = blocks("first-job-node.md", "js")
 
     broken = node_program(system, tmp_path, source.replace('version: "v1"', 'version: "v9"'))
     stub = node_program(system, tmp_path, source.replace("allowAI: true", "allowAI: false"))

@@ -17,6 +17,7 @@ from tests.e2e.test_worker_process import slotgen
 from tests.fakes.openai.server import Behaviour
 from tests.fakes.otlp import Collector
 from tests.waiting import eventually
+from worker.client import Producer
 
 CLIENT, CONSUMER = 3, 5
 PARENT = "b" * 16
@@ -124,6 +125,23 @@ def test_a_job_and_its_request_are_spans_of_the_producers_trace(system):
     assert process.resource["service.namespace"] == "slotgen"
     assert "host.name" not in process.resource
     assert details["trace_id"] == trace_id
+
+
+@pytest.mark.parametrize("by", ["celery", "producer"])
+def test_a_producer_in_python_has_its_trace_gone_on_with(system, by):
+    trace_id, spec = uuid.uuid4().hex, a_spec(new_job(mode="verbatim"))
+    traceparent = f"00-{trace_id}-{PARENT}-01"
+
+    if by == "celery":
+        # As Celery's instrumentation does it.
+        headers = {"traceparent": traceparent}
+        system.celery.send_task("slotgen.generate", args=[spec], queue="slotgen", headers=headers)
+    else:
+        with Producer.open(system.stack.redis_url) as producer:
+            producer.send(spec, traceparent=traceparent)
+
+    (process,) = system.collector.trace(trace_id, 1)
+    assert process.parent_id == PARENT
 
 
 def test_no_content_is_in_a_trace(system):

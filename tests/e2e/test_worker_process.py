@@ -135,7 +135,7 @@ class TestStart:
             check=True,
         )
 
-        heavy = {"openai", "aiohttp", "httpx2", "markdown_it", "opentelemetry", "requests"}
+        heavy = {"openai", "aiohttp", "httpx2", "markdown_it", "requests", "google"}
         assert not heavy & set(done.stdout.split())
 
     def test_an_unknown_option_is_a_usage_error(self):

@@ -19,6 +19,7 @@ from worker.adapters.redis.console.outbox import RedisOutbox
 from worker.adapters.redis.message import raw_message
 from worker.client.results import Progress, TaskResult, read
 from worker.client.shards import shard_in, shard_of, with_shard
+from worker.client.trace_headers import trace_headers
 from worker.settings.redis_url import REDIS_URL_FORMS, check_name, check_url
 
 # Long before now by any clock: the worker that takes such a message revokes it.
@@ -93,20 +94,24 @@ class Producer:
         for each in self.clients.values():
             each.close()
 
-    def prepare(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
+    def prepare(
+        self, spec: Any, *, expires_seconds: float | None = None, traceparent: str | None = None
+    ) -> Sent:
         """Return `spec` as the message that `push` sends. Touches nothing.
 
-        A message that has not begun after `expires_seconds` (above 0, by the worker's clock) is revoked.
+        A message that has not begun after `expires_seconds` (above 0, by the worker's clock) is revoked. The
+        worker's spans of it join the trace of `traceparent`, or of the active span of OpenTelemetry.
 
         Raises:
             InvalidMessage: the text that the worker would answer, or which output type is none.
-            ValueError: `expires_seconds` is out of its range.
+            ValueError: `expires_seconds` is out of its range, or `traceparent` is none.
 
         """
+        trace = trace_headers(traceparent)
         expires = None if expires_seconds is None else _expiry(expires_seconds)
         try:
             task_id = with_shard(self._shard_of(spec), str(uuid.uuid4()))
-            message = raw_message(spec, task_id, self.namespace, expires=expires)
+            message = raw_message(spec, task_id, self.namespace, expires=expires, more_headers=trace)
             refuse_unknown_types(inspect(message.encode(), self.limits).spec)
         except Rejected as rejected:
             raise InvalidMessage(rejected.problem) from None
@@ -137,15 +142,21 @@ class Producer:
             self._outbox(name).push([messages[each] for each in ids]) for name, ids in by_shard.items()
         )
 
-    def send(self, spec: Any, *, expires_seconds: float | None = None) -> Sent:
+    def send(
+        self, spec: Any, *, expires_seconds: float | None = None, traceparent: str | None = None
+    ) -> Sent:
         """Check `spec` and send it. Raises InvalidMessage and StoreUnavailable, see `prepare` and `push`."""
-        sent = self.prepare(spec, expires_seconds=expires_seconds)
+        sent = self.prepare(spec, expires_seconds=expires_seconds, traceparent=traceparent)
         self.push([sent])
         return sent
 
-    def send_all(self, specs: Iterable[Any], *, expires_seconds: float | None = None) -> list[Sent]:
+    def send_all(
+        self, specs: Iterable[Any], *, expires_seconds: float | None = None, traceparent: str | None = None
+    ) -> list[Sent]:
         """Check every one of `specs`, then send all of them; one that is invalid keeps all of them here."""
-        prepared = [self.prepare(each, expires_seconds=expires_seconds) for each in specs]
+        prepared = [
+            self.prepare(each, expires_seconds=expires_seconds, traceparent=traceparent) for each in specs
+        ]
         self.push(prepared)
         return prepared
 

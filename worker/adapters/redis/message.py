@@ -2,7 +2,9 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 # The marks that a message may get on its way back, among its headers: when it was first put off (epoch
@@ -41,11 +43,19 @@ def _opened(raw: bytes) -> dict[str, Any]:
     return message | {"headers": message.get("headers") or {}}
 
 
-def raw_message(spec: Any, task_id: str, queue: str, *, expires: datetime | None = None) -> str:
+def raw_message(
+    spec: Any,
+    task_id: str,
+    queue: str,
+    *,
+    expires: datetime | None = None,
+    more_headers: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return the message for `queue`; a job that has not begun at `expires` (with its zone) is revoked."""
     # Not escaped, so that the limit counts the bytes of UTF-8.
     body = json.dumps([[spec], {}, {}], ensure_ascii=False, separators=(",", ":")).encode()
     headers: dict[str, Any] = {"lang": "py", "task": "slotgen.generate", "id": task_id, "retries": 0}
+    headers |= more_headers
     if expires is not None:
         headers["expires"] = expires.isoformat()
     return json.dumps(
