@@ -26,6 +26,7 @@ _MODULES = (
     "rules.validation",
     "rules.plain_text",
     "jobs.stub_throughput",
+    "jobs.tracing",
     "jobs.latency",
     "jobs.exchanges",
     "jobs.redis_commands",

@@ -158,8 +158,8 @@ def _trace_headers(request: Mapping[str, Any]) -> dict[str, str]:
 
 def _answered(span: Span, answer: Answer) -> None:
     codes = answer.reasons["errorCodes"]
-    span.set_attribute("slotgen.jobs", len(codes))
-    span.set_attribute("slotgen.error_codes", sorted({code for code in codes if code}))
+    told = sorted({code for code in codes if code})
+    span.set_attributes({"slotgen.jobs": len(codes), "slotgen.error_codes": told})
     failed = (
         code for code, result in zip(codes, answer.results, strict=True) if result["status"] == Status.FAILED
     )
