@@ -25,7 +25,7 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _EVERY_LINE = ("time", "level", "logger", "event", "telemetry", "details")
 # What would reach past this machine, or bend the demonstration, stays out of the worker's environment.
-_NOT_INHERITED = ("OPENAI_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
+_NOT_INHERITED = ("OPENAI_", "OTEL_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
 
 
 class NoKey(RuntimeError):  # noqa: N818 - reads as what it is

@@ -80,6 +80,19 @@ def test_the_first_failure_of_a_spec_is_its_error_and_stubs_are_not(spans):
     assert span.parent.is_remote
 
 
+@pytest.mark.parametrize(
+    "hostile", ["x" * 1_000_000, "00-" + "a" * 1_000_000, "", 17, None, [b""], {"a": {}}]
+)
+def test_headers_of_any_size_and_kind_are_no_trace_and_no_error(spans, hostile):
+    answer = Answer([{"status": "STUB"}], {"errorCodes": ["KILL_SWITCH"]})
+
+    returned, trace = process(spans, answer, traceparent=hostile, tracestate=hostile, baggage=hostile)
+
+    (span,) = spans
+    assert (returned, span.parent, dict(span.context.trace_state)) == (answer, None, {})
+    assert trace.trace_id == f"{span.context.trace_id:032x}"
+
+
 @dataclass
 class BrokenModel:
     """Raises what no model should."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.fakes.otlp import Collector
 from tests.ports import free_port
 from tests.surroundings import ROOT
 from tests.waiting import eventually
@@ -64,7 +65,12 @@ def assert_nothing_is_left(tmp_path):
 @pytest.mark.timeout(120)
 def test_the_demonstration_shows_shut_open_halted_and_open_again(tmp_path):
     process = start(
-        tmp_path, "demo", "--json", OPENAI_API_KEY="sk-real", OPENAI_BASE_URL="http://192.0.2.1/v1"
+        tmp_path,
+        "demo",
+        "--json",
+        OPENAI_API_KEY="sk-real",
+        OPENAI_BASE_URL="http://192.0.2.1/v1",
+        OTEL_EXPORTER_OTLP_ENDPOINT="whatever a shell may have",
     )
     out, err = process.communicate(timeout=100)
 
@@ -161,9 +167,20 @@ def answers_of(command, **changes):
     return done.stdout
 
 
-def test_dev_is_playable_by_the_lines_it_prints_and_starts_again_what_dies(tmp_path):
+@pytest.fixture
+def collector():
+    with Collector() as started:
+        yield started
+
+
+def test_dev_is_playable_by_the_lines_it_prints_and_starts_again_what_dies(tmp_path, collector):
     port = free_port()
-    process = start(tmp_path, "dev", "--port", str(port), SLOTGEN_NAMESPACE="mine", SLOTGEN_CONCURRENCY="7")
+    settings = {
+        "SLOTGEN_NAMESPACE": "mine",
+        "SLOTGEN_CONCURRENCY": "7",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+    }
+    process = start(tmp_path, "dev", "--port", str(port), **settings)
     shown = said_until(process.stdout, lambda line: line.startswith("Ctrl-C"))
     # The commands are to be copied, and the folder of the log is this machine's.
     assert max(len(line) for line in shown if not line.startswith(("  ", "log"))) <= 81
@@ -178,6 +195,7 @@ def test_dev_is_playable_by_the_lines_it_prints_and_starts_again_what_dies(tmp_p
     )
     answers_of(enable, **there)
     assert '"status":"COMPLETED"' in answers_of(enqueue, **there)
+    assert collector.wait_for(lambda spans: "process mine" in {each.name for each in spans})
 
     with redis.Redis.from_url(url) as client:
         (card,) = client.mget(client.keys("mine:worker:*"))

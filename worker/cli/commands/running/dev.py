@@ -44,7 +44,7 @@ def dev(
     for name in [each for each in os.environ if each.startswith("OPENAI_") and not real]:
         del os.environ[name]
     settings = load_settings(redis_url=f"redis://127.0.0.1:{port}/0", **flags)
-    names = [name for name in os.environ if name.startswith(("SLOTGEN_", "FEATURE_SLOTGEN_"))]
+    names = [name for name in os.environ if name.startswith(("SLOTGEN_", "FEATURE_SLOTGEN_", "OTEL_"))]
     with (
         refuses(NoKey, EmbeddedRedisError, WorkerDied, StoreUnavailable),
         termination_held() as interruptible,
