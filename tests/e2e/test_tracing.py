@@ -92,6 +92,8 @@ def test_a_job_and_its_request_are_spans_of_the_producers_trace(system):
         "messaging.operation.type": "process",
         "messaging.destination.name": "slotgen",
         "messaging.message.id": task_id,
+        "server.address": "127.0.0.1",
+        "server.port": int(system.stack.redis_url.rpartition(":")[2].partition("/")[0]),
         "slotgen.jobs": 1,
         "slotgen.error_codes": [],
     }

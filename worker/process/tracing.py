@@ -51,7 +51,7 @@ def open_tracing(settings: Settings, worker_id: str, metrics: Metrics) -> Tracin
     sender.wake = background.wake
     tracer = open_tracer(sender, settings.namespace, worker_id)
     return Tracing(
-        MessageSpans(tracer, settings.namespace),
+        MessageSpans(tracer, settings.namespace, settings.redis_url),
         lambda model: TracedModel(model, tracer, settings.openai_base_url or _OPENAI),
         (background,),
     )

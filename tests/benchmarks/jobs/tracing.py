@@ -35,7 +35,7 @@ def run() -> Iterator[Row]:
     job = stub_us()
     yield Row(f"CPU of a STUB job without tracing, median of {ROUNDS}", f"{job:.0f} µs")
     spans = Spans()
-    traced = MessageSpans(open_tracer(spans, "slotgen", "worker"), "slotgen")
+    traced = MessageSpans(open_tracer(spans, "slotgen", "worker"), "slotgen", "redis://h")
     plain = task_us(lambda _, work: work, sampled=False)
     # The clock may see less than nothing.
     off = max(task_us(Tracing().traced, sampled=False) - plain, 0.0)

@@ -6,6 +6,7 @@ Attributes are those of OpenTelemetry's semantic conventions, 1.41: no content, 
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ _LIMITS = SpanLimits(
     max_attribute_length=256,
     max_span_attribute_length=256,
 )
+_REDIS, _HTTP = (("redis", 6379), ("rediss", 6379)), (("http", 80), ("https", 443))
 _SAMPLING = ("temperature", "top_p")
 
 
@@ -59,10 +61,14 @@ def open_tracer(sender: SpanSender, namespace: str, worker_id: str) -> Tracer:
 
 @dataclass(frozen=True, slots=True)
 class MessageSpans:
-    """Wraps the processing of a message from the queue `namespace` into a span, and names its trace."""
+    """Wraps the processing of a message from the queue `namespace` into a span, and names its trace.
+
+    Only of one server, `redis_url` says its address; Sentinels and sockets have none that stays.
+    """
 
     tracer: Tracer
     namespace: str
+    redis_url: str
 
     async def __call__(self, request: Any, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Return what `work` returns, and raise what it raises; `request` is Celery's Context.
@@ -76,7 +82,7 @@ class MessageSpans:
             "messaging.operation.type": "process",
             "messaging.destination.name": self.namespace,
             "messaging.message.id": request.id,
-        }
+        } | _address(self.redis_url, _REDIS)
         parent = _PROPAGATOR.extract(_trace_headers(request), Context())
         span = self.tracer.start_span(f"process {self.namespace}", parent, SpanKind.CONSUMER, attributes)
         # Both are the message's task's own, which ends with it.
@@ -173,7 +179,7 @@ def _fail(span: Span, error_type: str) -> None:
 
 
 def _asked(request: ModelRequest, base_url: str) -> dict[str, Any]:
-    server, options = urlsplit(base_url), request.options
+    options = request.options
     attributes = {
         "gen_ai.operation.name": GEN_AI[0],
         "gen_ai.provider.name": GEN_AI[1],
@@ -181,13 +187,20 @@ def _asked(request: ModelRequest, base_url: str) -> dict[str, Any]:
         "gen_ai.request.max_tokens": request.max_output_tokens,
         "gen_ai.output.type": "json",
         "openai.api.type": "responses",
-        "server.address": server.hostname or "",
-        "server.port": server.port or (443 if server.scheme == "https" else 80),
-    }
+    } | _address(base_url, _HTTP)
     attributes |= {f"gen_ai.request.{each}": options[each] for each in _SAMPLING if each in options}
     if tier := options.get("service_tier"):
         attributes["openai.request.service_tier"] = tier
     return attributes
+
+
+@cache
+def _address(url: str, ports: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    """Return the attributes of a server; none where its scheme has no port in `ports`."""
+    parts, usual = urlsplit(url), dict(ports)
+    if parts.scheme not in usual:
+        return {}
+    return {"server.address": parts.hostname or "", "server.port": parts.port or usual[parts.scheme]}
 
 
 def _used(span: Span, usage: TokenUsage | None) -> None:

@@ -26,7 +26,7 @@ def spans():
     return Spans()
 
 
-def process(spans, end, **headers):
+def process(spans, end, redis_url="redis://:hunter2@h/0", **headers):
     """Process a message that ends so, in a task of its own; return what came of it."""
 
     async def work():
@@ -35,7 +35,7 @@ def process(spans, end, **headers):
         return end
 
     async def message():
-        traced = MessageSpans(open_tracer(spans, "slotgen", "w"), "slotgen")
+        traced = MessageSpans(open_tracer(spans, "slotgen", "w"), "slotgen", redis_url)
         try:
             return await traced(Context({"id": "task-1", **headers}), work()), TRACE.get()
         except BaseException as error:  # noqa: BLE001 - whatever it raises is returned
@@ -91,6 +91,23 @@ def test_headers_of_any_size_and_kind_are_no_trace_and_no_error(spans, hostile):
     (span,) = spans
     assert (returned, span.parent, dict(span.context.trace_state)) == (answer, None, {})
     assert trace.trace_id == f"{span.context.trace_id:032x}"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rediss://ann:hunter2@redis.example:7000/0?ssl_cert_reqs=required", ("redis.example", 7000)),
+        ("redis://[::1]", ("::1", 6379)),
+        ("sentinel://one:26379,two:26379/main", (None, None)),
+        ("unix:///run/redis.sock", (None, None)),
+    ],
+)
+def test_the_address_of_one_redis_is_said_and_nothing_else_of_its_url(spans, url, expected):
+    process(spans, Answer([{"status": "STUB"}], {"errorCodes": ["KILL_SWITCH"]}), url)
+
+    (span,) = spans
+    assert (span.attributes.get("server.address"), span.attributes.get("server.port")) == expected
+    assert "hunter2" not in span.to_json()
 
 
 @dataclass
