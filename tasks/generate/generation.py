@@ -310,7 +310,7 @@ class Generation:
                 found = await self.judge.accept(admitted.output, answer)
         except Failed as unusable:
             # Not that one, whose frames hold the answer for as long as another one is asked for.
-            return Failed(unusable.code, unusable.detail, rule=unusable.rule)
+            return Failed(unusable.code, unusable.detail, rule=unusable.rule, flagged=unusable.flagged)
         flight.answer = json.dumps(found)
         return found
 

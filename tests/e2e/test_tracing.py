@@ -293,8 +293,11 @@ def dropped(system):
 
 @pytest.mark.parametrize(
     ("behaviour", "answer"),
-    [({"status": 404}, "HTTP 404"), ({"frozen": True}, "ReadTimeout"), (None, "ConnectionError")],
-    ids=["refusing", "frozen", "dead"],
+    [
+        pytest.param({"frozen": True}, "ReadTimeout", id="frozen"),
+        pytest.param({"status": 404}, "HTTP 404", id="refusing", marks=pytest.mark.thorough),
+        pytest.param(None, "ConnectionError", id="dead", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_collector_that_takes_nothing_delays_no_job_no_halt_and_no_end(behaviour, answer):
     with Collector(**(behaviour or {})) as collector:

@@ -133,8 +133,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
     stores = RedisBatches(open_async(settings.redis_url))
     opened.callback(lambda: loop.run(stores.client.aclose()))
     opened.callback(lambda: loop.run(controls.close()))
-    in_flight = metrics.gauge("slotgen_inflight_requests").inc
-    model = LazyModel(loop.loop, lambda: tracing.model(open_model(settings, observe.requested, in_flight)))
+    model = LazyModel(loop.loop, partial(_traced_model, settings, observe, tracing))
     opened.callback(lambda: loop.run(model.close()))
     brake = Brake(settings.brake_grace_seconds, observe.halted, model.abort_connections)
     metrics.gauge("slotgen_brake_unverified").set_function(lambda: brake.reason is ErrorCode.KILL_UNVERIFIED)
@@ -310,6 +309,11 @@ async def _list_model(settings: Settings, name: str, model: LazyModel) -> ModelL
     from worker.adapters.openai.models import list_model  # noqa: PLC0415 - with the SDK, which is there by now
 
     return await list_model(settings.openai_api_key.get_secret_value(), settings.openai_base_url, name)
+
+
+def _traced_model(settings: Settings, observe: WorkerMetrics, tracing: Tracing) -> Model:
+    in_flight = observe.metrics.gauge("slotgen_inflight_requests").inc
+    return tracing.model(open_model(settings, observe.requested, in_flight))
 
 
 @freeze_imports()
