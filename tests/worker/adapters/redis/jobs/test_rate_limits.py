@@ -6,21 +6,27 @@ import asyncio
 
 import pytest
 
+from tasks.errors import ErrorCode
+from tasks.ports import Arrival
 from tests.bookings import Bookings, some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
-from worker.adapters.redis.keys import COOLDOWN
+from worker.adapters.redis.keys import BREAKER_PROBE, COOLDOWN
 
 LONGEST_SECONDS = 600
 
 
-def wait_seconds(redis_server, namespace):
-    async def scenario():
+def run(redis_server, namespace, scenario):
+    async def composed():
         async with open_async(redis_server.url, timeout_seconds=5) as client:
             steps = some_steps(RedisBatches(client), namespace, longest_cooldown_seconds=LONGEST_SECONDS)
-            return (await Bookings(steps).depart()).wait_seconds
+            return await scenario(Bookings(steps))
 
-    return asyncio.run(scenario())
+    return asyncio.run(composed())
+
+
+def wait_seconds(redis_server, namespace):
+    return run(redis_server, namespace, lambda bookings: bookings.depart()).wait_seconds
 
 
 @pytest.mark.parametrize(
@@ -38,3 +44,24 @@ def test_one_that_would_hold_for_years_is_cut(set_to, expected, redis_server, re
 def test_where_there_is_none_none_is_made(redis_server, redis_client, namespace):
     assert wait_seconds(redis_server, namespace) == 0
     assert redis_client.exists(COOLDOWN(namespace, "gpt")) == 0
+
+
+def test_a_cooldown_says_since_when_it_holds_by_redis_s_clock(redis_server, redis_client, namespace):
+    run(redis_server, namespace, lambda bookings: bookings.cool_down("gpt", 60))
+
+    since = int(redis_client.get(COOLDOWN(namespace, "gpt")))
+    assert since == pytest.approx(redis_client.time()[0], abs=60)
+
+
+def test_a_breaker_says_what_opened_it_and_lets_no_probe_leave_at_first(
+    redis_server, redis_client, namespace
+):
+    async def scenario(bookings):
+        await bookings.steps.arrive(Arrival("job", opened_by=ErrorCode.OPENAI_QUOTA_EXHAUSTED))
+        return await bookings.depart()
+
+    departed = run(redis_server, namespace, scenario)
+
+    assert (departed.left, departed.refused) == (False, ErrorCode.OPENAI_QUOTA_EXHAUSTED)
+    # The tests' probe_seconds.
+    assert 0 < redis_client.ttl(BREAKER_PROBE(namespace)) <= 10
