@@ -11,6 +11,7 @@ import traceback
 import pytest
 from typer.testing import CliRunner
 
+from tasks.operations.visible import visible
 from tests.builders import a_spec, new_job
 from tests.faults.rig.length import FULL, in_full
 from tests.foreign import MAKES, ROWS, Foreign, name_of, spoil
@@ -18,7 +19,6 @@ from worker.adapters.redis import keys
 from worker.adapters.redis.keys import WORKERS
 from worker.cli import build, descriptions
 from worker.cli.support.errors import CliError
-from worker.cli.support.terminal import visible
 
 SEED = int(os.environ.get("SLOTGEN_FAULTS_SEED", "4711"))
 VALUES = in_full(1_000, short=60)

@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from worker.cli.support.terminal import visible
+from tasks.operations.visible import visible
 
 
 class ContentConsole(Console):

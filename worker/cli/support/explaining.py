@@ -10,12 +10,13 @@ from tasks.errors import StoreUnavailable
 from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.money import usd
 from tasks.operations.timefmt import ago, milliseconds, moment
+from tasks.operations.visible import Shown
 from worker.adapters.redis.jobs.controls import RedisControls
 from worker.adapters.redis.jobs.history import as_kept
 from worker.cli.support.connection import open_redis
 from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import open_session, warn_of_wrong_keys
-from worker.cli.support.terminal import STATUS_COLOURS, Shown, answer, fields, styled
+from worker.cli.support.terminal import STATUS_COLOURS, answer, fields, styled
 from worker.settings.settings import Settings
 
 _OUTCOMES = 1_000_000

@@ -11,7 +11,8 @@ from tasks.operations.money import usd
 from tasks.operations.probes import is_probe
 from tasks.operations.stability import LATENCY_P95_SECONDS, Report
 from tasks.operations.timefmt import moment, span
-from worker.cli.support.terminal import STATUS_COLOURS, visible
+from tasks.operations.visible import visible
+from worker.cli.support.terminal import STATUS_COLOURS
 
 _SLICES = 48
 _WIDTH, _HEIGHT = 720, 200

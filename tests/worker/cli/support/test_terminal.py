@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from worker.cli.support.terminal import Shown, escaped, fitted, say, styled, visible
+from tasks.operations.visible import Shown, visible
+from worker.cli.support.terminal import escaped, fitted, say, styled
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tasks.operations import preflight as points
 from tasks.operations.preflight import PreflightCheck
 from tasks.operations.pricing import price_doubts
 from tasks.operations.timefmt import counted
+from tasks.operations.visible import Shown
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.cooldowns import cooldowns
 from worker.adapters.redis.console.safety import MOST_BULK_BYTES, bulk_bytes, hazards
@@ -19,7 +20,7 @@ from worker.cli.support.errors import CliError
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
 from worker.cli.support.probing import probe
-from worker.cli.support.terminal import Shown, answer, fields, fitted, styled
+from worker.cli.support.terminal import answer, fields, fitted, styled
 
 ORDER = 1
 _PROBES = 3

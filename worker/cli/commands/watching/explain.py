@@ -10,6 +10,7 @@ from gates import DIALS, Ceilings, Controls
 from tasks.errors import StoreUnavailable
 from tasks.operations.explanation import Explanation, explanations
 from tasks.operations.money import Account, usd
+from tasks.operations.visible import visible
 from tasks.plain_text import RULES, FieldKind, findings
 from worker.adapters.redis.console.account import RedisAccount
 from worker.cli.support.connection import load_settings, open_redis
@@ -17,7 +18,7 @@ from worker.cli.support.documents import AsField, load_executor, read_json, read
 from worker.cli.support.errors import CliError
 from worker.cli.support.explaining import explain_job, gate_lines, live_controls
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import answer, fields, styled, visible
+from worker.cli.support.terminal import answer, fields, styled
 from worker.settings.settings import Settings
 
 ORDER = 2

@@ -12,11 +12,12 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.money import usd
 from tasks.operations.probes import is_probe
 from tasks.operations.timefmt import milliseconds, moment
+from tasks.operations.visible import Shown
 from worker.adapters.redis.jobs.history import as_kept
 from worker.cli.support.explaining import outcome_document
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
-from worker.cli.support.terminal import STATUS_COLOURS, Shown, print_json, say, styled
+from worker.cli.support.terminal import STATUS_COLOURS, print_json, say, styled
 
 ORDER = 3
 _BLOCK_SECONDS = 2.0
