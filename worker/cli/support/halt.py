@@ -1,73 +1,18 @@
-"""One halt, and the workers' word for it: `slotgen kill` imports it when it is done, its help without."""
+"""The halt of a command: `slotgen kill` imports it when it is done, its help without."""
 
-import contextlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from gates import kill_switch
 from tasks.errors import StoreUnavailable
-from tasks.operations.changes.dials import Engaged, RecordedChange, halted_by
-from tasks.operations.fleet import Confirmation, WorkerInfo
-from worker.adapters.redis.console.dials import RedisDials
-from worker.adapters.redis.console.fleet import HaltListener, RedisFleet
 from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.adapters.redis.keys import KILL
 from worker.cli.support.connection import open_redis
 from worker.cli.support.errors import CliError
+from worker.halt import fleet_halt
+from worker.halt.fleet_halt import Halt
 from worker.settings.settings import Settings
-
-_CONFIRM_SECONDS = 3.0
-_TRY_SECONDS = 1.0
-_CHANGES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """How the fleet was halted, and which workers confirmed within 3 s; `ms` is how long that took.
-
-    `workers` are those known by their heartbeats, which stop when Redis refuses writes. `before` is who had
-    already halted the fleet.
-    """
-
-    engaged: Engaged
-    workers: list[WorkerInfo]
-    confirmed: dict[str, Confirmation]
-    ms: float
-    before: RecordedChange | None = None
-
-    @property
-    def number(self) -> int:
-        """How many there are, by heartbeats, by who heard the message, or by who confirmed (a trial does)."""
-        return max(len(self.workers), self.engaged.heard, len(self.confirmed))
-
-
-def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: HaltListener | None) -> Halt:
-    """Halt by `engage`, and collect the confirmations of `workers`; closes `listener`.
-
-    Raises:
-        StoreUnavailable: `engage` could not halt.
-
-    """
-    began_mono = time.monotonic()
-    try:
-        engaged = engage()
-        confirmed = _confirmed(listener, workers, engaged.heard) if listener else {}
-    finally:
-        if listener:
-            listener.close()
-    return Halt(engaged, workers, confirmed, (time.monotonic() - began_mono) * 1000)
-
-
-def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) -> dict[str, Confirmation]:
-    # A silent worker may wake up and confirm, but is not waited for.
-    known = {each.worker_id for each in workers if each.silent_seconds is None}
-    try:
-        return dict(listener.wait_for(known, _CONFIRM_SECONDS, at_least=heard))
-    except StoreUnavailable:
-        return dict(listener.confirmed)
 
 
 class Who(NamedTuple):
@@ -80,41 +25,24 @@ class Who(NamedTuple):
 
 def halt_fleet(who: Who, settings: Settings) -> Halt:
     """Halt the fleet of `settings`, even if no worker can be heard. Raises CliError."""
-    with open_redis(settings) as client:
-        fleet = RedisFleet(client, settings.namespace)
+    with _halting(who, settings) as halt:
         try:
-            listener, workers = fleet.listen(), fleet.workers()
-        except StoreUnavailable:
-            listener, workers = None, []
-        engage = partial(pull, client, settings.namespace, **who._asdict())
-        try:
-            done = halt(engage, workers, listener)
+            return halt()
         except StoreUnavailable as error:
             raise CliError(_not_halted(settings, str(error))) from None
-        with contextlib.suppress(StoreUnavailable):
-            audit = RedisDials(client, settings.namespace).audit(_CHANGES)
-            done = replace(done, before=_halted_before(audit, done.engaged))
-    return done
-
-
-def _halted_before(audit: list[RecordedChange], engaged: Engaged) -> RecordedChange | None:
-    own = next((each for each in audit if each.dial == kill_switch.NAME), None) if engaged.recorded else None
-    first = halted_by(audit)
-    return None if first is own else first
 
 
 def set_the_key(who: Who, within_seconds: float, settings: Settings) -> Halt | None:
-    """Halt again and again, until Redis accepts the key. Return the halt that set it; None if none did.
+    """Halt again until Redis accepts the key. Return the halt that set it; None if none did in that time."""
+    with _halting(who, settings) as halt:
+        return fleet_halt.set_the_key(halt, within_seconds)
 
-    Where Redis refuses it, each try repeats the message: a worker that starts meanwhile hears the next one.
-    """
-    deadline_mono = time.monotonic() + within_seconds
-    while time.monotonic() < deadline_mono:
-        time.sleep(_TRY_SECONDS)
-        with contextlib.suppress(CliError):
-            if (done := halt_fleet(who, settings)).engaged.key_set:
-                return done
-    return None
+
+@contextmanager
+def _halting(who: Who, settings: Settings) -> Iterator[Callable[[], Halt]]:
+    with open_redis(settings) as client:
+        engage = partial(pull, client, settings.namespace, **who._asdict())
+        yield partial(fleet_halt.halt_fleet, client, settings.namespace, engage)
 
 
 def _not_halted(settings: Settings, error: str) -> str:

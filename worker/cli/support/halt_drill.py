@@ -25,11 +25,11 @@ from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.probe import send_probe
 from worker.adapters.redis.keys import TASK_META
 from worker.cli.support.errors import CliError
-from worker.cli.support.halt import halt
 from worker.cli.support.operator_session import OperatorSession
 from worker.cli.support.probing import probe
 from worker.cli.support.signals import termination_held, termination_ignored
 from worker.cli.support.terminal import say
+from worker.halt.fleet_halt import halt
 
 _COMMAND = "slotgen drill"
 # The gates ignore the blanks and read true; the blanks tell it from someone else's plain `SET … true`.

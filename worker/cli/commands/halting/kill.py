@@ -15,7 +15,7 @@ from worker.cli.support.options import Actor, AsJson, Each, duration, named, sec
 from worker.cli.support.terminal import fields, print_json, say, styled
 
 if TYPE_CHECKING:
-    from worker.cli.support.halt import Halt
+    from worker.halt.fleet_halt import Halt
     from worker.settings.settings import Settings
 
 ORDER = 1

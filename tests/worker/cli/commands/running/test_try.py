@@ -24,7 +24,7 @@ from tests.waiting import eventually
 from tests.worker.cli.test_hostile_text import assert_only_visible, ran
 from worker.adapters.redis.clients import open_sync
 from worker.cli import build
-from worker.cli.support.halt import Halt
+from worker.halt.fleet_halt import Halt
 
 SHIPPED = json.loads((ROOT / "tasks" / "executor.v1.json").read_text())
 PAGE = ROOT / "docs" / "trying.md"
