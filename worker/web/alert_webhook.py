@@ -1,39 +1,40 @@
 """Answers the webhook of an Alertmanager, or of anything else that holds the token, by halting the fleet."""
 
-import hmac
 import json
 import logging
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from wsgiref.types import StartResponse, WSGIEnvironment
+
+import redis
 
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import Engaged
 from telemetry import emit
 from telemetry.exporter import BOUNDS
 from telemetry.pages import answer_json
+from worker.adapters.redis.console.kill_switch_lever import pull
 from worker.web.allowance import Allowance
+from worker.web.token import is_token
 
 _log = logging.getLogger("slotgen.webhook")
 # Alertmanager sends a group of alerts in one request.
-_MAX_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = 1 << 20
 # Head and body of a request.
-MAX_REQUEST_BYTES = _MAX_BODY_BYTES + BOUNDS.request_bytes
+MAX_REQUEST_BYTES = MAX_BODY_BYTES + BOUNDS.request_bytes
 _MAX_REASON = 300
-_MIN_TOKEN_BITS = 128
-_MIN_DIFFERENT = 8
 # Alerts repeat after minutes or hours: ten at once and one a minute are all that anybody reads.
 _BURST, _BURST_SECONDS = 10, 60.0
 
-_Answer = tuple[HTTPStatus, dict[str, Any]]
+Answer = tuple[HTTPStatus, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class AlertWebhook:
-    """A WSGI application: POST /halt with `Authorization: Bearer <token>` halts; it never releases.
+    """POST /halt with `Authorization: Bearer <token>` halts; it never releases. It is a WSGI application.
 
     `halt(reason, record)` halts the fleet, with an entry in the audit if `record`, and says by which way; it
     may raise StoreUnavailable. Whoever holds the token may halt, whatever the body says and however it is
@@ -46,11 +47,17 @@ class AlertWebhook:
     records: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
     refusals: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
 
+    @classmethod
+    def of(cls, token: str, client: redis.Redis, namespace: str) -> Self:
+        """Return the webhook of a fleet."""
+        halt = partial(pull, client, namespace, actor="alertmanager", command="slotgen webhook")
+        return cls(token, lambda reason, record: halt(reason=reason, record=record))
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         return answer_json(environ, start_response, *self._answer(environ))
 
-    def _answer(self, environ: dict[str, Any]) -> _Answer:
+    def _answer(self, environ: dict[str, Any]) -> Answer:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if (method, path) == ("GET", "/healthz"):
             return HTTPStatus.OK, {"status": "ok"}
@@ -58,21 +65,19 @@ class AlertWebhook:
             return HTTPStatus.NOT_FOUND, {"error": "there are POST /halt and GET /healthz"}
         if method != "POST":
             return HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only POST halts"}
-        if not self._authorised(environ.get("HTTP_AUTHORIZATION", "")):
-            left_out = self.refusals.take()
-            if left_out is not None:
-                emit(_log, logging.WARNING, "webhook_refused", unlogged_before=left_out)
-            return HTTPStatus.UNAUTHORIZED, {"error": "send Authorization: Bearer and the webhook's token"}
-        return self._halt(_body(environ))
+        return self.refusal(environ.get("HTTP_AUTHORIZATION", "")) or self.answer(_body(environ))
 
-    def _authorised(self, header: str) -> bool:
-        scheme, _, given = header.partition(" ")
-        # In the time of a full comparison, so that the token cannot be found letter by letter.
-        # PEP 3333: a header's bytes come as Latin-1.
-        sent = given.strip().encode("latin-1", "replace")
-        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self.token.encode())
+    def refusal(self, authorization: str) -> Answer | None:
+        """Return the answer to who sends this header, its bytes read as Latin-1; None to who may halt."""
+        if is_token(self.token, authorization):
+            return None
+        left_out = self.refusals.take()
+        if left_out is not None:
+            emit(_log, logging.WARNING, "webhook_refused", unlogged_before=left_out)
+        return HTTPStatus.UNAUTHORIZED, {"error": "send Authorization: Bearer and the webhook's token"}
 
-    def _halt(self, body: bytes) -> _Answer:
+    def answer(self, body: bytes) -> Answer:
+        """Halt, unless `body` clearly speaks of nothing but resolved alerts, and return what to answer."""
         firing = _firing(body)
         if firing is None:
             why = "every alert is resolved; people release the kill switch"
@@ -98,25 +103,11 @@ def _body(environ: dict[str, Any]) -> bytes:
     except ValueError:
         length = 0
     try:
-        body: bytes = environ["wsgi.input"].read(min(max(length, 0), _MAX_BODY_BYTES))
+        body: bytes = environ["wsgi.input"].read(min(max(length, 0), MAX_BODY_BYTES))
     except OSError:
         # Fewer bytes came than were promised: who sent them may halt all the same.
         return b""
     return body
-
-
-def weakness(token: str) -> str | None:
-    """Return why `token` could be guessed, or None.
-
-    A random token has 6 bits a character (Base64), 4 where all are hexadecimal digits, 3.3 where all are
-    decimal ones; a repeated one has fewer, whatever its length.
-    """
-    if len(set(token)) < _MIN_DIFFERENT:
-        return f"{len(set(token))} different characters"
-    hexadecimal = set(token.lower()) <= set("0123456789abcdef")
-    each = math.log2(10) if token.isdecimal() else 4 if hexadecimal else 6
-    bits = int(len(token) * each)
-    return None if bits >= _MIN_TOKEN_BITS else f"{bits} bits at the most, {_MIN_TOKEN_BITS} are needed"
 
 
 def _firing(body: bytes) -> list[str] | None:
