@@ -32,7 +32,7 @@ class Health:
         return all(self.checks.values())
 
 
-class _Shared(Generic[T]):
+class Shared(Generic[T]):
     """Computes once for everyone who asks while it is busy, so that many callers cost the work of one.
 
     Each gets a value whose computation began after it had asked.
@@ -45,6 +45,7 @@ class _Shared(Generic[T]):
         self._last: tuple[int, T] | None = None
 
     def __call__(self) -> T:
+        """Return a value that is computed from now on."""
         asked = self._begun
         with self._one_at_a_time:
             if self._last is None or self._last[0] <= asked:
@@ -57,8 +58,8 @@ def application(
     registry: CollectorRegistry, healthy: Callable[[], Health], ready: Callable[[], Health]
 ) -> WSGIApplication:
     """Return the WSGI application; a check that raises reads as unavailable, and is logged."""
-    scrapes: dict[str, _Shared[bytes]] = {}
-    checks = {"/healthz": _Shared(healthy), "/readyz": _Shared(ready)}
+    scrapes: dict[str, Shared[bytes]] = {}
+    checks = {"/healthz": Shared(healthy), "/readyz": Shared(ready)}
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -68,7 +69,7 @@ def application(
         try:
             if path == "/metrics":
                 encoder, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
-                scrape = scrapes.setdefault(content_type, _Shared(partial(encoder, registry)))
+                scrape = scrapes.setdefault(content_type, Shared(partial(encoder, registry)))
                 return _answer(environ, start, HTTPStatus.OK, content_type, scrape())
             if path in checks:
                 found = checks[path]()

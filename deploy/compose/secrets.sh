@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/secrets}
 umask 077
 mkdir -p "$folder"
-for name in producer consumer worker operator keda monitor guard webhook_token grafana_admin; do
+for name in producer consumer worker operator keda monitor guard web webhook_token grafana_admin; do
     [ -s "$folder/$name" ] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$folder/$name"
 done
 [ -e "$folder/openai_api_key" ] || echo "put-your-key-here" >"$folder/openai_api_key"

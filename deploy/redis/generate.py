@@ -33,6 +33,8 @@ ROLES = {
     "keda": f"-@all {CONNECTED} {SCRIPTS}",
     "monitor": f"-@all {CONNECTED} +info +time",
     "guard": f"-@all {CONNECTED} +script|kill",
+    # What `status` reads, but no content, and no names of keys; and what the guard may.
+    "web": f"-@all {CONNECTED} +time +script|kill",
 }
 INTRODUCTION = """# Keys in Redis
 
@@ -48,9 +50,10 @@ table.
 
 The last column has the commands that each role of `users.acl` may give on the key; all others are refused, in
 scripts too. The operator may do everything with every key. In Redis, whoever may `XADD` to a stream may trim
-it: workers and the webhook could empty or forge `{ns}:audit:noticed`, but only the operator could do so with
-`{ns}:audit`. Workers delete only what belongs to their work: claims, answers, whatever has expired, and the
-oldest dead letters (an unbounded store would fill Redis). A script may do no more than the role that runs it.
+it: workers, the webhook and `slotgen web` could empty or forge `{ns}:audit:noticed`, but only the operator
+could do so with `{ns}:audit`. Workers delete only what belongs to their work: claims, answers, whatever has
+expired, and the oldest dead letters (an unbounded store would fill Redis). A script may do no more than the
+role that runs it.
 
 | key | type | owner | holds | bound | entries | bytes of each | lifetime | EXPIRE seconds | who may |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |

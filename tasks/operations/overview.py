@@ -112,6 +112,11 @@ class Overview:
         return [each for each in self.living if each.latched] if released else []
 
     @property
+    def state(self) -> BrakeState:
+        """The worst of what is so: a message may have halted some workers over a dial that says false."""
+        return BrakeState.ENGAGED if self.latched else self.controls.brake
+
+    @property
     def why(self) -> str:
         """Why the fleet is halted or not, and if recorded, who halted it and why."""
         last = self._last(kill_switch.DIAL)

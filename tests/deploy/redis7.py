@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from tests.debian import library_path, program
 from tests.waiting import eventually
 
-ROLES = ("producer", "consumer", "worker", "operator", "keda", "monitor", "guard")
+ROLES = ("producer", "consumer", "worker", "operator", "keda", "monitor", "guard", "web")
 REDIS = Path(__file__).resolve().parents[2] / "deploy" / "redis"
 _STOP_SECONDS = 60
 

@@ -28,6 +28,7 @@ from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.monitoring.test_auto_halt import wait_until_it_answers
 from tests.ports import free_port
 from tests.waiting import eventually
+from tests.worker.web.site import a_site
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
@@ -107,6 +108,7 @@ BESIDE_KEYS = {
     "keda": CONNECTED | {"eval", "evalsha"},
     "monitor": CONNECTED | {"info", "time"},
     "guard": CONNECTED | {"script|kill"},
+    "web": CONNECTED | {"time", "script|kill"},
 }
 # Of everything that harms a server, really tried on all.
 FORBIDDEN = [
@@ -386,7 +388,7 @@ def test_the_webhooks_role_halts_and_leaves_its_reason(clients):
     assert entry[b"reason"] == b"alert X"
 
 
-@pytest.mark.parametrize("role", ["guard", "operator"])
+@pytest.mark.parametrize("role", ["guard", "web", "operator"])
 def test_a_role_that_may_halt_does_so_where_redis_takes_no_write(role, worker, clients):
     from worker.adapters.redis.console.kill_switch_lever import pull
 
@@ -419,6 +421,48 @@ def test_a_halt_ends_a_script_that_holds_redis_up(port, clients, role, database)
     assert json.loads(done.stdout)["recorded"] is True
     with redis.Redis.from_url(url(port, "admin", database)) as admin:
         assert admin.get("slotgen:kill") == b"true"
+
+
+def test_the_role_of_the_page_reads_the_status_and_engages_and_nothing_else(
+    worker, producer, clients, port, tmp_path
+):
+    producer(a_spec(new_job()))
+    clients["admin"].acl_log_reset()
+    with a_site(tmp_path, url(port, "web")) as site:
+        cookie = site.log_in("ann")
+        seen = eventually(
+            lambda: (page := site.ask("GET", "/", cookie=cookie)) and "1 COMPLETED" in page.text and page
+        )
+        for each in (
+            "<h1>RELEASED</h1>",
+            "released, 0 calls in flight",
+            "0 messages waiting",
+            "there is no cap",
+        ):
+            assert each in seen.text
+        assert "cannot be read" not in seen.text
+        site.press(cookie, "the quiz has lists")
+
+        page = site.ask("GET", "/", cookie=cookie).text
+        assert "<h1>HALTED</h1>" in page
+        assert "1 of 1 worker confirmed" in page
+        assert "the quiz has lists" in page
+    assert clients["operator"].get("slotgen:kill") is None
+    last = RedisDials(clients["operator"], "slotgen").audit(1)[0]
+    assert (last.actor, last.command, last.redis_user) == ("ann", "slotgen web", "web")
+    # Only the halt has tried what would have been better.
+    refused = {(each["username"], each["object"]) for each in clients["admin"].acl_log()}
+    assert refused == {("web", "evalsha"), ("web", "set")}
+    for command in (
+        ["SET", "slotgen:kill", "false"],
+        ["XRANGE", "slotgen:dead", "-", "+"],
+        ["LRANGE", "slotgen", "0", "-1"],
+        ["XREAD", "STREAMS", "slotgen:results", "0"],
+    ):
+        with pytest.raises(NoPermissionError):
+            clients["web"].execute_command(*command)
+    slotgen(port, "web", "resume", "--reason", "x")
+    assert clients["operator"].get("slotgen:kill") is None
 
 
 def is_busy(client):

@@ -12,7 +12,7 @@ import pytest
 
 from telemetry import METRICS, Health, PortUnavailable, application, listen
 from telemetry.exporter import BOUNDS
-from telemetry.pages import _Shared
+from telemetry.pages import Shared
 from tests.ports import free_port
 from tests.telemetry.samples import MARKER, some_metrics
 from tests.waiting import eventually
@@ -64,7 +64,7 @@ def test_thirty_who_ask_while_a_check_runs_cost_one_more():
         release.wait(10)
         return len(calls)
 
-    shared = _Shared(check)
+    shared = Shared(check)
     shared._one_at_a_time = lock = CountedLock()
     askers = [threading.Thread(target=lambda: answers.append(shared())) for _ in range(31)]
     askers[0].start()

@@ -66,6 +66,7 @@ GO_ON = (
     "worker",
     "dev",
     "demo",
+    "web",
     "webhook",
     "tail",
     "drill --embedded",

@@ -25,7 +25,7 @@ def _key(dial: Dial[Any]) -> Key:
         holds,
         dial.bound,
         lifetime,
-        {"worker": "mget type getrange"},
+        {"worker": "mget type getrange", "web": "mget type getrange"},
         entries=1,
         entry_bytes=keys.DIAL_BYTES,
     )

@@ -42,7 +42,7 @@ def page_of(found: Found) -> RenderableType:
             table.add_row(name, words("UNREADABLE", "bold white on red"))
             below += [words(f"{name}: {line}", "red") for line in str(of).split("\n")]
             continue
-        state, style = status_page.STATES[status_page.state_of(of)]
+        state, style = status_page.STATES[of.state]
         living = of.living
         numbers = len(living), sum(each.in_flight for each in living), _known(of.queue_depth)
         table.add_row(

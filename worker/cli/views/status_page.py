@@ -29,7 +29,7 @@ _WORKERS = 6
 
 def page(of: Overview) -> RenderableType:
     """Return the screen; it fits 80 by 24 in the usual case."""
-    word, style = STATES[state_of(of)]
+    word, style = STATES[of.state]
     state = Text.assemble((f" {word} ", style), "  ", words(of.why))
     parts: list[RenderableType] = [Panel(state, padding=(0, 1)), _dials(of), _fleet(of), _outcomes(of)]
     if of.blockers:
@@ -45,11 +45,6 @@ def blocker(each: Blocker) -> RenderableType:
         return Text.assemble(words(f"{each.what}; "), command)
     # On a line of its own it can be copied whole.
     return Group(words(f"{each.what}:"), Padding(command, (0, 0, 0, 2)))
-
-
-def state_of(of: Overview) -> BrakeState:
-    """Return the worst of what is so: a message may have halted some workers over a dial that says false."""
-    return BrakeState.ENGAGED if of.latched else of.controls.brake
 
 
 def unreadable(problem: str) -> RenderableType:
@@ -126,7 +121,7 @@ def document(of: Overview) -> dict[str, Any]:
     """Return the document of `--json`."""
     return {
         "time": moment(of.now_wall_ms),
-        "brake": {"state": state_of(of).value, "why": of.why},
+        "brake": {"state": of.state.value, "why": of.why},
         "haltedByMessage": len(of.latched),
         "dials": {line.dial.name: _dial_document(line) for line in of.dials},
         "workers": [

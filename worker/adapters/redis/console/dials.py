@@ -147,8 +147,13 @@ class RedisDials:
             try:
                 version, now, live = self._eval(_READ)
             except ResponseError:
-                return DialValues(_named(self.client.mget(self._dials)), self._version())
+                return self.look()
         return DialValues(_named(now), version.decode(), _named(live))
+
+    def look(self) -> DialValues:
+        """Return the dials, and record nothing. Raises StoreUnavailable."""
+        with unavailable(self.client):
+            return DialValues(_named(self.client.mget(self._dials)), self._version())
 
     def change(self, change: Change, version: str) -> RecordedChange:
         """Set one dial and record it, both or neither, if nothing has changed since `version`.

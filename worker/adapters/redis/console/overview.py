@@ -16,23 +16,25 @@ from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.errors import Cause, RedisUnavailable, unavailable
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.adapters.redis.jobs.history import RedisHistory
-from worker.adapters.redis.wrong_keys import WrongKey, at_hand, glance
+from worker.adapters.redis.wrong_keys import at_hand, glance
 from worker.settings.settings import Settings
 
 _AUDIT = 1_000
 _DEAD = 100
 # Of the wrong keys of single jobs; `slotgen repair` has them all.
 _NAMED = 3
-# What is in the way of one read alone: a key of another type, and what a role may not ask.
-_OF_ONE_READ = {Cause.WRONG_TYPE, Cause.FORBIDDEN}
 T = TypeVar("T")
 
 
-def read_overview(client: redis.Redis, settings: Settings, since_seconds: int, *, outcomes: int) -> Overview:
+def read_overview(
+    client: redis.Redis, settings: Settings, since_seconds: int, *, outcomes: int, role: str = ""
+) -> Overview:
     """Return the fleet at this moment, with at most the newest `outcomes` of the last `since_seconds`.
 
+    With a `role` it has only what that may read: nothing that takes a script, a search for keys, or messages.
+
     Raises:
-        StoreUnavailable: Redis did not answer, or the role may not read the dials.
+        StoreUnavailable: Redis did not answer.
 
     """
     place = client, settings.namespace
@@ -41,23 +43,27 @@ def read_overview(client: redis.Redis, settings: Settings, since_seconds: int, *
     now_wall_ms = history.now_ms()
     since_ms = now_wall_ms - since_seconds * 1000
     return Overview(
-        values=dials.read(),
+        values=dials.look() if role else dials.read(),
         ceilings=settings.ceilings,
         audit=_read(lambda: dials.audit(_AUDIT), []),
         workers=_read(fleet.workers, []),
         past=_read(lambda: history.since(since_ms, outcomes), []),
         queue_depth=_read(fleet.queue_depth, None),
-        oldest_seconds=_read(fleet.queue_oldest_seconds, None),
-        strays=_read(fleet.strays, []),
+        oldest_seconds=None if role else _read(fleet.queue_oldest_seconds, None),
+        strays=[] if role else _read(fleet.strays, []),
         queue=settings.namespace,
         dead_letters=_read(dead_letters.count, None),
-        dead_reasons=_read(lambda: Counter(each.reason for each in dead_letters.list(_DEAD)), Counter[str]()),
+        dead_reasons={} if role else _read(lambda: _reasons(dead_letters), Counter[str]()),
         dead_letters_filled=_read(dead_letters.filled, 0.0),
-        wrong_keys=_wrong_keys(*place),
+        wrong_keys=_wrong_keys(*place, role),
         now_wall_ms=now_wall_ms,
         since_seconds=since_seconds,
-        cooldowns=_read(lambda: _cooldowns(client, settings), list[Cooldown]()),
+        cooldowns=[] if role else _cooldowns(client, settings),
     )
+
+
+def _reasons(dead_letters: RedisDeadLetters) -> Counter[str]:
+    return Counter(each.reason for each in dead_letters.list(_DEAD))
 
 
 def _cooldowns(client: redis.Redis, settings: Settings) -> list[Cooldown]:
@@ -65,10 +71,10 @@ def _cooldowns(client: redis.Redis, settings: Settings) -> list[Cooldown]:
         return cooldowns(client, settings.namespace, settings.longest_cooldown_seconds)
 
 
-def _wrong_keys(client: redis.Redis, namespace: str) -> list[Blocker]:
+def _wrong_keys(client: redis.Redis, namespace: str, role: str) -> list[Blocker]:
     """Return those first that concern the whole fleet, and of those of one job each no more than fit."""
-    fleets = at_hand(client, namespace)
-    jobs = [each for each in _read(lambda: glance(client, namespace), list[WrongKey]()) if each not in fleets]
+    fleets = at_hand(client, namespace, role=role)
+    jobs = [] if role else [each for each in glance(client, namespace) if each not in fleets]
     lines = [Blocker(f"{each.key} {each.what}", each.remedy) for each in fleets + jobs[:_NAMED]]
     if more := len(jobs[_NAMED:]):
         lines.append(Blocker(f"{more} keys more hold what does not belong there", "slotgen repair"))
@@ -76,10 +82,10 @@ def _wrong_keys(client: redis.Redis, namespace: str) -> list[Blocker]:
 
 
 def _read(read: Callable[[], T], unknown: T) -> T:
-    """Return what `read` does, or `unknown` where something is in the way of it alone."""
+    """Return what `read` does, or `unknown` where a key of another type is in the way of it alone."""
     try:
         return read()
     except (StoreUnavailable, ResponseError) as error:
-        if isinstance(error, RedisUnavailable) and error.cause not in _OF_ONE_READ:
+        if isinstance(error, RedisUnavailable) and error.cause is not Cause.WRONG_TYPE:
             raise
         return unknown

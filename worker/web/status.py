@@ -1,0 +1,70 @@
+"""Reads what the page shows, once for all who ask at the same time, and within a time."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import redis
+
+from tasks.errors import StoreUnavailable
+from tasks.operations.money import Account
+from tasks.operations.overview import Overview
+from telemetry.pages import Shared
+from worker.adapters.redis.console.account import RedisAccount
+from worker.adapters.redis.console.overview import read_overview
+from worker.settings.settings import Settings
+
+# Whatever the role by which it came: a page needs no content, and no names of keys.
+_ROLE = "web"
+_SINCE_SECONDS = 3600
+MOST_OUTCOMES = 10_000
+_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The fleet and its account at one moment; `problem` says why there is no account."""
+
+    overview: Overview
+    account: Account | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """There is nothing to show, because of `problem`, a sentence."""
+
+    problem: str
+
+
+class StatusReader:
+    """Reads in threads of its own: however long Redis takes, who asks has an answer within three seconds."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._read: Callable[[], Status | Unreadable] = Shared(lambda: read_status(client, settings))
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="status")
+
+    async def __call__(self) -> Status | Unreadable:
+        """Return what was read after this call."""
+        reading = asyncio.get_running_loop().run_in_executor(self._threads, self._read)
+        try:
+            return await asyncio.wait_for(reading, _SECONDS)
+        except TimeoutError:
+            return Unreadable(f"Redis has not answered within {_SECONDS:g} s")
+
+    def close(self) -> None:
+        """Begin no more reads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def read_status(client: redis.Redis, settings: Settings) -> Status | Unreadable:
+    """Return what can be read now, however long that takes."""
+    try:
+        overview = read_overview(client, settings, _SINCE_SECONDS, outcomes=MOST_OUTCOMES, role=_ROLE)
+    except StoreUnavailable as error:
+        return Unreadable(str(error))
+    try:
+        return Status(overview, RedisAccount.of(client, settings).read())
+    except StoreUnavailable as error:
+        return Status(overview, None, str(error))
