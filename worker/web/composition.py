@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -15,7 +16,7 @@ from worker.web.application import Application
 from worker.web.door import origins
 from worker.web.halting import HaltButton
 from worker.web.page import Pages
-from worker.web.status import StatusReader
+from worker.web.status import StatusReader, read_status
 
 # What reads the status gives up sooner than what halts.
 _READ_SECONDS = 1.0
@@ -51,7 +52,7 @@ def application(
         answers = Application(
             access=Access(token, entrances.proxy),
             button=HaltButton(client, reader, namespace),
-            status=StatusReader(reader, settings),
+            status=StatusReader(partial(read_status, reader, settings)),
             pages=Pages(namespace, settings.brake_grace_seconds, by_token=token is not None),
             webhook=AlertWebhook.of(alerts, client, namespace) if alerts else None,
             # A browser sends a cookie to every port of a host.

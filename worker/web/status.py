@@ -39,19 +39,19 @@ class Unreadable:
 
 
 class StatusReader:
-    """Reads in threads of its own: however long Redis takes, who asks has an answer within three seconds."""
+    """Calls `read` in threads of its own: however long it takes, who asks has an answer within `seconds`."""
 
-    def __init__(self, client: redis.Redis, settings: Settings) -> None:
-        self._read: Callable[[], Status | Unreadable] = Shared(lambda: read_status(client, settings))
+    def __init__(self, read: Callable[[], Status | Unreadable], seconds: float = _SECONDS) -> None:
+        self._read, self._seconds = Shared(read), seconds
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="status")
 
     async def __call__(self) -> Status | Unreadable:
         """Return what was read after this call."""
         reading = asyncio.get_running_loop().run_in_executor(self._threads, self._read)
         try:
-            return await asyncio.wait_for(reading, _SECONDS)
+            return await asyncio.wait_for(reading, self._seconds)
         except TimeoutError:
-            return Unreadable(f"Redis has not answered within {_SECONDS:g} s")
+            return Unreadable(f"Redis has not answered within {self._seconds:g} s")
 
     def close(self) -> None:
         """Begin no more reads."""

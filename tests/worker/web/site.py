@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from starlette.types import ASGIApp
+
+from telemetry.exporter import Bounds
 from tests.log_lines import LogLines
 from worker.dev.stack import worker_environment
+from worker.web.server import bound_socket, server
 
 TOKEN = "Jk3vR9sQ2xW7pLm5Zt8Yb1"
 ALERTS = "0123456789abcdef0123456789abcdef"
@@ -48,7 +52,7 @@ class Site:
     """One page, and what its process has logged."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None = None
     log: LogLines = field(default_factory=LogLines)
 
     @property
@@ -139,3 +143,17 @@ def a_site(
         process.stdout.close()
     assert code == 0
     assert not any(each in json.dumps(list(site.log)) for each in (TOKEN, ALERTS))
+
+
+@contextmanager
+def served(application: ASGIApp, **bounds: float) -> Iterator[tuple[str, int]]:
+    """Serve `application` in a thread, within these bounds; give its address."""
+    with bound_socket("127.0.0.1", 0) as listening:
+        running = server(application, Bounds(**bounds))
+        thread = threading.Thread(target=running.run, args=([listening],))
+        thread.start()
+        try:
+            yield listening.getsockname()
+        finally:
+            running.should_exit = True
+            thread.join(WAIT_SECONDS)

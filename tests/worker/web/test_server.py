@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 
 import pytest
 from starlette.responses import PlainTextResponse
 
-from telemetry.exporter import Bounds
-from worker.web.server import bound_socket, server
-
-WAIT_SECONDS = 60
+from tests.worker.web.site import WAIT_SECONDS, served
 
 
 async def answers(scope, receive, send):
     await PlainTextResponse("ok", headers={"Connection": "close"})(scope, receive, send)
-
-
-@contextmanager
-def served(application=answers, **bounds):
-    with bound_socket("127.0.0.1", 0) as listening:
-        running = server(application, Bounds(**bounds))
-        thread = threading.Thread(target=running.run, args=([listening],))
-        thread.start()
-        try:
-            yield listening.getsockname()
-        finally:
-            running.should_exit = True
-            thread.join(WAIT_SECONDS)
 
 
 def client(address):
@@ -52,7 +36,7 @@ def ask(address, request=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
 
 
 def test_a_client_that_says_nothing_is_dropped_when_its_time_is_over():
-    with served(seconds=0.2) as address, client(address) as silent, client(address) as begun:
+    with served(answers, seconds=0.2) as address, client(address) as silent, client(address) as begun:
         begun.sendall(b"GET / HTTP/1.1\r\nHo")
 
         assert (said_by(silent), said_by(begun)) == (b"", b"")
@@ -60,7 +44,7 @@ def test_a_client_that_says_nothing_is_dropped_when_its_time_is_over():
 
 
 def test_a_newcomer_takes_the_place_of_the_client_that_has_been_waited_for_the_longest():
-    with served(seconds=WAIT_SECONDS, connections=2) as address, client(address) as first:
+    with served(answers, seconds=WAIT_SECONDS, connections=2) as address, client(address) as first:
         # In the server's hands before the next one comes: it answers in their order.
         first.sendall(b"GET / HTTP/1.1\r\nHo")
         with client(address) as second:
@@ -102,13 +86,13 @@ def test_an_answer_that_never_comes_ends_as_well():
 
 
 def test_a_head_without_an_end_has_its_bound():
-    with served(request_bytes=1024) as address:
+    with served(answers, request_bytes=1024) as address:
         assert ask(address, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000).startswith(b"HTTP/1.1 4")
 
 
 @pytest.mark.parametrize("more", [b"Upgrade: websocket", b"Upgrade: h2c"])
 def test_no_protocol_but_http_is_answered_and_no_attempt_is_logged(caplog, more):
-    with served() as address:
+    with served(answers) as address:
         head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n" + more
         assert ask(address, head + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
         assert ask(address, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400")
