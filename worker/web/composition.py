@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -16,7 +15,7 @@ from worker.web.application import Application
 from worker.web.door import origins
 from worker.web.halting import HaltButton
 from worker.web.page import Pages
-from worker.web.status import StatusReader, read_status
+from worker.web.status import StatusReader, StatusSource
 
 # What reads the status gives up sooner than what halts.
 _READ_SECONDS = 1.0
@@ -52,7 +51,7 @@ def application(
         answers = Application(
             access=Access(token, entrances.proxy),
             button=HaltButton(client, reader, namespace),
-            status=StatusReader(partial(read_status, reader, settings)),
+            status=StatusReader(StatusSource(reader, settings)),
             pages=Pages(namespace, settings.brake_grace_seconds, by_token=token is not None),
             webhook=AlertWebhook.of(alerts, client, namespace) if alerts else None,
             # A browser sends a cookie to every port of a host.

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import redis
 
 from tasks.errors import StoreUnavailable
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.money import Account
 from tasks.operations.overview import Overview
 from telemetry.pages import Shared
 from worker.adapters.redis.console.account import RedisAccount
 from worker.adapters.redis.console.overview import read_overview
+from worker.adapters.redis.jobs.history import RedisHistory
 from worker.settings.settings import Settings
 
 # Whatever the role by which it came: a page needs no content, and no names of keys.
@@ -58,13 +60,31 @@ class StatusReader:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def read_status(client: redis.Redis, settings: Settings) -> Status | Unreadable:
-    """Return what can be read now, however long that takes."""
-    try:
-        overview = read_overview(client, settings, _SINCE_SECONDS, outcomes=MOST_OUTCOMES, role=_ROLE)
-    except StoreUnavailable as error:
-        return Unreadable(str(error))
-    try:
-        return Status(overview, RedisAccount.of(client, settings).read())
-    except StoreUnavailable as error:
-        return Status(overview, None, str(error))
+class StatusSource:
+    """Reads what can be read now, however long that takes; not for two threads at once.
+
+    The outcomes of the hour it keeps, and asks for those alone that came since.
+    """
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client, self._settings = client, settings
+        self._history = RedisHistory(client, settings.namespace)
+        self._past: list[OutcomeRecord] = []
+
+    def __call__(self) -> Status | Unreadable:
+        """Return what there is."""
+        try:
+            overview = read_overview(self._client, self._settings, _SINCE_SECONDS, self._since, role=_ROLE)
+        except StoreUnavailable as error:
+            return Unreadable(str(error))
+        try:
+            return Status(overview, RedisAccount.of(self._client, self._settings).read())
+        except StoreUnavailable as error:
+            return Status(overview, None, str(error))
+
+    def _since(self, wall_ms: int) -> list[OutcomeRecord]:
+        newest_ms = max(wall_ms, self._past[-1].wall_ms) if self._past else wall_ms
+        # What came in the newest millisecond may have come since.
+        kept = [each for each in self._past if wall_ms <= each.wall_ms < newest_ms]
+        self._past = (kept + self._history.since(newest_ms, MOST_OUTCOMES))[-MOST_OUTCOMES:]
+        return self._past

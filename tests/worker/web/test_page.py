@@ -14,18 +14,18 @@ from tasks.operations.changes.dials import Engaged
 from tasks.operations.fleet import Confirmation, WorkerInfo
 from tests.builders import OPEN, an_allowlist
 from tests.foreign import MAKES, ROWS, Foreign, name_of, spoil
-from tests.history import keep
+from tests.history import keep, keep_at
 from tests.hostile_text import RAW, TEXT
 from tests.tasks.operations.past import NOW_MS, an_outcome
 from tests.worker.web.night import a_night
 from worker.adapters.redis.console.fleet import encode
-from worker.adapters.redis.keys import AUDIT, AUDIT_NOTICED, BUDGET, DEAD, WORKER_INFO, WORKERS
+from worker.adapters.redis.keys import AUDIT, AUDIT_NOTICED, BUDGET, DEAD, HISTORY, WORKER_INFO, WORKERS
 from worker.halt.fleet_halt import Halt
 from worker.settings import settings as environment
 from worker.web.access import Visitor
 from worker.web.halting import HaltButton, Press
 from worker.web.page import Pages
-from worker.web.status import Status, Unreadable, read_status
+from worker.web.status import Status, StatusSource, Unreadable
 
 SEED = os.environ.get("SLOTGEN_FAULTS_SEED", "4711")
 MARKUP = '<script>alert(1)</script><img src=x onerror="x">\'"&{{ 1111 * 1111 }}'
@@ -160,7 +160,7 @@ def test_text_from_outside_is_seen_and_does_nothing(redis_client, settings, name
         redis_client.hset(BUDGET(namespace, now - now % 86_400), mapping={b"spent:" + raw: 1})
 
         page = shown(
-            read_status(redis_client, settings),
+            StatusSource(redis_client, settings)(),
             press=Press(hostile, time.monotonic(), problem=hostile),
             name=hostile,
         )
@@ -179,10 +179,33 @@ def test_whatever_is_in_a_key_the_page_is_shown_and_halts(redis_client, settings
     for commands in (*([each] for each in wrong), *values):
         spoil(redis_client, key, *commands)
 
-        page = shown(read_status(redis_client, settings))
+        page = shown(StatusSource(redis_client, settings)())
         assert has_button(page)
         assert_harmless(page)
 
     button.press("ann", "", lambda: None)
     assert button.last.key_set
     assert redis_client.get(f"{namespace}:kill") == b"true"
+
+
+def test_the_hour_is_read_once_and_then_what_is_new(redis_client, settings, namespace):
+    source, key, now_ms = (
+        StatusSource(redis_client, settings),
+        HISTORY(namespace),
+        redis_client.time()[0] * 1000,
+    )
+
+    def ids():
+        return [each.subject.job_id for each in source().overview.past]
+
+    keep_at(redis_client, namespace, {now_ms - 3_660_000: an_outcome("old"), now_ms - 9: an_outcome("a")})
+    assert ids() == ["a"]
+    keep_at(redis_client, namespace, {now_ms - 8: an_outcome("b")})
+    ((_, entry),) = redis_client.xrevrange(key, count=1)
+    # Of the same millisecond as the newest that it knows.
+    assert ids() == ["a", "b"]
+    redis_client.xadd(key, entry, f"{now_ms - 8}-1")
+    assert ids() == ["a", "b", "b"]
+    # It is not asked for again.
+    redis_client.xtrim(key, maxlen=2, approximate=False)
+    assert ids() == ["a", "b", "b"]

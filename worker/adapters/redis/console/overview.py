@@ -1,13 +1,14 @@
 """Reads what `slotgen status` and `slotgen web` show."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import redis
 from redis.exceptions import ResponseError
 
 from tasks.errors import StoreUnavailable
+from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.cooldown import Cooldown
 from tasks.operations.overview import Blocker, Overview
 from worker.adapters.redis.console.cooldowns import cooldowns
@@ -27,9 +28,14 @@ T = TypeVar("T")
 
 
 def read_overview(
-    client: redis.Redis, settings: Settings, since_seconds: int, *, outcomes: int, role: str = ""
+    client: redis.Redis,
+    settings: Settings,
+    since_seconds: int,
+    past: Callable[[int], Sequence[OutcomeRecord]],
+    *,
+    role: str = "",
 ) -> Overview:
-    """Return the fleet at this moment, with at most the newest `outcomes` of the last `since_seconds`.
+    """Return the fleet at this moment; `past` returns the outcomes since a time, by Redis's clock in ms.
 
     With a `role` it has only what that may read: nothing that takes a script, a search for keys, or messages.
 
@@ -47,7 +53,7 @@ def read_overview(
         ceilings=settings.ceilings,
         audit=_read(lambda: dials.audit(_AUDIT), []),
         workers=_read(fleet.workers, []),
-        past=_read(lambda: history.since(since_ms, outcomes), []),
+        past=_read(lambda: past(since_ms), []),
         queue_depth=_read(fleet.queue_depth, None),
         oldest_seconds=None if role else _read(fleet.queue_oldest_seconds, None),
         strays=[] if role else _read(fleet.strays, []),

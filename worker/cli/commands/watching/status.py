@@ -83,4 +83,5 @@ def _look(places: list[Target], since_seconds: int) -> Found:
 
 def _overview(since_seconds: int, settings: Settings) -> Overview:
     with open_session(settings, warns=False) as session:
-        return read_overview(session.client, session.settings, since_seconds, outcomes=_OUTCOMES)
+        past = partial(session.history.since, limit=_OUTCOMES)
+        return read_overview(session.client, session.settings, since_seconds, past)
