@@ -37,7 +37,12 @@ class Proxy:
             trusted = ip_address(peer) in self.addresses
         except ValueError:
             return None
-        return as_name(sent[0]) if trusted and len(sent) == 1 else None
+        # Starlette reads a header as Latin-1, and a proxy writes UTF-8.
+        return (
+            as_name(sent[0].encode("latin-1").decode(errors="replace"))
+            if trusted and len(sent) == 1
+            else None
+        )
 
 
 @dataclass(slots=True)

@@ -129,10 +129,11 @@ def _shown(value: Any) -> Any:
 
 def _recent(button: HaltButton, of: Overview | None) -> Any:
     """Return the last press of the button, as long as somebody may want to know what became of it."""
-    last = button.last
+    # Read first: what ends the trying is noted before it ends.
+    trying, last = button.trying, button.last
     if last is None or (last.key_set and of and of.state is BrakeState.RELEASED):
         return None
-    return last if button.trying or last.seconds < 1800 else None  # noqa: PLR2004 - half an hour
+    return last if trying or last.seconds < 1800 else None  # noqa: PLR2004 - half an hour
 
 
 def _dials(of: Overview) -> list[dict[str, str]]:

@@ -47,5 +47,6 @@ def test_only_the_address_of_the_proxy_vouches():
     proxy = Proxy(frozenset({ip_address("10.0.0.7"), ip_address("::1")}), "X-User")
 
     assert proxy.named("10.0.0.7", ["ann"]) == proxy.named("::1", ["ann"]) == "ann"
+    assert proxy.named("::1", ["Jürg".encode().decode("latin-1")]) == "Jürg"
     for peer in ("10.0.0.8", "", "testclient", "10.0.0.7, 10.0.0.8", "::ffff:10.0.0.8"):
         assert proxy.named(peer, ["ann"]) is None

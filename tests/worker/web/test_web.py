@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import uuid
+from contextlib import suppress
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
@@ -172,7 +173,7 @@ class TestForms:
         assert (last.actor, last.command, last.reason) == ("ann", "slotgen web", "the quiz has lists")
         page = site.ask("GET", "/", cookie=cookie).text
         assert "<h1>HALTED</h1>" in page
-        assert "ann, just now: the quiz has lists" in page or "ann, 1 s ago: the quiz has lists" in page
+        assert re.search(r"ann, (just now|\d+ s ago): the quiz has lists", page)
         assert "Halt confirmed" in page
         assert "slotgen resume --reason" in page
         assert "web_halted" in site.log.events
@@ -349,10 +350,12 @@ class TestAlerts:
     )
     def test_whoever_holds_it_halts_whatever_the_body_is(self, site, dials, rest):
         head = f"POST /halt HTTP/1.1\r\nHost: {site.host}\r\n{self.HEAD}".encode()
-        with socket.create_connection(site.host.split(":"), timeout=WAIT_SECONDS) as client:
+        address = site.host.split(":")
+        # Who still sends what is not read may find the connection reset.
+        with socket.create_connection(address, timeout=WAIT_SECONDS) as client, suppress(ConnectionError):
             client.sendall(head + rest)
             assert client.recv(12) == b"HTTP/1.1 200"
-        assert halted(dials)
+        eventually(lambda: halted(dials))
 
 
 class TestWhenRedisIsNotWell:
@@ -383,10 +386,11 @@ class TestWhenRedisIsNotWell:
 
             eventually(lambda: client.get("slotgen:kill") == b"true")
             page = eventually(
-                lambda: (p := site.ask("GET", "/", cookie=cookie)) and "Trying again" not in p.text and p
+                lambda: (p := site.ask("GET", "/", cookie=cookie)) and "The key is set now" in p.text and p
             )
             assert "<h1>HALTED</h1>" in page.text
-            assert "The key is set now" in page.text
+            assert "Halting, since" not in page.text
+            assert "NOT HALTED" not in page.text
 
     def test_a_press_halts_although_redis_lets_nothing_be_read(self, own, tmp_path):
         server, client = own
