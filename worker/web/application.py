@@ -111,7 +111,7 @@ class Application:
                 many = self.pages.login(refused="There are too many wrong logins; wait a minute.")
                 return HTMLResponse(many, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": "60"})
             emit(_log, logging.WARNING, "web_login_refused", unlogged_before=left_out)
-            wrong = self.pages.login(refused="The token is not this page's, or the name is none.")
+            wrong = self.pages.login(refused="The token is not this page's, or this cannot be your name.")
             return HTMLResponse(wrong, HTTPStatus.FORBIDDEN)
         answer = _to(_TO_PAGE)
         answer.set_cookie(self._cookie(request), session, SESSION_SECONDS, **_how(request))

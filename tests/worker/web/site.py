@@ -155,5 +155,5 @@ def served(application: ASGIApp, **bounds: float) -> Iterator[tuple[str, int]]:
         try:
             yield listening.getsockname()
         finally:
-            running.should_exit = True
+            running.should_exit = running.force_exit = True
             thread.join(WAIT_SECONDS)

@@ -7,6 +7,7 @@ import re
 import socket
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
@@ -98,7 +99,9 @@ class TestWhoComesIn:
         bare = answer.sets.removeprefix("__Host-")
         assert site.ask("GET", "/", cookie=bare, headers={"Host": "halt.example.org"}).status == 303
 
-    @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x1b[31m", "n" * 65, "\u202ea"])
+    @pytest.mark.parametrize(
+        "name", ["", " ", "a\nb", "\x1b[31m", "n" * 65, "\u202ea", "guard", "alertmanager", "unknown"]
+    )
     def test_a_login_without_a_name_for_the_audit_is_none(self, site, name):
         assert site.ask("POST", "/login", form={"name": name, "token": TOKEN}).status in {403, 429}
 
@@ -120,6 +123,16 @@ class TestWhoComesIn:
     )
     def test_the_header_of_a_proxy_is_nothing_from_another_address(self, site, headers):
         assert site.ask("GET", "/", headers=headers).status == 303
+
+
+def test_it_listens_on_this_machine_alone(site):
+    port = int(site.host.split(":")[1])
+    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+
+    assert [
+        each for each in listening if each.endswith(f":{port:04X}") and not each.startswith("0100007F")
+    ] == []
+    assert f"0100007F:{port:04X}" in listening
 
 
 def test_failed_logins_are_bounded_and_keep_the_right_token_out_by_no_number(redis_server, tmp_path):
