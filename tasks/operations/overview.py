@@ -64,8 +64,11 @@ class StrayList:
         mistake = f'send with queue="{queue}"; no worker takes what lies on the list {name}'
         if self.shared:
             # Nothing moves ours alone.
-            return Blocker(f"{mistake}, some of it of other applications", f"redis-cli LRANGE {name} 0 -1")
-        move = f"redis-cli -r {self.messages} LMOVE {name} {queue} RIGHT LEFT"
+            return Blocker(
+                f"{mistake}, some of it of other applications",
+                f'redis-cli -u "$SLOTGEN_REDIS_URL" LRANGE {name} 0 -1',
+            )
+        move = f'redis-cli -u "$SLOTGEN_REDIS_URL" -r {self.messages} LMOVE {name} {queue} RIGHT LEFT'
         return Blocker(f"{mistake}: {self.messages} for slotgen; then move it", move)
 
 

@@ -62,9 +62,9 @@ def test_status_finds_what_was_sent_without_a_queue_and_its_command_moves_it(sys
     sent = [system.celery.send_task("slotgen.generate", args=[a_spec(new_job())], priority=3) for _ in "12"]
     (command,) = in_the_way()
     assert 'send with queue="slotgen"' in slotgen("status").stdout
-    cli = find_redis_server().parent / "redis-cli"
-    here = command.replace("redis-cli", f"{cli} -u {system.stack.redis_url}")
-    subprocess.run(["bash", "-c", here], check=True, capture_output=True)
+    path = f"{find_redis_server().parent}:/usr/bin:/bin"
+    where = {"PATH": path, "SLOTGEN_REDIS_URL": system.stack.redis_url}
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True, env=where)
 
     assert [each.get(timeout=WAIT_SECONDS)[0]["status"] for each in sent] == ["COMPLETED"] * 2
     assert in_the_way() == []

@@ -2,8 +2,10 @@
 
 import ast
 import contextlib
+import inspect
 import math
 import os
+import re
 import sys
 from functools import cache
 from importlib import import_module, metadata
@@ -15,12 +17,17 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from worker.cli.support.errors import CliError, bug
+from worker.cli.support.naming import OTHER_NAMES, as_called, command_files, own_name
 from worker.cli.support.terminal import say
 from worker.process.freeze_imports import freeze_imports
 from worker.settings.inherited import drop_inherited
 
-_FOLDER = Path(__file__).parent / "commands"
-_OTHER_NAMES = {"halt": "kill"}
+
+class _Context(typer.Context):
+    @property
+    def command_path(self) -> str:
+        # What usage and the hint below an error begin with; completion goes by the program's own name.
+        return own_name()
 
 
 class _Commands(TyperGroup):
@@ -29,41 +36,33 @@ class _Commands(TyperGroup):
     To import them all would take half a second, which neither `--help` nor the halt of a fleet has to spare.
     """
 
+    context_class = _Context
+
     def list_commands(self, ctx: Any) -> list[str]:
         del ctx
         return _names()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         del ctx
-        file = _files().get(_OTHER_NAMES.get(cmd_name, cmd_name))
+        file = command_files().get(OTHER_NAMES.get(cmd_name, cmd_name))
         if file is None:
             return None
         panel = _described(file.with_name("__init__.py"))[1].removesuffix(".")
-        return TyperCommand(cmd_name, help=_described(file)[1], rich_help_panel=panel)
+        return TyperCommand(cmd_name, help=as_called(_described(file)[1]), rich_help_panel=panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and (name := _OTHER_NAMES.get(args[0], args[0])) in _files():
+        if args and (name := OTHER_NAMES.get(args[0], args[0])) in command_files():
             return args[0], _imported(name), args[1:]
         # What it suggests is made of these.
-        self.commands = {name: self.get_command(ctx, name) for name in _files()}
+        self.commands = {name: self.get_command(ctx, name) for name in command_files()}
         return super().resolve_command(ctx, args)
-
-
-@cache
-def _files() -> dict[str, Path]:
-    # `try` is a word of Python's: its file and function end in an underscore.
-    return {_name(file): file for file in _FOLDER.glob("*/[!_]*.py")}
-
-
-def _name(file: Path) -> str:
-    return file.stem.removesuffix("_")
 
 
 def _names() -> list[str]:
     def place(file: Path) -> tuple[float, float, str]:
         return _described(file.with_name("__init__.py"))[0], _described(file)[0], file.stem
 
-    return [_name(file) for file in sorted(_files().values(), key=place)]
+    return sorted(command_files(), key=lambda name: place(command_files()[name]))
 
 
 @cache
@@ -87,19 +86,25 @@ def _described(file: Path) -> tuple[float, str]:
 
 def descriptions() -> dict[str, str]:
     """Return each command with the first sentence of its help, in the order of `slotgen --help`."""
-    return {name: _described(_files()[name])[1].partition("\n\n")[0] for name in _names()}
+    return {name: _described(command_files()[name])[1].partition("\n\n")[0] for name in _names()}
 
 
 def _imported(name: str) -> Any:
     with freeze_imports():
-        file = _files()[name]
+        file = command_files()[name]
         module = import_module(f"worker.cli.commands.{file.parent.name}.{file.stem}")
     alone = typer.Typer()
     if group := getattr(module, "app", None):
         alone.add_typer(group, name=name)
     else:
         alone.command(name)(getattr(module, file.stem))
-    return get_group(alone).commands[name]
+    command = get_group(alone).commands[name]
+    for each in (command, *getattr(command, "commands", {}).values()):
+        # Of a docstring's lines typer joins those of the first paragraph alone.
+        each.help = as_called(re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(each.help or "")))
+        for option in each.params:
+            option.help = option.help and as_called(option.help)
+    return command
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it

@@ -80,7 +80,8 @@ class HaltButton:
         if not goes_on:
             return
         try:
-            if set_the_key(engage, _TRY_SECONDS, self._closed.wait):
+            again = partial(halt_fleet, self.listening, self.namespace, engage)
+            if set_the_key(again, _TRY_SECONDS, self._closed.wait):
                 self.last = replace(self.last, set_late=True)
         finally:
             self._trying.release()

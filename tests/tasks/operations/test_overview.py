@@ -83,7 +83,10 @@ def test_what_lies_on_a_list_that_no_worker_takes_is_mentioned_with_the_way_to_m
 
     first, second = look(workers=[a_worker()], strays=[ours, shared]).blockers
 
-    assert first.command == r"redis-cli -r 12 LMOVE $'celery\x06\x163' slotgen RIGHT LEFT"
+    assert (
+        first.command
+        == r"""redis-cli -u "$SLOTGEN_REDIS_URL" -r 12 LMOVE $'celery\x06\x163' slotgen RIGHT LEFT"""
+    )
     assert 'send with queue="slotgen"' in first.what
     assert "LMOVE" not in second.command
     assert "other applications" in second.what

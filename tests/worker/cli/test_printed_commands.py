@@ -7,15 +7,19 @@ import itertools
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from typer.main import get_command
 
 from tests.builders import a_job, a_message, a_spec, an_allowlist
+from tests.redis_server.server import EmbeddedRedis
 from worker.adapters.redis.jobs.dead_letters import RedisDeadLetters
 from worker.cli import build
+from worker.dev.redis_server.binary import find_redis_server
 
 ROOT = Path(__file__).resolve().parents[3]
 GROUP = get_command(build())
@@ -35,7 +39,10 @@ PAGES = [
 # What stands for a value that is put in when it is printed.
 GAP = "\0"
 # Where a command may begin: in backticks, or bare after what announces it.
-BEGIN = re.compile(r"(?:`|^\s*\$? ?|[:;,(] |\b(?:see|run|or|and) |\\n)slotgen (?=[a-z-])", re.MULTILINE)
+BEGIN = re.compile(
+    r"(?:`|^\s*\$? ?|[:;,(] |\b(?:see|run|or|and|&&) |\\n)(slotgen (?=[a-z-])|redis-cli (?=[A-Z-]))",
+    re.MULTILINE,
+)
 WORD = re.compile(r""" ?("[^"`]*"|\\"[^"`]*"|[^\s`"]+)""")
 # No command to copy, but what one is called.
 PROSE = {"enqueue"}
@@ -103,11 +110,14 @@ def texts_of(tree: ast.Module) -> Iterator[str]:
 
 
 def commands(file: Path) -> Iterator[str]:
+    """Yield those of this program without its name, and those of redis-cli."""
     for text in texts(file):
         for begin in BEGIN.finditer(text):
-            quoted = begin.group().startswith("`")
-            words = list(words_from(text, begin.end(), quoted=quoted))
-            if words and words[0] in NAMES:
+            quoted, redis_cli = begin.group().startswith("`"), begin[1] == "redis-cli "
+            words = list(words_from(text, begin.end(), quoted=quoted or redis_cli))
+            if redis_cli:
+                yield begin[1] + " ".join(words)
+            elif words and words[0] in NAMES:
                 yield from map(" ".join, itertools.product(*(each.split("|") for each in words)))
 
 
@@ -116,7 +126,7 @@ def words_from(text: str, at: int, *, quoted: bool) -> Iterator[str]:
     before = ""
     while found := WORD.match(text, at):
         word, at = found[1], found.end()
-        if word == "#" or (not quoted and before and is_prose(word, before)):
+        if word in {"#", "&&"} or (not quoted and before and is_prose(word, before)):
             return
         ends = not quoted and word[-1] in ";,.)"
         before = word.rstrip(";,.)") if ends else word
@@ -139,9 +149,9 @@ def named(file: Path, command: str) -> bool:
     return by_name and (file.suffix == ".md" or f"slotgen {command}" in texts(file))
 
 
-PRINTED = sorted(
-    {each for file in (*PRODUCT, *PAGES) for each in commands(file) if not named(file, each)} - PROSE
-)
+FOUND = {each for file in (*PRODUCT, *PAGES) for each in commands(file) if not named(file, each)} - PROSE
+OF_REDIS = {each for each in FOUND if each.startswith("redis-cli ")}
+PRINTED = sorted(FOUND - OF_REDIS)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +178,33 @@ def test_it_works_when_it_is_copied(slotgen, folder, monkeypatch, command):
     parsed(GROUP, words)
     if not " ".join(words).startswith(GO_ON):
         assert slotgen(*words)[0] != 2
+
+
+@pytest.fixture(scope="module")
+def empty_redis():
+    with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
+        client.rpush("gap", "of a list")
+        yield server.url
+
+
+@pytest.mark.parametrize("command", sorted(OF_REDIS))
+def test_redis_takes_it_when_it_is_copied(empty_redis, folder, command):
+    path = f"{find_redis_server().parent}:/usr/bin:/bin"
+    # Where it says no address, the Redis is the one of this machine.
+    there = command if " -u " in command else command.replace("redis-cli", f"redis-cli -u {empty_redis}")
+    there = there.removesuffix("<<END").replace("-r \0", "-r 1").replace("\0", "gap")
+
+    done = subprocess.run(
+        ["bash", "-c", there.replace("redis-cli", "redis-cli -e", 1)],
+        cwd=folder,
+        env={"PATH": path, "SLOTGEN_REDIS_URL": empty_redis},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def value_of(word: str, before: str, dead_id: str) -> str:

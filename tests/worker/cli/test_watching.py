@@ -219,7 +219,10 @@ class TestStatus:
         found = slotgen.json("status")["inTheWay"][-1]
 
         assert f"no worker takes what lies on the list {typo}: 1 for slotgen" in found["what"]
-        assert found["command"] == f"redis-cli -r 1 LMOVE {typo} {slotgen.namespace} RIGHT LEFT"
+        assert (
+            found["command"]
+            == f'redis-cli -u "$SLOTGEN_REDIS_URL" -r 1 LMOVE {typo} {slotgen.namespace} RIGHT LEFT'
+        )
 
     def test_fits_a_screen_of_80_by_24(self, slotgen, monkeypatch):
         monkeypatch.setenv("COLUMNS", "80")

@@ -8,15 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from pathlib import Path
+from functools import cache
 from typing import Any, TextIO
 
 import typer
 
 from tasks.operations.visible import Shown, visible
+from worker.cli.support.naming import as_called, command_form
 
-# What a line may not be broken in: a command must be whole where it is copied from.
-_UNBROKEN = re.compile(r"\s*(?:[^\s`]*`[^`]+`\S*|(?:slotgen|redis-cli) .*|\d\S* (?:%|ms|s|min|h|d)\b\S*|\S+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STATUS_COLOURS = {"COMPLETED": "green", "STUB": "yellow", "FAILED": "red"}
 
@@ -30,9 +29,10 @@ def say(*lines: str, err: bool = False) -> None:
     """Print each of `lines`, at once: a reader at the other end of a pipe may wait for it.
 
     For a person at a terminal a line that is wider is broken between words; for a pipe each is one line.
+    Commands in it are as they are typed here, but not in what is Shown: that may quote others.
     """
     stream = sys.stderr if err else sys.stdout
-    width, shown = _width(stream), map(visible, lines)
+    width, shown = _width(stream), map(visible, map(_typed, lines))
     text = "\n".join(shown if width is None else (_wrapped(each, width) for each in shown))
     if hasattr(stream, "rich_proxied_file"):
         # A bar stands on the terminal: rich puts a line above it, where click would write across it.
@@ -40,6 +40,10 @@ def say(*lines: str, err: bool = False) -> None:
             stream.write(f"{each}\n")
     else:
         typer.echo(text, err=err)
+
+
+def _typed(line: str) -> str:
+    return line if isinstance(line, Shown) else as_called(line)
 
 
 def fitted(text: str) -> str:
@@ -60,12 +64,18 @@ def _wrapped(line: str, width: int) -> str:
     """Return `line` in lines of at most `width` characters, each but the first indented by two more."""
     indent = " " * (len(line) - len(line.lstrip()) + 2)
     lines = [""]
-    for part in _UNBROKEN.findall(line):
+    for part in _unbroken().findall(line):
         if lines[-1].strip() and len(_COLOUR.sub("", lines[-1] + part)) > width:
             lines.append(indent + part.lstrip())
         else:
             lines[-1] += part
     return "\n".join(lines)
+
+
+@cache
+def _unbroken() -> re.Pattern[str]:
+    """Return the form of what a line may not be broken in: a command must be whole where it is copied."""
+    return re.compile(rf"\s*(?:[^\s`]*`[^`]+`\S*|{command_form()}|\d\S* (?:%|ms|s|min|h|d)\b\S*|\S+)")
 
 
 def answer(document: Any, lines: Iterable[str], *, as_json: bool) -> None:
@@ -119,11 +129,3 @@ def text_of(value: bytes | None) -> str | None:
 def shown_text(value: bytes | None) -> str:
     """Return a dial's raw value for people: quoted, or `absent`."""
     return "absent" if value is None else repr(text_of(value))
-
-
-def own_name() -> str:
-    """Return how this command was called, so that what is shown can be typed."""
-    called = Path(sys.argv[0])
-    if called.name != "slotgen":
-        return "slotgen"
-    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)

@@ -17,6 +17,7 @@ from worker.adapters.redis.console.cooldowns import cooldowns
 from worker.adapters.redis.console.safety import MOST_BULK_BYTES, bulk_bytes, hazards
 from worker.cli.support.documents import load_executor
 from worker.cli.support.errors import CliError
+from worker.cli.support.naming import as_called
 from worker.cli.support.operator_session import OperatorSession, open_session
 from worker.cli.support.options import AsJson
 from worker.cli.support.probing import probe
@@ -136,6 +137,6 @@ def _lines(each: PreflightCheck) -> list[str]:
     mark, line = f"{each.mark.value:<10}", f"{each.mark.value:<10} {each.name}: {each.evidence}"
     # A point that passes needs no second line; --json has the full text.
     rest = (fitted(line) if each.mark == "pass" else line).removeprefix(mark)
-    remedy = f"; {each.remedy}" if each.remedy else ""
+    remedy = as_called(f"; {each.remedy}") if each.remedy else ""
     below = [f"{'':<10}   {each.remedy}"] if len(line + remedy) > _BESIDE else []
     return [styled(mark, _COLOURS[each.mark]) + rest + ("" if below else remedy), *(below if remedy else [])]

@@ -17,7 +17,7 @@ from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
-from worker.cli.support.terminal import STATUS_COLOURS, own_name, print_json, say
+from worker.cli.support.terminal import STATUS_COLOURS, print_json, say
 from worker.dev.demo.script import ACTS, Act, Demonstration, DemonstrationStuck
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, WorkerDied, stack
@@ -53,7 +53,7 @@ def demo(
     console.print(_summary(demonstration))
     if not real:
         say("", _STOOD_IN)
-    say(*_NEXT.format(slotgen=own_name()).split("\n"))
+    say(*_NEXT.split("\n"))
 
 
 def _play(console: ContentConsole, *, real: bool, quiet: bool) -> Demonstration:
@@ -187,5 +187,5 @@ _WHEN = {str(reason): reason.when for reason in REASONS}
 _STOOD_IN = "No OpenAI was asked and no money was spent: a stand-in here wrote the content."
 _NEXT = """
 Next
-  {slotgen} dev      leave it all running, and try it yourself
-  {slotgen} --help   every command; README.md says where to read on"""
+  slotgen dev      leave it all running, and try it yourself
+  slotgen --help   every command; README.md says where to read on"""

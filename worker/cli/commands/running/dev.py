@@ -15,7 +15,7 @@ from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import refuses
 from worker.cli.support.options import AsJson
 from worker.cli.support.signals import termination_held
-from worker.cli.support.terminal import answer, own_name, say
+from worker.cli.support.terminal import answer, say
 from worker.dev.demo.specs import ALLOWLIST, SPECS
 from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, Stack, WorkerDied, stack
@@ -79,7 +79,7 @@ def dev(
 
 
 def _lines(running: Stack, settings: Settings, port: int) -> list[str]:
-    slotgen, allowlist = own_name(), _near(ALLOWLIST)
+    allowlist = _near(ALLOWLIST)
     taken = "" if running.redis_server.port == port else f"   (port {port} is taken)"
     variables = f"SLOTGEN_REDIS_URL={running.redis_url}"
     if settings.namespace != "slotgen":
@@ -94,9 +94,9 @@ def _lines(running: Stack, settings: Settings, port: int) -> list[str]:
         "content. In another terminal:",
         "",
         f"  export {variables}",
-        f"  {slotgen} enqueue {_near(SPECS[0])} --wait",
-        f"  {slotgen} status",
-        f'  {slotgen} enable --allowlist {allowlist} --percent 100 --reason "trying it"',
+        f"  slotgen enqueue {_near(SPECS[0])} --wait",
+        "  slotgen status",
+        f'  slotgen enable --allowlist {allowlist} --percent 100 --reason "trying it"',
         "",
         "Ctrl-C ends it all.",
     ]

@@ -9,6 +9,7 @@ from gates.allowlist import DIAL
 from tasks.operations.changes.dials import OPERATED, RAW_COMMAND, RecordedChange
 from tasks.operations.changes.exposure import named
 from tasks.operations.timefmt import moment
+from tasks.operations.visible import visible
 from worker.adapters.redis.keys import AUDIT
 from worker.cli.support.documents import described
 from worker.cli.support.operator_session import open_session
@@ -67,4 +68,4 @@ def _lines(each: RecordedChange) -> list[str]:
     ]
     change = styled(each.dial, bold=True) + f" {shown(each.before)} -> {shown(each.after)}"
     below = "; ".join(filter(None, why))
-    return [f"{moment(each.wall_ms)}  {each.who}  " + change, *([f"    {below}"] if below else [])]
+    return [f"{moment(each.wall_ms)}  {each.who}  " + change, *([visible(f"    {below}")] if below else [])]

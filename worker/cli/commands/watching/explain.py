@@ -17,6 +17,7 @@ from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.documents import AsField, load_executor, read_json, read_spec, read_text
 from worker.cli.support.errors import CliError
 from worker.cli.support.explaining import explain_job, gate_lines, live_controls
+from worker.cli.support.naming import as_called
 from worker.cli.support.options import AsJson
 from worker.cli.support.terminal import answer, fields, styled
 from worker.settings.settings import Settings
@@ -118,7 +119,7 @@ def _lines(each: Explanation) -> list[str]:
     verdict = visible(f"would be generated (rule {each.rule_id})")
     if each.code is not None:
         colour = "yellow" if each.status == "STUB" else "red"
-        verdict = styled(f"{each.status} {each.code}", colour) + f": {each.detail}"
+        verdict = styled(f"{each.status} {each.code}", colour) + as_called(f": {each.detail}")
     lines: list[str] = [styled(each.job_id, bold=True) + ": " + verdict]
     lines += gate_lines(each.gates)
     if each.nearest is not None:

@@ -45,8 +45,11 @@ def repair(
     document = fields(wrong, "key", "found", "wanted") | {"quarantined": aside, "auditId": audit_id}
     lines = [f"{wrong.key}: {wrong.found} was put aside", f"kept for 30 days as {aside}"]
     if not wrong.fields:
-        back = f"redis-cli RENAME {quoted(aside)} {quoted(wrong.key)}"
-        lines.append(f"undo: {back}; redis-cli PERSIST {quoted(wrong.key)}")
+        there = quoted(wrong.key)
+        lines.append(
+            f'undo: redis-cli -u "$SLOTGEN_REDIS_URL" RENAME {quoted(aside)} {there} && '
+            f'redis-cli -u "$SLOTGEN_REDIS_URL" PERSIST {there}'
+        )
     answer(document, lines, as_json=as_json)
 
 
