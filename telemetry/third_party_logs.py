@@ -28,6 +28,10 @@ _KNOWN = (
     "Unclosed connector",
     "socket.accept() out of system resource",
 )
+# What a warning's category means where its text alone would say it.
+_MEANT = {
+    "SecurityWarning": "the worker runs as root, or as one who may become it; start it as a user of its own",
+}
 _WARNING = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+): (?P<category>\w+): ")
 
 
@@ -51,4 +55,5 @@ def _warning(record: logging.LogRecord) -> dict[str, Any]:
     if found is None:
         return {"event": "log", "message": "warning"}
     file = found["file"].rsplit("/", 1)[-1]
-    return {"event": "log", "message": found["category"], "at": f"{file}:{found['line']}"}
+    message = ": ".join(filter(None, [found["category"], _MEANT.get(found["category"])]))
+    return {"event": "log", "message": message, "at": f"{file}:{found['line']}"}

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from celery.platforms import check_privileges
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -330,6 +332,18 @@ class TestTheProcess:
             configure("LOUD", io.StringIO())
 
         assert logging.getLogger().handlers == before
+
+    def test_says_what_celery_warns_root_of(self, process, monkeypatch):
+        monkeypatch.setattr(os, "getuid", lambda: 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(capture=False)
+            configure("INFO", process)
+            check_privileges(["json"])
+            logging.captureWarnings(capture=False)
+
+        (line,) = lines(process)
+        assert line["message"].startswith("SecurityWarning: the worker runs as root")
 
     def test_tells_of_a_warning_its_category_and_place(self, process):
         with warnings.catch_warnings():
