@@ -12,7 +12,7 @@ from tasks.generate.outcome import OutcomeRecord
 from tasks.operations.drill import DrillRecord
 from tasks.operations.money import usd
 from tasks.operations.probes import is_probe
-from tasks.operations.timefmt import ago, counted, span
+from tasks.operations.timefmt import ago, counted, milliseconds, span
 
 # What is expected of a stable beta; shares are of the admitted jobs. Without a failure, 59 jobs say with 95 %
 # confidence that fewer than one in twenty fails, and as many that the p95 is below the slowest of them.
@@ -135,7 +135,7 @@ def assess(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, no
             _error_codes(real, judged, now_wall_ms),
             _criterion(
                 "latency is within expected bounds for admitted jobs",
-                ", ".join(f"{each} {ms / 1000:.2f} s" for each, ms in percentiles.items())
+                ", ".join(f"{each} {milliseconds(ms)}" for each, ms in percentiles.items())
                 + f" (p95 at most {LATENCY_P95_SECONDS} s)",
                 generated,
                 now_wall_ms,
@@ -242,7 +242,7 @@ def _rollback(last: DrillRecord | None, now_wall_ms: int) -> Criterion:
     if not last.cancelled_calls:
         idle = "no call was in flight, so nothing was cancelled; drill again while jobs run"
         return Criterion(name, Verdict.UNKNOWN, f"{when}: {idle}")
-    took = f"{last.halt_ms or 0:.0f} ms until all workers ({last.workers}) had halted"
+    took = f"{milliseconds(last.halt_ms or 0)} until all workers ({last.workers}) had halted"
     return Criterion(name, Verdict.PASS, f"{when}: {took}, calls cancelled: {last.cancelled_calls}")
 
 

@@ -179,7 +179,7 @@ def test_latency_is_that_of_generated_jobs_alone():
     cached = jobs(1000, "cached", path="stub", cached=True, latency_ms=1)
     slow = jobs(10, "slow", latency_ms=31_000)
 
-    assert criterion(LATENCY, [*GOOD, *cached]).figure.startswith("p50 0.10 s, p95 0.10 s, p99 0.10 s")
+    assert criterion(LATENCY, [*GOOD, *cached]).figure.startswith("p50 100 ms, p95 100 ms, p99 100 ms")
     assert criterion(LATENCY, [*GOOD, *cached, *slow]).verdict is Verdict.FAIL
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from gates import BrakeState, allowlist
@@ -41,7 +41,7 @@ def page(of: Overview) -> RenderableType:
 def blocker(each: Blocker) -> RenderableType:
     """Return one thing that blocks generation, with its command."""
     command = words(each.command, "bold")
-    if len(each.what) + len(each.command) <= _BESIDE:
+    if len(each.what) + len(command) <= _BESIDE:
         return Text.assemble(words(f"{each.what}; "), command)
     # On a line of its own it can be copied whole.
     return Group(words(f"{each.what}:"), Padding(command, (0, 0, 0, 2)))
@@ -57,7 +57,8 @@ def unreadable(problem: str) -> RenderableType:
 
 
 def _dials(of: Overview) -> RenderableType:
-    table = Table("dial", "value", "in effect", "set", box=None, padding=(0, 1), header_style="dim")
+    effect = Column("in effect", no_wrap=True)
+    table = Table("dial", "value", effect, "set", box=None, padding=(0, 1), header_style="dim")
     for line in of.dials:
         last, when = line.last, ""
         if last is not None:

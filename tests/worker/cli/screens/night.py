@@ -29,6 +29,8 @@ FOLDER = Path(__file__).parent
 WIDTHS = (80, 120)
 # What a person has in one look.
 ROWS = 24
+# These are looked things up in, and scrolled.
+REFERENCE = {"slotgen --help", "slotgen enqueue --help"}
 _SCREENS = """
 status
 tail --limit 10
@@ -62,9 +64,12 @@ audit
 drill guard --actor ann
 status --each redis.txt
 tail --limit 10
+report --since 1h
 kill --help
 status --help
 dead --help
+enqueue --help
+--help
 --version
 """
 _WORDS = {

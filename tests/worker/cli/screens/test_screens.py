@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worker.cli.screens.night import FOLDER, ROWS, WIDTHS, play, screens
+from tests.worker.cli.screens.night import FOLDER, REFERENCE, ROWS, WIDTHS, play, screens
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -21,4 +21,4 @@ def test_the_screens_are_those_that_were_looked_at(width):
 def test_no_screen_breaks_a_line_or_scrolls(width):
     for name, lines in screens((FOLDER / f"{width}.txt").read_text("utf-8")).items():
         assert [each for each in lines if len(each) > width and "slotgen " not in each] == [], name
-        assert len(lines) <= ROWS, name
+        assert len(lines) <= ROWS or name.partition(" ")[2] in REFERENCE, name

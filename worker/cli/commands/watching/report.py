@@ -71,7 +71,7 @@ def _covers(since: str, oldest_ms: int | None, from_ms: int, now_ms: int) -> str
         return f"no outcome is on record; {since} were asked for"
     if oldest_ms <= from_ms:
         return f"the last {since}"
-    return f"{span((now_ms - oldest_ms) / 1000)} of the last {since}, for the history begins then"
+    return f"{span((now_ms - oldest_ms) / 1000)} of the last {since}: the history goes back no further"
 
 
 def _print(found: Report, covers: str, html: Path | None) -> None:
@@ -79,7 +79,7 @@ def _print(found: Report, covers: str, html: Path | None) -> None:
     table = Table.grid(padding=(0, 2))
     for each in found.criteria:
         table.add_row(words(each.verdict, _COLOURS[each.verdict]), each.name)
-        table.add_row("", each.figure)
+        table.add_row("", words(each.figure))
     say(f"beta stable? {covers}")
     ContentConsole().print(table)
     say(styled(found.conclusion, "green" if found.stable else "red", bold=True) + f" ({found.counts})")

@@ -49,7 +49,7 @@ def test_a_good_day_is_stable(slotgen):
 
     assert code == 0
     assert verdicts(said) == ["pass"] * 5
-    assert "13 h of the last 24h, for the history begins then" in said
+    assert "13 h of the last 24h: the history goes back no further" in said
     assert "stable (jobs: 60, past the gates: 60, outcomes: 60)" in said
 
 
