@@ -126,7 +126,7 @@ def assess(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, no
             _criterion(
                 "expected distribution of STUB vs COMPLETED for admitted jobs",
                 f"{share:.1%} of {len(answered)} COMPLETED (at least {_COMPLETED_SHARE:.0%}); "
-                f"{len(stubs)} more were STUB, {halted} of them halted",
+                f"{len(stubs)} more STUB ({halted} halted)",
                 judged,
                 now_wall_ms,
                 passed=share >= _COMPLETED_SHARE,
@@ -231,7 +231,9 @@ def _error_codes(
 def _rollback(last: DrillRecord | None, now_wall_ms: int) -> Criterion:
     name = "rollback has been tested and behaves deterministically"
     if last is None:
-        return Criterion(name, Verdict.UNKNOWN, "never drilled; run `slotgen drill`")
+        return Criterion(
+            name, Verdict.UNKNOWN, "no drill with calls in flight is on record; run `slotgen drill`"
+        )
     age_ms = now_wall_ms - last.wall_ms
     when = f"drilled {ago(age_ms)} by {last.actor}"
     if not last.passed:

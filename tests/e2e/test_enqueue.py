@@ -393,7 +393,7 @@ def read_all(descriptor):
 @pytest.mark.parametrize(
     ("words", "code", "problem"),
     [
-        ([], 2, "name the inputs"),
+        ([], 2, "name FILES"),
         (["--resume", "b", "--again", "c"], 2, "The file of --resume knows"),
         (["a.json", "--resume", "b"], 2, "and not both"),
         (["absent.json"], 1, "absent.json: is not there; name a file, a folder, or -"),

@@ -141,7 +141,7 @@ def test_jobs_that_were_halted_in_flight_are_admitted_and_no_failures():
     found = criterion(DISTRIBUTION, [*GOOD, *stub("KILL_SWITCH", 50, path="openai")])
 
     assert found.verdict is Verdict.PASS
-    assert found.figure.endswith("50 more were STUB, 50 of them halted")
+    assert found.figure.endswith("50 more STUB (50 halted)")
 
 
 @pytest.mark.parametrize(("failures", "verdict"), [(5, Verdict.PASS), (6, Verdict.FAIL)])
@@ -186,7 +186,7 @@ def test_latency_is_that_of_generated_jobs_alone():
 @pytest.mark.parametrize(
     ("drill", "verdict", "words"),
     [
-        (None, Verdict.UNKNOWN, "never drilled; run `slotgen drill`"),
+        (None, Verdict.UNKNOWN, "no drill with calls in flight is on record; run `slotgen drill`"),
         (
             DRILL,
             Verdict.PASS,

@@ -111,7 +111,7 @@ def texts_of(tree: ast.Module) -> Iterator[str]:
 
 def commands(file: Path) -> Iterator[str]:
     """Yield those of this program without its name, and those of redis-cli."""
-    for text in texts(file):
+    for text in (re.sub(r" \\\n *", " ", each) for each in texts(file)):
         for begin in BEGIN.finditer(text):
             quoted, redis_cli = begin.group().startswith("`"), begin[1] == "redis-cli "
             words = list(words_from(text, begin.end(), quoted=quoted or redis_cli))

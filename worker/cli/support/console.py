@@ -8,7 +8,6 @@ from rich.segment import Segment
 from rich.text import Text
 
 from tasks.operations.visible import visible
-from worker.cli.support.naming import as_called
 
 
 class ContentConsole(Console):
@@ -36,5 +35,5 @@ class ContentConsole(Console):
 
 
 def words(text: str, style: str = "") -> Text:
-    """Return `text`, made visible and its commands as they are typed here, in a style of rich's."""
-    return Text(visible(as_called(text)), style=style)
+    """Return `text`, made visible, in a style of rich's."""
+    return Text(visible(text), style=style)

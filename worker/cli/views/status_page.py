@@ -14,6 +14,7 @@ from tasks.operations.overview import Blocker, DialLine, Overview
 from tasks.operations.timefmt import ago, counted, moment, span
 from worker.cli.support.console import words
 from worker.cli.support.documents import described
+from worker.cli.support.naming import as_called
 from worker.cli.support.terminal import STATUS_COLOURS, fields, shown_text, text_of
 
 STATES = {
@@ -40,7 +41,7 @@ def page(of: Overview) -> RenderableType:
 
 def blocker(each: Blocker) -> RenderableType:
     """Return one thing that blocks generation, with its command."""
-    command = words(each.command, "bold")
+    command = words(as_called(each.command), "bold")
     if len(each.what) + len(command) <= _BESIDE:
         return Text.assemble(words(f"{each.what}; "), command)
     # On a line of its own it can be copied whole.
@@ -81,7 +82,7 @@ def _fleet(of: Overview) -> RenderableType:
     waiting = f"{counted(of.queue_depth, 'message')} waiting{oldest}" if of.queue_depth else "empty"
     if of.queue_depth is None:
         waiting = "cannot be read"
-    first = [words(f" {each.what}: {each.command}", "bold red") for each in of.wrong_keys]
+    first = [words(f" {each.what}: {as_called(each.command)}", "bold red") for each in of.wrong_keys]
     first += [words(f" {each.silence}", "bold red") for each in of.workers if each.silence]
     dead = "no dead letters" if of.dead_letters == 0 else counted(of.dead_letters or 0, "dead letter")
     if of.dead_letters is None:
@@ -92,7 +93,7 @@ def _fleet(of: Overview) -> RenderableType:
     lines = [words(f" queue: {waiting}; {dead}{among}{f': {reasons}' if reasons else ''}")]
     if of.dead_letters_filled >= _NEARLY_FULL:
         filled = f"the store of dead letters is {of.dead_letters_filled:.0%} full, and will drop the oldest"
-        lines.append(words(f" {filled}: slotgen dead list", "red"))
+        lines.append(words(f" {filled}: {as_called('slotgen dead list')}", "red"))
     lines += [words(f" {each}", "red") for each in of.disagreements + of.model_problems]
     return Group(*first, _workers(of.living), *lines)
 

@@ -174,6 +174,8 @@ class Demonstration:
             reasons = self.celery.backend.get_task_meta(each.id)["reasons"]
             act.answers += zip(results, reasons["errorCodes"], strict=True)
         act.ended = True
+        # First: what is drawn as going on must be gone when the end is drawn.
+        self.on_change()
         self.on_end(act)
         if len(self.acts) < ACTS:
             time.sleep(self.pause_seconds)

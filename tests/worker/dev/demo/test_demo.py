@@ -182,17 +182,16 @@ def test_dev_is_playable_by_the_lines_it_prints_and_starts_again_what_dies(tmp_p
     }
     process = start(tmp_path, "dev", "--port", str(port), **settings)
     shown = said_until(process.stdout, lambda line: line.startswith("Ctrl-C"))
-    # The commands are to be copied, and the folder of the log is this machine's.
-    assert max(len(line) for line in shown if not line.startswith(("  ", "log"))) <= 81
-    export, enqueue, status, enable = [line.strip() for line in shown if line.startswith("  ")]
+    # The folder of the log is this machine's.
+    assert max(len(line) for line in shown if not line.startswith("log")) <= 81
+    text = "".join(shown).replace("\\\n", "")
+    export, enqueue, status, enable = re.findall("^  (.*)$", text, flags=re.MULTILINE)
     url = f"redis://127.0.0.1:{port}/0"
     assert export == f"export SLOTGEN_REDIS_URL={url} SLOTGEN_NAMESPACE=mine"
     there = {"SLOTGEN_REDIS_URL": url, "SLOTGEN_NAMESPACE": "mine"}
 
     assert '"status":"STUB"' in answers_of(enqueue, **there)
-    assert re.search(
-        r"HALTED +the kill dial is on; slotgen dev, .*: not opened yet", answers_of(status, **there)
-    )
+    assert re.search(r"HALTED +the kill dial is on; dev, .*: not opened yet", answers_of(status, **there))
     answers_of(enable, **there)
     assert '"status":"COMPLETED"' in answers_of(enqueue, **there)
     assert collector.wait_for(lambda spans: "process mine" in {each.name for each in spans})

@@ -40,7 +40,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 @app.command()
 def clear(
-    model: Annotated[str, typer.Argument(help="The model, as `slotgen cooldown` shows it.")],
+    model: Annotated[str, typer.Argument(help="The model, as `slotgen cooldown` shows it.", metavar="MODEL")],
     *,
     reason: Reason = "",
     actor: Actor = None,

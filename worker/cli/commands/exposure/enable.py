@@ -127,5 +127,5 @@ class _Walk:
 def _lines(step: dict[str, Any]) -> tuple[str, str]:
     words = "already so" if step["alreadySo"] else f"{step['before']} -> {step['after']}"
     refusing = [gate for gate, word in step["sampleJob"].items() if word != "yes"]
-    gates = f"refused by {', '.join(refusing)}; passes the other gates" if refusing else "passes every gate"
+    gates = f"refused by {', '.join(refusing)}; passes the rest" if refusing else "passes every gate"
     return f"{step['step']}. {step['title']}: {words}", f"   a sample job: {gates}"

@@ -10,7 +10,7 @@ from worker.cli.support.options import Actor, AsJson, Override, Reason
 
 
 def feature(
-    state: Annotated[Literal["on", "off"], typer.Argument(help="on or off")],
+    state: Annotated[Literal["on", "off"], typer.Argument(help="on or off", metavar="on|off")],
     *,
     reason: Reason = "",
     actor: Actor = None,

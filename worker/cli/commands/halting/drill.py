@@ -24,7 +24,9 @@ _EMBEDDED_CALLS = 20
 
 
 def drill(
-    target: Annotated[Literal["brake", "guard"], typer.Argument(help="What to rehearse.")] = "brake",
+    target: Annotated[
+        Literal["brake", "guard"], typer.Argument(help="What to rehearse.", metavar="brake|guard")
+    ] = "brake",
     *,
     calls: Annotated[
         int,
@@ -105,4 +107,7 @@ def _lines(record: DrillRecord, target: str) -> list[str]:
         else f"confirmed after {milliseconds(record.halt_ms)}"
     )
     cancelled = cancelled_calls(record.cancelled_calls)
-    return [word + f": the halt was {halted}; {cancelled}", *checks]
+    lines = [word + f": the halt was {halted}; {cancelled}", *checks]
+    if record.proves_nothing:
+        lines.append("to see calls cancelled, on a system of its own: slotgen drill --embedded")
+    return lines

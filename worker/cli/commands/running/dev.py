@@ -21,7 +21,6 @@ from worker.dev.redis_server.binary import EmbeddedRedisError
 from worker.dev.stack import NoKey, Stack, WorkerDied, stack
 from worker.settings.settings import Settings
 
-_NAME = "slotgen dev"
 _OWN = ("SLOTGEN_REDIS_URL", "SLOTGEN_REDIS_PASSWORD_FILE")
 
 
@@ -57,7 +56,7 @@ def dev(
         ) as running,
         suppress(KeyboardInterrupt),
     ):
-        RedisDials(running.client, settings.namespace).engage(_NAME, _NAME, "not opened yet")
+        RedisDials(running.client, settings.namespace).engage("dev", "slotgen dev", "not opened yet")
         addresses = {
             "redisUrl": running.redis_url,
             "openaiUrl": running.openai_url,
@@ -96,7 +95,7 @@ def _lines(running: Stack, settings: Settings, port: int) -> list[str]:
         f"  export {variables}",
         f"  slotgen enqueue {_near(SPECS[0])} --wait",
         "  slotgen status",
-        f'  slotgen enable --allowlist {allowlist} --percent 100 --reason "trying it"',
+        *f'  slotgen enable --allowlist {allowlist} \\\n    --percent 100 --reason "trying it"'.split("\n"),
         "",
         "Ctrl-C ends it all.",
     ]

@@ -33,7 +33,11 @@ ORDER = 1
 def enqueue(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="JSON or JSON Lines files, or folders of them; - is stdin.", show_default=False),
+        typer.Argument(
+            help="JSON or JSON Lines files, or folders of them; - is stdin.",
+            metavar="FILES",
+            show_default=False,
+        ),
     ] = None,
     *,
     wait: Annotated[
@@ -70,9 +74,9 @@ def enqueue(
     for --resume, which continues with the options of that run.
     """
     if bool(inputs) == bool(resume):
-        raise typer.BadParameter("name the inputs, or the file of --resume (which knows them), and not both")
+        raise typer.BadParameter("name FILES, or --resume FILE (which knows them), and not both")
     if again and resume:
-        raise typer.BadParameter("The file of --resume knows the one of --again: leave --again out")
+        raise typer.BadParameter("the file of --resume remembers the one of --again: leave --again out")
     settings = load_settings()
     queue = f"{settings.namespace} at {address(settings.redis_url)}"
     path = resume.absolute() if resume else _fresh_path()

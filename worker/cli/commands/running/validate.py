@@ -12,7 +12,10 @@ from worker.cli.support.terminal import answer
 
 
 def validate(
-    file: Annotated[str, typer.Argument(help="A job spec, an allowlist or an executor config; - is stdin.")],
+    file: Annotated[
+        str,
+        typer.Argument(help="A job spec, an allowlist or an executor config; - is stdin.", metavar="FILE"),
+    ],
     *,
     as_field: AsField = None,
     as_json: AsJson = False,

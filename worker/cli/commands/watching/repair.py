@@ -14,7 +14,8 @@ from worker.cli.support.terminal import answer, fields
 
 def repair(
     key: Annotated[
-        str | None, typer.Argument(help="The key to move aside; without one, list what is wrong.")
+        str | None,
+        typer.Argument(help="The key to move aside; without one, list what is wrong.", metavar="KEY"),
     ] = None,
     *,
     reason: Annotated[str, typer.Option(help="Why, for the record; required with a key.")] = "",

@@ -11,6 +11,7 @@ from tasks.operations.timefmt import moment, span
 from worker.adapters.redis.console.drills import RedisDrills
 from worker.cli.support.console import ContentConsole, words
 from worker.cli.support.errors import CliError
+from worker.cli.support.naming import as_called
 from worker.cli.support.operator_session import open_session
 from worker.cli.support.options import AsJson, duration, seconds
 from worker.cli.support.terminal import fields, print_json, say, styled
@@ -79,7 +80,7 @@ def _print(found: Report, covers: str, html: Path | None) -> None:
     table = Table.grid(padding=(0, 2))
     for each in found.criteria:
         table.add_row(words(each.verdict, _COLOURS[each.verdict]), each.name)
-        table.add_row("", words(each.figure))
+        table.add_row("", as_called(each.figure))
     say(f"beta stable? {covers}")
     ContentConsole().print(table)
     say(styled(found.conclusion, "green" if found.stable else "red", bold=True) + f" ({found.counts})")
