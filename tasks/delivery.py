@@ -1,4 +1,4 @@
-"""What leaves with an answer: the locked results, and what a consumer wants to know beside each."""
+"""What leaves with an answer: the locked results, and what a consumer needs to know besides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Everything that one spec is answered with: result v1 for each job in the order sent, and reasons v1."""
+    """The whole answer to one spec: result v1 for each job in the order sent, and reasons v1."""
 
     results: list[dict[str, Any]]
     reasons: dict[str, Any]

@@ -30,9 +30,9 @@ class Status(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why a job is not COMPLETED: telemetry v1's `errorCode`, closed: the gates' reasons and what follows."""
+    """Why a job is not COMPLETED: the closed `errorCode` of telemetry v1, the gates' reasons first."""
 
-    # The two that are asked for by name; type checkers see no others of the gates'.
+    # Code refers to these two by name; type checkers cannot see the gates' other reasons.
     KILL_SWITCH = KillReason.KILL_SWITCH
     KILL_UNVERIFIED = KillReason.KILL_UNVERIFIED
     vars().update({reason.name: reason for reason in REASONS if not isinstance(reason, KillReason)})
@@ -59,8 +59,8 @@ class ErrorCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
-# FAILED through no fault of the job, which may be COMPLETED when it is sent again; for some of them once
-# somebody has paid, set the key, or seen to the server.
+# FAILED through no fault of the job: sent again, it may be COMPLETED; with some of them only once somebody
+# has paid, set the key, or fixed the server.
 RETRYABLE = frozenset(
     {
         ErrorCode.MISSING_API_KEY,
@@ -78,18 +78,19 @@ RETRYABLE = frozenset(
 class InvalidMessage(Exception):  # noqa: N818 - the producer reads this name, and it says what happened
     """A message that is not a job spec. Its text names the path and the remedy, never the content."""
 
-    # What a producer's AsyncResult.get() shows: `slotgen.InvalidMessage`, wherever our packages live.
+    # The name that a producer's AsyncResult.get() shows: `slotgen.InvalidMessage`, wherever our packages
+    # live.
     __module__ = "slotgen"
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - says what is the matter
-    """The store behind a port did not answer; what it would have said is unknown."""
+    """The store behind a port did not answer, so what it holds is unknown."""
 
 
 class Deferred(Exception):  # noqa: N818 - says what happens to the job
-    """What the job waits for takes longer than the job may; it is as good as new.
+    """The job would have to wait for longer than it may, so it goes back unchanged.
 
-    It ends as `otherwise` where it may not wait any longer.
+    It ends as `otherwise` if it may not wait any longer.
     """
 
     def __init__(self, otherwise: "Failed") -> None:
@@ -100,8 +101,8 @@ class Deferred(Exception):  # noqa: N818 - says what happens to the job
 class JobEnded(Exception):  # noqa: N818 - an outcome on its way up, not always an error
     """A job ends with `code`; `detail` is a short reason for the log, never content.
 
-    `rule` is the rule of plain text that an answer broke, where it was one; `flagged` is what moderation
-    found (`ModelAnswer`).
+    `rule` is the plain-text rule that the answer broke, if it broke one; `flagged` is what moderation found
+    (`ModelAnswer`).
     """
 
     status: Status
@@ -128,7 +129,7 @@ class Stubbed(JobEnded):
 
 
 class Failed(JobEnded):
-    """Something broke, and a retry inside this job cannot help any more."""
+    """Something broke, and no retry within this job can help."""
 
     status = Status.FAILED
 
@@ -136,8 +137,8 @@ class Failed(JobEnded):
 class ModelError(Failed):
     """One model request broke.
 
-    `retryable`: the same request may succeed later. `retry_after_seconds`: the server's wish, if it named
-    one. `billed`: the request may have been worked on and charged; `usage` is what the server said of that.
+    `retryable`: the same request may succeed later. `retry_after_seconds`: how long the server asked to wait,
+    if it did. `billed`: the request may have been processed and charged; `usage` is what the server reported.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ from tasks.ports import TokenUsage
 
 # A dollar for a million tokens is 1,000 nano-dollars for one.
 _NANO_USD_PER_TOKEN = Decimal(1000)
-# Families that spend output tokens on reasoning first: with few of them the API answers 400, or with nothing.
+# Model families that spend output tokens on reasoning first: with too few tokens the API answers 400, or
+# nothing.
 _REASONING_MODELS = re.compile(r"(ft:)?(gpt-[5-9]|o[1-9])")
 _LEAST_WITH_REASONING = 1024
 # `prompt_cache_options` came with gpt-5.6; earlier models answer 400 to it.
@@ -103,13 +104,13 @@ class ExecutorConfig:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What of the model's own parameters is set; the names are the API's."""
+        """The model parameters that are set, under the API's own names."""
         given = {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "reasoning_effort": self.reasoning_effort,
             "service_tier": self.service_tier,
-            # Explicit breakpoints only, of which a request has none.
+            # Cache at explicit breakpoints only, and our requests have none.
             "prompt_cache_options": None if self.prompt_caching else {"mode": "explicit"},
             "moderation": self.moderation and {"model": self.moderation},
         }
@@ -117,21 +118,21 @@ class ExecutorConfig:
 
     @property
     def retry(self) -> RetryPolicy:
-        """How a request that failed is sent again."""
+        """How a failed request is retried."""
         return RetryPolicy(
             self.backoff_initial_seconds, self.backoff_max_seconds, self.max_retry_after_seconds
         )
 
     def worst_case_nano_usd(self, input_bytes: int, max_output_tokens: int) -> int:
-        """Return the most that one request can cost, in nano-dollars, by whichever tier it is served."""
+        """Return the most that one request can cost, in nano-dollars, whichever tier serves it."""
         dearest = max(self._tiers.values())
         return self._price.times(dearest).worst_case_nano_usd(input_bytes, max_output_tokens)
 
     def cost_nano_usd(self, usage: TokenUsage) -> int | None:
         """Return what a request cost, in nano-dollars.
 
-        None where that is not known: it was served by another tier than the one asked for, or by one that
-        has no multiplier.
+        None if that is not known: it was served by another tier than the one asked for, or by one without a
+        multiplier.
         """
         factor = self._tiers.get(usage.service_tier or "default")
         if factor is None or not usage.served_as(self.service_tier):
@@ -140,12 +141,12 @@ class ExecutorConfig:
 
     @property
     def pricing(self) -> str:
-        """What the prices in the file are for and multiplied by, in words."""
+        """What the prices in the file apply to and are multiplied by, in words."""
         return f"service tier {self.service_tier or 'not sent'}, prices x {self.price_multiplier or 1}"
 
     @property
     def _price(self) -> Price:
-        # `load` has made sure that it is known.
+        # `load` has checked that it is known.
         return self.prices[self.model].times(self.price_multiplier or Decimal(1))
 
     @property
@@ -183,7 +184,7 @@ def disagreements(document: dict[str, Any]) -> list[str]:
     found = []
     if model not in document["prices"]:
         found.append(
-            f"prices: has none for model {model!r}; add it, for a call of unknown price is never made"
+            f"prices: has no price for the model {model!r}; add it: a call of unknown price is never made"
         )
     reasons = _REASONING_MODELS.match(model) and document.get("reasoningEffort") != "none"
     if reasons and most < _LEAST_WITH_REASONING:

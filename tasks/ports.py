@@ -1,4 +1,4 @@
-"""What the use case needs from the outside; the adapters in `worker/adapters` provide it."""
+"""What the use case needs from outside; the adapters in `worker/adapters` provide it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ class ControlSource(Protocol):
 
     @property
     def at_once(self) -> int:
-        """Return what keeps a round trip far shorter than a read's deadline, as the last ones went."""
+        """Return how many keep a round trip far shorter than a read's deadline, judged by the latest ones."""
 
     def read(self) -> Controls:
-        """Return the dials as they are now. Never raises: what cannot be read is a brake UNVERIFIED."""
+        """Return the dials as they are now. Never raises: if they cannot be read, the brake is UNVERIFIED."""
 
     async def read_each(self, number: int) -> list[Controls]:
-        """Return `number` reads, each one in its own right, from one round trip. Never raises."""
+        """Return `number` separate reads from one round trip. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens of one request, and the service tier that the server named for it, None where it named none.
+    """Tokens of one request, and the service tier that the server named for it, None if it named none.
 
     `input_tokens` includes the cached and cache-written ones.
     """
@@ -54,7 +54,7 @@ class TokenUsage:
     service_tier: str | None = None
 
     def served_as(self, asked: str | None) -> bool:
-        """Whether the request was served by the tier that was asked for; where none was, any will do."""
+        """Whether the request was served by the tier that was asked for; if none was, any will do."""
         return asked is None or self.service_tier == asked
 
 
@@ -103,24 +103,24 @@ class Model(Protocol):
     async def ready(self) -> None:
         """Return once a request can be sent: the first ones may come before its client is open.
 
-        Raises what hinders it, which is a bug or a broken installation, and no answer of the model.
+        Raises what prevented it: a bug or a broken installation, never an answer of the model.
         """
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
-        """Send `request` once, without retries. Raises ModelError for every way in which no answer came."""
+        """Send `request` once, without retries. Raises ModelError if no answer came, for whatever reason."""
 
     def abort_connections(self) -> None:
         """Close every connection at once, for a halt and from any thread; the next request opens new ones."""
 
     async def close(self) -> None:
-        """End for good what it has open."""
+        """Close everything it has open, for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a worker finds that asks for a job: it is `ours`, or there is an `answer`, or someone has it.
+    """What a worker finds when it asks for a job: it is `ours`, or there is an `answer`, or someone has it.
 
-    `stored` is the answer's bytes, empty where there is none.
+    `stored` is the answer's bytes, empty if there is none.
     """
 
     ours: bool
@@ -130,11 +130,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A request that wants to leave: its worst case is held for it until it is settled.
+    """A request that asks to leave: its worst-case cost is held until it is settled.
 
-    With a `token` it leaves only while the job is still claimed under it.
-    At most `most_begun` requests of one job may have been begun without an outcome, this one included. What
-    is not settled within `hold_seconds` counts as spent.
+    With a `token` it leaves only while the job is still claimed under it. At most `most_begun` requests of
+    one job may have been begun without an outcome, this one included. Money not settled within `hold_seconds`
+    counts as spent.
     """
 
     key: str
@@ -148,7 +148,7 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Departed:
-    """Whether the request `left`; where it did not, nothing is held or counted, and one of these says why.
+    """Whether the request `left`; if not, nothing is held or counted, and one of these says why.
 
     The job is `unclaimed`: somebody has taken it over, or answered it. No request to the model leaves for
     `wait_seconds`; the whole account is `refused`, for this errorCode; the money is `uncovered`, with the cap
@@ -168,9 +168,9 @@ class Departed:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a request has cost; not `known`: what an unknown outcome may have cost at most.
+    """What a request has cost; if not `known`, the most that its unknown outcome may have cost.
 
-    `rule` is the allowlist's that admitted the job.
+    `rule` is the allowlist rule that admitted the job.
     """
 
     reservation_id: str
@@ -181,10 +181,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a job that `token` has claimed, "" for none.
+    """The end of a job claimed by `token` ("" for none).
 
-    One without an outcome is not `concluded`: what it tried stays in the ledger. The guard counts its
-    `observation`, once.
+    A job without an outcome is not `concluded`: its attempts stay in the ledger. The guard counts its
+    `observation` once.
     """
 
     token: str
@@ -194,11 +194,11 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What a request or a job leaves behind. Each part is optional, and stands for itself.
+    """What a request or a job leaves behind. Each part is optional and independent of the others.
 
-    `answer` is the JSON text to be kept. `cooldown_seconds` is how long no request to `model` may leave; a
-    longer cooldown stays. The breaker is opened by an account's refusal, `opened_by`, and closed by the
-    answer to a probe. `taken_back` is the number of an attempt that was refused before any work was done.
+    `answer` is the JSON text to keep. `cooldown_seconds` is how long no request to `model` may leave; a
+    longer cooldown stays in force. The breaker is opened by an account's refusal, `opened_by`, and closed by
+    the answer to a probe. `taken_back` is the number of an attempt that was refused before any work was done.
     """
 
     key: str
@@ -214,42 +214,41 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Whether an answer was `stored` (True where there was none), and what the guard found."""
+    """Whether an answer was `stored` (True if there was none), and what the guard found."""
 
     stored: bool = True
     finding: GuardFinding | None = None
 
 
 class Steps(Protocol):
-    """The steps of a job between its decision and its end that the whole fleet shares, each done at once."""
+    """The steps of a job between decision and end that concern the whole fleet, each of them atomic."""
 
     async def claim(self, key: str, token: str, *, despite: bytes = b"") -> Claim:
         """Claim the job under `token`, unless it has an answer or a living worker has it.
 
-        `despite` is a stored answer that cannot be used: it counts as none.
-
-        Raises StoreUnavailable when that is not known, or the answer cannot be read.
+        `despite` is a stored answer that cannot be used, and counts as none. Raises StoreUnavailable if that
+        is not known, or the answer cannot be read.
         """
 
     def released(self, key: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Give an event that is set whenever the claim of `key` may be free, from now on."""
+        """Yield an event that is set, from now on, whenever the claim of `key` may be free."""
 
     async def depart(self, departure: Departure) -> Departed:
         """Let a request leave: hold its money and count it, unless something of the fleet forbids it.
 
-        Raises StoreUnavailable: it is not known, which is a no, too.
+        Raises StoreUnavailable if that is not known, which is a no, too.
         """
 
     async def arrive(self, arrival: Arrival) -> Arrived:
-        """Book an arrival, however long Redis takes. Twice is once."""
+        """Book an arrival, however long Redis takes. Booking it twice has the effect of once."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that was rejected, and why. `message` is its bytes as they were on the queue.
 
-    Of one that is too large to be kept whole they are the head; `sha256` is then the digest of the whole, or
-    of its first 64 KiB where it was too large to be read.
+    If it was too large to be kept whole, they are its head, and `sha256` is the digest of the whole, or of
+    its first 64 KiB if it was too large to be read.
     """
 
     dead_id: str

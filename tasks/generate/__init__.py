@@ -1,1 +1,1 @@
-"""One job, from the message to its result: decide, generate, accept, record."""
+"""One job from message to result: decide, generate, accept, record."""

@@ -11,9 +11,10 @@ from tasks.plain_text import FieldKind, findings
 from tasks.ports import NOT_JUDGED, ModelAnswer
 
 _MAX_ANSWER_BYTES = 4_194_304
-# Fields of every output type whose strings may be one sign, a name or a line of code; all others are text.
+# Fields whose strings may be a single sign, a name or a line of code, in any output type; all others are
+# text.
 _SHORT_ANSWERS = frozenset({"correctAnswer", "id", "options", "tags"})
-# Asked again with only the first thing named, a model would repeat the others.
+# A model that is told only of the first problem would repeat the others.
 _MAX_NAMED = 5
 _BETWEEN_PARAGRAPHS = "\n\n"
 
@@ -60,7 +61,7 @@ class PolicyViolation:
     line: int
 
     def __str__(self) -> str:
-        """Say where and what, and nothing of the content."""
+        """Say where and which rule, and nothing of the content."""
         return f"{self.path}: {self.rule} on line {self.line}"
 
 
@@ -84,7 +85,7 @@ def _value(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _TextField:
-    """Strings that a reader reads as one text, each of them with its path."""
+    """Strings that are read as one text, each with its path."""
 
     parts: tuple[tuple[str, str], ...]
     field: FieldKind
@@ -94,13 +95,13 @@ class _TextField:
         return _BETWEEN_PARAGRAPHS.join(text for _, text in self.parts)
 
     def place(self, line: int) -> tuple[str, int]:
-        """Return the path of the string that has line `line` of the whole, and the line's number in it."""
+        """Return the path of the string that holds line `line` of the whole, and the line's number in it."""
         lengths = ((path, text.count("\n") + _BETWEEN_PARAGRAPHS.count("\n")) for path, text in self.parts)
         return [(path, number + 1) for path, length in lengths for number in range(length)][line - 1]
 
 
 def _passages(value: Any, path: str, field: FieldKind) -> Iterator[_TextField]:
-    """Yield what is to be judged. Paragraphs are judged together: a list may have an item in each of them."""
+    """Yield what is to be judged. Paragraphs are judged together, since a list may have one item in each."""
     if isinstance(value, str):
         yield _TextField(((path, value),), field)
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Decides, without waiting for anything, whether a job may go to the model."""
+"""Decides whether a job may go to the model, without waiting for anything."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -22,9 +22,9 @@ class Admission:
     _admitted_by_rule: Counter[str] = field(default_factory=Counter)
 
     def admit(self, job: Job, context: JobContext, controls: Controls) -> OutputType:
-        """Return the type to generate, or say why not, by `controls`, which were read for this job.
+        """Return the type to generate, or raise why not, as decided by `controls`, read for this job.
 
-        Writes the gate's findings into `context`.
+        Writes the gates' findings into `context`.
 
         Raises:
             Stubbed: a gate, the mode or the run limit said no.
@@ -53,7 +53,7 @@ class Admission:
 
     def _pass_run_limit(self, job: Job, context: JobContext, controls: Controls) -> None:
         rule = matching_rule(job.subject, controls)
-        if rule is None:  # the allowlist gate has just admitted by a rule
+        if rule is None:  # the allowlist gate has just admitted it by a rule
             raise Stubbed(ErrorCode(AllowlistReason.NOT_ALLOWLISTED), "no enabled rule matches")
         context.rule_id = rule.id
         self._admitted_by_rule[rule.id] += 1

@@ -1,4 +1,4 @@
-"""Answers what is asked on one event loop at the same moment together; each asker gets its own reply."""
+"""Answers requests made on one event loop at the same moment in one batch; each caller gets its own reply."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,10 +11,10 @@ Reply = TypeVar("Reply")
 
 @dataclass(slots=True)
 class Batcher(Generic[Request, Reply]):
-    """One batch of at most `most()` is under way at a time, so that the next one grows with the load.
+    """One batch, of at most `most()` requests, is under way at a time, so the next one grows with the load.
 
-    `answer(requests)` returns a reply or an exception for each, in their order; what it raises goes to all.
-    Requests are handed on in the order in which they came.
+    `answer(requests)` returns a reply or an exception for each, in order; what it raises goes to every
+    caller. Requests are passed on in the order in which they came.
     """
 
     answer: Callable[[list[Request]], Awaitable[Sequence[Reply | Exception]]]
@@ -24,7 +24,7 @@ class Batcher(Generic[Request, Reply]):
     _task: asyncio.Task[None] | None = None
 
     def submit(self, request: Request) -> asyncio.Future[Reply]:
-        """Return what will have the reply; cancelling it takes nothing back."""
+        """Return a future of the reply; cancelling it does not take the request back."""
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, reply))
         if self._task is None:
@@ -43,7 +43,7 @@ class Batcher(Generic[Request, Reply]):
                 replies = [error] * len(self._under_way)
             for (_, reply), said in zip(self._under_way, replies, strict=True):
                 if reply.done():
-                    continue  # its asker was cancelled meanwhile
+                    continue  # its caller was cancelled meanwhile
                 if isinstance(said, Exception):
                     reply.set_exception(said)
                 else:
@@ -51,7 +51,7 @@ class Batcher(Generic[Request, Reply]):
         self._under_way, self._task = [], None
 
     def _forsake(self, task: asyncio.Task[None]) -> None:
-        """Cancel whoever waits when the answering was cancelled, as at the end of the loop, or broke."""
+        """Cancel all waiting callers when the answering was cancelled (as when the loop ends) or broke."""
         if task.cancelled() or task.exception():
             forsaken = [*self._under_way, *self._waiting]
             self._under_way, self._waiting, self._task = [], [], None

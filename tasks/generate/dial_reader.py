@@ -1,4 +1,4 @@
-"""Reads the dials for all who ask at the same moment, never from before they asked."""
+"""Reads the dials for everyone who asks at the same moment, and never returns a read that began before."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from tasks.ports import ControlSource
 
 @dataclass(frozen=True, slots=True)
 class DialRead:
-    """The dials, and the time of the loop's clock at which they were asked for."""
+    """The dials, and when they were asked for, by the loop's clock."""
 
     controls: Controls
     asked_mono: float
@@ -35,15 +35,15 @@ class DialReader:
         self._shared = Batcher(self._read_for_all, lambda: sys.maxsize)
 
     def read_exclusive(self) -> asyncio.Future[DialRead]:
-        """Return what will have a read for the asker alone."""
+        """Return a future of a read made for this caller alone."""
         return self._exclusive.submit(None)
 
     def read_shared(self) -> asyncio.Future[DialRead]:
-        """Return what will have a read that all share who ask before it begins."""
+        """Return a future of a read shared by everyone who asks before it begins."""
         return self._shared.submit(None)
 
     async def _read_for_each(self, requests: list[None]) -> Sequence[DialRead]:
-        # The two kinds take turns: each read has the connection for itself.
+        # The two kinds take turns, since each read has the connection to itself.
         async with self._turn:
             asked_mono = asyncio.get_running_loop().time()
             return [DialRead(each, asked_mono) for each in await self.controls.read_each(len(requests))]

@@ -1,4 +1,4 @@
-"""Decides whether the bytes taken off the queue are a message that a worker may be given."""
+"""Decides whether the bytes taken off the queue are a message that a worker can safely be given."""
 
 import base64
 import binascii
@@ -18,10 +18,10 @@ from tasks.generate.spec import refuse_invalid
 _ENVELOPE_BYTES = 65_536
 _ENVELOPE_DEPTH = 32
 _LENIENT_BYTES = 1_048_576
-# What is beyond it is refused for its depth, or for having no task.
+# Anything deeper is refused for its depth, or because it has no task.
 _CALL_DEPTH = 2 * _ENVELOPE_DEPTH
-# What is left of a message that is too large to leave the store: the mark, its size, a semicolon, and so many
-# of its first and of its last bytes.
+# What is read of a message that is too large to leave the store: the mark, its size, a semicolon, and this
+# many of its first and last bytes.
 CUT_MARK, CUT_BYTES = "slotgen-cut:", _ENVELOPE_BYTES
 _CUT = re.compile(rb"slotgen-cut:(\d{1,15});")
 _TASK = "slotgen.generate"
@@ -30,10 +30,10 @@ _CANVAS = (
     "the task can neither be linked nor stand in a chain or a chord, since this worker sends no tasks on: "
     'send_task("slotgen.generate", args=[spec], queue="slotgen") and go on from its results'
 )
-# What protocol 1 has in its body and protocol 2 among its headers.
+# What protocol 1 has in its body, and protocol 2 in its headers.
 _CALL_HEADERS = ("task", "id", "retries", "eta", "expires", "timelimit")
 _ZONELESS = re.compile(r"[^T]*T[^Z+-]*")
-# Not where it stands inside another string: there its quotes would be escaped.
+# It does not match inside another string, where its quotes would be escaped.
 _CORRELATION_ID = re.compile(rb'"correlation_id": ?("(?:[^"\\]|\\.)+")')
 
 
@@ -57,12 +57,12 @@ class MessageLimits:
 
     @property
     def most_bytes(self) -> int:
-        """The size of a message beyond which no body under the limit can hide."""
+        """The message size above which the body must exceed the limit."""
         return 2 * self.max_message_bytes + _ENVELOPE_BYTES
 
     @property
     def read_bytes(self) -> int:
-        """The size of a message beyond which none of it but its ends is read, not even for its task id."""
+        """The message size above which only its two ends are read, even to find its task id."""
         return max(self.most_bytes, _LENIENT_BYTES)
 
 
@@ -70,7 +70,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on its way up
     """The message may not be delivered.
 
     `task_id` is that of the task, wherever the message has it; `followers` are the tasks that a canvas would
-    have sent after it: who waits for one of them waits for this one.
+    have sent after it: a producer may be waiting for one of those.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Rejected(Exception):  # noqa: N818 - a verdict on its way up
 
 
 class Sound(NamedTuple):
-    """A message by protocol 2 that a worker may be given, and the job spec in it."""
+    """A message in protocol 2 that a worker may be given, and the job spec in it."""
 
     message: dict[str, Any]
     spec: dict[str, Any]
 
 
 def inspect(raw: bytes, limits: MessageLimits) -> Sound:
-    """Return the message in `raw`, once everything a worker reads of it is proven sound.
+    """Return the message in `raw` if everything that a worker reads of it is sound.
 
     Raises:
         Rejected: the message would harm the worker, or is not a job spec v1.
@@ -113,7 +113,7 @@ def inspect(raw: bytes, limits: MessageLimits) -> Sound:
 
 
 def readable(raw: bytes, limits: MessageLimits) -> Any:
-    """Return the job spec in a message, or else its whole body; None where no JSON can be read."""
+    """Return the job spec in a message, or else its whole body; None if it is not readable JSON."""
     try:
         body = _body(_envelope(raw, limits), limits, "")
     except Rejected:
@@ -125,13 +125,13 @@ def readable(raw: bytes, limits: MessageLimits) -> Any:
 
 
 def size_and_head(raw: bytes) -> tuple[int, bytes]:
-    """Return the size of the message that `raw` is or was cut from, and its beginning or all of it."""
+    """Return the size of the message that `raw` is, or was cut from, and its beginning (or the whole)."""
     cut = _CUT.match(raw)
     return (int(cut[1]), raw[cut.end() : cut.end() + CUT_BYTES]) if cut else (len(raw), raw)
 
 
 def task_id_of(raw: bytes) -> str | None:
-    """Return the id of the task in `raw`, by whichever protocol; None where it has none."""
+    """Return the id of the task in `raw`, in either protocol; None if it has none."""
     try:
         message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
     except UnacceptableJson:
@@ -140,7 +140,7 @@ def task_id_of(raw: bytes) -> str | None:
 
 
 def is_ours(raw: bytes) -> bool:
-    """Whether the message, wherever it was found, is for slotgen's task."""
+    """Whether the message is for slotgen's task, wherever it was found."""
     try:
         message = parse_json(raw, max_bytes=len(raw), max_depth=_ENVELOPE_DEPTH)
     except UnacceptableJson:
@@ -162,13 +162,13 @@ def _envelope(raw: bytes, limits: MessageLimits) -> dict[str, Any]:
     task_id = _task_id(message) or _task_id({"headers": call})
     found = violations("message.v2", message)
     if found and not task_id:
-        # Its names may be what is broken.
+        # The property names themselves may be what is broken.
         task_id = _id_in_the_unreadable(raw)
     if found:
         raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, describe(found), task_id)
     headers = message["headers"]
     if headers.get("eta") is not None:
-        # Celery would hold it in one worker's memory until then, beyond every limit of prefetching.
+        # Celery would hold it in one worker's memory until then, outside the prefetch limit.
         problem = "headers.eta: delayed delivery is not offered; send the job when it is due"
         raise Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem, task_id)
     if call is not None and call.get("utc") is False and _ZONELESS.fullmatch(headers.get("expires") or ""):
@@ -199,7 +199,7 @@ def _call(message: Any, max_bytes: int) -> dict[str, Any] | None:
 
 
 def _protocol_2(message: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
-    """Return the message of protocol 1 with what it says in the places of protocol 2."""
+    """Return a protocol 1 message rewritten as protocol 2."""
     headers = {name: call[name] for name in _CALL_HEADERS if name in call}
     embed = {name: call[name] for name in _EMBED if call.get(name)}
     arguments = [call.get("args") or [], call.get("kwargs") or {}, embed]
@@ -211,7 +211,7 @@ def _protocol_2(message: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]
 
 
 def _task_id(message: Any) -> str | None:
-    """Return the id under which its producer waits, however long; Celery has it in two places."""
+    """Return the id under which its producer waits, of any length; Celery keeps it in two places."""
     if not isinstance(message, dict):
         return None
     for part, name in (("headers", "id"), ("properties", "correlation_id")):
@@ -223,7 +223,7 @@ def _task_id(message: Any) -> str | None:
 
 
 def _id_in_the_unreadable(raw: bytes) -> str | None:
-    """Return the task id of a message that is no JSON of ours: too large, cut, or with a number like NaN."""
+    """Return the task id of a message that is not our JSON: too large, cut, or with a number like NaN."""
     found: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         if len(raw) <= _LENIENT_BYTES:
@@ -248,7 +248,7 @@ def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
     if len(body) > limits.max_message_bytes:
         raise Rejected(RejectReason.TOO_LARGE, _too_large(len(body), limits), task_id)
     try:
-        # The spec's own depth is checked later; its message should count from the spec.
+        # The spec's own depth is checked later, so that the error counts levels from the spec.
         return parse_json(
             body, max_bytes=limits.max_message_bytes, max_depth=limits.max_depth + _ENVELOPE_DEPTH
         )
@@ -284,10 +284,10 @@ def _task_ids(embed: Any) -> Iterator[str]:
 
 
 def _embed_sound(embed: dict[str, Any]) -> bool:
-    """Whether nothing hangs on the task that this worker would have to send on."""
-    # Callbacks, chains and chords make the worker publish messages that a producer chose: not our trade,
-    # and malformed ones break the acknowledgement of a finished job. Any other name would overwrite an
-    # attribute of Celery's request.
+    """Whether nothing is attached to the task that this worker would have to send on."""
+    # Callbacks, chains and chords make the worker publish messages of the producer's choosing: that is not
+    # our job, and malformed ones break the acknowledgement of a finished job. Any other name would overwrite
+    # an attribute of Celery's request.
     return not any(embed.values()) and embed.keys() <= _EMBED
 
 

@@ -1,4 +1,4 @@
-"""What was done for one job so far: the source of its telemetry and of its log envelope."""
+"""What has been done for one job so far: the source of its telemetry and its log envelope."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from tasks.errors import Failed
 
 @dataclass(slots=True)
 class JobContext:
-    """Grows while a job is on its way; one for each job, never shared."""
+    """Grows as a job proceeds; one for each job, never shared."""
 
     gate: str | None = None
     bucket: int | None = None
@@ -19,7 +19,7 @@ class JobContext:
     detail: str | None = None
     model: str | None = None
     attempts: int = 0
-    # How often an unusable answer was asked for again, and the rule of plain text that the last one broke.
+    # How often an unusable answer was asked for again, and the plain-text rule that the last one broke.
     repairs: int = 0
     policy_rule: str | None = None
     # What moderation found in the input and the output.
@@ -32,7 +32,7 @@ class JobContext:
     cached: bool = False
     # How long the job has spent in each step so far, milliseconds by the step's name.
     took_ms: dict[str, float] = field(default_factory=dict)
-    # What the job ends as at last while it waits for others: a deadline that passes then is not its fault.
+    # What the job ends as if its deadline passes while it waits for others, which is not its fault.
     held_back: Failed | None = None
 
     @contextmanager

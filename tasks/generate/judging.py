@@ -1,4 +1,4 @@
-"""Judges answers, the long ones in a thread of their own: no halt, and no other job, waits for that."""
+"""Judges answers, long ones in a separate thread, so that no halt and no other job waits for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tasks.generate.acceptance import accept, acceptable
 from tasks.ports import ModelAnswer
 
 T = TypeVar("T")
-# The slowest text takes 2 µs for each character, so that none holds up the loop for much longer than 10 ms.
+# The slowest text takes 2 µs a character, so none holds up the loop for much longer than 10 ms.
 _LONG_BYTES = 4096
 
 
@@ -18,7 +18,7 @@ _LONG_BYTES = 4096
 class Judge:
     """Decides whether answers may become content; lives on one event loop.
 
-    One at a time: the loop gets its turn after at most one other (5 ms).
+    It judges one at a time, so the loop gets its turn after at most one other (5 ms).
     """
 
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -28,7 +28,7 @@ class Judge:
         return await self._judged(len(answer.text or ""), accept, output, answer)
 
     async def acceptable(self, output: OutputType, value: Any, size_bytes: int) -> bool:
-        """Whether a stored `value`, of so many bytes of JSON, may be content."""
+        """Whether a stored `value` of this many bytes of JSON may be content."""
         return await self._judged(size_bytes, acceptable, output, value)
 
     async def _judged(self, size: int, judge: Callable[..., T], *what: Any) -> T:

@@ -42,11 +42,11 @@ def ended(job_id: str, end: JobEnded) -> Outcome:
 
 
 def outcome_cause(error_code: str | None, policy_rule: str | None) -> str:
-    """Return why a job ended in the words of a breach, as OUTPUT_POLICY_VIOLATION/heading; "" without one."""
+    """Return why a job ended, as a breach says it: OUTPUT_POLICY_VIOLATION/heading; "" if COMPLETED."""
     return "/".join(word for word in (error_code, policy_rule) if word)
 
 
-# What a record has of its job's context, by the same names; of the counts one that is 0 stays out of the log.
+# What a record takes from its job's context, under the same names; a count of 0 is not logged.
 OF_CONTEXT = tuple(field.name for field in dataclasses.fields(JobContext) if field.name != "held_back")
 _COUNTS = {
     "input_tokens",
@@ -64,11 +64,11 @@ class OutcomeRecord:
     """One job's outcome, without content, for its event, the log, the metrics and the history.
 
     None means not known, or not asked. `latency_ms` is milliseconds, 0 or more; costs are nano-dollars;
-    `gate` is the gate that spoke last; `took_ms` has the milliseconds of each step; `policy_rule` is the rule
-    of plain text that an answer broke, `flagged` what moderation found in the input and the output.
-    `telemetry_valid` is whether its event kept to the locked schema. The
-    history knows its place there, `entry_id`, in order of time, and when it came, `wall_ms` by Redis's clock;
-    it keeps no figures of tokens or steps.
+    `gate` is the last gate asked; `took_ms` has the milliseconds of each step; `policy_rule` is the
+    plain-text rule that an answer broke, `flagged` what moderation found in the input and the output.
+    `telemetry_valid` is whether its event follows the locked schema. Records from the history have their
+    place in it, `entry_id`, ordered by time, and when they arrived, `wall_ms` by Redis's clock; they have no
+    token or step figures.
     """
 
     subject: Subject
@@ -103,7 +103,7 @@ class OutcomeRecord:
 
     @property
     def cause(self) -> str:
-        """Why it is not COMPLETED, as OUTPUT_POLICY_VIOLATION/heading or NOT_OPTED_IN; "" when it is."""
+        """Why it is not COMPLETED, such as OUTPUT_POLICY_VIOLATION/heading or NOT_OPTED_IN; "" if it is."""
         return outcome_cause(self.error_code, self.policy_rule)
 
     def event(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class OutcomeRecord:
         }
 
     def details(self) -> dict[str, Any]:
-        """Return what is known beside the event; with a cost, the same as exact decimal text, `cost_usd`."""
+        """Return what is known besides the event; a cost is repeated as exact decimal text, `cost_usd`."""
         details = {"task_id": self.task_id, "kind": self.subject.kind, "output_type": self.output_type}
         for name in OF_CONTEXT:
             value = getattr(self, name)

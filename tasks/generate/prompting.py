@@ -1,4 +1,4 @@
-"""Builds the one request that a job is worth: instructions from us, the job as delimited data."""
+"""Builds the request for a job: instructions from us, and the job as delimited data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.ports import ModelRequest
 OPENING = "<<<JOB_DATA"
 CLOSING = "JOB_DATA>>>"
 _POLICY = "plain_text.v1"
-# What the API adds around the three texts (roles, separators, the schema's own wording), with room.
+# What the API adds around the three texts (roles, separators, its wording of the schema), with some to spare.
 _ROLE_BYTES = 1024
 _OUTPUT_PROMPT = re.compile(r"([A-Za-z]+)\.v([1-9][0-9]*)\.md")
 
@@ -27,8 +27,8 @@ _OUTPUT_PROMPT = re.compile(r"([A-Za-z]+)\.v([1-9][0-9]*)\.md")
 class Prompts:
     """The prompt text for each kind of job, and what is added to it.
 
-    `policy` asks every kind for plain text, in the words of the rules by which an answer is judged; `outputs`
-    has what an output type adds of its own.
+    `policy` asks every kind for plain text, in the words of the rules that judge the answer; `outputs` has
+    what each output type adds.
     """
 
     texts: dict[str, str]
@@ -62,7 +62,7 @@ def _output_prompts() -> dict[str, str]:
         match = _OUTPUT_PROMPT.fullmatch(file)
         if match is None or match[1] not in output_types():
             raise BadExecutorConfig(
-                f"tasks/prompts/outputs/{file}: is never read; name it TYPE.vNUMBER.md, TYPE being one of "
+                f"tasks/prompts/outputs/{file}: is never read; name it TYPE.vNUMBER.md, where TYPE is one of "
                 f"{', '.join(output_types())}"
             )
         newest[match[1]] = max(int(match[2]), newest.get(match[1], 0))
@@ -82,8 +82,8 @@ def _text(kind: str, name: str) -> str:
 def job_key(job: Job, prompts: Prompts, config: ExecutorConfig) -> str:
     """Return the hash under which this job's answer is kept: SHA-256, 64 hex digits.
 
-    It covers the job as sent, its `appliesTo`, the prompt's text and the executor version: whatever
-    changes one of them is a new job. With moderation it is another one than without, whatever the version.
+    It covers the job as sent, its `appliesTo`, the prompt text and the executor version: a change in any of
+    them makes a new job. So does moderation, whatever the version.
     """
     instructions = prompts.instructions(job.kind, output_type(job.output_type))
     identity = [job.document, job.applies_to, instructions, config.version]
@@ -112,7 +112,7 @@ def build_request(job: Job, output: OutputType, prompts: Prompts, config: Execut
 
 
 def check_length(request: ModelRequest, config: ExecutorConfig) -> None:
-    """Raise Stubbed where `request` may have more input tokens than the config allows: one for each byte."""
+    """Raise Stubbed if `request` may have more input tokens than the config allows, one for each byte."""
     limit, size = config.max_input_tokens, request.size_bytes
     if size > limit:
         raise Stubbed(
@@ -124,7 +124,7 @@ def check_length(request: ModelRequest, config: ExecutorConfig) -> None:
 
 
 def repair_request(request: ModelRequest, problem: str) -> ModelRequest:
-    """Return `request` once more, saying what was wrong with the last answer: `problem` names no content."""
+    """Return `request` again, now saying what was wrong with the last answer: `problem` quotes no content."""
     note = (
         f"\n\nYour last answer could not be used. {problem}. Write the whole answer again without that, and "
         "keep to everything above."
@@ -147,5 +147,5 @@ def _as_data(job: Job) -> str:
         "sources": job.document["sources"],
     }
     text = json.dumps(fields, ensure_ascii=False, indent=1)
-    # JSON reads \u003c as "<" again; the delimiters, which need a bare one, cannot be forged.
+    # JSON turns \u003c back into "<", but the delimiters need a literal one, so they cannot be forged.
     return text.replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,4 +1,4 @@
-"""Makes the one record of how a job ended, and of it the event, the log line, metrics and history."""
+"""Makes the one record of how a job ended, and from it the event, log line, metrics and history."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from telemetry import Recorder
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The record of one outcome, and whether its event is `valid`; `write` is called once, when it is one."""
+    """The record of one outcome, and whether its event is `valid`; `write` is called once it is final."""
 
     valid: bool
     write: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Brings what has begun to its end although the task that waits for it is cancelled."""
+"""Finishes work that has begun, even if the task waiting for it is cancelled."""
 
 import asyncio
 import contextlib
@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# A Redis that is well has taken everything by then; a worker that is stopping has some seconds more.
+# A healthy Redis has taken everything by then, and a worker that is stopping has a few seconds more.
 LAST_SECONDS = 2.0
 
 
 async def to_its_end(work: Coroutine[Any, Any, T], *, concludes: bool = False) -> T:
     """Return the result of `work`, however long it takes.
 
-    Once its task is cancelled, before or meanwhile and however often, `work` has `LAST_SECONDS` left. What
-    `concludes` the task makes its result known: once that is done, whoever cancels comes too late.
+    Once its task is cancelled, whenever and however often, `work` has `LAST_SECONDS` left. Work that
+    `concludes` the task makes its result known: a cancellation after that comes too late.
 
     Raises:
         CancelledError: the task was cancelled; `work` has ended all the same, or had its time.

@@ -1,4 +1,4 @@
-"""Job spec v1: what is refused at the edge, and the typed values that the inside works with."""
+"""Job spec v1: what is refused at the edge, and the typed values used inside."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Spec:
 
 
 def refuse_invalid(document: Any) -> None:
-    """Let a job spec v1 pass, with jobIds unique within it.
+    """Accept a valid job spec v1 whose jobIds are unique.
 
     Raises:
         InvalidMessage: names the path, the problem and the remedy, never the content.
@@ -69,9 +69,9 @@ def refuse_invalid(document: Any) -> None:
 
 
 def refuse_unknown_types(document: dict[str, Any]) -> None:
-    """Let a valid spec pass that has an output type of ours wherever something is to be generated.
+    """Accept a valid spec if every job to be generated has a known output type.
 
-    A worker lets such a job alone fail (UNSUPPORTED_OUTPUT_TYPE); whoever is about to send it can mend it.
+    A worker fails only the job itself (UNSUPPORTED_OUTPUT_TYPE); a sender can still correct it.
 
     Raises:
         InvalidMessage: a line for each job, with its path, the type and the remedy.

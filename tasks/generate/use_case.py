@@ -19,7 +19,7 @@ from tasks.limits.guard import OutcomeMonitor
 
 @dataclass(slots=True)
 class _Run:
-    """One job on its way."""
+    """One job being worked on."""
 
     job: Job
     context: JobContext
@@ -35,8 +35,8 @@ class Generate:
 
     `record` gets every outcome, with its context and its latency in milliseconds, and returns its entry,
     which is written exactly once; `report_bug` gets an unexpected exception, once. `monitor` says what the
-    guard sees of the outcomes. `tell_progress(task_id, done, total)` hears of a spec with several jobs, at
-    most once in `progress_seconds`, and never raises.
+    guard sees of the outcomes. `tell_progress(task_id, done, total)` is called for a spec with several jobs,
+    at most once every `progress_seconds`, and never raises.
     """
 
     dial_reader: DialReader
@@ -60,7 +60,7 @@ class Generate:
         admission = Admission(self.count_decision, self.has_api_key)
         began_mono = asyncio.get_running_loop().time()
         runs = [_Run(job, JobContext(), began_mono) for job in spec.jobs]
-        # A read for each job, begun now; the run limit counts the jobs in their order.
+        # Each job gets its own read, begun now; the run limit counts the jobs in order.
         for run, read in [(run, self.dial_reader.read_exclusive()) for run in runs]:
             await self._admit(run, read, admission)
         for run in runs:
@@ -75,7 +75,8 @@ class Generate:
         is_told = len(runs) > 1 and admitted
         telling = asyncio.create_task(self._tell_progress(runs, task_id)) if is_told else None
         try:
-            # It returns when every job has ended, however that was: none goes on for a spec that is gone.
+            # It returns only when every job has ended, however it ended: none goes on working for a spec that
+            # is gone.
             async with asyncio.TaskGroup() as jobs:
                 for run in admitted:
                     jobs.create_task(self._generate(run, task_id))
@@ -84,7 +85,7 @@ class Generate:
                 telling.cancel()
                 await asyncio.wait({telling})
         if any(run.outcome is None and run.deferred is None for run in admitted):
-            # A job was cancelled by what it waited for, as at the end of the loop: the spec goes back.
+            # A job was cancelled by what it waited for, as when the loop ends: the spec goes back.
             raise asyncio.CancelledError
 
     async def _tell_progress(self, runs: list[_Run], task_id: str) -> None:
@@ -114,7 +115,7 @@ class Generate:
             run.outcome = self._ended(run, error)
 
     async def _generate(self, run: _Run, task_id: str) -> None:
-        """Take one job to its end. What breaks it cancels no other: those may have been paid for."""
+        """Take one job to its end. An error in it cancels no other job: those may have been paid for."""
         assert run.output is not None  # it was admitted
         admitted = Admitted(run.job, run.output, run.context)
         try:
@@ -137,7 +138,8 @@ class Generate:
             return
         entry = self._entry(run, task_id)
         seen = self.monitor.observation(run.outcome, run.context, event_valid=bool(entry and entry.valid))
-        # What was paid for is an outcome once it is kept: before that, a worker that ends gives the job back.
+        # A paid answer becomes an outcome once it is stored: before that, a worker that ends gives the job
+        # back.
         paid_for = admitted.holds_answer
         if not paid_for:
             self._write(run, entry)

@@ -1,4 +1,4 @@
-"""Holds every call in flight of one process, and cancels them all when the brake is not confirmed off."""
+"""Tracks every call in flight in one process, and cancels them all unless the brake is confirmed off."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -17,10 +17,10 @@ class Brake:
     Every `…_mono` is a time of that loop's clock, which on asyncio's own loops is `time.monotonic()`: other
     threads hand in theirs.
 
-    It starts on: until the dial was read as off once, nothing may be in flight. Such a confirmation holds
-    for `grace_seconds`, then the brake engages itself with KILL_UNVERIFIED (dead man's brake). `on_halt`
-    gets the number of calls cancelled and, once the last has closed, the seconds that took; whoever sees the
-    kill switch on in another thread may call `abort_connections` before.
+    It starts on: nothing may be in flight until the dial has been read as off. A confirmation holds for
+    `grace_seconds`; after that the brake engages itself with KILL_UNVERIFIED (dead man's brake). `on_halt`
+    gets the number of calls cancelled and, once the last has closed, the seconds it took; another thread that
+    sees the kill switch on may call `abort_connections` first.
     """
 
     grace_seconds: float
@@ -41,7 +41,7 @@ class Brake:
 
     @property
     def in_flight(self) -> int:
-        """How many calls are in its reach, those included that are being cancelled."""
+        """How many calls it tracks, including those being cancelled."""
         return len(self._calls)
 
     async def drained(self) -> None:
@@ -56,7 +56,8 @@ class Brake:
     def release(self, asked_mono: float) -> None:
         """Let requests leave: a read of the dial that was asked for at `asked_mono` found it off.
 
-        A read that began before the brake was last seen on, or before a newer confirmation, changes nothing.
+        A read that began before the brake was last seen on, or before the latest confirmation, changes
+        nothing.
         """
         if asked_mono <= max(self._engaged_mono, self._confirmed_mono):
             return
@@ -74,7 +75,8 @@ class Brake:
         return self._halt(reason, self._engaged_mono if seen_mono is None else seen_mono)
 
     def _expire(self) -> None:
-        # The kill switch was not seen on: the next read that finds it off may release it, however old.
+        # The kill switch itself was not seen on, so the next read that finds it off may release the brake,
+        # however old.
         self._halt(ErrorCode.KILL_UNVERIFIED, asyncio.get_running_loop().time())
 
     def _halt(self, reason: ErrorCode, seen_mono: float) -> int:
@@ -86,7 +88,7 @@ class Brake:
         self._halt_began_mono = seen_mono
         self._drained.clear()
         self._halted += len(active)
-        # The loop takes about 100 ms to unwind 500 cancelled calls; their sockets are closed before.
+        # The loop takes about 100 ms to unwind 500 cancelled calls; their sockets are closed first.
         try:
             self.abort_connections()
         finally:
@@ -111,9 +113,9 @@ class Brake:
             raise Stubbed(self._reason, "the brake came on a moment ago")
 
     async def run_cancellable(self, call: Coroutine[Any, Any, T]) -> T:
-        """Run `call` in reach of the brake; it must ask `check_before_request` before each request.
+        """Run `call` under the brake; it must ask `check_before_request` before each request.
 
-        Once `call` has ended, whoever cancels comes too late: its result is returned.
+        Once `call` has ended, a cancellation comes too late: its result is returned.
 
         Raises:
             Stubbed: the brake came on before `call` had ended.

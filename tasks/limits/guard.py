@@ -1,4 +1,4 @@
-"""The fleet's own hard stop: what of an outcome counts against it, and the rules by which it is judged."""
+"""The fleet's own hard stop: what in an outcome counts against the fleet, and the rules that judge it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class GuardMode(StrEnum):
     OFF = "off"
 
 
-# A part of the executor config stands there in camelCase.
+# In the executor config these names are in camelCase.
 IN_JSON = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
@@ -51,7 +51,7 @@ class GuardRules:
 
 
 class GuardVerdict(StrEnum):
-    """Breach, healthy, or too little to say; the last one changes nothing."""
+    """Breach, healthy, or too little data to say; the last one changes nothing."""
 
     BREACH = "breach"
     HEALTHY = "healthy"
@@ -60,7 +60,7 @@ class GuardVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuardFinding:
-    """The verdict, and of a breach the condition with its figures; `tripped`: this one halted the fleet."""
+    """The verdict and, for a breach, the condition with its figures; `tripped`: this one halted the fleet."""
 
     verdict: GuardVerdict
     reason: str = ""
@@ -110,8 +110,8 @@ class OutcomeMonitor:
     report: Callable[[GuardFinding], None]
 
     def observation(self, outcome: Outcome, context: JobContext, *, event_valid: bool) -> Observation | None:
-        """Return what the guard sees of `outcome`, if it says anything of the model or of us."""
-        # A STUB is a dial's word, a stored answer is an old one.
+        """Return what the guard sees of `outcome`, or None if it says nothing about the model or us."""
+        # A STUB comes from a dial, and a stored answer is old news.
         asked = context.attempts > 0 and outcome.status is not Status.STUB
         counts = asked or outcome.error_code is ErrorCode.INTERNAL_ERROR
         if self.rules.mode is GuardMode.OFF or not counts:

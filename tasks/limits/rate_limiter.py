@@ -1,4 +1,4 @@
-"""Lets requests leave as the server can take them: the fleet's cooldown, its breaker, one ahead of all."""
+"""Lets requests leave as fast as the server takes them: the fleet's cooldown, its breaker, one probe."""
 
 import asyncio
 import math
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from tasks.errors import ErrorCode, Failed, ModelError
 from tasks.ports import Departed
 
-# A server that has no room says so at once, an answer takes seconds: a request that was not refused within
-# this time has shown that there is room. (With 200 jobs starting at once a refusal took 0.5 s to be read.)
+# A server without room says so at once, while an answer takes seconds: a request not refused within this time
+# has shown that there is room. (With 200 jobs starting at once, it took 0.5 s to read a refusal.)
 _REFUSAL_SECONDS = 1.0
-# A cooldown may be cleared, or be shorter than was asked for.
+# A cooldown may be cleared early, or cut shorter than the server asked.
 _LOOK_SECONDS = 5.0
-# Errors that no request of this account is spared; the first one speaks for all.
+# Errors that every request of this account would meet; the first one counts for all.
 _TERMINAL = {ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR}
 
 
@@ -21,9 +21,9 @@ _TERMINAL = {ErrorCode.OPENAI_QUOTA_EXHAUSTED, ErrorCode.OPENAI_AUTH_ERROR}
 class RateLimiter:
     """The requests of one process to one model; runs on one event loop.
 
-    After a cooldown, and at the process's start, one request goes ahead; the others follow once it was not
-    refused. A cooldown that any worker was asked for holds for all of them.
-    None is longer than `longest_seconds`, whatever the server asked for.
+    After a cooldown, and when the process starts, one request goes first; the others follow once it was not
+    refused. A cooldown that any worker was asked for holds for the whole fleet. None is longer than
+    `longest_seconds`, whatever the server asked for.
     """
 
     longest_seconds: float = math.inf
@@ -68,13 +68,13 @@ class RateLimiter:
                     self._wake()
 
     def answered(self) -> None:
-        """Take note that a request was not refused."""
+        """Note that a request was not refused."""
         self._found_room()
 
     def failed(self, error: ModelError) -> tuple[float, ErrorCode | None]:
-        """Take note that a request failed; return what the whole fleet must hear of it.
+        """Note that a request failed; return what the whole fleet must know of it.
 
-        That is the cooldown in seconds, 0 for none, and the refusal of the account, None for none.
+        That is the cooldown in seconds (0 for none) and the refusal of the account (or None).
         """
         refused = error.code if error.code in _TERMINAL else None
         if error.code is not ErrorCode.OPENAI_RATE_LIMITED or not error.retry_after_seconds:
@@ -99,7 +99,7 @@ class RateLimiter:
         self._cooling_until = max(self._cooling_until, asyncio.get_running_loop().time() + seconds)
 
     def _found_room(self) -> None:
-        # What was sent before a cooldown says nothing of the time after it.
+        # What was sent before a cooldown says nothing about the time after it.
         self._has_room = asyncio.get_running_loop().time() >= self._cooling_until
         self._wake()
 

@@ -1,7 +1,7 @@
-"""The one retry policy of calls: how long to wait before a failed one is made again, and when not to.
+"""The one retry policy for calls: how long to wait before a failed one is made again, and when not to.
 
-What is no call keeps a pause of its own: a thread that looks again (Background), a consumer that Redis
-refuses (Refusals), and a producer that waits for answers.
+What is not a call has a pause of its own: a polling thread (Background), a consumer that Redis refuses
+(Refusals), and a producer waiting for answers.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from tasks.errors import ErrorCode, ModelError
 class RetryPolicy:
     """Waits double from `initial_seconds` to at most `max_seconds`, with up to `initial_seconds` of jitter.
 
-    A server's own wish (Retry-After) is waited for besides, unless it is longer than
-    `max_retry_after_seconds`: then there is no other try.
+    The server's Retry-After is added to that, unless it is longer than `max_retry_after_seconds`: then there
+    is no further attempt.
     """
 
     initial_seconds: float
@@ -42,10 +42,10 @@ class RetryPolicy:
         deadline_seconds: float = math.inf,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> AsyncRetrying:
-        """Return what makes a call again while its error `may_succeed` later, then raises the last error.
+        """Return a retrier that repeats a call while its error `may_succeed` later, then raises the last one.
 
-        It is made at most `attempts` times (None: without end), and not after `deadline_seconds`.
-        `sleep` is how it waits in between.
+        The call is made at most `attempts` times (None: no limit), and not after `deadline_seconds`. `sleep`
+        is how it waits in between.
         """
         return AsyncRetrying(
             retry=retry_if_exception(lambda error: may_succeed(error) and self._in_time(error)),
@@ -70,5 +70,5 @@ class RetryPolicy:
         backoff = wait_exponential_jitter(
             multiplier=self.initial_seconds, max=self.max_seconds, jitter=self.initial_seconds
         )(state)
-        # Added, not replaced: many workers that heard the same second must not come back as one.
+        # Added, not replaced: many workers that were told the same second must not all come back at once.
         return backoff + asked

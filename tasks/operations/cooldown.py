@@ -1,4 +1,4 @@
-"""A cooldown: no request to a model leaves for a while, because its server has answered 429 and said so."""
+"""A cooldown: no request to a model leaves for a while, because its server answered 429 and said so."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from tasks.operations.timefmt import ago, moment, span
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """A cooldown at `now_wall_ms`; `since_wall_ms` is None where its key does not say it."""
+    """A cooldown at `now_wall_ms`; `since_wall_ms` is None if its key does not say."""
 
     model: str
     left_seconds: float
@@ -16,7 +16,7 @@ class Cooldown:
 
     @property
     def until_wall_ms(self) -> int:
-        """When requests leave again, by Redis's clock."""
+        """When requests may leave again, by Redis's clock."""
         return self.now_wall_ms + int(self.left_seconds * 1000)
 
     @property

@@ -13,11 +13,11 @@ from tasks.operations.money import usd
 from tasks.operations.probes import probe_name
 from tasks.operations.timefmt import counted, milliseconds
 
-# Every worker must have halted and said so within this; a halt itself takes under 100 ms.
+# Every worker must have halted and confirmed it within this time; a halt itself takes under 100 ms.
 CONFIRM_MS = 1000.0
 # A rollout of 0.01 % lets one name of 10,000 in.
 _NAMES = 100_000
-# The longest answer that ships, so that the call is in flight for long.
+# The longest answer of all types, so that the call stays in flight for long.
 _OUTPUT_TYPE = "revision"
 CALLS_CHECK = "calls in flight were cancelled"
 _BRAKE = {"KILL_SWITCH", "KILL_UNVERIFIED"}
@@ -34,7 +34,7 @@ class DrillCheck:
 
 @dataclass(frozen=True, slots=True)
 class DrillRecord:
-    """What a drill leaves behind. `halt_ms`: from the SET to the last worker's word, None without it."""
+    """The record of a drill. `halt_ms`: from the SET to the last worker's confirmation, None without one."""
 
     wall_ms: int
     actor: str
@@ -46,20 +46,20 @@ class DrillRecord:
 
     @property
     def proves_nothing(self) -> bool:
-        """Whether all was as it must be, but there was no call to cancel."""
+        """Whether everything was as it should be, except that there was no call to cancel."""
         return [each.name for each in self.checks if not each.passed] == [CALLS_CHECK]
 
 
 @dataclass(frozen=True, slots=True)
 class DrillJobs:
-    """The job specs of a drill whose calls the halt must cancel; without any, `why` there can be none."""
+    """The job specs of a drill whose calls the halt must cancel; if there are none, `why` says so."""
 
     specs: tuple[dict[str, Any], ...] = ()
     why: str = ""
 
 
 def drill_jobs(controls: Controls, number: int) -> DrillJobs:
-    """Return `number` specs, of one job each, that the dials let through to the model."""
+    """Return `number` specs of one job each that the dials let through to the model."""
     rules = [each for each in (controls.allowlist.rules if controls.allowlist else ()) if each.enabled]
     inside = (name for name in _names() if bucket(name) < controls.rollout_thousandths)
     name = next(inside, "drill")
@@ -105,13 +105,13 @@ def _spec(subject: Subject) -> dict[str, Any]:
 
 
 def calls_check(cancelled: int, own: Sequence[OutcomeRecord], why: str) -> DrillCheck:
-    """Whether the halt had anything to cancel; `own` are the ends of the drill's own jobs."""
+    """Whether the halt had anything to cancel; `own` has the outcomes of the drill's own jobs."""
     cost = f"; the drill's own are charged {usd(sum(each.cost_nano_usd for each in own))}" if own else ""
     before = (
         f"its own ended as {f'{own[0].status} {own[0].cause}'.rstrip()}" if own else "its own had not begun"
     )
     none = f"none was in flight ({why or before}), so nothing is proved"
-    # A worker counts those as well that had still to begin.
+    # A worker also counts calls that had yet to begin.
     begun = cancelled - sum(each.path == "stub" for each in own)
     return DrillCheck(CALLS_CHECK, begun > 0, f"{begun}{cost}" if begun > 0 else none)
 
@@ -126,7 +126,7 @@ def confirmation_check(workers: int, confirmed: int, halt_ms: float) -> DrillChe
 def outcomes_check(
     outcomes: Sequence[OutcomeRecord], probes: Sequence[OutcomeRecord], sent: int
 ) -> DrillCheck:
-    """Whether every job that ended after the halt is a STUB by it, and all `sent` probes did end."""
+    """Whether every job that ended after the halt was a STUB because of it, and all `sent` probes ended."""
     strays = [each for each in outcomes if each.status != "STUB" or each.error_code not in _BRAKE]
     passed = not strays and len(probes) == sent > 0
     answering = len({each.worker_id for each in probes})
@@ -141,16 +141,16 @@ def outcomes_check(
 
 
 def foreign_change(changes: Sequence[RecordedChange], actor: str, command: str) -> RecordedChange | None:
-    """Return what was changed since a drill began beside its own pull, or None.
+    """Return a change since a drill began that is not the drill's own, or None.
 
-    `changes` are those since then, newest first. One like our own may be a second drill of the same person.
+    `changes` are those since then, newest first. One like our own may be a second drill by the same person.
     """
     own = [each for each in changes if (each.actor, each.command) == (actor, command)][-1:]
     return next((each for each in changes if each not in own), None)
 
 
 def later(change: RecordedChange, version: str) -> bool:
-    """Whether a change came after the `version` of the dials: a place in each of the two records."""
+    """Whether a change came after the `version` of the dials, a position in each of the two records."""
     by_command, noticed = version.split()
     than = noticed if change.noticed else by_command
     places = (change.audit_id.removeprefix(NOTICED), than)

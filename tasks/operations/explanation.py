@@ -1,4 +1,4 @@
-"""Why a job would be generated or not: every gate's answer, what is nearest, and what it could cost."""
+"""Why a job would be generated or not: every gate's answer, the nearest rule, and what it could cost."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One job's way: `status` is STUB or FAILED with its `code`, or `generated` with None.
+    """What becomes of one job: `status` is STUB or FAILED with its `code`, or `generated` with None.
 
     `admitted_from_percent` is the smallest percentage that lets it in, 0.001 to 100. `worst_case_nano_usd` is
     for one attempt, None where no request could be built.
@@ -50,7 +50,7 @@ def explanations(
 ) -> list[Explanation]:
     """Return an explanation for each job, in order; the answers are those of a worker with an API key.
 
-    Each is judged by what is left of the cap of `account`; without one, as if there were no cap.
+    Each is judged by what is left of the cap of `account`; without an account, as if there were no cap.
     """
     admission = Admission(lambda _: None, has_api_key=True)
     found = [_explanation(job, admission, controls, config, prompts) for job in spec.jobs]

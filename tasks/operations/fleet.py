@@ -1,23 +1,23 @@
-"""The workers as an operator sees them: who lives, what they see of the dials, and how they halted."""
+"""The workers as an operator sees them: which are alive, how they see the dials, and how they halted."""
 
 from dataclasses import dataclass
 
 from tasks.operations.model_listing import ModelListing
 from tasks.operations.timefmt import counted, span
 
-# A heartbeat may be late once; a worker that misses two says nothing of itself that could be relied upon.
+# A heartbeat may be late once; after two missed ones, nothing a worker last said can be relied on.
 _BEATS_MISSED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """What a worker said of itself last. Times are milliseconds by Redis's clock.
+    """What a worker last said about itself. Times are milliseconds by Redis's clock.
 
-    `brake` is the errorCode for which it lets nothing leave, None when the brake is off to it.
-    `policy_hash` names the policy it read last; None where there is none, or none was read yet. `latched`: a
-    message has halted it, over whatever the kill key reads. It says so every `beat_seconds`; whoever reads it
-    notes in `silent_seconds` for how long it has not, None while that is less than two heartbeats.
-    `model…` is its `listing`, part by part.
+    `brake` is the errorCode for which it lets nothing leave, None when the brake is off to it. `policy_hash`
+    names the policy it read last; None where there is none, or none was read yet. `latched`: a message has
+    halted it, over whatever the kill key reads. It reports every `beat_seconds`; the reader notes in
+    `silent_seconds` how long it has not, None if for less than two heartbeats. The
+    `model…` fields are those of its `listing`.
     """
 
     worker_id: str
@@ -51,7 +51,7 @@ class WorkerInfo:
 
     @property
     def silence(self) -> str:
-        """What to know and to do of a worker that is silent; "" of one that is not."""
+        """What to know and do about a worker that is silent; "" for one that is not."""
         if self.silent_seconds is None:
             return ""
         since = span(self.silent_seconds)
@@ -61,7 +61,7 @@ class WorkerInfo:
         )
 
     def silent_at(self, now_wall_ms: int) -> float | None:
-        """Return for how many seconds it is silent at `now_wall_ms`, None where it is not."""
+        """Return for how many seconds it has been silent at `now_wall_ms`, None if it is not."""
         age_seconds = (now_wall_ms - self.seen_wall_ms) / 1000
         return age_seconds if age_seconds > _BEATS_MISSED * self.beat_seconds else None
 
@@ -73,7 +73,7 @@ def cancelled_calls(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A worker's word that it cancelled `calls`, and that none is left `halt_ms` after it saw the halt."""
+    """A worker's confirmation that it cancelled `calls`, the last of them `halt_ms` after it saw the halt."""
 
     worker_id: str
     calls: int

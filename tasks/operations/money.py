@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One window's account; `by_model` has (spent, held, written off). `cap` is None where there is none.
+    """One window's account; `by_model` has (spent, held, written off). `cap` is None if there is none.
 
-    `held` is set aside for requests in flight, `written_off` counts as spent for want of an outcome.
+    `held` is set aside for requests in flight; `written_off` counts as spent because no outcome is known.
     `by_rule` has what workers have settled, spent or written off, for the jobs of each allowlist rule. Times
     are seconds by Redis's clock.
     """

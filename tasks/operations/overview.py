@@ -52,7 +52,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class StrayList:
-    """A list with messages for slotgen that no worker takes; `shared` if it has other applications' too."""
+    """A list with messages for slotgen that no worker takes; `shared` if other applications use it too."""
 
     name: str
     messages: int
@@ -74,11 +74,11 @@ class StrayList:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that `slotgen status` shows, of what was read at one moment.
+    """Everything that `slotgen status` shows, as read at one moment.
 
     `audit` is newest first; `dead_reasons` counts the newest 100 dead letters. `oldest_seconds` is None where
-    it is not known yet. From `dead_letters_filled` of 1.0 on the oldest dead letters are dropped. What only
-    the `wrong_keys` would say, which hold what does not belong there, is None, or empty.
+    it is not known yet. From `dead_letters_filled` of 1.0 on the oldest dead letters are dropped. Whatever
+    only the `wrong_keys` could tell, which hold something unreadable, is None or empty.
     """
 
     values: DialValues
@@ -151,7 +151,7 @@ class Overview:
 
     @property
     def counts(self) -> str:
-        """What the outcomes are of, in words: a job that is sent again has one more."""
+        """What the outcomes count, in words: a job that is sent again has one more."""
         jobs = len({each.subject.job_id for each in self.real})
         probes = len(self.past) - len(self.real)
         beside = f" (and {counted(probes, 'probe')})" if probes else ""

@@ -41,14 +41,14 @@ def found(name: str, *, passed: bool, evidence: str, remedy: str) -> PreflightCh
 
 
 def memory(remedy: str) -> PreflightCheck:
-    """Whether Redis limits its memory; without a limit its machine does, which someone may have arranged."""
+    """Whether Redis limits its memory; without a limit its machine does, which may be deliberate."""
     result = CheckResult.TO_CONFIRM if remedy else CheckResult.PASS
     evidence = "maxmemory 0" if remedy else "maxmemory is set"
     return PreflightCheck("Redis refuses writes before its memory ends", result, evidence, remedy)
 
 
 def largest_message(limit_bytes: int | None, wanted_bytes: int) -> PreflightCheck:
-    """Whether Redis refuses what is too large to store; `limit_bytes` is None if it does not say."""
+    """Whether Redis refuses what is too large to store; `limit_bytes` is None if that is not known."""
     passed = limit_bytes is not None and limit_bytes <= wanted_bytes
     return PreflightCheck(
         "Redis refuses a message that is too large",
@@ -59,13 +59,13 @@ def largest_message(limit_bytes: int | None, wanted_bytes: int) -> PreflightChec
 
 
 def ci_is_green() -> PreflightCheck:
-    """Ask a person: the CI cannot be seen from here."""
+    """Leave it to a person: CI cannot be seen from here."""
     remedy = "see the last run on main"
     return PreflightCheck("CI is green on main", CheckResult.TO_CONFIRM, "not visible from here", remedy)
 
 
 def allowlist(controls: Controls) -> PreflightCheck:
-    """Whether the policy denies by default: every valid one does, and so does none at all."""
+    """Whether the policy denies by default: every valid one does, and so does having none."""
     policy = controls.allowlist
     trouble = controls.of(allowlist_gate.GATE).trouble
     evidence = f"the dial {trouble}, which denies every job"
@@ -129,7 +129,7 @@ def model(infos: Sequence[WorkerInfo], now_wall_ms: int) -> PreflightCheck:
 
 
 def telemetry(probes: Sequence[OutcomeRecord], sent: int) -> PreflightCheck:
-    """Whether jobs sent through the real queue to a real worker left valid events, one each."""
+    """Whether jobs sent through the real queue to a real worker each left one valid event."""
     valid = sum(each.telemetry_valid for each in probes)
     return found(
         "telemetry is validated on the real route",

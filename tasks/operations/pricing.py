@@ -1,4 +1,4 @@
-"""Whether the prices of an executor config are those of the server that it is used with."""
+"""Whether the prices in an executor config are those of the server it is used with."""
 
 import re
 from typing import NamedTuple
@@ -25,9 +25,9 @@ def price_doubts(config: ExecutorConfig, base_url: str | None) -> list[PriceDoub
     regional = _REGIONAL.fullmatch(host)
     found = []
     if regional and config.price_multiplier is None:
-        remedy = f'set priceMultiplier, for {host} may charge more than the list price ("1.1", or "1" if not)'
+        remedy = f'set priceMultiplier: {host} may charge more than the list price ("1.1", or "1" if not)'
         found.append(PriceDoubt("priceMultiplier", "not set", remedy))
     if (regional or host == _OPENAI) and config.service_tier is None:
-        remedy = 'set serviceTier "default", for the project\'s own tier may cost twice as much'
+        remedy = 'set serviceTier "default": the project\'s own tier may cost twice as much'
         found.append(PriceDoubt("serviceTier", "null", remedy))
     return found

@@ -1,4 +1,4 @@
-"""The jobs that `slotgen preflight` and `slotgen drill` send: known by their names, and no producer's."""
+"""The jobs that `slotgen preflight` and `slotgen drill` send, recognised by their names."""
 
 import re
 import uuid

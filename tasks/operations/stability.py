@@ -14,8 +14,8 @@ from tasks.operations.money import usd
 from tasks.operations.probes import is_probe
 from tasks.operations.timefmt import ago, counted, milliseconds, span
 
-# What is expected of a stable beta; shares are of the admitted jobs. Without a failure, 59 jobs say with 95 %
-# confidence that fewer than one in twenty fails, and as many that the p95 is below the slowest of them.
+# What is expected of a stable beta; shares are of the admitted jobs. 59 jobs without a failure show with 95 %
+# confidence that fewer than one in twenty fails; as many show that the p95 is below the slowest of them.
 _SMALLEST_SAMPLE = 60
 # More than an evening or a quiet morning; half of what the report looks back on by default.
 _SMALLEST_HISTORY_HOURS = 12
@@ -54,8 +54,8 @@ class Criterion:
 class Report:
     """The criteria in the runbook's order, and the figures that a page plots.
 
-    `outcomes` came of so many `jobs`, of which `admitted` had passed the gates; `probes` count nowhere else.
-    `spent_by_rule` has the nano-dollars that jobs of each allowlist rule have cost, the most first.
+    `outcomes` came from this many `jobs`, of which `admitted` had passed the gates; `probes` count nowhere
+    else. `spent_by_rule` has the nano-dollars that the jobs of each allowlist rule have cost, the most first.
     """
 
     criteria: tuple[Criterion, ...]
@@ -103,11 +103,11 @@ class Report:
 def assess(outcomes: Sequence[OutcomeRecord], last_drill: DrillRecord | None, now_wall_ms: int) -> Report:
     """Return the report over `outcomes`, the oldest first.
 
-    A job counts once however often it is sent: as FAILED if it ever was, for sending it again undoes no
-    failure. A stored answer that is served again says nothing new.
+    A job counts once however often it is sent: as FAILED if it ever was, since sending it again undoes no
+    failure. A stored answer served again says nothing new.
     """
     real = [each for each in outcomes if not is_probe(each.subject)]
-    # One that the brake halted in flight had passed the gates.
+    # A job that the brake halted in flight had passed the gates.
     admitted = [each for each in real if each.error_code not in _GATES or each.path == "openai"]
     fresh = [each for each in admitted if not each.cached]
     # Verbatim text, a full budget and a halt are answers, not failures to answer.
@@ -182,7 +182,7 @@ def _criterion(
     passed: bool,
     broken: bool = False,
 ) -> Criterion:
-    """Return a criterion over a sample, one outcome for each job; `broken` fails it, however small it is."""
+    """Return a criterion over a sample, one outcome a job; `broken` fails it, however small the sample."""
     needed = f"{_SMALLEST_SAMPLE} are needed"
     if broken:
         return Criterion(name, Verdict.FAIL, figure)

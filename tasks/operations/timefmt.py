@@ -6,14 +6,14 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def counted(number: int, noun: str, of: int | None = None) -> str:
-    """Return how many of what there are: `1 worker`, `1 of 1 worker`, `0 of 3 workers`."""
+    """Return a number of things in words: `1 worker`, `1 of 1 worker`, `0 of 3 workers`."""
     total = number if of is None else of
     some = f"{number}" if of is None else f"{number} of {of}"
     return f"{some} {noun if total == 1 else f'{noun}s'}"
 
 
 def span(seconds: float) -> str:
-    """Return a span in its largest whole unit, or two for hours and days: `45 s`, `12 min`, `3 h 5 min`."""
+    """Return a span in its largest whole unit, in two for hours and days: `45 s`, `12 min`, `3 h 5 min`."""
     whole = int(seconds)
     for number, (unit, size) in enumerate(_UNITS):
         if whole >= size:
@@ -40,7 +40,5 @@ def moment(wall_ms: float, timespec: str = "seconds") -> str:
     try:
         at = datetime.fromtimestamp(wall_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return (
-            f"{wall_ms} ms after 1970"  # by a clock that nobody has, or a stream's id that somebody made up
-        )
+        return f"{wall_ms} ms after 1970"  # from an impossible clock, or a stream id that somebody made up
     return at.isoformat(timespec=timespec).replace("+00:00", "Z")

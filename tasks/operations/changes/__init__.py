@@ -1,1 +1,1 @@
-"""Changing a dial: what the change would do, whether it may be made now, and making it."""
+"""Changing a dial: what the change would do, whether it is allowed now, and making it."""

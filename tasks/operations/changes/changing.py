@@ -1,4 +1,4 @@
-"""One change of a dial: what it would do, whether it may be made now, and the making of it."""
+"""One change of a dial: what it would do, whether it is allowed now, and making it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def propose(situation: Situation, dial: Dial[Any], after: bytes | None) -> Propo
     """Return what setting `dial` to `after` (None: no key) would do."""
     dials = situation.dials
     raw_after = dials.with_value(dial, after)
-    # Without ceilings: those of the operator's shell say nothing about the workers'.
+    # Without ceilings: those in the operator's shell say nothing about the workers'.
     before, will_be = Controls.parse(dials.raw), Controls.parse(raw_after)
     at_once = BrakeState.RELEASED in (before.brake, will_be.brake)
     widens, verdict = _permission(situation, raw_after)
@@ -73,7 +73,7 @@ def permitted(proposal: Proposal, *, actor: str, command: str, reason: str, over
     """Return the change that `proposal` may become.
 
     Raises:
-        ChangeRefused: the one-dimension rule says no, and no `override` says why not to mind.
+        ChangeRefused: the one-dimension rule forbids it, and no `override` gives a reason to ignore that.
 
     """
     overrode = "" if proposal.verdict.allowed else override
@@ -91,8 +91,8 @@ def permission_to_release(situation: Situation, after: RawControls) -> Permissio
 def _permission(situation: Situation, after: RawControls) -> tuple[tuple[str, ...], Permission]:
     """Return what `after` widens beyond all that was live in the window, and whether it may.
 
-    Only what would be live counts: while a fleet is closed any number of dials may be set, and the one that
-    opens it again is judged by their sum.
+    Only what would be live counts: while a fleet is closed, any number of dials may be set, and the change
+    that opens it again is judged by their sum.
     """
     if not is_live(after):
         return (), GRANTED
@@ -102,7 +102,7 @@ def _permission(situation: Situation, after: RawControls) -> tuple[tuple[str, ..
     if not observed and is_live(situation.dials.live):
         observed = [situation.dials.live]
     if not observed:
-        # The kill switch was off, and yet all that was live is gone from the record.
+        # The kill switch was off, yet everything that was live is gone from the record.
         known = situation.dials.live.get(kill_switch.DIAL.name) is None or _begins(history)
         return (FIRST_OPENING,), GRANTED if known else UNKNOWN
     recent = [
@@ -118,12 +118,12 @@ def _permission(situation: Situation, after: RawControls) -> tuple[tuple[str, ..
 
 
 def _begins(history: Sequence[Period]) -> bool:
-    """Whether the record has its beginning still, when no dial but the kill switch held anything."""
+    """Whether the record still goes back to its beginning, when no dial but the kill switch held anything."""
     return all(value is None for name, value in history[-1].raw.items() if name != kill_switch.DIAL.name)
 
 
 def _with_widening(recorded: RecordedChange, history: Sequence[Period], window_ms: int) -> RecordedChange:
-    """Return a raw change with what it has widened, which was not worked out when it was made.
+    """Return a raw change with what it widened, which was not worked out when it was made.
 
     `history` begins with the period that followed it.
     """

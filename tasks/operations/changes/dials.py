@@ -7,7 +7,7 @@ from typing import Any
 from gates import DIALS, BrakeState, Dial, RawControls, kill_switch
 from tasks.operations.changes import spend_cap
 
-# What an operator sets: the gates' dials, and the one that is read where money is reserved.
+# What an operator sets: the gates' dials, and the one read when money is reserved.
 OPERATED: tuple[Dial[Any], ...] = (*DIALS, spend_cap.DIAL)
 
 
@@ -15,7 +15,7 @@ OPERATED: tuple[Dial[Any], ...] = (*DIALS, spend_cap.DIAL)
 class DialValues:
     """The raw dials at one moment, by name. `version` names the last recorded change; a change must name it.
 
-    `live` has the dials as they were when the kill switch was last off, none when it never was.
+    `live` has the dials as they were when the kill switch was last off, or none if it never was.
     """
 
     raw: RawControls
@@ -50,10 +50,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """A change as the audit has it, made by a command or noticed after a raw Redis command.
+    """A change as the audit records it, made by a command or noticed after a raw Redis command.
 
     `wall_ms` is Redis's clock. `actor` and `command` of a raw change are `RAW_ACTOR` and `RAW_COMMAND`. What
-    was `noticed` (raw changes, halts by the guard and the webhook) is as good as the word of any worker.
+    was `noticed` (raw changes, halts by the guard and the webhook) is only as trustworthy as any worker.
     `redis_user` is the user of Redis that wrote the entry.
     """
 
@@ -77,7 +77,7 @@ class RecordedChange:
 
     @property
     def by(self) -> str:
-        """Who changed it, as one of `CHANGED_BY`: a metric may have the kind, and no name."""
+        """Who changed it, as one of `CHANGED_BY`: a metric may carry the kind, but no name."""
         if self.command == RAW_COMMAND:
             return RAW_COMMAND
         return self.actor if self.noticed and self.actor in CHANGED_BY else CHANGED_BY[0]
@@ -107,7 +107,8 @@ def halted_by(audit: Iterable[RecordedChange]) -> RecordedChange | None:
 class Engaged:
     """How the fleet was halted: by `SET`, else by `DEL`, or by `PUBLISH` where Redis refuses both.
 
-    A message leaves the key as it is, and was `heard` by so many. `refusal` says why SET or DEL was refused.
+    A message leaves the key as it is; `heard` is how many received it. `refusal` says why SET or DEL was
+    refused.
     """
 
     by: str
@@ -121,11 +122,11 @@ class Engaged:
         return self.by != "PUBLISH"
 
 
-# Before the id of what was noticed: the two records count by themselves.
+# Put before the id of what was noticed: the two records number their entries separately.
 NOTICED = "noticed:"
 RAW_ACTOR = "unknown"
 RAW_COMMAND = "raw Redis command"
-# An operator is whoever gave a command of slotgen.
+# An operator is anyone who ran a slotgen command.
 CHANGED_BY = ("operator", "guard", "alertmanager", RAW_COMMAND)
 
 

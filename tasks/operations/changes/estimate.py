@@ -1,4 +1,4 @@
-"""What a change of the dials would have meant for the jobs that came lately."""
+"""What a change of the dials would have meant for recent jobs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Effect:
 
 
 def estimate(outcomes: Sequence[OutcomeRecord], before: Controls, after: Controls) -> Effect:
-    """Return the effect over the distinct jobs in `outcomes`, the kill switch taken as off in both."""
+    """Return the effect over the distinct jobs in `outcomes`, with the kill switch taken as off in both."""
     subjects = list({each.subject.job_id: each.subject for each in outcomes}.values())
     return Effect(len(subjects), _admitted(subjects, before), _admitted(subjects, after))
 

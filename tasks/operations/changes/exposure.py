@@ -19,12 +19,12 @@ def named(dimension: str) -> str:
 
 
 def widened(before: RawControls, after: RawControls) -> tuple[str, ...]:
-    """Return the dimensions that are wider in `after`, each by itself, whatever the others let pass."""
+    """Return the dimensions that are wider in `after`, each judged on its own, whatever the others admit."""
     return tuple(name for name, dial in DIMENSIONS.items() if _is_wider(dial, before, after))
 
 
 def is_live(raw: RawControls) -> bool:
-    """Whether anything could be admitted: the kill switch is off, and every gate lets something through."""
+    """Whether anything can be admitted: the kill switch is off, and every gate lets something through."""
     released = kill_switch.DIAL.read(raw.get(kill_switch.DIAL.name)).value is BrakeState.RELEASED
     return released and all(_is_wider(dial, {}, raw) for dial in _BY_GATES.values())
 

@@ -1,4 +1,4 @@
-"""What was live, and when, by the record of changes; and what goes beyond that."""
+"""What was live, and when, according to the record of changes; and what goes beyond that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from tasks.operations.changes.exposure import is_live, widened
 class Period:
     """What the dials held until a recorded change, by Redis's clock.
 
-    Raw commands are recorded together when they are noticed: what lies between two of them never `was`.
+    Raw commands are recorded together when they are noticed: the state between two of them never existed
+    (`was`).
     """
 
     raw: RawControls
@@ -24,7 +25,7 @@ class Period:
 def periods(dials: DialValues, recent: Sequence[RecordedChange], now_wall_ms: int) -> list[Period]:
     """Return the periods that follow each of `recent` and the one before them all, newest first.
 
-    A policy that is recorded by its digest alone reads as shut, unless the dials hold it still: what cannot
+    A policy of which only the digest is recorded counts as shut, unless the dials still hold it: what cannot
     be read was not observed.
     """
     values = dict(dials.raw)
@@ -37,7 +38,7 @@ def periods(dials: DialValues, recent: Sequence[RecordedChange], now_wall_ms: in
 
 
 def exposures(history: Sequence[Period], since_wall_ms: int) -> list[RawControls]:
-    """Return what was live at or after `since_wall_ms`; if nothing was, what was live last; newest first."""
+    """Return what was live at or after `since_wall_ms`, or else what was live last; newest first."""
     lived = (each for each in history if each.was and is_live(each.raw))
     found: list[RawControls] = []
     for each in lived:
@@ -51,18 +52,18 @@ def exposures(history: Sequence[Period], since_wall_ms: int) -> list[RawControls
 
 
 def ways_beyond(observed: Sequence[RawControls], after: RawControls) -> list[tuple[str, ...]]:
-    """Return the dimensions in which `after` exceeds each of `observed` (newest first), each by itself.
+    """Return the dimensions in which `after` exceeds each of `observed` (newest first), each on its own.
 
-    Never the largest of each dimension: 100 % of a narrow policy and 1 % of a broad one are not 100 % of
-    the broad one. The cap on spending is no exposure, and is compared with the newest: a cap that is lowered
-    is not forgotten for the window's length.
+    The largest values of each dimension are never combined: 100 % of a narrow policy and 1 % of a broad one
+    are not 100 % of the broad one. The spend cap is not exposure, and is compared with the newest: a lowered
+    cap counts at once.
     """
     cap = spend_cap.DIAL.name
     return [widened({**each, cap: observed[0].get(cap)}, after) for each in observed]
 
 
 def _values_before(recent: Sequence[RecordedChange]) -> list[bytes | None]:
-    """Return what each change found: what the one before left, since a halt may be recorded without it."""
+    """Return the values before each change, as the last one left them: a halt may be recorded without."""
     left: dict[str, bytes | None] = {}
     found = []
     for each in reversed(recent):

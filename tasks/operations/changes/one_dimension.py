@@ -13,7 +13,7 @@ _MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whether a change may be made now; a no has a sentence, and where waiting helps, for how long."""
+    """Whether a change is allowed now; a no has a sentence and, if waiting helps, for how long."""
 
     allowed: bool
     sentence: str = ""
@@ -68,7 +68,7 @@ def _other_widened(
 
 
 def _at_least(seconds: int) -> str:
-    """Return a wait in words, rounded up to whole minutes: one that is cut short ends in a second refusal."""
+    """Return a wait in words, rounded up to whole minutes: rounded down, it would end in a second refusal."""
     return span(seconds if seconds <= _MINUTE else -(-seconds // _MINUTE) * _MINUTE)
 
 

@@ -1,4 +1,4 @@
-"""The runbook's safe enable sequence: halted, then feature, policy and percentage, the release last."""
+"""The runbook's safe enable sequence: halt, then feature, policy and percentage; the release comes last."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ class Step:
     after: bytes
 
     def done(self, dials: DialValues) -> bool:
-        """Whether the dial holds it already; a kill switch that is on in other words is on."""
+        """Whether the dial holds it already; a kill switch is on whatever word says so."""
         value = dials.value(self.dial)
         if self.dial is kill_switch.DIAL and self.after == b"true":
             return kill_switch.DIAL.read(value).value is BrakeState.ENGAGED
@@ -38,7 +38,7 @@ class Step:
 
 
 def steps(policy: bytes, percent: bytes) -> tuple[Step, ...]:
-    """Return the steps in the runbook's order, the gates'. Until the last one nothing can be generated."""
+    """Return the steps in the runbook's order, which is the gates'. Only the last lets anything through."""
     given = {allowlist.DIAL: ("set the policy", policy), rollout.DIAL: ("set the percentage", percent)}
     opened = []
     for dial in DIALS:
@@ -58,7 +58,7 @@ def dials_after(sequence: tuple[Step, ...], dials: DialValues) -> RawControls:
 
 
 def sample(raw: RawControls) -> Subject | None:
-    """Return a made-up job that `raw` would admit were the kill switch off; None where it admits no job."""
+    """Return a made-up job that `raw` would admit with the kill switch off; None if it admits no job."""
     controls = Controls.parse(raw)
     rules = controls.allowlist.rules if controls.allowlist else ()
     rule = next((each for each in rules if each.enabled and all(each.lists[:-1])), None)

@@ -1,6 +1,6 @@
 """The dial of the spend cap: US dollars as decimal text, for each window of the budget.
 
-No gate asks it: the scripts of the account read it where money is reserved, by the same rules.
+No gate reads it: the account's scripts do, by the same rules, when money is reserved.
 """
 
 import re
@@ -28,7 +28,7 @@ def strictest(cap: int | None, other: int | None) -> int | None:
 DIAL: Dial[int | None] = Dial(
     name="budget_usd",
     parse=parse,
-    # Without a key there is no cap but the deployment's; one that needs guessing covers no call.
+    # Without the key only the deployment's cap holds; a cap that would have to be guessed covers no call.
     shut=None,
     malformed=0,
     openness=lambda nano: float("inf") if nano is None else nano,

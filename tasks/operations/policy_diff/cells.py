@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gates.rule import FIELDS, AllowRule
 
 Box = tuple[frozenset[str], ...]
-# A longer list of values is not looked up one by one: it counts as touching every box.
+# The values of a longer list are not looked up one by one: it counts as touching every box.
 _MOST_LOOKUPS = 64
 
 
@@ -17,18 +17,18 @@ class ComplexityLimit(Exception):  # noqa: N818 - says what is the matter
 
 
 def cell_of(rule: AllowRule, every_slot: frozenset[str]) -> Box:
-    """Return the jobs that `rule` matches by itself; `every_slot` stands for its empty `slotIds`."""
+    """Return the jobs that `rule` alone matches; `every_slot` stands for an empty `slotIds`."""
     return (*rule.lists[:-1], rule.slot_ids or every_slot)
 
 
 def overlap(one: Box, other: Box) -> Box:
-    """Return what is in both; a box with an empty field is nothing."""
+    """Return what is in both; a box with an empty field is empty."""
     return tuple(mine & theirs for mine, theirs in zip(one, other, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Numbered boxes, indexed so that those near another are found without trying each.
+    """Numbered boxes, indexed so that a box's neighbours are found without trying each.
 
     Sets of them are integers: bit i is box i, as in `Allowlist`.
     """
@@ -44,7 +44,7 @@ class Cells:
         return cls(cells, tuple(_index(lists) for lists in fields), tuple(_long(lists) for lists in fields))
 
     def touching(self, cell: Box) -> int:
-        """Return every box that overlaps `cell`, and maybe some that do not."""
+        """Return every box that overlaps `cell`, and possibly some that do not."""
         found = (1 << len(self.cells)) - 1
         for values, index, long in zip(cell, self._indexes, self._long, strict=True):
             if len(values) <= _MOST_LOOKUPS:
@@ -55,7 +55,7 @@ class Cells:
         return found
 
     def _held(self, cell: Box, covers: int) -> bool:
-        """Whether one of `covers` has all of `cell`: most pieces end so, instead of in ever smaller ones."""
+        """Whether one of `covers` contains all of `cell`: most pieces end so, not in ever smaller ones."""
         for values, index, long in zip(cell, self._indexes, self._long, strict=True):
             for value in values if len(values) <= _MOST_LOOKUPS else ():
                 covers &= index.get(value, 0) | long
@@ -64,10 +64,10 @@ class Cells:
         return any(overlap(cell, self.cells[number]) == cell for number in numbers(covers))
 
     def outside(self, cell: Box, covers: int, steps: Iterator[int]) -> Iterator[Box]:
-        """Yield what is left of `cell` when `covers` are cut away, as boxes that do not overlap.
+        """Yield what is left of `cell` once `covers` are cut away, as boxes that do not overlap.
 
         Raises:
-            ComplexityLimit: `steps`, of which each piece takes one, have run out.
+            ComplexityLimit: the `steps`, one for each piece, have run out.
 
         """
         pieces = [(cell, covers)] if all(cell) else []

@@ -1,4 +1,4 @@
-"""Says whether one policy admits anything that another does not: exactly, whatever their rules look like.
+"""Says exactly whether one policy admits anything that another does not, whatever their rules look like.
 
 A rule is a box of jobs. What a rule newly admits is what is left of its box when the rules before it and
 all rules of the other policy are cut away, since the first match wins in both.
@@ -16,7 +16,7 @@ from gates.rule import AllowRule
 from tasks.operations.policy_diff.cells import Box, Cells, ComplexityLimit, cell_of, numbers, overlap
 
 ANY_OTHER_SLOT = "(any other slot)"
-# About 2 s, as long as an operator waits. 1,000 rules of which a few have changed take some thousand steps.
+# About 2 s, as long as an operator will wait. 1,000 rules of which a few changed take a few thousand steps.
 _MOST_STEPS = 200_000
 
 
@@ -25,7 +25,7 @@ class Part:
     """Something that is newly admitted: by `rule_id`, a region with one set of values for each of `FIELDS`.
 
     `limit_before` is the `maxJobsPerRun` that held there before, or None when nothing was admitted. A region
-    that is not `compared` would take too long, and so is taken as new.
+    that is not `compared` would take too long, so it counts as new.
     """
 
     rule_id: str
@@ -62,14 +62,14 @@ def broader_parts(
 
 
 def grants_more(old: AllowRule, new: AllowRule) -> bool:
-    """Whether `new` admits any job, or more jobs of a spec, that `old` does not, each seen by itself."""
+    """Whether `new` admits any job, or more jobs of a spec, that `old` does not, each seen on its own."""
     before, after = ([rule] if rule.enabled else [] for rule in (old, new))
     return next(_parts(before, after, _MOST_STEPS), None) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """What one enabled rule grants; its id does not matter for that."""
+    """What one enabled rule grants, whatever its id."""
 
     rule_id: str = field(compare=False)
     cell: Box
@@ -112,8 +112,8 @@ class _Comparison:
     def _rivals(self, number: int) -> int:
         """Return the old rules whose lower limit may have held where this new rule is the first match.
 
-        One that was kept, and still comes before it, is the first match there to this day; and a rule that
-        was kept is itself the old match, but for what came before it.
+        A rule that was kept and still comes before it is still the first match there; and a rule that was
+        kept is itself the old match, except for what came before it.
         """
         grant = self.new[number]
         near = self.cells.touching(grant.cell) >> len(self.new)

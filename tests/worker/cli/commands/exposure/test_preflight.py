@@ -50,7 +50,7 @@ def test_a_cap_below_one_call_is_found_before_it_stubs_every_job(slotgen, cap, l
             {},
             (
                 "fail       the prices are those of the server: priceMultiplier not set\n"
-                "             set priceMultiplier, for eu.api.openai.com may charge more"
+                "             set priceMultiplier: eu.api.openai.com may charge more"
             ),
         ),
         (

@@ -54,7 +54,7 @@ def test_says_what_a_valid_file_is(tmp_path, document, schema):
         ({}, "version: is missing"),
         (EXECUTOR | {"maxInputTokens": 2_000_000}, "maxInputTokens: is greater than 272000"),
         (EXECUTOR | {"maxOutputTokens": 64}, "maxOutputTokens: is 64, and the reasoning of 'gpt-6-luna'"),
-        (EXECUTOR | {"model": "sol"}, "prices: has none for model 'sol'"),
+        (EXECUTOR | {"model": "sol"}, "prices: has no price for the model 'sol'"),
     ],
 )
 def test_names_every_problem_with_path_and_remedy(tmp_path, document, words):
