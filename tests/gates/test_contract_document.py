@@ -62,7 +62,7 @@ def assert_malformed(dial, controls, row):
 def test_every_table_is_run_here():
     assert set(TABLES) - {f"Dial `slotgen:{dial}`" for dial in DIALS} == {
         "Order",
-        "Which no is heard",
+        "Which no counts",
         "Reasons",
         "Opt-in",
         "Values as a whole",
@@ -120,7 +120,7 @@ def answering(gate, *, yes):
     return lambda subject, reading: decision
 
 
-@rows("Which no is heard")
+@rows("Which no counts")
 def test_the_first_no_is_heard(row):
     yes = {gate.name: row[gate.name] == "yes" for gate in GATES}
     shut = {gate.dial.name: None for gate in GATES if gate.dial and not yes[gate.name]}
