@@ -1,1 +1,1 @@
-"""The kill switch from the outside: what follows it, and how a change reaches the calls in flight."""
+"""The kill switch as a process sees it: how a change is noticed, and how it reaches the calls in flight."""

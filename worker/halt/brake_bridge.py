@@ -1,4 +1,4 @@
-"""Hands the brake, on its loop, what the watch's thread has seen, and confirms a halt to the fleet."""
+"""Passes what the watch's thread has seen to the brake, on its loop, and confirms a halt to the fleet."""
 
 import asyncio
 import contextlib
@@ -31,16 +31,16 @@ class BrakeBridge:
         self.loop.call_soon_threadsafe(self._release, confirmed_mono)
 
     def engaged(self, reason: ErrorCode, seen_mono: float, *, reported: bool) -> None:
-        """Halt; a change that Redis has reported is confirmed to whoever made it, once nothing is left."""
+        """Halt; a change that Redis reported is confirmed to whoever made it, once no call is left."""
         self.loop.call_soon_threadsafe(self._engage, reason, seen_mono, reported)
-        # A turn of a busy loop takes long. It comes to the broken connections after the cancelling.
+        # A turn of a busy loop takes long, and it deals with the broken connections only after cancelling.
         self.brake.abort_connections()
 
     def _release(self, confirmed_mono: float) -> None:
         before = self.brake.reason
         self.brake.release(confirmed_mono)
         if self.brake.reason is not before:
-            # The dial was read when it changed, which may have been before the brake took it in.
+            # The dial may have been read on its change before the brake took it in.
             self.dials_changed()
 
     def _engage(self, reason: ErrorCode, seen_mono: float, reported: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
@@ -53,6 +53,6 @@ class BrakeBridge:
     async def _confirm(self, calls: int, seen_mono: float) -> None:
         await self.brake.drained()
         said = Confirmation(self.worker_id, calls, (self.loop.time() - seen_mono) * 1000)
-        # Whoever asked sees that this worker is missing; the halt itself needs no listener.
+        # Whoever asked sees that this worker's confirmation is missing; the halt itself needs no listener.
         with contextlib.suppress(StoreUnavailable):
             await self.stores.command("PUBLISH", HALTS(self.namespace), encode(said))

@@ -1,1 +1,1 @@
-"""One worker process: what it is composed of, how it starts, lives and ends."""
+"""One worker process: what it is made of, and how it starts, runs and ends."""

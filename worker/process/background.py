@@ -1,4 +1,4 @@
-"""Runs the work beside the jobs, each kind in a thread of its own that nothing ends but `stop`."""
+"""Runs the background work, each kind in its own thread, which only `stop` ends."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from worker.adapters.redis.errors import REDIS_ERRORS
 
 _log = logging.getLogger("slotgen.background")
 _AWAY = (StoreUnavailable, *REDIS_ERRORS)
-# After the first error of a row; one that stays makes the pauses longer.
+# After the first of several errors in a row; each further one makes the pause longer.
 _RETRY_SECONDS = 0.25
 _LONGEST_RETRY_SECONDS = 4.0
 
@@ -21,10 +21,10 @@ _LONGEST_RETRY_SECONDS = 4.0
 class Background:
     """A daemon thread called `name` that calls `step` at once, every `every_seconds`, and after `wake`.
 
-    With `every_seconds` None only `wake` makes it work again. It waits `settle_seconds` before each step, so
-    that several wake-ups in a row are one. A Redis that is away is asked again after `away_seconds`, without
-    a word; any other error is logged once with its place, and tried again after at most 4 s, until a step
-    succeeds. `finish` is called in the thread at its end, which `stop` awaits for at most `stop_seconds`.
+    If `every_seconds` is None, only `wake` makes it work again. It waits `settle_seconds` before each step,
+    so that several wake-ups in a row are one. If Redis is away, the step is repeated after `away_seconds`,
+    silently; after any other error, which is logged once with its place, within 4 s, until a step succeeds.
+    `finish` is called in the thread at its end, which `stop` awaits for at most `stop_seconds`.
     """
 
     name: str
@@ -53,9 +53,9 @@ class Background:
         self._woken.set()
 
     def stop(self) -> None:
-        """End the thread; returns once it has finished, or has had its time.
+        """End the thread, and return once it has finished or has had its time.
 
-        Stopping what was never started does nothing.
+        If it was never started, this does nothing.
         """
         self._stopped.set()
         self._woken.set()

@@ -29,7 +29,7 @@ from worker.adapters.redis.message import DEFERRED_SINCE
 from worker.settings.redis_url import SCHEME, SentinelUrl, for_celery
 from worker.settings.settings import Settings
 
-# A message that this many workers have died with goes to the dead letters.
+# A message goes to the dead letters once this many workers have died while holding it.
 MAX_DEATHS = 5
 TASK_NAME = "slotgen.generate"
 
@@ -41,9 +41,9 @@ def build_app(
     dead_letters: RedisDeadLetters,
     count_rejected: Callable[[str], None],
 ) -> Celery:
-    """Return an app that is not Celery's default one, which notes in `in_hand` what it takes.
+    """Return an app, not set as Celery's default, which notes in `in_hand` the messages it takes.
 
-    What is no job spec goes to `dead_letters`, and its reason to `count_rejected`.
+    What is not a job spec goes to `dead_letters`, and its reason to `count_rejected`.
     """
     url, sentinel = for_celery(settings.redis_url), {}
     if settings.redis_url.startswith(SCHEME):
@@ -69,23 +69,24 @@ def _configuration(settings: Settings, ours: dict[str, Any], sentinel: dict[str,
         # The message leaves the queue for good only after the results are stored.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        # What Celery itself stores waits for Redis to come back, as the results of jobs do by ResultWriter.
+        # What Celery itself stores waits until Redis is back, as ResultWriter does with the jobs' results.
         "result_backend_always_retry": True,
         "result_backend_base_sleep_between_retries_ms": 50,
         "result_backend_max_sleep_between_retries_ms": 1000,
-        # A message for each place, no hoard.
+        # One message for each place, with none in reserve.
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        # Remote control would let anyone who can write to Redis shut workers down behind the operator's back.
+        # With remote control, anyone who can write to Redis could shut workers down behind the operator's
+        # back.
         "worker_enable_remote_control": False,
         "broker_connection_retry_on_startup": True,
-        # What Redis refuses is no reason to end: the consumer starts again, and Redis may take it then.
+        # A refusal by Redis is no reason to end: the consumer starts again, and Redis may accept it then.
         "broker_channel_error_retry": True,
         "broker_transport": transport_name(settings.redis_url),
         "broker_transport_options": {
             "visibility_timeout": settings.visibility_timeout_seconds,
-            # Three heartbeats have to be missing before the others count a worker as lost.
+            # Three heartbeats must be missing before the others count a worker as lost.
             "worker_lost_seconds": settings.worker_lost_seconds,
             "unacked_restore_interval": settings.worker_lost_seconds / 3,
             "unacked_restore_throttle": 1,
@@ -109,8 +110,9 @@ def _configuration(settings: Settings, ours: dict[str, Any], sentinel: dict[str,
 class GenerateTask:
     """The task `slotgen.generate`: a spec in, its results out.
 
-    What the server has no time for goes back to the queue's end; a spec that first did so `max_age_seconds`
-    of the config ago is answered whatever the server says. `traced(request, work)` awaits `work`.
+    A spec that the server has no time for goes back to the end of the queue; once that first happened
+    `max_age_seconds` (of the config) ago, it is answered whatever the server says.
+    `traced(request, work)` awaits `work`.
     """
 
     generate: Generate
@@ -122,7 +124,7 @@ class GenerateTask:
     def attach(self, app: Celery) -> None:
         """Register the task, a coroutine function for `JobLoopPool`."""
 
-        # Typing is off: the arguments were counted before the message was delivered.
+        # Typing is off, since the arguments were checked before the message was delivered.
         @app.task(name=TASK_NAME, shared=False, typing=False)
         async def generate(request: Any, spec: dict[str, Any]) -> Answer:
             return await self.traced(request, self.answer(request, spec))
@@ -133,7 +135,7 @@ class GenerateTask:
         Raises Ignore for a spec that went back.
         """
         now = int(time.time())
-        # A producer may have written any time there, and another worker's clock may be ahead.
+        # A producer may have written any time at all, and another worker's clock may be ahead.
         since = min(request.get(DEFERRED_SINCE) or now, now)
         may_defer = now - since < self.config.max_age_seconds
         spec = Spec.of(document)
@@ -141,7 +143,7 @@ class GenerateTask:
             outcomes = await self.generate(spec, request.id, may_defer=may_defer)
         except Deferred:
             await to_its_end(self._put_off(request, since), concludes=True)
-            # Without a result: the message at the queue's end will have one.
+            # No result is stored: the message at the end of the queue will have one.
             raise Ignore from None
         return Answer.of(spec, outcomes, self.config.version)
 
@@ -149,5 +151,5 @@ class GenerateTask:
         try:
             await put_off(self.redis, self.namespace, request.properties["delivery_tag"], since)
         except StoreUnavailable:
-            # The message that we hold goes back in its place.
+            # The message that we hold goes back instead.
             raise Reject("the queue takes nothing", requeue=True) from None

@@ -1,4 +1,4 @@
-"""Composes one worker process: the one place where the ports of a job meet their adapters."""
+"""Composes one worker process: the one place where ports are given their adapters."""
 
 import asyncio
 import logging
@@ -72,9 +72,9 @@ _SAMPLE_SECONDS = 2.0
 class Composition:
     """A composed and running worker process.
 
-    `open_model_soon(after_seconds)` begins to open the model in that time, or once a job needs it, and
-    returns at once. `return_unfinished(grace_seconds)`, which a signal's handler may call, cancels in that
-    time what is in flight; each message goes back to the queue as its job ends. `close` ends every thread and
+    `open_model_soon(after_seconds)` returns at once; the model is opened after that time, or once a job needs
+    it. `return_unfinished(grace_seconds)`, which a signal handler may call, cancels what is still in flight
+    after that time; each message goes back to the queue as its job ends. `close` ends every thread and
     connection of this process, the last one first.
     """
 
@@ -88,7 +88,7 @@ class Composition:
 
 
 def compose(settings: Settings) -> Composition:
-    """Return a running worker process, but for its consumer; call after any fork, nothing survives one.
+    """Return a running worker process without its consumer. Call it after any fork; nothing survives one.
 
     Raises:
         BadExecutorConfig: the executor config or a prompt cannot be used.
@@ -191,7 +191,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
 
     look = _FleetLook(dials, controls, heartbeat, gauges, observe, model_watch)
     look.changed.set()  # whatever it was before
-    # A change may be a halt: while hundreds of calls are being closed, the record can wait. Each try of one
+    # The change may be a halt: while hundreds of calls are being closed, the record can wait. Each attempt
     # that Redis refuses reads a policy of up to 16 MiB.
     fleet = Background("fleet", look, _SAMPLE_SECONDS, settle_seconds=0.1, away_seconds=5)
 
@@ -233,7 +233,7 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
 
 @dataclass(frozen=True, slots=True)
 class _FleetLook:
-    """Records what has `changed` of the dials, once; reads the gauges, and asks for the model, each time."""
+    """Records once which dials have `changed`; reads the gauges and asks for the model every time."""
 
     dials: RedisDials
     controls: RedisControls
@@ -254,7 +254,7 @@ class _FleetLook:
             self.changed.set()
             raise
         finally:
-            # Redis may refuse a record for long; it gives the figures all the same.
+            # Redis may refuse a record for long, but still gives the figures.
             self.gauges.sample()
 
     def _look_at_dials(self) -> None:
@@ -275,7 +275,8 @@ def _metrics(settings: Settings, config: ExecutorConfig) -> Metrics:
 
 
 def _refuse_short_visibility(settings: Settings, config: ExecutorConfig) -> None:
-    # A spec's jobs wait for slots: as many specs at once as there are slots, each of the most jobs, all slow.
+    # A spec's jobs wait for slots; at worst there are as many specs as slots, all of the largest size and
+    # slow.
     longest_seconds = MAX_JOBS * config.job_deadline_seconds
     if settings.visibility_timeout_seconds <= longest_seconds:
         raise BadSetting(
@@ -328,7 +329,7 @@ def open_model(
         open_client,
     )
 
-    # Without a key no job gets as far as this client; the SDK only wants some string.
+    # Without a key no job gets as far as this client; the SDK just needs some string.
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     client = open_client(key or "none", settings.openai_base_url, settings.concurrency)
     return OpenAIModel(client, count_request, in_flight)

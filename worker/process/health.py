@@ -16,7 +16,7 @@ _LOOP_SECONDS = 5.0
 class WorkerHealth:
     """`consuming` is set by the worker's lifecycle, `threads` once they have started.
 
-    They are the threads beside the jobs by name, each with whether it runs.
+    They are the background threads by name, each with whether it runs.
     """
 
     loop: JobLoop
@@ -26,13 +26,14 @@ class WorkerHealth:
     threads: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
 
     def alive(self) -> Health:
-        """Whether a restart could help: a dead loop or thread asks for one. Redis is not asked."""
+        """Return whether the loop and every thread work: if not, a restart could help. Redis is not asked."""
         threads = {name: is_alive() for name, is_alive in self.threads.items()}
         return Health({"job_loop": self._loop_answers()} | threads)
 
     def ready(self) -> Health:
         """Whether this worker consumes, and can read its dials."""
-        # An absent kill key is a halted fleet, but a readable one: only a silent store has a note.
+        # An absent kill key halts the fleet, but was readable: only a store that did not answer leaves a
+        # note.
         return Health(
             {
                 "consuming": self.consuming and self.refusals.cause is None,

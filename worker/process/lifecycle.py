@@ -1,4 +1,4 @@
-"""Runs one worker process from its first thread to its last: Celery's signals and the order of things."""
+"""Runs one worker process from start to end: Celery's signals, and what happens in which order."""
 
 import importlib
 import logging
@@ -22,22 +22,22 @@ from worker.settings.settings import BadSetting, Settings
 
 _log = logging.getLogger("slotgen.worker")
 _HAZARD_SECONDS = 2.0
-# What waits in the queue is answered first: the SDK's import and questions to Redis would compete with it for
-# the interpreter.
+# Waiting messages are answered first: importing the SDK and asking Redis would compete with them for the
+# interpreter.
 _FIRST_ANSWERS_SECONDS = 0.5
-# Beside its calls: Redis, threads and the loop (27 at rest), and the clients of the metrics port.
+# Besides its calls: Redis, threads and the loop (27 at rest), and the clients of the metrics port.
 _OTHER_FILES = 128
 _PACKAGES = ("gates", "schemas", "tasks", "telemetry")
 
 
 class PackagesCollide(Exception):  # noqa: N818 - reads as what it is
-    """Another distribution in this environment has a package of one of our names."""
+    """Another distribution in this environment has a package with one of our names."""
 
 
 def refuse_collision() -> None:
     """Make sure that our five packages come from one place.
 
-    Their names are generic: pip merges a foreign `tasks` or `worker` into ours without a word.
+    Their names are generic: pip silently merges a foreign `tasks` or `worker` into ours.
     """
     ours = _root("worker")
     for name in _PACKAGES:
@@ -56,11 +56,11 @@ def _root(package: str) -> Path | None:
 def run(settings: Settings) -> int:
     """Run the worker until it is asked to stop; return its exit code (0 done, 1 failed).
 
-    SIGTERM and SIGINT finish what ends within the shutdown grace, return the rest to the queue and end.
-    Raises what `compose` raises, and BadSetting where fewer files may be open than its calls need.
+    On SIGTERM or SIGINT it finishes what ends within the shutdown grace, and returns the rest to the queue.
+    Raises what `compose` raises, and BadSetting if fewer files may be open than its calls need.
     """
     refuse_collision()
-    # A core dump would hold the keys, and the jobs that were in flight.
+    # A core dump would contain the keys and the jobs in flight.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _allow_files(settings.concurrency)
     configure(settings.log_level)
@@ -79,7 +79,7 @@ def run(settings: Settings) -> int:
 
 
 def _allow_files(concurrency: int) -> None:
-    """Raise the soft limit of open files to what the calls need; refuse a hard one below that."""
+    """Raise the soft limit of open files to what the calls need; refuse to run if the hard one is lower."""
     needed = concurrency + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
@@ -113,7 +113,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
         )
 
     def close_door(**_: Any) -> None:
-        # A signal's handler: it interrupts the main thread, whatever lock that holds, so it takes none.
+        # A signal handler: it interrupts the main thread, whatever locks that holds, so it takes none.
         composition.health.consuming = False
         composition.return_unfinished(settings.shutdown_grace_seconds)
 
@@ -123,7 +123,7 @@ def _consume(settings: Settings, composition: Composition) -> int:
 
 
 def _warn_of_hazards(settings: Settings) -> None:
-    """Log what about the Redis would lose the dials or the queue; it is the operator's choice."""
+    """Log which Redis settings could lose the dials or the queue; that is the operator's choice."""
     try:
         with open_sync(settings.redis_url, timeout_seconds=_HAZARD_SECONDS) as client:
             found = hazards(client)

@@ -1,1 +1,1 @@
-"""The HTTP doors of the operator: the Alertmanager webhook."""
+"""The operator's HTTP endpoints: the Alertmanager webhook."""
