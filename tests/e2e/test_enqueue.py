@@ -394,9 +394,9 @@ def read_all(descriptor):
     ("words", "code", "problem"),
     [
         ([], 2, "name FILES"),
-        (["--resume", "b", "--again", "c"], 2, "The file of --resume knows"),
+        (["--resume", "b", "--again", "c"], 2, "the file of --resume remembers"),
         (["a.json", "--resume", "b"], 2, "and not both"),
-        (["absent.json"], 1, "absent.json: is not there; name a file, a folder, or -"),
+        (["absent.json"], 1, "absent.json: does not exist; name a file, a folder, or -"),
         (["--resume", "absent"], 1, "cannot be read (No such file or directory)"),
     ],
 )

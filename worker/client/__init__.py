@@ -1,6 +1,6 @@
-"""Check, send, wait, cancel: a convenience for producers that have slotgen's own environment.
+"""Check, send, wait, cancel: a convenience for producers that run in slotgen's own environment.
 
-Everybody else needs only Celery, see docs/first-job-python.md. Importing this imports nothing of the worker.
+Everyone else needs only Celery; see docs/first-job-python.md. Importing this does not import the worker.
 """
 
 from tasks.delivery import Delivery

@@ -8,12 +8,12 @@ from worker.client.sources import BadSource
 
 
 def jobs_to_send_again(answers: Path) -> set[str]:
-    """Return the ids of the jobs that have a STUB in `answers`, or a FAILED through no fault of theirs.
+    """Return the ids of the jobs that are STUB in `answers`, or FAILED through no fault of their own.
 
     `answers` is what `slotgen enqueue --wait` printed, once or several times: a job's last answer counts.
 
     Raises:
-        BadSource: the file cannot be read, or has a line that is no such answer.
+        BadSource: the file cannot be read, or has a line that is not such an answer.
 
     """
     again: dict[str, bool] = {}
@@ -38,5 +38,5 @@ def _answer(line: bytes, place: str) -> tuple[str, str, str | None]:
         return str(answer["jobId"]), answer["result"]["status"], answer["errorCode"]
     except (ValueError, LookupError, TypeError, RecursionError):
         raise BadSource(
-            f"{place}: is no answer; name a file that slotgen enqueue --wait has written"
+            f"{place}: is not an answer; name a file that slotgen enqueue --wait has written"
         ) from None

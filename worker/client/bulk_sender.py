@@ -1,4 +1,4 @@
-"""Sends any number of specs, keeps the queue short and the memory flat, and hands answers on in order."""
+"""Sends any number of specs while keeping the queue short and memory flat, and passes answers on in order."""
 
 import time
 from collections import deque
@@ -16,11 +16,11 @@ from worker.client.reader import Reader
 from worker.client.results import TaskResult
 from worker.client.sources import MAX_DOCUMENT_BYTES, Item
 
-# One LPUSH takes this many; one look at the results as many as the window has.
+# One LPUSH takes this many; one look at the results covers the whole window.
 _BATCH = 100
 _FIRST_PAUSE_SECONDS = 0.02
 _LAST_PAUSE_SECONDS = 0.25
-# A Redis that is restarted is back by then; past it the run ends, and can be resumed.
+# A restarted Redis is back by then; after that the run ends, and can be resumed.
 _PATIENCE_SECONDS = 30.0
 _LONG_AGO = float("-inf")
 
@@ -37,7 +37,7 @@ class Listener(Protocol):
         ...
 
     def failed(self, place: str, task_id: str | None, problem: str) -> None:
-        """Hear that the spec at `place` was not sent (no task id), or will have no answer here."""
+        """Hear that the spec at `place` was not sent (no task id), or will get no answer here."""
         ...
 
     def looked(self, queue_depth: int, problem: str) -> None:
@@ -46,15 +46,14 @@ class Listener(Protocol):
 
 
 class RefusedSpec(Exception):  # noqa: N818 - says what happened
-    """A strict run met a spec that is invalid; those before it were sent."""
+    """A strict run met an invalid spec; those before it were sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowControl:
-    """`window`: specs sent and not yet handed on; `max_queue`: messages on the queue before sending pauses.
+    """`window`: specs sent and not yet passed on; `max_queue`: messages on the queue before sending pauses.
 
-    `timeout_seconds`: how long one spec may take; None is as long as it takes. `strict`: an invalid spec
-    ends the run.
+    `timeout_seconds`: how long one spec may take, None for any time. `strict`: an invalid spec ends the run.
     """
 
     window: int = 1000
@@ -74,7 +73,7 @@ class _Awaited:
 class BulkSender:
     """One run. `interruptible` is entered only where an interruption leaves nothing half done.
 
-    `sleep` and `mono` are the clock of what it waits for.
+    `sleep` and `mono` are the clock by which it waits.
     """
 
     producer: Producer
@@ -94,7 +93,7 @@ class BulkSender:
     _stopped_by: str = ""
 
     def run(self) -> None:
-        """Send everything, and hand every answer on if the checkpoint waits for them.
+        """Send everything, and pass every answer on if the checkpoint waits for them.
 
         However it ends, the checkpoint says what was done.
 
@@ -112,7 +111,7 @@ class BulkSender:
                 moved = self._step()
                 pause = _FIRST_PAUSE_SECONDS if moved else min(pause * 1.5, _LAST_PAUSE_SECONDS)
                 with self.interruptible():
-                    # In full flight only a turn for the reader's thread, and for an interruption.
+                    # At full speed, just let the reader's thread or an interruption have a turn.
                     self.sleep(0 if moved and not self.checkpoint.wait else pause)
         finally:
             self.checkpoint.waiting = [each.sent for each in self._awaited]
@@ -131,7 +130,7 @@ class BulkSender:
             moved |= self._collect()
         except StoreUnavailable as error:
             self._trouble_since_mono = self._trouble_since_mono or now
-            # One that never answered is more likely a wrong address.
+            # If it has never answered, the address is more likely wrong.
             if not self._answered_once or now - self._trouble_since_mono > _PATIENCE_SECONDS:
                 raise
             self.listener.looked(self._depth, f"{error}; trying again")
@@ -154,7 +153,7 @@ class BulkSender:
             self._heed_strictness()
         if not self._outgoing:
             return False
-        # A push whose reply was lost is repeated: the same task ids, so one answer each all the same.
+        # A push whose reply was lost is repeated with the same task ids, so there is still one answer each.
         self._depth = self.producer.push([sent for _, sent in self._outgoing if isinstance(sent, Sent)])
         outgoing, self._outgoing = self._outgoing, []
         for item, sent in outgoing:
@@ -201,7 +200,7 @@ class BulkSender:
                 awaited.result = TaskResult(task_id, error=AnswerLate(late))
         handed_on = False
         while self._awaited and (result := self._awaited[0].result):
-            # Taken off once it is handed on: a listener that breaks leaves it to the next run.
+            # Removed only once it is passed on: if the listener fails, it is left for the next run.
             self._hand_on(self._awaited[0].sent, result)
             self._awaited.popleft()
             handed_on = True
@@ -209,7 +208,7 @@ class BulkSender:
 
     def _late(self, awaited: _Awaited) -> str:
         if awaited.since_mono == _LONG_AGO:
-            return "its answer is gone, for results are kept a day; send it again"
+            return "its answer is gone, since results are kept for a day; send it again"
         longest = self.flow.timeout_seconds
         overdue = longest is not None and self.mono() - awaited.since_mono > longest
         return f"no answer in {longest:g} s" if overdue else ""

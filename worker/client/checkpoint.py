@@ -1,4 +1,4 @@
-"""Where an interrupted `slotgen enqueue` stands, and from where it goes on: a small file."""
+"""Where an interrupted `slotgen enqueue` stopped, and from where it continues: a small file."""
 
 import hashlib
 import itertools
@@ -17,12 +17,12 @@ _VERSION = "enqueue.v1"
 
 
 class BadCheckpoint(Exception):  # noqa: N818 - says what is the matter
-    """The file is no checkpoint, or what it was made for has changed; the text says which and what to do."""
+    """The file is not a checkpoint, or its input has changed since; the text says which, and what to do."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    """A spec that was sent and whose answer has not been handed on."""
+    """A spec that was sent, and whose answer has not been passed on yet."""
 
     source: str
     number: int
@@ -31,11 +31,11 @@ class Waiting:
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What was done in `folder` for `inputs`: `position` items taken, those of `waiting` not answered yet.
+    """What was done in `folder` for `inputs`: `position` items taken, those in `waiting` not answered yet.
 
-    `queue` names the queue and its Redis, `terms` are the options of the run, `again` is the file of the
-    answers by which it chooses, if it does. `counts` has sent and refused specs, specs without an answer, and
-    outcomes as `STUB KILL_SWITCH`.
+    `queue` names the queue and its Redis, `terms` are the options of the run, `again` is the file of answers
+    by which it chooses its jobs, if it does. `counts` has sent and refused specs, specs without an answer,
+    and outcomes as `STUB KILL_SWITCH`.
     """
 
     folder: str
@@ -47,19 +47,19 @@ class Checkpoint:
     position: int = 0
     waiting: list[Waiting] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    # Whether what waits was sent longer ago than results are kept.
+    # Whether the waiting specs were sent longer ago than results are kept.
     stale: bool = False
     _expected: str = ""
-    # None until the items before `position` were seen again.
+    # None until the items before `position` have been seen again.
     _hash: Any = None
 
     def advance(self, item: Item) -> None:
-        """Take note that `item` is dealt with: sent, or refused."""
+        """Note that `item` is dealt with: sent, or refused."""
         self.position += 1
         self._hash.update(item.text + b"\n")
 
     def remaining(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Yield what is left of `items`. Raises BadCheckpoint when those before are not what they were."""
+        """Yield what is left of `items`. Raises BadCheckpoint if the earlier ones have changed."""
         position, seen = self.position, hashlib.sha256()
         before = 0
         for item in itertools.islice(items, position):
@@ -67,17 +67,17 @@ class Checkpoint:
             seen.update(item.text + b"\n")
         how = f"it had {position} specs, and now has {before}" if before < position else ""
         if not how and position and seen.hexdigest() != self._expected:
-            how = "what was sent already is not what stands there now"
+            how = "what was sent already is not what is there now"
         if how:
             raise BadCheckpoint(
                 f"the input has changed since: {how}; "
-                "give it as it was, or start anew (what was paid is not paid again)"
+                "restore it, or start again from the beginning (what was paid for is not paid for again)"
             )
         self._hash = seen
         yield from items
 
     def write(self, path: Path) -> None:
-        """Write it as JSON; one that is there already is replaced whole, or stays. Raises OSError."""
+        """Write it as JSON; an existing file is replaced whole or left as it is. Raises OSError."""
         document = {
             "version": _VERSION,
             "folder": self.folder,
@@ -125,4 +125,4 @@ class Checkpoint:
         except OSError as error:
             raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from None
         except (ValueError, KeyError, TypeError):
-            raise BadCheckpoint(f"{path}: is no file that `slotgen enqueue` left") from None
+            raise BadCheckpoint(f"{path}: is not a file that `slotgen enqueue` left") from None

@@ -1,4 +1,4 @@
-"""The producer's side of the queue: specs are checked by the worker's own rules before they leave."""
+"""The producer's side of the queue: specs are checked by the worker's own rules before they are sent."""
 
 import json
 import time
@@ -22,25 +22,25 @@ from worker.client.shards import shard_in, shard_of, with_shard
 from worker.client.trace_headers import trace_headers
 from worker.settings.redis_url import REDIS_URL_FORMS, check_name, check_url
 
-# Long before now by any clock: the worker that takes such a message revokes it.
+# In the past by any clock: the worker that takes such a message revokes it.
 _EXPIRED = datetime(2020, 1, 1, tzinfo=UTC)
-# A look costs Redis some microseconds. An answer is late by less than a fifth of the time it took.
+# Polling costs Redis a few microseconds. An answer is noticed late by less than a fifth of the time it took.
 _FIRST_LOOK_SECONDS = 0.005
 _LAST_LOOK_SECONDS = 0.25
 _SLOWER = 1.2
-# Hundreds of tasks are looked at together: less often, so that Redis has time for the workers.
+# Hundreds of tasks are polled together, so less often: Redis must have time for the workers.
 _LOOK_PER_TASK_SECONDS = 0.0001
 _PUSH_AGAIN_SECONDS = (0.1, 0.5)
 _LONGEST_EXPIRY_SECONDS = 31_536_000.0
 
 
 class AnswerLate(TimeoutError):  # noqa: N818 - says what happened
-    """No answer in time; it may still come, and `wait` can be called again."""
+    """No answer came in time; it may still come, and `wait` can be called again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message on its way; `task_id` is all that another process needs to wait for it."""
+    """A message that was sent; `task_id` is all that another process needs to wait for it."""
 
     task_id: str
     message: str
@@ -50,10 +50,10 @@ class Sent:
 class Producer:
     """Sends specs and collects their answers. Threads may share one.
 
-    A spec that is sent twice is answered twice and paid for once: workers know a job by its content.
+    A spec sent twice is answered twice and paid for once: workers recognise a job by its content.
 
-    `clients` are the Redis by name. Of several, a spec goes whole to that of its first job, and its task id
-    begins with that name. An only one has the name "".
+    `clients` are the Redis servers by name; a single one has the name "". With several, a spec goes whole to
+    the server of its first job, and its task id begins with that server's name.
     """
 
     clients: Mapping[str, redis.Redis]
@@ -99,8 +99,8 @@ class Producer:
     ) -> Sent:
         """Return `spec` as the message that `push` sends. Touches nothing.
 
-        A message that has not begun after `expires_seconds` (above 0, by the worker's clock) is revoked. The
-        worker's spans of it join the trace of `traceparent`, or of the active span of OpenTelemetry.
+        If it has not been started after `expires_seconds` (above 0, by the worker's clock), it is revoked. The
+        worker's spans join the trace of `traceparent`, or of the active OpenTelemetry span.
 
         Raises:
             InvalidMessage: the text that the worker would answer, or which output type is none.
@@ -153,7 +153,7 @@ class Producer:
     def send_all(
         self, specs: Iterable[Any], *, expires_seconds: float | None = None, traceparent: str | None = None
     ) -> list[Sent]:
-        """Check every one of `specs`, then send all of them; one that is invalid keeps all of them here."""
+        """Check all of `specs`, then send all of them; if one is invalid, none is sent."""
         prepared = [
             self.prepare(each, expires_seconds=expires_seconds, traceparent=traceparent) for each in specs
         ]
@@ -174,7 +174,7 @@ class Producer:
     def as_completed(self, tasks: Iterable[Sent | str], *, timeout_seconds: float) -> Iterator[TaskResult]:
         """Yield the ending of each task as it comes.
 
-        A Redis that is away for a while is waited for like an answer.
+        While Redis is away, it keeps waiting as for an answer.
 
         Raises:
             AnswerLate: some had none `timeout_seconds` after the first look.
@@ -207,11 +207,11 @@ class Producer:
                 time.sleep(min(pause, max(remaining, 0)))
 
     def results(self, task_ids: Sequence[str]) -> list[TaskResult]:
-        """Return those of the tasks that have ended, in their order. Raises StoreUnavailable."""
+        """Return the tasks that have ended, in order. Raises StoreUnavailable."""
         return [each for each in self._states(task_ids) if isinstance(each, TaskResult)]
 
     def progress(self, task: Sent | str) -> Progress | None:
-        """Return how far a running spec of several jobs is, None when that is not known yet.
+        """Return how far a running spec of several jobs has got, None if that is not known yet.
 
         Raises StoreUnavailable.
         """
@@ -227,18 +227,17 @@ class Producer:
         return [found[each] for each in task_ids]
 
     def cancel(self, sent: Sent) -> bool:
-        """Cancel what no worker has begun, of any priority; False when one has, and the answer will come.
+        """Cancel what no worker has started, of any priority; False if one has, and the answer will come.
 
-        Celery's `revoke` is no other way to this: workers listen to no remote control.
-        Whoever waits for it hears of it when its turn would have come: `TaskRevoked` here, `TaskRevokedError`
-        in Celery.
+        Celery's `revoke` cannot do this: workers do not listen for remote control. Anyone waiting for the
+        task hears of it when its turn would have come: `TaskRevoked` here, `TaskRevokedError` in Celery.
 
         Raises:
-            StoreUnavailable: Redis did not answer; whether it was cancelled is not known, but where the text
+            StoreUnavailable: Redis did not answer; whether it was cancelled is unknown, unless the text
                 says so.
 
         """
-        # A producer may not write results; the worker that takes this does, without looking at the spec.
+        # A producer may not write results; the worker that takes this does so, without reading the spec.
         revoked = json.loads(sent.message)
         revoked["headers"]["expires"] = _EXPIRED.isoformat()
         outbox = self._outbox(self._shard_in(sent.task_id))
@@ -250,7 +249,7 @@ class Producer:
                 break
             except StoreUnavailable as error:
                 if pause_seconds is None:
-                    raise StoreUnavailable(f"{error}; cancelled, but whoever waits does not know") from None
+                    raise StoreUnavailable(f"{error}; cancelled, but whoever waits is not told") from None
                 time.sleep(pause_seconds)
         return True
 

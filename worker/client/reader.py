@@ -1,4 +1,4 @@
-"""Reads ahead in a thread: a slow standard input must not keep answers from being collected."""
+"""Reads ahead in a thread, so that a slow standard input does not hold up the collection of answers."""
 
 import queue
 import threading
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from worker.client.sources import Item
 
-# Specs of the largest size would be 50 MB of memory.
+# With specs of the largest size this is 50 MB of memory.
 _AHEAD = 200
 
 
 @dataclass(slots=True)
 class Reader:
-    """Hands out what has been read of `items`; an error of theirs is raised when its turn comes."""
+    """Hands out what has been read of `items`; an error in reading is raised when its turn comes."""
 
     items: Iterator[Item]
     _read: queue.Queue[Item | Exception | None] = field(default_factory=lambda: queue.Queue(_AHEAD))
@@ -24,7 +24,7 @@ class Reader:
         threading.Thread(target=self._run, name="reader", daemon=True).start()
 
     def take(self, most: int) -> list[Item]:
-        """Return what is there now, at most `most`; sets `ended` after the last."""
+        """Return what is there now, at most `most`; set `ended` after the last."""
         taken: list[Item] = []
         while len(taken) < most and not self.ended:
             try:

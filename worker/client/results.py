@@ -1,4 +1,4 @@
-"""Reads what Celery's result backend keeps of a task: an ending, its progress, or nothing yet.
+"""Reads what Celery's result backend holds for a task: how it ended, its progress, or nothing yet.
 
 Exception
 ├── InvalidMessage   (tasks.errors) the message was no job spec; it is kept in the dead letters
@@ -47,9 +47,9 @@ class TaskResult:
 
 
 def read(task_id: str, stored: bytes | None) -> TaskResult | Progress | None:
-    """Return what the backend's document for `task_id` says; None for one that says nothing yet.
+    """Return what the backend's document for `task_id` says; None if it says nothing yet.
 
-    A document of another making (broken JSON, results of another task) is an ending with an error.
+    A document that is not ours (broken JSON, results of another task) counts as ended, with an error.
     """
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads job specs from JSON and JSON Lines files, folders and standard input, a bounded part at a time."""
+"""Reads job specs from JSON and JSON Lines files, folders and standard input, in bounded parts."""
 
 import codecs
 import json
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NoReturn
 from schemas import UnacceptableJson, parse_json
 
 STDIN = "-"
-# A document that is no JSON Lines is read as a whole, up to here; so is one line.
+# A document that is not JSON Lines is read whole, up to this size; so is a single line.
 MAX_DOCUMENT_BYTES = 16_777_216
 _LINES = (".jsonl", ".ndjson")
 _SUFFIXES = (*_LINES, ".json")
@@ -24,15 +24,12 @@ class BadSource(Exception):  # noqa: N818 - says what is the matter
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One spec as it was found, or a file without one.
-
-    `number` is its line, or its place in an array, from 1.
-    """
+    """One spec as found, or a file without one. `number` is its line, or its position in an array, from 1."""
 
     source: str
     number: int
     text: bytes
-    # Why there is no text.
+    # Why there is no text, if there is none.
     problem: str = ""
 
     def __str__(self) -> str:
@@ -43,7 +40,7 @@ def files(inputs: Sequence[str]) -> list[str]:
     """Return the files that `inputs` name, folders replaced by what they hold, sorted; `-` stays as it is.
 
     Raises:
-        BadSource: an input is not there, or a folder cannot be read or holds no spec.
+        BadSource: an input does not exist, or a folder cannot be read or has no spec in it.
 
     """
     return [found for each in inputs for found in _files(each)]
@@ -54,7 +51,7 @@ def _files(given: str) -> list[str]:
     if given == STDIN or path.is_file() or path.is_fifo():
         return [given]
     if not path.is_dir():
-        raise BadSource(f"{given}: is not there; name a file, a folder, or - for standard input")
+        raise BadSource(f"{given}: does not exist; name a file, a folder, or - for standard input")
 
     def refuse(error: OSError) -> NoReturn:
         raise BadSource(f"{error.filename}: cannot be read ({error.strerror}); allow it, or name the others")
@@ -68,9 +65,9 @@ def _files(given: str) -> list[str]:
 
 
 def items(sources: Sequence[str], job_ids: Collection[str] | None = None) -> Iterator[Item]:
-    """Yield every spec of `sources` (from `files`), in order, and an item for a file that has none to read.
+    """Yield every spec in `sources` (from `files`), in order, and an item for a file without any.
 
-    With `job_ids` only those jobs of them, and the specs that have any.
+    With `job_ids`, only those jobs, and the specs that have any of them.
 
     Raises:
         BadSource: an array is too large.
@@ -82,7 +79,7 @@ def items(sources: Sequence[str], job_ids: Collection[str] | None = None) -> Ite
 
 def _only(job_ids: Collection[str], found: Iterator[Item]) -> Iterator[Item]:
     for item in found:
-        # What is no spec was never answered.
+        # What is not a spec was never answered.
         with suppress(ValueError, RecursionError, LookupError, TypeError):
             spec = json.loads(item.text)
             if jobs := [job for job in spec["jobs"] if job["jobId"] in job_ids]:
@@ -93,7 +90,7 @@ def _items(sources: Sequence[str]) -> Iterator[Item]:
     for source in sources:
         number, problem = 0, "is empty; put a job spec there, or leave the file out"
         try:
-            # Not sys.stdin: the interpreter's end would wait for whoever still reads from that.
+            # Not sys.stdin: at its end the interpreter would wait for a thread still reading from it.
             with open(0, "rb", closefd=False) if source == STDIN else Path(source).open("rb") as stream:
                 for number, text in _texts(source, stream):
                     yield Item(source, number, text)
@@ -101,13 +98,13 @@ def _items(sources: Sequence[str]) -> Iterator[Item]:
             problem = f"cannot be read ({error.strerror}); mend that, or leave the file out"
             yield Item(source, number + 1, b"", problem)
         else:
-            # Nothing on standard input is what a filter found.
+            # An empty standard input is a filter that found nothing.
             if not number and source != STDIN:
                 yield Item(source, 1, b"", problem)
 
 
 def count(sources: Sequence[str], job_ids: Collection[str] | None = None) -> int | None:
-    """Return how many `items` there are, None when a source can be read only once. Raises BadSource."""
+    """Return how many `items` there are, None if a source can be read only once. Raises BadSource."""
     if any(each == STDIN or not Path(each).is_file() for each in sources):
         return None
     return sum(1 for _ in items(sources, job_ids))
@@ -129,13 +126,13 @@ def _texts(source: str, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def _whole(
     source: str, first: tuple[int, bytes], lines: Iterator[tuple[int, bytes]]
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield what did not begin like JSON Lines: one spec, an array of them, or lines after all."""
+    """Yield a document that did not look like JSON Lines: one spec, an array of them, or lines after all."""
     array, held, size = first[1].startswith(b"["), [first], len(first[1])
     while size <= MAX_DOCUMENT_BYTES and (line := next(lines, None)):
         held.append(line)
         size += len(line[1])
         if not array and "jobs" in (_object(line[1]) or {}):
-            # Nothing inside a spec looks like one: the first line was a broken one.
+            # Nothing inside a spec looks like a spec, so the first line must be a broken one.
             yield from held
             yield from lines
             return
@@ -160,17 +157,17 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := stream.readline(MAX_DOCUMENT_BYTES + 1):
         number += 1
-        # The rest of a line that is too long is dropped; what is kept of it is too large to be sent.
+        # The rest of an overlong line is dropped; what is kept is still too large to be sent.
         rest = line
         while not rest.endswith(b"\n") and len(rest) > MAX_DOCUMENT_BYTES:
             rest = stream.readline(MAX_DOCUMENT_BYTES + 1)
-        # Windows likes to begin a file with a mark.
+        # Windows programs like to begin a file with a byte order mark.
         if text := (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
             yield number, text
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
-    """Return the object that stands on a line of its own; None for anything else."""
+    """Return the JSON object on a line; None for anything else."""
     if not (line.startswith(b"{") and line.endswith(b"}")):
         return None
     try:

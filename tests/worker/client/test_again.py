@@ -37,8 +37,8 @@ def test_the_last_answer_to_a_job_counts(tmp_path):
     ("text", "said"),
     [
         ("", "has no answer; it must not be the file that this run writes to"),
-        (answer("a", "COMPLETED") + '{"source": "-", "line": 1, "taskId": "x"}', ":2: is no answer"),
-        ("[" * 100_000, ":1: is no answer"),
+        (answer("a", "COMPLETED") + '{"source": "-", "line": 1, "taskId": "x"}', ":2: is not an answer"),
+        ("[" * 100_000, ":1: is not an answer"),
         (None, "cannot be read (No such file or directory)"),
     ],
 )

@@ -313,6 +313,6 @@ def test_what_is_no_bookmark_is_named(tmp_path):
     (tmp_path / "a").write_text("{}")
     (tmp_path / "b").write_text('{"version": "enqueue.v9"}')
 
-    for name, why in {"a": "is no file that", "b": "has version 'enqueue.v9'", "c": "cannot be read"}.items():
+    for name, why in {"a": "is not a file", "b": "has version 'enqueue.v9'", "c": "cannot be read"}.items():
         with pytest.raises(BadCheckpoint, match=why):
             Checkpoint.read(tmp_path / name, 86_400)
