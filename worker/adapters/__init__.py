@@ -1,1 +1,1 @@
-"""One driver a file; nothing else imports that driver."""
+"""One driver to a folder; nothing else imports that driver."""

@@ -1,4 +1,4 @@
-"""Runs Celery's own worker, which consumes the queue, on a pool of ours."""
+"""Runs Celery's own worker, which consumes the queue, with our pool."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ _PAUSES = {"interval_start": 0.1, "interval_step": 0.4, "interval_max": 2.0}
 class _Consumer(CeleryConsumer):
     def ensure_connected(self, conn: Any) -> Any:
         refusals = conn.transport_options["refusals"]
-        # A Redis that lets us in and refuses the first command would otherwise see us at once again.
+        # Otherwise a Redis that lets us connect and refuses the first command would be asked again at once.
         time.sleep(refusals.pause_seconds)
         return conn.ensure_connection(
             lambda error, _: refusals.refused(error), None, **_PAUSES, callback=maybe_shutdown
@@ -31,10 +31,10 @@ class _Consumer(CeleryConsumer):
 class _Worker(CeleryWorker):
     def install_platform_tweaks(self, worker: Any) -> None:
         super().install_platform_tweaks(worker)
-        # Celery's handlers of signals write to stdout first: where nobody reads it, for ever.
+        # Celery's signal handlers write to stdout first, and hang for ever if nobody reads it.
         platform.safe_say = lambda *_: None  # type: ignore[attr-defined]  # the stubs lack it
-        # At the first Celery prints every thread's local variables, a job's input and the key among them, at
-        # the second it opens a debugger, at the third it runs this program anew, with the sockets of the old.
+        # On the first, Celery prints every thread's local variables, including job inputs and the key; on the
+        # second it opens a debugger; on the third it runs this program again, with the old one's sockets.
         for each in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
 

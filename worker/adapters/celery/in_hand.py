@@ -1,4 +1,4 @@
-"""What one process has taken off the queue and not ended yet."""
+"""What one process has taken off the queue and not finished yet."""
 
 import base64
 import itertools
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-# A request of a broken connection may reach Redis minutes later, once the network or Redis itself is back.
+# A request on a broken connection may reach Redis minutes later, once the network or Redis is back.
 _DOUBTFUL_LOOKS = 100
 # All specs that one process holds, parsed; 200 small ones have half a megabyte.
 MOST_MEMORY_BYTES = 160_000_000
@@ -18,8 +18,8 @@ _WORST = 64
 class InHand:
     """The messages in the hands of the worker `worker_id`: the spec of each, by its delivery tag.
 
-    A tag names the worker, so that the others know what it held when it dies. `doubtful_looks` is how many
-    more times it is worth looking for messages that are held for this worker, and that it knows nothing of.
+    A tag names the worker, so that the others know what it held if it dies. `doubtful_looks` is how many more
+    times to look for messages that are held for this worker without its knowing.
     """
 
     worker_id: str
@@ -30,7 +30,7 @@ class InHand:
 
     @property
     def prefix(self) -> str:
-        """What its tags begin with."""
+        """The prefix of its tags."""
         return f"{self.worker_id}:"
 
     def take(self, tag: str, spec: Any, body: str) -> None:
@@ -49,11 +49,11 @@ class InHand:
         return (MOST_MEMORY_BYTES - sum(list(self._memory.values()))) // _WORST
 
     def next_tags(self) -> str:
-        """Return the beginning of as many new tags as one script gives out."""
+        """Return the prefix for as many new tags as one script gives out."""
         return f"{self.prefix}{next(self._numbers)}."
 
     def doubt(self) -> None:
-        """Redis may have given this worker what it knows nothing of."""
+        """Note that Redis may have given this worker messages that it does not know of."""
         self.doubtful_looks = _DOUBTFUL_LOOKS
 
 

@@ -1,4 +1,4 @@
-"""Runs one long-lived asyncio loop in a thread of its own: the home of every job of a process."""
+"""Runs one long-lived asyncio loop in its own thread: every job of the process runs on it."""
 
 import asyncio
 import logging
@@ -18,12 +18,12 @@ _log = logging.getLogger("slotgen.worker")
 class _ThreadEach(ThreadPoolExecutor):
     """Runs each call in a thread of its own, which ends with it.
 
-    What blocks is rare: names are looked up, the model is opened, a long answer is judged. No such call may
-    wait for another, least of all the dials' connection.
+    Blocking calls are rare: looking up names, opening the model, judging a long answer. None of them may wait
+    for another, least of all the dials' connection.
     """
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Begin the call; its caller may stop waiting, but not take it back."""
+        """Begin the call; its caller may stop waiting, but cannot take it back."""
         call: Future[T] = Future()
         call.set_running_or_notify_cancel()
 
@@ -56,18 +56,18 @@ class JobLoop:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     def begin(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run `job` on the loop, in reach of `cancel_jobs`; return at once, from any thread."""
+        """Run `job` on the loop, where `cancel_jobs` reaches it; return at once, in any thread."""
         self.loop.call_soon_threadsafe(self._begin, job)
 
     def cancel_jobs(self) -> None:
-        """Cancel every job that runs now, from any thread; each unwinds by itself."""
-        # One turn later: a job that is cancelled before its first step could not say how it ended.
+        """Cancel every running job, from any thread; each unwinds by itself."""
+        # One turn later: a job cancelled before its first step could not say how it ended.
         self.loop.call_soon_threadsafe(self.loop.call_soon, self._cancel_begun)
 
     def cancel_jobs_after(self, grace_seconds: float) -> None:
-        """Say that this worker stops, and cancel in that time what still runs; from any thread.
+        """Note that this worker is stopping, and cancel after that time what still runs; from any thread.
 
-        It takes no lock, so a signal's handler may call it, whatever it has interrupted.
+        It takes no lock, so a signal handler may call it, whatever it interrupted.
         """
         self.loop.call_soon_threadsafe(self._end_after, grace_seconds)
 

@@ -1,4 +1,4 @@
-"""Keeps a message that the queue should not have carried, answers its producer, and counts it."""
+"""Keeps a message that should never have been on the queue, answers its producer, and counts it."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _log = logging.getLogger("slotgen.intake")
 
 @dataclass(frozen=True, slots=True)
 class MessageValidation:
-    """Stands at the queue's exit; the transport option `validator`. `count` gets each message's reason."""
+    """Checks messages as they leave the queue; the transport option `validator`. `count` gets each reason."""
 
     limits: MessageLimits
     dead_letters: RedisDeadLetters
@@ -53,12 +53,12 @@ class MessageValidation:
             self.app.backend.mark_as_failure(task_id, InvalidMessage(problem))
 
     def keep(self, queue: str, held: bytes, problem: str) -> None:
-        """Keep what somebody else has put where messages are held. Raises RedisError."""
-        # It is nobody's that could be told.
+        """Keep something that somebody else put where messages are held. Raises RedisError."""
+        # It has no producer who could be told.
         self.reject(queue, held, Rejected(RejectReason.NOT_A_TASK_MESSAGE, problem))
 
     def dead_letter(self, queue: str, raw: bytes, task_id: str | None, deaths: int, pipe: Any) -> None:
-        """Keep a message that `deaths` workers have died with, as one step of the transaction `pipe`."""
+        """Keep a message that `deaths` workers have died holding, as one step of the transaction `pipe`."""
         problem = f"{deaths} workers ended while they held this message; find out why, then replay it"
         reason = RejectReason.KILLED_ITS_WORKERS.value
         self.dead_letters.within(pipe).add(queue, reason, problem, task_id, raw)

@@ -1,8 +1,8 @@
-"""Celery's pool of workers as tasks of one asyncio loop: a job that waits costs no thread.
+"""Celery's pool, with tasks of one asyncio loop as its workers: a job that waits costs no thread.
 
-A pool of threads needs one for each message that is worked on, and with hundreds of them most of a worker's
-CPU went into their handing the interpreter to each other. Celery's own tracer, which runs in the pool, calls
-a function and stores its result while the thread waits; here the same is awaited.
+A pool of threads needs one for each message in work, and with hundreds of them most of a worker's CPU went
+into passing the interpreter from one to the next. Celery's own tracer, which runs in the pool, calls a
+function and stores its result while the thread waits; here both are awaited.
 """
 
 # celery-types knows neither the pools nor what a task's message is traced with.
@@ -46,7 +46,7 @@ class JobLoopPool(BasePool):
 
     @classmethod
     def on(cls, loop: JobLoop, results: ResultWriter) -> type[Self]:
-        """Return the pool on `loop` that leaves its results to `results`."""
+        """Return the pool class on `loop` that hands its results to `results`."""
         return type(cls.__name__, (cls,), {"loop": loop, "results": results})
 
     def on_apply(
@@ -66,15 +66,15 @@ class JobLoopPool(BasePool):
         self.loop.begin(self._perform(self.app.tasks[name].run(request, spec), request, callback))
 
     def on_stop(self) -> None:
-        """Wait for what has begun."""
+        """Wait for everything that has begun."""
         self.loop.wait_for_jobs()
 
     def on_terminate(self) -> None:
-        """Cancel what has begun: each message goes back to the queue as its job ends."""
+        """Cancel everything that has begun: each message goes back to the queue as its job ends."""
         self.loop.cancel_jobs()
 
     def terminate_job(self, *_: Any) -> None:
-        """Cancel what has begun: a worker that must end at once asks for one job after the other."""
+        """Cancel everything that has begun: a worker that must end at once asks for one job after another."""
         self.loop.cancel_jobs()
 
     async def _perform(self, work: Coroutine[Any, Any, Answer], request: Context, ended: Ended) -> None:
@@ -84,7 +84,8 @@ class JobLoopPool(BasePool):
         except (Ignore, Reject):
             failure = ExceptionInfo(internal=True)
         except asyncio.CancelledError:
-            # A worker that shuts down cancels what is in flight: no result, and the message goes back.
+            # A worker that shuts down cancels what is in flight: there is no result, and the message goes
+            # back.
             failure = _back_to_the_queue()
         except Exception as error:  # noqa: BLE001 - as Celery does, whatever a task raises is its result
             failure = await self._failed(error, request)
@@ -99,14 +100,14 @@ class JobLoopPool(BasePool):
         failure = ExceptionInfo()
         emit(_log, logging.ERROR, "task_broke", task_id=request.id, **error_location(error))
         try:
-            # Without the traceback that Celery adds: it may have in it what must not leave the worker.
+            # Without the traceback that Celery adds: it may contain what must not leave the worker.
             await self._finish(request, error)
         except asyncio.CancelledError:
             return _back_to_the_queue()
         return failure
 
     async def _finish(self, request: Context, result: Any, answer: Answer | None = None) -> None:
-        # Cut short it may be done unseen, and the job would be answered twice.
+        # If it is cut short, it may have happened unseen, and the job would be answered twice.
         await to_its_end(self.results.finish(request, result, answer), concludes=True)
 
 

@@ -1,4 +1,4 @@
-"""Keeps track of what each worker holds, and brings it back when the worker is gone."""
+"""Tracks what each worker holds, and returns it to the queue when the worker is gone."""
 
 # The stubs know kombu's virtual channel but not what its Redis channel adds to it.
 # mypy: disable-error-code="attr-defined, union-attr, index"
@@ -23,14 +23,14 @@ from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, deaths, marked
 from worker.adapters.redis.scripts import LuaScript
 from worker.adapters.redis.waiting import lists
 
-# So that a reply stays below some tens of MB, however large the messages are.
+# Keeps a reply below a few tens of MB, however large the messages are.
 _MOST_AT_ONCE = 64
 
 # KEYS: how many were ever taken, what is held, when it was taken, the workers, and the queue's lists in their
-# order. The first two commands change nothing, and are refused where later ones would be, which have messages
-# in hand. Who holds a message is one of the workers, though it was silent and forgotten: the others look for
-# what those hold. Of a message of more than ARGV[4] bytes only the ends leave Redis, behind a mark: whoever
-# takes them rejects them. After ARGV[5] bytes no more are taken.
+# order. The first two commands change nothing, but are refused whenever the later ones would be, which have
+# messages in hand. Whoever holds a message is listed as a worker, even if it was silent and forgotten: the
+# others look for what listed workers hold. Of a message of more than ARGV[4] bytes only the ends leave Redis,
+# behind a mark: whoever takes them rejects them. No more are taken after ARGV[5] bytes.
 _TAKE = LuaScript(f"""
 redis.call('HLEN', KEYS[2])
 redis.call('ZADD', KEYS[3], 'XX', 0, '')
@@ -65,7 +65,7 @@ _ACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 """)
-# The one way back of what is held: whoever removes it puts it back, so that two who try do it once.
+# The one way back to the queue: whoever removes a held message also puts it back, so two who try do it once.
 _PUT_BACK = LuaScript("""
 redis.call('ZREM', KEYS[1], ARGV[1])
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then redis.call(ARGV[2], KEYS[3], ARGV[3]) end
@@ -76,13 +76,13 @@ _log = logging.getLogger("slotgen.delivery")
 def wait_words(queue: str, seconds: float) -> list[list[Any]]:
     """Return the commands that wait until `queue` has a message, and have no reply.
 
-    A move to the very place where it was changes nothing, and the message, however large it is, is not sent.
+    A move to the very same place changes nothing, and the message is not sent, however large it is.
     """
     return [["CLIENT", "REPLY", "SKIP"], ["BLMOVE", queue, queue, "RIGHT", "RIGHT", seconds]]
 
 
 class ConsumerQoS(kombu_redis.QoS):
-    """kombu's unacked messages, with the workers that hold them.
+    """kombu's unacknowledged messages, with the workers that hold them.
 
     Transport options: `worker_lost_seconds`, after which a silent worker counts as dead; `max_deaths`, after
     how many of them a message is dead, too.
@@ -96,8 +96,8 @@ class ConsumerQoS(kombu_redis.QoS):
     def register(self, queue: str) -> None:
         """Before the first message: send a heartbeat, and return what an earlier connection held.
 
-        A connection that breaks between a command and its reply leaves messages of ours that no one works
-        on, and acknowledgements that were never made. What is still worked on gets its stored answer.
+        A connection that breaks between a command and its reply leaves messages that are ours and that no one
+        works on, and acknowledgements never made. A message still being worked on gets its stored answer.
         """
         if self._queue is None:
             with self.channel.conn_or_acquire() as client:
@@ -126,28 +126,28 @@ class ConsumerQoS(kombu_redis.QoS):
         return ["EVALSHA", _TAKE.sha, *words] if by_digest else ["EVAL", _TAKE.text, *words]
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Note the message in this process; Redis has done so when it was taken."""
+        """Note the message in this process; Redis noted it when it was taken."""
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Forget a message whose end Redis has not heard of; what it does not take now is said again."""
+        """Forget a message whose end Redis has not heard of; if Redis refuses now, this is repeated later."""
         try:
             if delivery_tag in self.channel.in_hand.specs:
                 self.forget(delivery_tag)
         except REDIS_ERRORS as error:
-            # The connection on which messages come may live on, and nothing else would bring it up again.
+            # The connection on which messages come may live on, and nothing else would repeat this.
             self._owed |= {delivery_tag}
             emit(_log, logging.WARNING, "acknowledgement_owed", error=type(error).__name__)
         VirtualQoS.ack(self, delivery_tag)
 
     def forget(self, delivery_tag: str) -> None:
-        """Hold the message no more. Raises RedisError."""
+        """Stop holding the message. Raises RedisError."""
         with self.channel.conn_or_acquire() as client:
             _ACK.run(client, [self.unacked_index_key, self.unacked_key], delivery_tag)
         self.channel.in_hand.forget(delivery_tag)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
-        """Put a message back as it came: what is rejected, overdue, or of a connection that broke."""
+        """Put a message back as it came, because it was rejected or is overdue, or its connection broke."""
         self.channel.in_hand.forget(tag.decode() if isinstance(tag, bytes) else tag)
         with self.channel.conn_or_acquire(client) as lent:
             if self._restoring_overdue:
@@ -164,7 +164,7 @@ class ConsumerQoS(kombu_redis.QoS):
         try:
             return held_message(kept)
         except StoreUnavailable as error:
-            # Nobody knows whose it is. Kept with the dead letters, it is in nobody's way.
+            # Nobody knows whose it is. Among the dead letters it is in nobody's way.
             self.channel.validator.keep(self._queue, kept, str(error))
             self.forget(tag)
             return None
@@ -175,7 +175,7 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
-        # What Redis refuses now is done at the next visit.
+        # What Redis refuses now is done on the next visit.
         with contextlib.suppress(ResponseError):
             self._restoring_overdue = True
             try:
@@ -191,11 +191,11 @@ class ConsumerQoS(kombu_redis.QoS):
                     self._bring_back_the_forgotten(client)
 
     def _bring_back_the_forgotten(self, client: Any) -> None:
-        """Return what is held for this worker and was never seen here.
+        """Put back what is held for this worker but was never seen here.
 
-        Redis may do what a connection asked for that is gone already on our side: a frozen one that wakes up
-        finds the old request first. What does reach us is in hand within milliseconds, so that what is held,
-        and not in hand, at two looks, seconds apart, was never seen here.
+        Redis may carry out a request of a connection that is already gone on our side: when a frozen Redis
+        wakes up, it finds the old request first. Whatever does reach us is in hand within milliseconds, so
+        what is held but not in hand at two looks, seconds apart, was never seen here.
         """
         if self.channel.in_hand.doubtful_looks == 0:
             return
@@ -224,27 +224,27 @@ class ConsumerQoS(kombu_redis.QoS):
                     worker_id=worker_id,
                     messages_returned=returned,
                 )
-            # One that left in order has taken its info away. Another is shown as silent for a while: it may
-            # only be stopped, with calls in flight.
+            # A worker that left in good order has removed its info. Any other is shown as silent for a while:
+            # it may only be stopped, with calls in flight.
             if not client.exists(WORKER_INFO(queue, worker_id)):
                 client.zrem(WORKERS(queue), worker_id)
                 emit(_log, logging.DEBUG, "worker_forgotten", worker_id=worker_id)
 
     def _bring_back(self, worker_id: str, client: Any, *, died: bool) -> int:
-        """Put back what `worker_id` held, each message once though two workers do it; return how many."""
+        """Put back what `worker_id` held, each message once even if two workers do it; return how many."""
         tags = self._tags_of(worker_id, client)
         for tag in tags:
             self._return(tag, client, died=died)
         return len(tags)
 
     def _return(self, tag: bytes, client: Any, *, died: bool) -> None:
-        """Put one message back on the queue, or dead-letter it when too many workers have died with it."""
+        """Put one message back on the queue, or dead-letter it if too many workers have died holding it."""
         held = self._held(tag, client)
         if held is None:
             return
         raw, queue = held
         died_with = 0
-        # Without a place for a mark it is no message, which whoever takes it next rejects.
+        # Without a place for a mark it is not a message, and whoever takes it next rejects it.
         with contextlib.suppress(ValueError):
             if died:
                 died_with = deaths(raw) + 1
@@ -275,7 +275,7 @@ class ConsumerQoS(kombu_redis.QoS):
 async def put_off(redis: RedisBatches, namespace: str, tag: str, since: int) -> None:
     """Put the message that is held under `tag` at the queue's end, marked as put off since `since`.
 
-    What follows it, as an acknowledgement does, finds nothing of it. Raises StoreUnavailable.
+    Whatever follows, such as an acknowledgement, no longer finds it. Raises StoreUnavailable.
     """
     held = await redis.command("HGET", UNACKED(namespace), tag)
     if held is not None:
@@ -290,7 +290,7 @@ def held_message(kept: bytes) -> tuple[bytes, str]:
         message, _, queue = json.loads(kept.decode(errors="surrogateescape"))
     except (TypeError, ValueError, RecursionError):
         message = queue = None
-    # Older versions, and kombu, keep the message itself.
+    # Older versions, and kombu, store the message itself.
     raw = json.dumps(message) if isinstance(message, dict) else message
     if not isinstance(raw, str) or not isinstance(queue, str):
         raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")

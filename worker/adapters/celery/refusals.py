@@ -1,4 +1,4 @@
-"""Lets the consumer wait while Redis refuses it, or is away; says once why, and once that it is over."""
+"""Makes the consumer wait while Redis refuses it or is away; logs once why, and once when it is over."""
 
 import logging
 import time
@@ -18,10 +18,11 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Refusals:
-    """What the Redis at `address` (which has no secret) refuses one process's consumer, be it a command or
-    the connection; `cause` is why it does so now.
+    """What the Redis at `address` (without secrets) refuses one process's consumer, be it a command or the
+    connection; `cause` is the present reason.
 
-    A refused command is no broken connection: to open a new one would bring every message in hand back.
+    A refused command is not a broken connection: opening a new one would return every message in hand to the
+    queue.
     """
 
     address: str
@@ -31,22 +32,23 @@ class Refusals:
 
     @property
     def pause_seconds(self) -> float:
-        """How long Redis is not to be asked from now on; 0 when it may be."""
+        """For how long from now Redis is not to be asked; 0 if it may be."""
         return max(self._until_mono - time.monotonic(), 0.0)
 
     def refused(self, error: BaseException) -> None:
         """Wait, twice as long each time in a row (0.1 to 2 s)."""
         self._until_mono = time.monotonic() + self._pause_seconds
-        # Without the timer nothing would wake an idle consumer.
+        # Without a timer, nothing would wake an idle consumer.
         if hub := get_event_loop():
             hub.call_later(self._pause_seconds, lambda: None)
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
         self._say(error)
 
     def noticing(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Return `work`, which asks Redis in a thread of its own, with an eye on what it is refused.
+        """Return `work`, which asks Redis in a thread of its own, wrapped so that refusals are noted.
 
-        While Redis is at work on a script, the consumer's wait for a message has no answer, not even that.
+        While Redis is busy with a script, the consumer's wait for a message gets no answer, not even a
+        refusal.
         """
 
         def noticed() -> None:
@@ -74,7 +76,7 @@ class Refusals:
             )
 
     def accepted(self) -> None:
-        """Redis has done what it was asked."""
+        """Note that Redis did as it was asked."""
         if self.cause is not None:
             self.cause, self._pause_seconds = None, _FIRST_PAUSE_SECONDS
             emit(_log, logging.INFO, "redis_accepted")

@@ -19,7 +19,7 @@ from worker.adapters.redis.scripts import LuaScript
 from worker.settings.redis_url import SCHEME
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
-# have read. The value is also published, for those who wait on the channel.
+# have read. The value is also published, for producers that wait on the channel.
 _STORED = """
 local function store(key, seconds, document)
   local kept = redis.call('MGET', key)[1]
@@ -32,9 +32,9 @@ local function store(key, seconds, document)
 end
 """
 _STORE = LuaScript(_STORED + "store(KEYS[1], ARGV[1], ARGV[2])")
-# KEYS: the result, the results stream, the history, what is held, and when it was taken. What is not held was
-# finished already, and the reply was lost, or somebody else has the message. What Redis may refuse comes
-# first: nothing of it is done twice.
+# KEYS: the result, the results stream, the history, what is held, and when it was taken. If it is not held,
+# it was finished already and the reply was lost, or somebody else has the message. What Redis may refuse
+# comes first, so that nothing is done twice.
 _FINISH = LuaScript(
     _STORED
     + """
@@ -60,14 +60,14 @@ return {dropped, trimmed}
 class PatientBackend(RedisBackend):
     """Celery's backend; `backend_url` names it.
 
-    Beside Celery's own properties the document of a spec's results has `reasons` (reasons v1); readers that
-    do not know it pass it over.
+    Besides Celery's own properties the document of a spec's results has `reasons` (reasons v1); readers that
+    do not know them ignore them.
     """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Return whether storing is tried again: for all that passes. Celery retries broken connections only.
+        """Return whether storing is tried again, as it is for what passes. Celery retries broken connections.
 
-        It is for what Celery itself stores, as the end of a message that was revoked.
+        This concerns what Celery itself stores, such as the end of a revoked message.
         """
         passes = isinstance(exc, REDIS_ERRORS) and cause_of(exc).passes
         return passes or super().exception_safe_to_retry(exc)
@@ -83,7 +83,7 @@ class PatientBackend(RedisBackend):
     def _store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
     ) -> Any:
-        # As the base class does, in one command instead of five; who retries is `store_result`, in one place.
+        # As the base class does, in one command instead of five; only `store_result` retries.
         key, expires, document = self.entry(task_id, result, state, traceback, request)
         _STORE.run(self.client, [key], expires, document)
         return result
@@ -93,8 +93,8 @@ class PatientBackend(RedisBackend):
     ) -> dict[str, Any]:
         """Return Celery's document of a result.
 
-        The base class asks the settings and converts time zones for each one: a twentieth of a STUB job. Our
-        tasks have no children, and `result_extended` is not offered.
+        The base class reads settings and converts time zones each time, which took a twentieth of a STUB job.
+        Our tasks have no children, and `result_extended` is not offered.
         """
         done = datetime.now(UTC).isoformat() if state in states.READY_STATES else None
         meta = {"status": state, "result": result, "traceback": traceback, "children": [], "date_done": done}
@@ -109,16 +109,16 @@ class PatientSentinelBackend(PatientBackend, SentinelBackend):
 
 
 def backend_url(url: str) -> str:
-    """Return Celery's `url` with our backend in front, in the place where Celery lets one name a class."""
+    """Return Celery's `url` with our backend in front, where Celery allows a class to be named."""
     kind = PatientSentinelBackend if url.startswith(SCHEME) else PatientBackend
     return f"{__name__}:{kind.__name__}+{url.removeprefix('redis+')}"
 
 
 @dataclass(frozen=True, slots=True)
 class ResultWriter:
-    """Stores results from the jobs' event loop, in the backend's place and form.
+    """Stores results from the jobs' event loop, where and as the backend would.
 
-    `stream_kept` bounds the results stream, 0 is for none, and `count_trimmed` hears of entries that newer
+    `stream_kept` bounds the results stream (0: no stream), and `count_trimmed` hears of entries that newer
     ones pushed out of it; `history_kept` bounds the history, and `count_dropped` hears of outcomes that Redis
     did not take into it.
     """
@@ -134,11 +134,11 @@ class ResultWriter:
     count_trimmed: Callable[[int], None]
 
     async def finish(self, request: Any, result: Any, answer: Answer | None = None) -> None:
-        """End a task: store its result, deliver it, note its outcomes, and hold its message no more.
+        """End a task: store its result, deliver it, note its outcomes, and stop holding its message.
 
-        All of it is one step, so that a result and its acknowledgement cannot part. It waits for a Redis that
-        does not take it, however long and whatever it refuses for: a result that is given up would leave its
-        message, and its place in the worker, with nobody. Without an `answer`, `result` is an exception.
+        All of it is one step, so that a result and its acknowledgement cannot part. If Redis does not take
+        it, it waits, however long and for whatever reason: giving up would strand the message and its place
+        in the worker. Without an `answer`, `result` is an exception.
         """
         tag = request.properties["delivery_tag"]
         key, expires, document = self._entry(request, result, answer)

@@ -1,7 +1,7 @@
 """kombu's Redis transport, with every message inspected before it can reach the worker.
 
-One malformed message stops a stock worker, and with it every worker that picks the message up next: without
-`headers.id` it reconnects for ever, with a body that is not a triple it exits and leaves the message at the
+One malformed message stops a stock worker, and then every worker that picks the message up: without
+`headers.id` it reconnects for ever; with a body that is not a triple it exits and leaves the message at the
 head of the queue. Here such a message goes to the dead-letter store, and the worker never sees it.
 """
 
@@ -31,8 +31,8 @@ _NO_ARGUMENTS = base64.b64encode(b"[[], {}, {}]").decode()
 class Channel(kombu_redis.Channel):
     """A channel whose messages have all been validated, and which never holds the only copy of one.
 
-    Stock kombu pops a message and writes it to `unacked` afterwards: a worker that dies between the two
-    takes it along. Here one script does both, for as many messages as there are places.
+    Stock kombu pops a message and writes it to `unacked` afterwards: a worker that dies in between takes it
+    along. Here one script does both, for as many messages as there are places.
     """
 
     QoS = ConsumerQoS
@@ -49,7 +49,7 @@ class Channel(kombu_redis.Channel):
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Lend `client`, or the one that this channel keeps for its commands.
+        """Lend `client`, or else the one that this channel keeps for its commands.
 
         kombu makes a new one each time, twice for each message: 14 % of the worker's time. Ours keeps its
         connection, since taking one from the pool costs as much as the command; redis-py lets one thread use
@@ -110,10 +110,10 @@ class Channel(kombu_redis.Channel):
         try:
             return self.client.parse_response(self.client.connection, "EVAL", **options)
         except (*self.connection_errors, NoPermissionError):
-            # What was sent may still be run: this worker is given messages, and hears nothing of it.
+            # What was sent may still be run, and give this worker messages that it never hears of.
             self.in_hand.doubt()
-            # A broken connection is closed here, so that the next poll opens a new one; so is one whose user
-            # may not do without a reply, for those of the other commands follow.
+            # A broken connection is closed here, so that the next poll opens a new one. So is one whose user
+            # may not suppress replies, since replies to the other commands would follow.
             self.client.connection.disconnect()
             raise
 
@@ -124,7 +124,7 @@ class Channel(kombu_redis.Channel):
         raise NotImplementedError("slotgen consumes with basic_consume; basic_get is not offered")
 
     def _deliver(self, queue: str, tag: str, raw: bytes) -> None:
-        """Hand the message that is held under `tag` to the worker, or to the dead letters."""
+        """Hand the message held under `tag` to the worker, or to the dead letters."""
         try:
             message, spec = self.validator.inspect(raw)
         except Rejected as rejected:
@@ -132,7 +132,7 @@ class Channel(kombu_redis.Channel):
                 self.validator.reject(queue, raw, rejected)
                 self.qos.forget(tag)
             except ResponseError as error:
-                # It is held, and of no job: it comes back.
+                # It is held but belongs to no job, so it comes back.
                 self._refusals.refused(error)
                 self.in_hand.doubt()
             return
@@ -142,11 +142,11 @@ class Channel(kombu_redis.Channel):
 
 
 def _readdressed(message: dict[str, Any], queue: str, tag: str) -> dict[str, Any]:
-    """Return the message under a delivery tag of our own, with this queue as the way back, and no arguments.
+    """Return the message under our own delivery tag, with this queue as the way back, and without arguments.
 
     The first two come from the producer: a tag used twice would overwrite the copy that brings an unfinished
-    message back, and a foreign routing key would bring it back elsewhere. The spec was parsed already, and
-    Celery would do so once more, and keep its text until the job has ended.
+    message back, and a foreign routing key would bring it back elsewhere. The spec has been parsed already;
+    Celery would parse it again, and keep its text until the job ends.
     """
     ours = {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}}
     return message | {"properties": message["properties"] | ours, "body": _NO_ARGUMENTS}
@@ -159,14 +159,15 @@ class Transport(kombu_redis.Transport):
 
 
 class SocketTransport(Transport):
-    """The same on a Unix socket, whose URL the channel reads by itself."""
+    """The same on a Unix socket, whose URL the channel reads itself."""
 
-    # Of a URL with a plus, which is Celery's own form, kombu takes the transport's name, in place of ours.
+    # From a URL with a plus, Celery's own form, kombu would take the name of its own transport instead of
+    # ours.
     can_parse_url = True
 
 
 class SentinelChannel(Channel, kombu_redis.SentinelChannel):
-    """The same behind Sentinel: kombu's own channel for it, with our way of taking messages."""
+    """The same behind Sentinel: kombu's own Sentinel channel, with our way of taking messages."""
 
 
 class SentinelTransport(kombu_redis.SentinelTransport):

@@ -1,4 +1,4 @@
-"""Bounds what the body of an answer may take: its bytes are counted as they come, and again unpacked."""
+"""Bounds the body of an answer: its bytes are counted as they arrive, and again when unpacked."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 import httpx2
 
 # Room for 256 bytes for each of the shipped config's 4,096 output tokens; the longest answer of a model,
-# 128,000 tokens, has 0.5 MB of text. A refused body stays in memory as long as its error: with 8 MiB
-# each, fifty took 530 MB of a worker.
+# 128,000 tokens, has 0.5 MB of text. A refused body stays in memory as long as its error: at 8 MiB each,
+# fifty of them took 530 MB.
 MAX_BODY_BYTES = 1 << 20
-# All bodies of a process that are being read: a thousand honest answers of 32 KB.
+# For all bodies that a process is reading: a thousand honest answers of 32 KB.
 MAX_BODIES_BYTES = 32 << 20
 # Any form of gzip or zlib.
 _GZIP = 47
 
 
 class BodyRefused(Exception):  # noqa: N818 - reads as what it is
-    """A body is larger than its bound, or packed in a way that was not asked for."""
+    """A body is larger than its bound, or encoded in a way that was not asked for."""
 
 
 @dataclass(slots=True)
 class BodyBound:
-    """The bound of one client: an event hook of its responses, which the SDK's own reading then respects."""
+    """The bound of one client: an event hook on its responses, which the SDK's own reading then respects."""
 
     _read_bytes: int = 0
 
     async def __call__(self, response: httpx2.Response) -> None:
-        """Put the bound between the connection and whoever reads `response`, errors and refusals included."""
+        """Put the bound between the connection and any reader of `response`, error responses included."""
         encoding = response.headers.pop("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip", "x-gzip"}:
             raise BodyRefused
@@ -35,7 +35,7 @@ class BodyBound:
             response.stream = _BoundedStream(response.stream, self, packed=encoding != "identity")
 
     def count(self, size: int) -> None:
-        """Note that `size` bytes more are held, or with a negative number fewer. Raises BodyRefused."""
+        """Note that `size` more bytes are held (fewer, if negative). Raises BodyRefused."""
         self._read_bytes += size
         if size > 0 and self._read_bytes > MAX_BODIES_BYTES:
             raise BodyRefused
@@ -48,7 +48,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._sent:
-            # One byte more than there is room for is enough to know.
+            # Reading one byte more than there is room for is enough to know.
             piece = self._unpacked(chunk, MAX_BODY_BYTES - self._size + 1)
             self._size += len(piece)
             self._bound.count(len(piece))

@@ -23,11 +23,11 @@ TERMINAL_CODES = frozenset(
     }
 )
 # A 403 with one of these codes refuses the account, and so every request; any other may come from a firewall
-# that dislikes one prompt.
+# that dislikes a single prompt.
 ACCOUNT_CODES = frozenset(
     {"account_deactivated", "billing_not_active", "unsupported_country_region_territory"}
 )
-# No server's word holds a fleet back for longer: it may be a slip, or a forgery.
+# No server may hold a fleet back for longer: its word may be a mistake or a forgery.
 _LONGEST_WAIT_SECONDS = 3600.0
 # What of a request the executor config can leave out, by the field that sends it: not every server takes it.
 _OPTIONAL = {
@@ -43,7 +43,7 @@ _PASSING = frozenset({408, 409, 425})
 
 
 def translate(error: Exception) -> ModelError:
-    """Return the ModelError that an error of sending a request, or of reading what came, amounts to.
+    """Return the ModelError for an error in sending a request or reading the response.
 
     Only class names, statuses and known words enter the detail: messages of the API may quote the prompt.
     """
@@ -53,14 +53,15 @@ def translate(error: Exception) -> ModelError:
         return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, BodyRefused.__name__, billed=True)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
         return _lost(error)
-    # Answers that the SDK or its transport cannot read: nesting, headers and dates raise whatever they like.
+    # Answers that the SDK or its transport cannot read: bad nesting, headers and dates raise all sorts of
+    # errors.
     return ModelError(ErrorCode.OPENAI_BAD_RESPONSE, type(error).__name__, billed=True)
 
 
 def _lost(error: BaseException) -> ModelError:
     """Return the error of a request without an answer.
 
-    It may have arrived and been worked on: unless the connection was never made, it counts as charged.
+    It may have arrived and been processed: unless the connection was never made, it counts as charged.
     """
     causes = list(_causes(error))
     timed_out = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError)
@@ -100,7 +101,7 @@ def _status_error(error: openai.APIStatusError) -> ModelError:
 
 
 def word(code: object) -> str:
-    """Return `code` where it is a word that may be said, else "": servers put anything there."""
+    """Return `code` if it is a word that may be logged, else "": servers put anything there."""
     fits = isinstance(code, str) and len(code) <= 64 and code.isascii()  # noqa: PLR2004 - a word, not a text
     return code if fits and isinstance(code, str) and code.isidentifier() else ""
 

@@ -25,11 +25,11 @@ from worker.adapters.openai.body import BodyBound
 from worker.adapters.openai.errors import translate, word
 from worker.settings.settings import is_loopback
 
-# What a failed response says of itself when the next one may succeed.
+# What a failed response calls its error if the next attempt may succeed.
 _PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
 # A name, and no text: it is shown.
 _MODEL_NAME = re.compile(r"[\w.:/@-]{1,64}", re.ASCII)
-# No request has more: the largest context of any model is a tenth of it.
+# No request uses more tokens: the largest context of any model is a tenth of this.
 _MOST_TOKENS = 10_000_000
 # Ordinary text has four to a token, and indented code eight.
 _TOKEN_CHARACTERS = 32
@@ -50,9 +50,9 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
         follow_redirects=False,
         headers={"Accept-Encoding": "gzip"},
         event_hooks={"response": [BodyBound()]},
-        # A server's cookies are kept by no call, and sent with none: one that cannot be sent would fail all.
+        # A server's cookies are neither kept nor sent: one that cannot be sent would fail every call.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        # A proxy of the environment is the way out, and none to this machine.
+        # A proxy in the environment is for the way out, not for this machine.
         trust_env=not is_loopback(base_url or ""),
     )
     return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
@@ -78,7 +78,7 @@ class OpenAIModel:
         await self.client.close()
 
     async def respond(self, request: ModelRequest) -> ModelAnswer:
-        """Send `request` once. Raises ModelError for every way in which no answer came."""
+        """Send `request` once. Raises ModelError if no answer came, for whatever reason."""
         loop = asyncio.get_running_loop()
         began_mono = loop.time()
         outcome, usage = "cancelled", None
@@ -100,8 +100,7 @@ class OpenAIModel:
 
         For a halt: what is in flight must be cancelled beside it, or it sees a broken connection.
         """
-        # The SDK's transport keeps its aiohttp session to itself, and that its connections; a test holds on
-        # to the names.
+        # The SDK's transport hides its aiohttp session, and that its connections; a test checks these names.
         transport: Any = self.client._client._transport  # noqa: SLF001 - see above
         session = getattr(transport, "client", None)
         if not isinstance(session, aiohttp.ClientSession) or session.connector is None:
@@ -132,7 +131,7 @@ class OpenAIModel:
             detail = "the answer is longer than its tokens can be"
             broken = ModelError(ErrorCode.OPENAI_BAD_RESPONSE, detail, billed=True, usage=answer.usage)
             del answer, body, response
-        # Out here it has no context: that one's frames hold on to what was read.
+        # Raised out here it has no context, whose frames would keep what was read alive.
         raise broken
 
 
@@ -190,7 +189,7 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
     truncated = status == "incomplete" and not filtered
     if not (texts or refused or truncated or filtered):
         raise _bad_response("the response carries no text")
-    # What was said has used something.
+    # Some text was produced, so some tokens were used.
     least = 1 if any(texts) or refused else 0
     name = document.get("model")
     return ModelAnswer(
@@ -240,9 +239,9 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _usage(document: dict[str, Any], least: int) -> TokenUsage | None:
-    """Return what the response says that it used, or None when its figures are not to be believed.
+    """Return the usage that the response reports, or None if its figures cannot be believed.
 
-    Then the worst case is charged. `least` is the smallest number of tokens in and out that can be.
+    Then the worst case is charged. `least` is the smallest possible number of tokens in and out.
     """
     usage = document.get("usage")
     if not isinstance(usage, dict):
@@ -260,7 +259,7 @@ def _usage(document: dict[str, Any], least: int) -> TokenUsage | None:
         return None
     tier = document.get("service_tier")
     used = TokenUsage(*figures, None if tier is None else word(tier) or "unreadable")  # type: ignore[arg-type]  # all four were just shown to be whole numbers
-    # The cached and the cache-written tokens are some of the input's.
+    # The cached and the cache-written tokens are part of the input's.
     if used.cached_input_tokens + used.cache_write_tokens > used.input_tokens:
         return None
     return used if min(used.input_tokens, used.output_tokens) >= least else None

@@ -1,4 +1,4 @@
-"""Opens every connection of ours to Redis; a hung server is an answer here, not something to wait for.
+"""Opens all our connections to Redis; a hung server counts as an answer, not as something to wait for.
 
 | who | opened by | a command ends within | connections |
 | --- | --- | --- | --- |
@@ -7,8 +7,8 @@
 | the watch of the kill switch | `open_connection` | 0.25 s | one that Redis writes to unasked, or two |
 | Celery's consumer, which waits for messages | kombu, by `CONSUMER_OPTIONS` | 10 s | two |
 
-None retries by itself: who must not give up says so. Behind Sentinel every new connection asks who is the
-primary now; Redis closes the old ones when it changes.
+None retries by itself: callers that must not give up say so. Behind Sentinel every new connection asks for
+the current primary; Redis closes the old ones when it changes.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ CONSUMER_OPTIONS = {
 # Without it redis-py would turn one read of a hung server into 6.9 s.
 _ONCE = Retry(NoBackoff(), 0)
 _SENTINEL_OPTIONS = ("retry", "socket_timeout", "socket_connect_timeout", "socket_keepalive")
-# A connection for each thread that is at it at the same time, however many those are.
+# A connection for each thread using it at the same time, however many there are.
 _MANY = 10_000
 
 
@@ -55,7 +55,7 @@ def open_async(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.a
 
 
 def open_connection(url: str, timeout_seconds: float, *, protocol: int) -> Connection:
-    """Return one connection of the same temper, outside any pool; `connect` opens it."""
+    """Return one connection with the same timeouts, outside any pool; `connect` opens it."""
     pool = _pool(redis, url, timeout_seconds, {"retry": _ONCE, "protocol": protocol})
     connection: Connection = pool.make_connection()
     # One behind Sentinel knows its pool by a weak reference only.
@@ -84,7 +84,7 @@ def database_of(client: Any) -> int:
 
 
 def user_of(client: Any) -> str:
-    """Return the user of Redis by which `client` is known there."""
+    """Return the Redis user as which `client` logs in."""
     return client.connection_pool.connection_kwargs.get("username") or "default"
 
 

@@ -1,10 +1,10 @@
-"""Bounds text that is kept in Redis, whoever wrote it: the head, a mark, and a digest of the whole."""
+"""Bounds text kept in Redis, whoever wrote it, to its head, a mark, and a digest of the whole."""
 
 import hashlib
 import json
 from collections.abc import Callable
 
-# What this process counts its cuts with.
+# How this process counts its cuts.
 _on_cut: list[Callable[[], object]] = []
 _MARK = "…"
 # The mark, a digest of 64 bits, and a pair of quotes.

@@ -1,4 +1,4 @@
-"""What scripts make of the bytes of the two dials that they read; a test holds each to the parser in Python.
+"""How scripts parse the two dials that they read; a test holds each to the parser in Python.
 
 Scripts, because the kill switch and the cap must be judged in the same step that relies on them.
 """

@@ -81,7 +81,7 @@ class RedisUnavailable(StoreUnavailable):
 
 
 def cause_of(error: BaseException) -> Cause:
-    """Return why Redis did not do as it was asked. An error in kombu's clothes is judged by what it wraps."""
+    """Return why Redis did not do as it was asked. An error wrapped by kombu is judged by what it wraps."""
     while not isinstance(error, REDIS_ERRORS) and error.__cause__:
         error = error.__cause__
     said = _SAID.search(str(error)) if isinstance(error, RedisError) else None
@@ -98,7 +98,7 @@ def unavailable_by(error: BaseException, client: Any, key: str = "") -> RedisUna
 def unavailable(client: Any, key: str = "") -> Iterator[None]:
     """Turn any error of `client`'s Redis, or of the way to it, into RedisUnavailable.
 
-    Where only `key` is asked for, it is named if it is of another type.
+    If only `key` is involved, it is named if it has another type.
     """
     try:
         yield

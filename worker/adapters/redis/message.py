@@ -14,7 +14,7 @@ DEATHS = "slotgen_deaths"
 
 
 def marked(raw: bytes, **marks: int) -> bytes:
-    """Return the message `raw` as it came, with `marks` among its headers. Raises ValueError for no message.
+    """Return the message `raw` as it came, with `marks` in its headers. Raises ValueError if it is none.
 
     Every way back to a queue goes through here or leaves the bytes alone: nothing that a producer, its
     tracing or Celery put into a message is lost on it.
@@ -26,9 +26,9 @@ def marked(raw: bytes, **marks: int) -> bytes:
 
 
 def deaths(raw: bytes) -> int:
-    """Return how many workers have died with the message. Raises ValueError for no message."""
+    """Return how many workers have died holding the message. Raises ValueError if it is no message."""
     known = _opened(raw)["headers"].get(DEATHS)
-    # Whoever sent it may have written that.
+    # Its sender may have written that.
     return known if isinstance(known, int) and known > 0 else 0
 
 

@@ -1,4 +1,4 @@
-"""Reads records that a process of slotgen left as JSON: each field is what it should be, or there is none."""
+"""Reads records that a slotgen process left as JSON: either every field is right, or there is no record."""
 
 import dataclasses
 import json
@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
-# As far as every time, count and amount of ours goes, and far beyond.
+# Far beyond any time, count or amount of ours.
 _MOST = 2**63
 
 
 def read_record(kind: type[T], raw: bytes) -> T | None:
-    """Return the record in `raw`; None for what is none, or of another version, which says other things."""
+    """Return the record in `raw`; None if it is not one, or is of another version with other fields."""
     try:
         return as_record(kind, json.loads(raw))
     except (TypeError, ValueError, RecursionError):

@@ -24,7 +24,7 @@ class LuaScript:
         object.__setattr__(self, "sha", digest.hexdigest())
 
     def run(self, client: redis.Redis, keys: Sequence[str | bytes], *arguments: Any) -> Any:
-        """Return the reply: one command, and once more with the text where Redis has none of that digest.
+        """Return the reply: one command, and a second one with the text if Redis does not know the digest.
 
         Raises what a plain command raises.
         """

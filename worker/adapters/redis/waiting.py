@@ -1,6 +1,6 @@
-"""Where the messages of one queue wait: on its own list, and on one for each lower priority of Celery's.
+"""Where the messages of one queue wait: on its own list, and on one for each lower priority in Celery.
 
-On Redis 0, the default, is the first to be taken and 9 the last. kombu puts a message with a priority on one
+On Redis, priority 0, the default, is taken first, and 9 last. kombu puts a message with a priority on one
 of the lists 3, 6 and 9, or on others where its producer sets `priority_steps` and `sep`.
 """
 

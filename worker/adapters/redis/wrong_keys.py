@@ -1,7 +1,7 @@
-"""Finds what does not belong into a key of the table, and says how to clear it.
+"""Finds keys of the table that hold what they should not, and says how to clear them.
 
-The table has the type of each key and, where a reader relies on it, the form of its values. Of a collection
-(a stream, a list, a sorted set) readers leave out the entries that are not slotgen's.
+The table has the type of each key and, where a reader relies on it, the form of its values. In a collection
+(a stream, a list, a sorted set) readers skip entries that are not slotgen's.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from worker.adapters.redis.keys import JSON, WORKER_INFO, WORKERS, Key
 _KEPT = [row for row in TABLE if row.type not in {"channel", "namespace", "any"}]
 _DIALS = {row.pattern: dial for dial, row in DIAL_KEYS.items()}
 _DIGITS = "123456789"
-# Of a scan: what is looked at. A longer value is judged when it is read, or named.
+# How much of a value a scan looks at. A longer one is judged when it is read, or named.
 _MOST_KEYS = 100_000
-# Redis looks through so many names in some milliseconds.
+# Redis looks through this many names in a few milliseconds.
 _AT_A_GLANCE = 10_000
 _GLANCES = 10
 _MOST_GLANCED = 2_000
@@ -39,10 +39,10 @@ _MOST_FIELDS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class WrongKey:
-    """A key that is not as the table says; bytes of its name that are no UTF-8 are surrogates.
+    """A key that is not as the table says; bytes of its name that are not UTF-8 are surrogates.
 
-    Of a hash only these `fields` are wrong, if there are any: the others stay. `sha1` is that of a string
-    which was judged as a whole.
+    In a hash only these `fields` are wrong, if any are named: the others stay. `sha1` is that of a string
+    judged as a whole.
     """
 
     key: str
@@ -74,7 +74,7 @@ class KeyUnreadable(StoreUnavailable):
 
 
 def check(row: Key, key: str, value: bytes | Mapping[bytes, bytes]) -> None:
-    """Let a string's value, or a hash's, pass where it is of the row's form. Raises KeyUnreadable."""
+    """Accept a string's value, or a hash's, if it has the row's form. Raises KeyUnreadable."""
     if wrong := _of_another_form(row, key, value):
         raise KeyUnreadable(wrong)
 
@@ -86,7 +86,7 @@ def read_json(row: Key, key: str, value: bytes) -> Any:
 
 
 def row_of(name: str, namespace: str) -> Key | None:
-    """Return the row of a key; `budget:holds` is of its own, and none of the accounts `budget:*`."""
+    """Return the row of a key; `budget:holds` has its own, and is not one of the accounts `budget:*`."""
     return next((row for form, row in _forms(namespace) if form.match(name)), None)
 
 
@@ -144,7 +144,7 @@ def at_hand(client: redis.Redis, namespace: str, *, role: str = "") -> list[Wron
 
 
 def glance(client: redis.Redis, namespace: str) -> list[WrongKey]:
-    """Return what is wrong of what a tenth of a second finds in the namespace. Raises StoreUnavailable."""
+    """Return what is wrong among what a tenth of a second finds in the namespace. Raises StoreUnavailable."""
     cursor, found = 0, list[Any]()
     with unavailable(client):
         for _ in range(_GLANCES):
@@ -158,7 +158,7 @@ def glance(client: redis.Redis, namespace: str) -> list[WrongKey]:
 def scan(client: redis.Redis, namespace: str) -> tuple[list[WrongKey], bool]:
     """Return what is wrong among 100,000 keys, and whether those were all. Raises StoreUnavailable."""
     globs = {row.glob(namespace) for row in _KEPT}
-    # One pass for all that is below the namespace, and one each for Celery's own.
+    # One pass for everything below the namespace, and one for each pattern of Celery's own.
     globs = {f"{namespace}:*"} | {each for each in globs if not each.startswith(namespace + ":")}
     wrong: list[WrongKey] = []
     seen = 0
@@ -182,7 +182,7 @@ def known_name(raw: bytes) -> str:
 
 @cache
 def _forms(namespace: str) -> list[tuple[re.Pattern[str], Key]]:
-    """Return what each row's names look like, those of one key first."""
+    """Return the pattern of each row's names, those of single keys first."""
     globs = sorted(((row.glob(namespace), row) for row in _KEPT), key=lambda each: "*" in each[0])
     return [(re.compile(translate(glob)), row) for glob, row in globs]
 

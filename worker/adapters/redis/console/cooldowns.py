@@ -14,7 +14,7 @@ _LONGEST_NUMBER = 15
 def cooldowns(client: redis.Redis, namespace: str, longest_seconds: int) -> list[Cooldown]:
     """Return those that hold, by the names of their models. Raises RedisError.
 
-    Workers shorten one that would hold for more than `longest_seconds`.
+    Workers cut one that would hold for longer than `longest_seconds`.
     """
     seconds, micros = client.time()
     now_wall_ms = seconds * 1000 + micros // 1000

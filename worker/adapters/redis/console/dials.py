@@ -39,7 +39,7 @@ from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_NOTICED, AUDIT_SEEN, Key
 from worker.adapters.redis.scripts import LuaScript
 
-# Of each record: enough to find who halted, in whatever was changed since.
+# From each record: enough to find who halted, whatever was changed since.
 _LAST = 50
 _NAMES = [dial.name for dial in OPERATED]
 # KEYS: audit, noticed, seen, live, then the dials. MGET reads a key of another type as absent, as gates do.
@@ -91,8 +91,8 @@ _READ = LuaScript(f"""{_LOOK}{_VERSION}
 local live = redis.call('HMGET', KEYS[4], unpack(NAMES))
 return {{version(), now, live}}
 """)
-# Recorded before it is made: what cannot be recorded (out of memory) fails here, and is not made. HLEN fails
-# where `live` could not be kept afterwards, with the change made and refused at once.
+# The change is recorded before it is made: if it cannot be recorded (out of memory), it fails here and is not
+# made. HLEN fails if `live` could not be kept afterwards, when the change would be both made and refused.
 _CHANGE = LuaScript(f"""{_LOOK}{_VERSION}
 if version() ~= ARGV[2] then return false end
 redis.call('HLEN', KEYS[4])
@@ -105,7 +105,7 @@ now[n] = after
 keep_live()
 return id
 """)
-# KEYS: audit, noticed. Of each entry what a metric needs, for policies are long, and workers are many.
+# KEYS: audit, noticed. From each entry only what a metric needs, since policies are long and workers many.
 _LAST_CHANGES = LuaScript(f"""
 local found = {{}}
 for record, key in ipairs(KEYS) do
@@ -134,7 +134,7 @@ class RedisDials:
     namespace: str
 
     def notice(self) -> None:
-        """Note what raw commands have changed, if Redis takes it; a worker may. Raises StoreUnavailable."""
+        """Record what raw commands have changed, if Redis takes it; a worker may. Raises StoreUnavailable."""
         with unavailable(self.client), contextlib.suppress(ResponseError):
             self._eval(_NOTICE)
 
@@ -156,7 +156,7 @@ class RedisDials:
             return DialValues(_named(self.client.mget(self._dials)), self._version())
 
     def change(self, change: Change, version: str) -> RecordedChange:
-        """Set one dial and record it, both or neither, if nothing has changed since `version`.
+        """Set one dial and record that, both or neither, if nothing has changed since `version`.
 
         Raises:
             DialsMoved: something has.
@@ -193,7 +193,7 @@ class RedisDials:
                 raise AuditRefused(str(error)) from None
 
     def engage(self, actor: str, command: str, reason: str, value: bytes = b"true") -> Engaged:
-        """Halt by whatever Redis still takes. Raises StoreUnavailable."""
+        """Halt by whatever means Redis still accepts. Raises StoreUnavailable."""
         return pull(self.client, self.namespace, actor=actor, command=command, reason=reason, value=value)
 
     def audit(self, limit: int) -> list[RecordedChange]:
@@ -262,7 +262,7 @@ def _named(values: Any) -> dict[str, bytes | None]:
 
 
 def _noticed(entry: tuple[bytes, dict[bytes, bytes]]) -> RecordedChange:
-    # What only a command can have said, nobody else is believed.
+    # Only commands may say this; from anyone else it is not believed.
     found = _recorded(entry)
     return dataclasses.replace(
         found, audit_id=f"{NOTICED}{found.audit_id}", noticed=True, widened=(), override=""

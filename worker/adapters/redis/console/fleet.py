@@ -1,4 +1,4 @@
-"""Shows the living workers in Redis, and carries their word that they have halted."""
+"""Shows the workers alive in Redis, and collects their confirmations that they have halted."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ from worker.adapters.redis.records import read_record
 from worker.adapters.redis.waiting import PRIORITIES, depth, lists
 from worker.adapters.redis.wrong_keys import known_name, raw_name
 
-# From each end of a list: enough to see whose messages it holds.
+# This many from each end of a list are enough to see whose messages it holds.
 _PEEKED = 5
 _SCANS = 10
 _OTHER_QUEUES = 50
@@ -51,7 +51,7 @@ class HaltListener:
     ) -> dict[str, Confirmation]:
         """Return the confirmations once all of `worker_ids`, and `at_least` so many, gave theirs.
 
-        Or once the time is up.
+        Or return once the time is up.
         """
         deadline_mono = self.mono() + timeout_seconds
         with unavailable(self.channel):
@@ -76,7 +76,7 @@ class HaltListener:
 
 @dataclass(frozen=True, slots=True)
 class RedisFleet:
-    """The workers of one namespace; what one says of itself ends with its heartbeats."""
+    """The workers of one namespace; a worker's info ends with its heartbeats."""
 
     client: redis.Redis
     namespace: str
@@ -89,7 +89,7 @@ class RedisFleet:
         with unavailable(self.client):
             seconds, micros = self.client.time()
             known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
-            # A name that is no UTF-8 is none of a worker, and has no card.
+            # A name that is not UTF-8 is not a worker's, and has no info.
             keys = [WORKER_INFO(self.namespace, each.decode(errors="backslashreplace")) for each in known]
             infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
         now_wall_ms = seconds * 1000 + micros // 1000
@@ -106,20 +106,20 @@ class RedisFleet:
             return depth(self.client, self.namespace)
 
     def strays(self) -> list[StrayList]:
-        """Return the lists with messages of ours that were sent without a queue, or to one of another name.
+        """Return the lists with messages of ours that were sent without a queue, or to one with another name.
 
         Of the first 100,000 keys. Raises StoreUnavailable.
         """
         with unavailable(self.client):
             names = [DEFAULT_QUEUE(), *(DEFAULT_PRIORITY_QUEUE(each) for each in PRIORITIES)]
             for queue in islice(self._other_queues(), _OTHER_QUEUES):
-                # A role may be kept from the keys of others.
+                # A role may have no access to the keys of others.
                 with contextlib.suppress(NoPermissionError):
                     names += lists(queue) if depth(self.client, queue) else ()
             return [found for each in names if (found := self._stray(each))]
 
     def _other_queues(self) -> Iterator[str]:
-        """Yield the queues that Celery's producers have declared, and that are of no namespace of ours."""
+        """Yield the queues that Celery's producers have declared and that belong to no namespace of ours."""
         binding = BINDING("", "")
         cursor = 0
         for _ in range(_SCANS):

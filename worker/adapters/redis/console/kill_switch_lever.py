@@ -1,4 +1,4 @@
-"""Halts by whatever Redis still takes; alone in its file, so that nothing waits or fails first."""
+"""Halts by whatever Redis still accepts; alone in its file, so that nothing else waits or fails first."""
 
 import contextlib
 from functools import partial
@@ -18,11 +18,11 @@ from worker.adapters.redis.errors import REDIS_ERRORS, unavailable, unavailable_
 from worker.adapters.redis.keys import AUDIT, AUDIT_LIVE, AUDIT_NOTICED, AUDIT_SEEN, KILL, KILL_MESSAGES
 from worker.adapters.redis.scripts import LuaScript
 
-# Of what a person says: an actor, a command, a reason.
+# How much is kept of what a person wrote: an actor, a command, a reason.
 WORDS_BYTES = 1024
 # KEYS: the kill dial, the audit, what was noticed, the account of values, what is live, the other dials. The
-# brake comes first: whatever goes wrong with the record, the fleet is halted. What was live until now is
-# kept, for its release. A raw command that nobody has recorded yet came before this one, and stays its own.
+# halt comes first: whatever goes wrong with the record, the fleet is halted. What was live until now is kept
+# for the release. A raw command that nobody has recorded yet came before this one, and gets its own entry.
 _ENGAGE = LuaScript(f"""{RELEASES}
 local before = redis.call('MGET', KEYS[1])[1]
 redis.call('SET', KEYS[1], ARGV[4])
@@ -85,7 +85,7 @@ def pull(
             refusal = str(unavailable_by(error, client))
         else:
             return Engaged(by="SET", recorded=False)
-        # An absent key halts as well. DEL works in a full Redis, and is all that some roles have.
+        # An absent key halts as well. DEL works in a full Redis, and is all that some roles may do.
         try:
             was_there = client.delete(kill)
         except ResponseError as error:
@@ -95,7 +95,7 @@ def pull(
     if not (record or was_there):
         return Engaged(by="DEL", recorded=False, refusal=refusal)
     try:
-        # Roles that may only halt have no word in the operators' own record.
+        # Roles that may only halt cannot write to the operators' own record.
         entry: dict[Any, Any] = {"dial": "kill", "actor": actor, "command": command, "reason": reason}
         client.xadd(noticed, entry | {"redis_user": user_of(client)}, maxlen=AUDIT_NOTICED.kept)
         client.hdel(seen, "kill")

@@ -1,4 +1,4 @@
-"""Ends the script that Redis is held up by: it answers BUSY to everybody, and to a halt as well."""
+"""Ends a script that holds Redis up: until then it answers BUSY to everybody, even to a halt."""
 
 import contextlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _TRIES = 100
 
 
 def ending_long_script(client: redis.Redis, command: Callable[[], Any]) -> Any:
-    """Return the reply of `command`, which `client` gives, again after each end of a script in its way.
+    """Return the reply to `command`, given by `client`, repeated after ending each script in its way.
 
     Raises:
         RedisError: what `command` raises; BUSY for a script that has written, which no command ends.
@@ -26,7 +26,7 @@ def ending_long_script(client: redis.Redis, command: Callable[[], Any]) -> Any:
         except ResponseError as refusal:
             if cause_of(refusal) is not Cause.BUSY:
                 raise
-            # None at work any more, one that has written, or a role that may not.
+            # No script runs any more, or it has written, or the role may not.
             with contextlib.suppress(ResponseError):
                 _end_script(client)
     return command()

@@ -1,4 +1,4 @@
-"""Puts messages on the queue, takes back what has not begun, and looks for stored results."""
+"""Puts messages on the queue, takes back those not started yet, and looks for stored results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class RedisOutbox:
             return depth(self.client, self.queue)
 
     def take_back(self, message: str) -> bool:
-        """Take `message` off the queue again; False when a worker has it, or had it.
+        """Take `message` off the queue again; False if a worker has it, or had it.
 
         Redis compares it with each message that waits.
         """

@@ -1,4 +1,4 @@
-"""Puts a key that is not as the table says aside, with a record, and deletes nothing."""
+"""Moves a key that is not as the table says aside, with a record, and deletes nothing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +84,7 @@ class RedisQuarantine:
                 QUARANTINE.seconds,
                 instead,
             ]
-            # What a worker has put in its place meanwhile stays there.
+            # What a worker has put in its place in the meantime stays there.
             arguments += [wrong.sha1, *wrong.fields]
             try:
                 audit_id = _PUT_ASIDE.run(self.client, keys, *arguments)

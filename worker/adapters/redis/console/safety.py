@@ -1,4 +1,4 @@
-"""Says what about a Redis would lose the dials or the queue."""
+"""Says which settings of a Redis could lose the dials or the queue."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,1 +1,1 @@
-"""What a job reads and writes in Redis on its way."""
+"""What a job reads and writes in Redis from start to end."""

@@ -1,4 +1,4 @@
-"""Keeps in Redis who works on a job, and the ledger of attempts that have no outcome yet."""
+"""Keeps in Redis who works on a job, and the ledger of attempts without an outcome."""
 
 from worker.adapters.redis.jobs.liveness import LOST
 from worker.adapters.redis.keys import LEDGER
@@ -6,8 +6,9 @@ from worker.adapters.redis.scripts import LuaScript
 
 # KEYS: the claim, the stored answer, and those of LOST. An answer comes first: it needs no claim. A claim is
 # free when it has no holder, or when its holder is lost: a killed worker must not keep its jobs from those
-# who take them over. The one who asks lives. A claim lives as long as its worker, which gives it back: for
-# less, the answer in its hands would be paid for twice after a Redis that was frozen for as long.
+# who take them over. The one who asks is alive. A claim lasts as long as its worker, which gives it back: if
+# it were shorter, an answer in the worker's hands would be paid for twice after a Redis that was frozen for
+# that long.
 CLAIM_SCRIPT = LuaScript(
     LOST
     + """

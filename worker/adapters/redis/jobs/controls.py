@@ -98,7 +98,7 @@ class RedisControls:
             await connection.send_packed_command(connection.pack_commands([command] * number))
             for _ in range(number):
                 values = await _in_time(connection.read_response(timeout=math.inf), self.deadline_seconds)
-                # What is late was not waited for; the rest of the time was the loop's.
+                # A late reply is not waited for; the rest of the time was the loop's.
                 seconds = min(self.mono() - began_mono, self.deadline_seconds)
                 if sum(map(len, filter(None, values))) > _LONG_BYTES:
                     found.append(await asyncio.to_thread(self._controls, values, seconds))

@@ -52,7 +52,7 @@ return 1
 
 
 def _ignore(_: int) -> None:
-    """Leave it to the workers to count."""
+    """Ignore the number: the workers count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class RedisDeadLetters:
         return added.decode()
 
     def trim(self) -> None:
-        """Drop what is too much or too old, some at a time. Raises RedisError."""
+        """Drop what is too much or too old, a few at a time. Raises RedisError."""
         dropped = _TRIM.run(
             self.client, [DEAD(self.namespace)], self.kept, self.kept_bytes, self.kept_seconds
         )
@@ -114,7 +114,7 @@ class RedisDeadLetters:
             self.count_dropped(dropped)
 
     def filled(self) -> float:
-        """Return how full the store is, by what is nearest to its bound: from 1.0 on the oldest are dropped.
+        """Return how full the store is, by the nearest of its bounds: from 1.0 on the oldest are dropped.
 
         Raises RedisError.
         """
@@ -154,17 +154,17 @@ class RedisDeadLetters:
         return _dead_letter(entries[0]) if entries else None
 
     def replay(self, dead_id: str) -> bool:
-        """Put the message back on its queue as it was; False when there is none, or not the whole of it."""
+        """Put the message back on its queue as it was; False if it is gone, or was not kept whole."""
         return bool(_REPLAY.run(self.client, [DEAD(self.namespace)], dead_id))
 
     def drop(self, dead_id: str) -> bool:
-        """Forget the message; False when there is no such dead letter."""
+        """Delete the message; False if there is no such dead letter."""
         return bool(self.client.xdel(DEAD(self.namespace), dead_id))
 
 
 def _dead_letter(entry: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter:
     dead_id, fields = entry[0].decode(), entry[1]
-    # What somebody else has put there is shown, and dropped, like any other.
+    # An entry that somebody else put there is shown, and dropped, like any other.
     foreign = dict.fromkeys(("problem", "task_id", "queue"), "") | {"reason": "unreadable"}
     message = fields.get(b"message", b"")
     text = foreign | {

@@ -1,6 +1,6 @@
-"""Judges the fleet's latest outcomes in Redis, and halts there, in the step that brings the outcome.
+"""Judges the fleet's latest outcomes in Redis, and halts there, in the step that books the outcome.
 
-There is no leader to lose: whichever worker brings the outcome that breaches a rule, the same numbers decide,
+There is no leader to lose: whichever worker books the outcome that breaches a rule, the same numbers decide,
 and the kill switch is on before the script ends. `<namespace>:guard` has the latest outcomes, newest first.
 """
 
@@ -13,7 +13,7 @@ from worker.adapters.redis.keys import AUDIT_NOTICED, GUARD_SPENT
 ACTOR = "guard"
 # Needs `kill`, the dial; `outcomes`, the latest; `minutes`, the spend of a minute without its number (of
 # Redis's clock); `noticed`, and `seen`, the values that it accounts for; and the time, `clock` and `now_ms`.
-# Outcomes count while the kill switch is off only, and a breach forgets them all: after the release the fleet
+# Outcomes count only while the kill switch is off, and a breach clears them all: after the release the fleet
 # is judged by what it does from then on.
 OBSERVE = (
     RELEASES

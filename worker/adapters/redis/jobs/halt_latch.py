@@ -1,4 +1,4 @@
-"""Keeps this process halted after a message: the halt for a Redis that refuses every write.
+"""Keeps this process halted after a message, which is how to halt while Redis refuses every write.
 
 `PUBLISH <namespace>:kill:<db>` is no write. The key may still read `false`, so what was heard is kept here,
 over the key, until somebody writes or deletes the key: from then on the key's own word counts again. A watch
@@ -17,5 +17,5 @@ class HaltLatch:
     halted: bool = False
 
     def over(self, raw: bytes | None) -> bytes | None:
-        """Return what the kill dial amounts to in this process when its key holds `raw`."""
+        """Return what the kill dial means in this process while its key holds `raw`."""
         return b"true" if self.halted else raw

@@ -1,4 +1,4 @@
-"""Tells the other workers that this process lives, from a thread that outlives its consumer.
+"""Tells the other workers that this process is alive, from a thread that outlives its consumer.
 
 A warm shutdown stops Celery's event loop first and then waits for the jobs in hand: heartbeats that came
 from that loop would end while calls are in flight, and the others would take the jobs over.
@@ -16,7 +16,7 @@ from worker.adapters.redis.keys import WORKER_INFO
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Notes `worker_id` and the time in `<namespace>:workers`; to be done thrice in its `lost_seconds`.
+    """Notes `worker_id` and the time in `<namespace>:workers`, three times in its `lost_seconds`.
 
     With each beat it leaves the worker's info, which `info(wall_ms)` writes, and notes the queue's arrivals.
     """
@@ -28,14 +28,14 @@ class Heartbeat:
     info: Callable[[int], str]
 
     def leave(self) -> None:
-        """Take the info away; what the worker still holds is the others' to bring back. Raises RedisError."""
+        """Remove the info; the other workers bring back what this one still holds. Raises RedisError."""
         self.client.delete(WORKER_INFO(self.namespace, self.worker_id))
 
     def beat(self) -> None:
         """Send a heartbeat, from any thread. Raises RedisError."""
         # First, and by itself: nothing that follows may make this worker look lost.
         wall_ms = beat(self.client, self.namespace, self.worker_id, self.lost_seconds)
-        # A worker that fell silent is shown as such for a while: it may hang with calls in flight.
+        # A worker that fell silent is shown as such for a while: it may be hanging with calls in flight.
         self.client.set(
             WORKER_INFO(self.namespace, self.worker_id), self.info(wall_ms), ex=WORKER_INFO.seconds
         )

@@ -17,8 +17,9 @@ from worker.adapters.redis.records import as_record
 
 _BATCH = 500
 _SUBJECT = tuple(each.name for each in dataclasses.fields(Subject))
-# In the stream an outcome is one JSON list: the subject's fields, then these. Names in each of 50,000 entries
-# would double its size. Readers of another version leave out an entry of another length. A long name is cut.
+# In the stream an outcome is one JSON list: the subject's fields, then these. Field names in each of 50,000
+# entries would double its size. Readers skip an entry of another length, which another version wrote. A long
+# name is cut.
 _NAME_BYTES = 128
 # As JSON a character takes at most six bytes.
 _SHORT = (_NAME_BYTES - 2) // 6
@@ -59,7 +60,7 @@ class OutcomeEntries:
         return self._by_task.get(task_id, [])
 
     def forget(self, task_id: str) -> None:
-        """Keep no entry of a task that has ended, or goes back to the queue."""
+        """Forget the entries of a task that has ended, or goes back to the queue."""
         self._by_task.pop(task_id, None)
 
 
@@ -108,7 +109,7 @@ class RedisHistory:
 
 
 def as_kept(name: str) -> str:
-    """Return what the history has of a name: the whole but for one of more than 128 bytes."""
+    """Return a name as the history has it: whole, unless it has more than 128 bytes."""
     return cut(name, _NAME_BYTES)
 
 

@@ -2,8 +2,8 @@
 
 Redis reports every change of a dial by anyone (`CLIENT TRACKING … BCAST`: SET, DEL, FLUSHALL, expiry,
 eviction) in under a millisecond; a slow poll on the same connection proves that it still lives. Messages that
-halt come on it as well. Where Redis, or a proxy before it, knows no such reports, a fast poll takes their
-place, and the messages come on a second connection.
+halt also arrive on it. If Redis, or a proxy before it, does not support tracking, a fast poll takes its
+place, and the messages arrive on a second connection.
 """
 
 import logging
@@ -28,14 +28,14 @@ _log = logging.getLogger("slotgen.worker")
 _POLL_SECONDS = 0.25
 # A server without tracking is asked this often instead: slow enough for Redis, fast enough for a brake.
 _POLL_UNTRACKED_SECONDS = 0.05
-# How many changes after a message are looked through for its release.
+# How many changes after a message are searched for its release.
 _CHANGES = 100
-# What a connection that hears messages, or may not, answers to a PING.
+# How a connection answers a PING, whether or not it listens to messages.
 _PONGS = ([b"pong", b""], b"PONG")
 
 
 class KillSwitchListener(Protocol):
-    """What the watch reports to; must be safe to call from the watch's thread."""
+    """Receives the watch's reports; must be safe to call from the watch's thread."""
 
     def released(self, confirmed_mono: float) -> None:
         """Take note that the dial was off at `confirmed_mono`."""
@@ -53,8 +53,9 @@ class KillSwitchListener(Protocol):
 
 @dataclass(slots=True)
 class KillSwitchWatch:
-    """Watches `<namespace>:kill`, look after look, in one thread. It reports no loss of Redis: that is what
-    the brake's own grace period is for.
+    """Watches `<namespace>:kill` in one thread, look by look.
+
+    It does not report a loss of Redis: the brake's own grace period is for that.
 
     A message closes `latch`; what is written to the key later opens it, even unreported: as soon as the key
     itself halts, or the audit has a release. `poll_seconds` is how long a look waits for a report of a change
@@ -79,16 +80,16 @@ class KillSwitchWatch:
     _known: tuple[bytes | None, ...] = ()
 
     def look(self) -> None:
-        """Report what the dial is, then wait for a change of it.
+        """Report what the dial is, then wait for a change.
 
-        Raises RedisError or OSError when Redis is lost; the next look opens a new connection.
+        Raises RedisError or OSError if Redis is lost; the next look opens a new connection.
         """
         try:
             if anew := self._connection is None or self._hearing is None:
                 self._connection, self._hearing = self._open()
             self._report(self._connection, unreported=anew or self._hearing is not self._connection)
             self._reported = False
-            # How far the audit is at a message is noted at once.
+            # The position of the audit at a message is noted at once.
             noted = self._audit_id is not None or not self.latch.halted
             waiting = self._hearing.can_read(timeout=self._wait_seconds if noted else 0)
             self._seen_mono = time.monotonic()
@@ -166,14 +167,14 @@ class KillSwitchWatch:
             emit(_log, logging.WARNING, "halted_by_message")
 
     def _report(self, connection: Connection, *, unreported: bool) -> None:
-        # Before the key is asked for: what the latch opens to must be the newer word of the two.
+        # Before the key is read: what opens the latch must be the newer of the two.
         resumed = self.latch.halted and self._resumed(connection)
         asked_mono = time.monotonic()
         kill = self._ask(connection)
         # What Redis does not report, or did not while the connection was lost, the look itself finds.
         news = self._reported or (unreported and self._known not in ((), (kill,)))
         self._known = (kill,)
-        # While the key itself halts, the latch makes no difference: what releases it will be written later.
+        # While the key itself halts, the latch makes no difference: any release will be written later.
         halts = kill is None or kill_switch.parse(kill) is not BrakeState.RELEASED
         if halts or (resumed and self._audit_id):
             self.latch.halted = False
@@ -189,7 +190,7 @@ class KillSwitchWatch:
             self.listener.dials_changed()
 
     def _ask(self, connection: Connection) -> bytes | None:
-        # By RESP2, first what was heard: a message must have come before the answer that may end its halt.
+        # With RESP2, messages are read first: one must be known before the answer that may end its halt.
         hearing = self._hearing
         if hearing is not None and hearing is not connection:
             hearing.send_command("PING")

@@ -1,8 +1,8 @@
-"""Says which workers live, by their heartbeats and Redis's clock.
+"""Says which workers are alive, by their heartbeats and Redis's clock.
 
-Silence proves something only while Redis takes heartbeats: after it was frozen, away or full, everybody
-looks silent, and a worker that holds a paid answer must not lose its job for that. So the end of each pause
-in which no worker was heard is noted, and from then on each has the whole time to be heard. Redis's clock may
+Silence proves something only while Redis takes heartbeats: after it was frozen, away or full, every worker
+looks silent, and one that holds a paid answer must not lose its job for that. So the end of each pause
+without any heartbeat is noted, and from then on each worker has the full time to be heard. Redis's clock may
 jump: forwards, that looks like a pause; heartbeats from the future are taken for ones of this moment.
 """
 
@@ -53,14 +53,14 @@ return found
 
 
 def beat(client: redis.Redis, namespace: str, worker_id: str, lost_seconds: int) -> int:
-    """Note that `worker_id` lives; return Redis's time in milliseconds. Raises RedisError."""
+    """Note that `worker_id` is alive; return Redis's time in milliseconds. Raises RedisError."""
     return int(_BEAT.run(client, _keys(namespace), lost_seconds, worker_id))
 
 
 def find_lost(client: redis.Redis, namespace: str, worker_id: str, lost_seconds: int) -> list[str]:
-    """Return the lost workers, as `worker_id`, which lives, may know them. Raises RedisError."""
+    """Return the lost workers, as seen by `worker_id`, which is alive. Raises RedisError."""
     found = _FIND_LOST.run(client, _keys(namespace), lost_seconds, worker_id)
-    # A name that is no UTF-8 is none of a worker.
+    # A name that is not UTF-8 is not a worker's.
     return [each.decode() for each in found if each.isascii()]
 
 
