@@ -24,12 +24,13 @@ from worker.dev.redis_server.process import RedisServer, embedded_server
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _EVERY_LINE = ("time", "level", "logger", "event", "telemetry", "details")
-# What would reach past this machine, or bend the demonstration, stays out of the worker's environment.
+# Variables that would reach beyond this machine, or distort the demonstration, stay out of the worker's
+# environment.
 _NOT_INHERITED = ("OPENAI_", "OTEL_", "SLOTGEN_", "FEATURE_SLOTGEN_AI")
 
 
 class NoKey(RuntimeError):  # noqa: N818 - reads as what it is
-    """The real OpenAI was asked for, and there is no key for it."""
+    """The real OpenAI was asked for, but there is no key for it."""
 
 
 class WorkerDied(RuntimeError):  # noqa: N818 - reads as what it is
@@ -69,7 +70,7 @@ class WorkerProcess:
 
     @property
     def ended(self) -> str:
-        """How it has ended by itself; empty while it runs."""
+        """How it ended by itself; empty while it runs."""
         if self._process is None or self._process.running:
             return ""
         return f"the worker {self._process.ending}; its last words: {self._last_words}"
@@ -81,7 +82,7 @@ class WorkerProcess:
 
     @property
     def _last_words(self) -> str:
-        """What it said last: of a line of its log the event and its fields."""
+        """The last thing it said: the event and fields of a log line."""
         try:
             entry = json.loads(self._last_line)
             fields = [f"{name} {entry[name]}" for name in entry if name not in _EVERY_LINE]
@@ -90,7 +91,7 @@ class WorkerProcess:
             return self._last_line.strip() or "none"
 
     def stop(self) -> int | None:
-        """End it by SIGTERM, after the grace by SIGKILL; return its exit code, as a shell would show it."""
+        """End it with SIGTERM, after the grace with SIGKILL; return its exit code as a shell shows it."""
         if self._process is None:
             return None
         code = self._process.end(signal.SIGTERM, _STOP_SECONDS)
@@ -135,7 +136,7 @@ class Stack:
         return self.redis_server.url
 
     def revive(self) -> Iterator[str]:
-        """Start again what has ended by itself, and yield a sentence for each.
+        """Restart what has ended by itself, and yield a sentence for each.
 
         Raises:
             EmbeddedRedisError, WorkerDied: it does not start.
@@ -149,7 +150,7 @@ class Stack:
             yield f"{ended}; started again, metrics at {self.metrics_url}"
 
     def open_everything(self) -> None:
-        """Open every dial for the shipped policy, all in one step."""
+        """Open every dial, with the shipped policy, in one step."""
         dials = {"slotgen:kill": "false", "slotgen:feature": "true", "slotgen:rollout_percent": "100"}
         self.client.mset(dials | {"slotgen:allowlist": ALLOWLIST.read_text("utf-8")})
 

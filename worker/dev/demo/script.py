@@ -14,7 +14,7 @@ from worker.dev.stack import Stack
 
 ACTS = 5
 _ACT_SECONDS = 60.0
-# In the halting act a call takes this long, so that some are always in flight when the brake comes on.
+# In the act with the halt each call takes this long, so that some are always in flight when it comes.
 _SLOW_SECONDS = 1.0
 _QUICK_SECONDS = 0.05
 _HALT_AFTER_COMPLETED = 30
@@ -24,13 +24,13 @@ _OPENING = [
     "SET slotgen:allowlist (the shipped policy)",
     "SET slotgen:rollout_percent 5",
 ]
-_WHY_SHUT = "Nothing has been set yet. What slotgen does not know is a no: every job comes back as a STUB."
-_WHY_HALTED = "The runbook's order: whatever opens is set while the fleet is halted, the kill switch last."
+_WHY_SHUT = "Nothing has been set yet, and not knowing is a no: every job comes back as a STUB."
+_WHY_HALTED = "The runbook's order: all is opened while the fleet is halted, and the kill switch comes last."
 _WHY_FIVE = (
-    "Now all gates decide. Whether 5 % include a job depends on its id alone, so it is the same each time."
+    "Now all gates decide. Whether a job is among the 5 % depends on its id alone, so it never changes."
 )
-_WHY_HALT = "Calls are slow in this act, so that some are in flight when one Redis key halts the fleet."
-_WHY_AGAIN = "The same jobs once more: what was generated before is served again, and not paid for twice."
+_WHY_HALT = "Calls are slow here, so that some are in flight when one Redis key halts the whole fleet."
+_WHY_AGAIN = "The same jobs once more: what was generated before is served again, not paid for again."
 
 
 class DemonstrationStuck(RuntimeError):  # noqa: N818 - reads as what it is
@@ -84,10 +84,10 @@ class Tally:
 
 @dataclass(slots=True)
 class Act:
-    """One act: why it is shown, what was done, what came of it.
+    """One act: why it is shown, what was done, and what came of it.
 
-    `answers` has each job's result and errorCode, as its producer gets them. `halt_ms` is set where the brake
-    was pulled.
+    `answers` has each job's result and errorCode, as its producer gets them. `halt_ms` is set if the fleet
+    was halted.
     """
 
     title: str
@@ -115,8 +115,8 @@ class Act:
 class Demonstration:
     """Plays the acts on a running stack, and adds each to `acts`.
 
-    `on_change` is called now and then while one is played, `on_end` with one that has ended; both by the
-    thread that plays.
+    While an act is played, `on_change` is called now and then; `on_end` is called with each act that has
+    ended. The thread that plays calls both.
     """
 
     celery: Celery
@@ -158,7 +158,7 @@ class Demonstration:
         act = Act(title, why, list(commands), sum(len(spec["jobs"]) for spec in specs))
         self.acts.append(act)
         for command in commands:
-            # Run as plain Redis, as anyone could.
+            # As plain Redis commands, which anyone could give.
             _, key, value = command.split(" ", 2)
             stack.client.set(key, ALLOWLIST.read_text("utf-8") if key.endswith("allowlist") else value)
         began_mono = time.monotonic()
@@ -174,7 +174,7 @@ class Demonstration:
             reasons = self.celery.backend.get_task_meta(each.id)["reasons"]
             act.answers += zip(results, reasons["errorCodes"], strict=True)
         act.ended = True
-        # First: what is drawn as going on must be gone when the end is drawn.
+        # First: the picture of an act in progress must be gone when its end is drawn.
         self.on_change()
         self.on_end(act)
         if len(self.acts) < ACTS:
@@ -182,7 +182,7 @@ class Demonstration:
 
     def _halt(self, stack: Stack, act: Act) -> float:
         self._wait_for(stack, act, lambda: act.tally.count("COMPLETED") >= _HALT_AFTER_COMPLETED)
-        # The calls of one batch end together; halfway through the next one all of its calls are in flight.
+        # The calls of a batch end together; halfway through the next batch, all of its calls are in flight.
         time.sleep(_SLOW_SECONDS / 2)
         halted_mono = time.monotonic()
         stack.client.set("slotgen:kill", "true")

@@ -1,1 +1,1 @@
-"""A loopback server that plays OpenAI's Responses API, with good answers and every kind of bad ones."""
+"""A loopback server that plays OpenAI's Responses API, with good answers and bad ones of every kind."""

@@ -8,12 +8,12 @@ from tasks.ports import FLAGS, NOT_JUDGED
 from worker.dev.fake_openai.content import fill
 from worker.dev.fake_openai.request import Asked
 
-# Words in a job's data that the moderation of this stand-in goes by.
+# Words in a job's data that make this stand-in's moderation flag it, or fail.
 _PLAYED = {
     (part, what): f"stand-in: {part} {what}" for part in ("input", "output") for what in ("flagged", "error")
 }
 _CATEGORIES = [each for each in FLAGS if each != NOT_JUDGED]
-PROSE = "Here is what you asked for. It is a text, and not the JSON that the request wanted."
+PROSE = "Here is what you asked for, as a text and not as the JSON that the request wanted."
 
 
 def good_text(asked: Asked) -> str:

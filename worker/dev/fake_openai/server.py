@@ -18,14 +18,14 @@ ELSEWHERE = f"This stand-in serves POST {PATH} and GET {MODELS_PATH}, and nothin
 _HOST = "127.0.0.1"
 _START_SECONDS = 10.0
 _BACKLOG = 1024
-# What is still in flight when a server stops is cancelled after this; 0 would mean for ever.
+# Requests still in flight when a server stops are cancelled after this; 0 would mean never.
 _SHUTDOWN_SECONDS = 0.05
 
 
 class LoopbackServer(ABC):
     """Serves on 127.0.0.1, from a thread of its own, inside `with`."""
 
-    # 0 takes a free one, and then is that one.
+    # 0 takes a free port, and is then replaced by it.
     port = 0
     _thread: threading.Thread
     _loop: asyncio.AbstractEventLoop
@@ -77,7 +77,7 @@ class FakeOpenAI(LoopbackServer):
     """The stand-in, inside `with FakeOpenAI() as fake_openai:`. Everything public is safe in any thread."""
 
     def __init__(self) -> None:
-        # Before each answer that begins to wait from now on.
+        # How long each answer waits that begins to wait from now on.
         self.delay_seconds = 0.0
         self._in_flight = 0
         self._changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""Keeps a loopback port for a server that is about to be started, restarted or started later."""
+"""Reserves a loopback port for a server that will be started or restarted."""
 
 import socket
 import sys
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 class ReservedPort:
     """A TCP port of 127.0.0.1, `wanted` if it is free, reserved until `release` or the end of this process.
 
-    On Linux it stays reserved while no server runs on it: a server that sets SO_REUSEADDR, as all of ours
-    do, may still listen there, since this socket does not; but the kernel gives that port to no other
-    process, neither for bind(0) nor as a connection's own end. Elsewhere it is only known to have been free.
+    On Linux it stays reserved while no server runs on it. A server that sets SO_REUSEADDR, as all of ours do,
+    can still listen there, since this socket does not listen; but the kernel gives the port to no other
+    process, neither for bind(0) nor as a connection's own end. On other systems it is only known to have been
+    free.
     """
 
     wanted: int = 0
@@ -29,5 +30,5 @@ class ReservedPort:
             self.release()
 
     def release(self) -> None:
-        """Let the kernel give the port to others again."""
+        """Let the kernel give the port to other processes again."""
         self._holder.close()

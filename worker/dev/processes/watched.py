@@ -15,7 +15,7 @@ _STOP_SECONDS = 5.0
 
 
 class WatchedProcess:
-    """One run of `argv`, in a session of its own: Ctrl-C in the terminal does not reach it.
+    """One run of `argv` in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
     Both of its streams go to `output`, which is a file, or a pipe (`subprocess.PIPE`) that is then read from
     `lines`. `pid` is the program's own. When this process is killed, the program is too, and `orphaned_dir`
@@ -54,7 +54,7 @@ class WatchedProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the program runs; a stopped one (SIGSTOP) does."""
+        """Whether the program runs; one stopped by SIGSTOP counts as running."""
         return self.returncode is None
 
     @property
@@ -64,24 +64,24 @@ class WatchedProcess:
 
     @property
     def ending(self) -> str:
-        """How it has ended: "was ended by SIGKILL", or "ended with exit code 1"; empty while it runs."""
+        """How it ended: "was ended by SIGKILL" or "ended with exit code 1"; empty while it runs."""
         code = self.returncode
         if code is None:
             return ""
         try:
-            # A shell adds 128; the watcher itself may have been killed with it.
+            # A shell adds 128; the watcher itself may have been killed by the signal.
             return f"was ended by {signal.Signals(-code if code < 0 else code - 128).name}"
         except ValueError:
             return f"ended with exit code {code}"
 
     def send(self, which: signal.Signals) -> None:
-        """Send it a signal; nothing happens when it has ended."""
+        """Send it a signal; does nothing once it has ended."""
         if self.running and self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, which)
 
     def end(self, how: signal.Signals, within_seconds: float = _STOP_SECONDS) -> int:
-        """Send `how`, wait for its end, send SIGKILL when that takes too long, and return its exit code."""
+        """Send `how`, wait for it to end, send SIGKILL if that takes too long, and return its exit code."""
         self.send(how)
         self.send(signal.SIGCONT)  # a stopped process reads no SIGTERM
         try:
@@ -90,7 +90,7 @@ class WatchedProcess:
             self.send(signal.SIGKILL)
             self._watcher.wait()
         if self._watcher.returncode < 0 and self.pid:
-            # The watcher was killed by somebody, and its program does not know.
+            # Somebody killed the watcher, and its program does not know.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         # Only now: closing the pipe on a running program would make its watcher kill it.

