@@ -99,8 +99,8 @@ class Producer:
     ) -> Sent:
         """Return `spec` as the message that `push` sends. Touches nothing.
 
-        If it has not been started after `expires_seconds` (above 0, by the worker's clock), it is revoked. The
-        worker's spans join the trace of `traceparent`, or of the active OpenTelemetry span.
+        If it has not been started after `expires_seconds` (above 0, by the worker's clock), it is revoked.
+        The worker's spans join the trace of `traceparent`, or of the active OpenTelemetry span.
 
         Raises:
             InvalidMessage: the text that the worker would answer, or which output type is none.
