@@ -231,9 +231,7 @@ def _error_codes(
 def _rollback(last: DrillRecord | None, now_wall_ms: int) -> Criterion:
     name = "rollback has been tested and behaves deterministically"
     if last is None:
-        return Criterion(
-            name, Verdict.UNKNOWN, "no drill with calls in flight is on record; run `slotgen drill`"
-        )
+        return Criterion(name, Verdict.UNKNOWN, "no drill with calls in flight yet; run `slotgen drill`")
     age_ms = now_wall_ms - last.wall_ms
     when = f"drilled {ago(age_ms)} by {last.actor}"
     if not last.passed:

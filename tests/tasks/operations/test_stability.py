@@ -186,7 +186,7 @@ def test_latency_is_that_of_generated_jobs_alone():
 @pytest.mark.parametrize(
     ("drill", "verdict", "words"),
     [
-        (None, Verdict.UNKNOWN, "no drill with calls in flight is on record; run `slotgen drill`"),
+        (None, Verdict.UNKNOWN, "no drill with calls in flight yet; run `slotgen drill`"),
         (
             DRILL,
             Verdict.PASS,

@@ -187,6 +187,14 @@ class TestStatus:
         ]
         assert slotgen("status", "--since", "5")[0] == 2
 
+    def test_where_only_probes_have_ended_no_job_has(self, slotgen):
+        slotgen.open()
+        keep(slotgen.client, slotgen.namespace, an_outcome(probe_name("drill")))
+
+        lines = slotgen("status")[1].splitlines()
+        assert " no job has ended in the last 5 min, only 1 probe" in map(str.rstrip, lines)
+        assert "" not in lines
+
     def test_probes_are_no_jobs_and_a_job_that_came_again_is_one(self, slotgen):
         slotgen.open()
         slotgen.outcomes(2)
@@ -249,7 +257,7 @@ class TestAudit:
         assert code == 0
         assert re.fullmatch(r"\S+Z  a raw Redis command  feature 'true' -> 'false'", lines[0])
         assert re.fullmatch(r"\S+Z  ann  rollout_percent '1' -> '5'", lines[1])
-        assert lines[2] == "    slotgen rollout 5; quiet; widened rollout"
+        assert lines[2] == "    slotgen rollout 5; quiet; widened: rollout"
 
     def test_filters_by_dial_and_knows_their_names(self, slotgen):
         slotgen.open()

@@ -111,8 +111,9 @@ def _workers(living: list[WorkerInfo]) -> RenderableType:
 
 
 def _outcomes(of: Overview) -> RenderableType:
-    if not of.past:
-        return words(f" no job has ended in the last {span(of.since_seconds)}")
+    if not of.real:
+        probes = f", only {counted(len(of.past), 'probe')}" if of.past else ""
+        return words(f" no job has ended in the last {span(of.since_seconds)}{probes}")
     table = Table.grid(padding=(0, 2))
     for (status, code), number in of.outcomes:
         table.add_row("  ", words(status, STATUS_COLOURS.get(status, "")), code, f"{number:>6}")

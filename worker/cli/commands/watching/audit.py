@@ -62,7 +62,7 @@ def _lines(each: RecordedChange) -> list[str]:
     why = [
         f"{command} (as a worker or the webhook says)" if claimed else command,
         each.reason if each.reason != each.override else "",
-        f"widened {', '.join(map(named, each.widened))}" if each.widened else "",
+        f"widened: {', '.join(map(named, each.widened))}" if each.widened else "",
         f"OVERRIDE: {each.override}" if each.override else "",
         f"Redis user {each.redis_user}" if each.redis_user not in {"", "default"} else "",
     ]
