@@ -65,3 +65,34 @@ def test_a_breaker_says_what_opened_it_and_lets_no_probe_leave_at_first(
     assert (departed.left, departed.refused) == (False, ErrorCode.OPENAI_QUOTA_EXHAUSTED)
     # The tests' probe_seconds.
     assert 0 < redis_client.ttl(BREAKER_PROBE(namespace)) <= 10
+
+
+def test_once_the_lease_has_ended_one_request_leaves_as_the_probe(redis_server, redis_client, namespace):
+    async def scenario(bookings):
+        before = await bookings.depart("before")
+        await bookings.steps.arrive(Arrival("job", opened_by=ErrorCode.OPENAI_AUTH_ERROR))
+        redis_client.delete(BREAKER_PROBE(namespace))
+        return (
+            before,
+            await bookings.depart("first"),
+            await bookings.depart("first"),
+            await bookings.depart("second"),
+        )
+
+    before, first, again, second = run(redis_server, namespace, scenario)
+
+    assert (before.left, before.probe) == (True, False)
+    assert (first.left, first.probe, again.left, again.probe) == (True, True, True, True)
+    assert (second.left, second.refused) == (False, ErrorCode.OPENAI_AUTH_ERROR)
+    assert 0 < redis_client.ttl(BREAKER_PROBE(namespace)) <= 10
+
+
+def test_a_job_with_too_many_attempts_is_told_how_many(redis_server, namespace):
+    async def scenario(bookings):
+        await bookings.begin_attempt()
+        await bookings.begin_attempt()
+        return await bookings.depart("third", most_begun=2)
+
+    departed = run(redis_server, namespace, scenario)
+
+    assert (departed.left, departed.begun) == (False, 2)
