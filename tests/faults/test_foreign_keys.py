@@ -199,10 +199,12 @@ def test_what_is_held_for_the_dead_and_is_no_message_is_kept_with_the_dead_lette
     before = hurt.client.xlen(keys.DEAD("slotgen"))
     hurt.client.hset(keys.UNACKED("slotgen"), mapping=held | {"gone:zz": sound})
     hurt.client.zadd(keys.WORKERS("slotgen"), {"gone": 1, b"\xff": 1, "never": "inf"})
+    hurt.client.zadd(keys.UNACKED_INDEX("slotgen"), {b"\xff": 0})
 
     def returned() -> bool:
         # What other tests left there is of no worker that could be lost.
-        return not any(tag.startswith(b"gone:") for tag in hurt.client.hkeys(keys.UNACKED("slotgen")))
+        held_still = any(tag.startswith(b"gone:") for tag in hurt.client.hkeys(keys.UNACKED("slotgen")))
+        return not held_still and hurt.client.zscore(keys.UNACKED_INDEX("slotgen"), b"\xff") is None
 
     eventually(returned, within_seconds=60)
 

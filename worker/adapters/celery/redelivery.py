@@ -148,7 +148,7 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
         """Put a message back as it came, because it was rejected or is overdue, or its connection broke."""
-        self.channel.in_hand.forget(tag.decode() if isinstance(tag, bytes) else tag)
+        self.channel.in_hand.forget(_text(tag))
         with self.channel.conn_or_acquire(client) as lent:
             if self._restoring_overdue:
                 self._return(tag, lent, died=True)
@@ -201,7 +201,7 @@ class ConsumerQoS(kombu_redis.QoS):
             return
         self.channel.in_hand.doubtful_looks -= 1
         held = set(self._tags_of(self.channel.in_hand.worker_id, client))
-        unknown = {tag for tag in held if tag.decode() not in self.channel.in_hand.specs}
+        unknown = {tag for tag in held if _text(tag) not in self.channel.in_hand.specs}
         forgotten, self._unknown = unknown & self._unknown, unknown
         for tag in forgotten:
             self.restore_by_tag(tag, client)
@@ -300,3 +300,8 @@ def held_message(kept: bytes) -> tuple[bytes, str]:
 def _push(raw: bytes, *, at_the_end: bool) -> tuple[str, bytes]:
     # Workers take from the right.
     return ("LPUSH" if at_the_end else "RPUSH"), raw
+
+
+def _text(tag: bytes | str) -> str:
+    # One that somebody else has put there need not be text, and is none of ours.
+    return tag.decode(errors="replace") if isinstance(tag, bytes) else tag
