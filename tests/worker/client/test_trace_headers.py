@@ -18,7 +18,7 @@ GIVEN = f"00-{'a' * 32}-{'b' * 16}-00"
 
 @pytest.fixture
 def producer(redis_client, namespace):
-    return Producer(redis_client, namespace)
+    return Producer({"": redis_client}, namespace)
 
 
 def sent_headers(sent):

@@ -87,6 +87,6 @@ def a_night(*, halted: bool = True) -> Status:
     ]
     dollars = 10**9
     account = Account(
-        20 * dollars, 7 * dollars + 421_000_000, 0, 0, {}, NOW_MS // 1000 - 7000, NOW_MS // 1000 + 75_000
+        20 * dollars, 7 * dollars + 421_000_000, 0, 0, {}, NOW_MS // 1000 - 7000, NOW_MS // 1000 + 75_000, {}
     )
     return Status(replace(overview, workers=workers), account)

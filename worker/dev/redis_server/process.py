@@ -1,6 +1,5 @@
 """Runs a private Redis server, or says why it could not, quoting its log."""
 
-import contextlib
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 
 from worker.adapters.redis.clients import open_sync
 from worker.dev.processes.ports import ReservedPort
@@ -123,10 +122,14 @@ def _serves(process: WatchedProcess, port: int) -> bool:
     pause_seconds = 0.002
     with open_sync(f"redis://127.0.0.1:{port}", timeout_seconds=1) as client:
         while process.running and time.monotonic() < deadline_mono:
-            # PING fails until it has loaded its data.
-            with contextlib.suppress(RedisError):
+            try:
                 if client.ping() and client.info("server")["process_id"] == process.pid:
                     return True
+            except BusyLoadingError:
+                # It takes as long as it has data.
+                deadline_mono = time.monotonic() + _START_SECONDS
+            except RedisError:
+                pass
             time.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 1.5, 0.05)
     return False
