@@ -29,6 +29,9 @@ _MAX_REASON = 300
 # Alerts repeat after minutes or hours: ten at once and one a minute are all that anybody reads.
 _BURST, _BURST_SECONDS = 10, 60.0
 
+# Some senders put what others post.
+_SENDING = {"POST", "PUT", "PATCH"}
+
 Answer = tuple[HTTPStatus, dict[str, Any]]
 
 
@@ -58,12 +61,12 @@ class AlertWebhook:
         return answer_json(environ, start_response, *self._answer(environ))
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        method, path = environ["REQUEST_METHOD"], _path(environ["PATH_INFO"])
         if (method, path) == ("GET", "/healthz"):
             return HTTPStatus.OK, {"status": "ok"}
         if path != "/halt":
             return HTTPStatus.NOT_FOUND, {"error": "there are POST /halt and GET /healthz"}
-        if method != "POST":
+        if method not in _SENDING:
             return HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only POST halts"}
         return self.refusal(environ.get("HTTP_AUTHORIZATION", "")) or self.answer(_body(environ))
 
@@ -95,6 +98,12 @@ class AlertWebhook:
             # The workers that run are halted. The sender tries again, and so the key is set once that can be.
             return HTTPStatus.SERVICE_UNAVAILABLE, answer | {"why": f"the key is not set: {halted.refusal}"}
         return HTTPStatus.OK, answer
+
+
+def _path(asked: str) -> str:
+    """Return the path of a request whose target may be a whole URL, or end with a slash."""
+    path = asked.partition("://")[2] if "://" in asked else asked
+    return path[path.find("/") :].rstrip("/")
 
 
 def _body(environ: dict[str, Any]) -> bytes:

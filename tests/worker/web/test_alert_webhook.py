@@ -121,6 +121,17 @@ def test_nobody_halts_without_the_token(authorization):
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/halt"), ("PATCH", "/halt"), ("POST", "/halt/"), ("POST", "http://slotgen:9109/halt")],
+)
+def test_whoever_holds_the_token_halts_in_whichever_way_it_is_asked(method, path):
+    lever = Lever()
+
+    assert post(lever, method=method, path=path)[0] == 200
+    assert len(lever.reasons) == 1
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/halt", 405), ("POST", "/resume", 404), ("DELETE", "/halt", 405), ("GET", "/healthz", 200)],
 )
