@@ -133,7 +133,7 @@ bench: $(DEV) $(FLAGS) ## Print the measurements
 	$(BIN)/python -m tests.benchmarks
 
 lock: $(DEV) ## Renew the hashed locks (needs uv)
-	for lock in "pyproject.toml -o requirements/runtime.lock" "--group build -o requirements/build.lock" "--group sbom -o requirements/sbom.lock" "pyproject.toml --all-extras --group dev -o requirements/dev.lock" "--group bench -o requirements/bench.lock"; do \
+	for lock in "pyproject.toml -o requirements/runtime.lock" "pyproject.toml --all-extras -o requirements/extras.lock" "--group build -o requirements/build.lock" "--group sbom -o requirements/sbom.lock" "pyproject.toml --all-extras --group dev -o requirements/dev.lock" "--group bench -o requirements/bench.lock"; do \
 	  uv pip compile $$lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' --quiet || exit 1; \
 	done
 

@@ -1,16 +1,18 @@
 #!/bin/sh
 # Installs slotgen from SOURCE into a virtual environment at TARGET: locked and hashed, no build tool left in it.
+# LOCK is `runtime`, or `extras` for the web page and traces, too.
 # The image is built by it, and so is what tests/deploy/test_image.py starts.
 set -eu
 source=${1:?name the checkout}
 target=${2:?name the folder of the virtual environment}
+lock=${3:-runtime}
 python=${PYTHON:-python3}
 workshop=$(mktemp -d)
 trap 'rm -rf "$workshop"' EXIT
 
 install="pip install --quiet --no-cache-dir --disable-pip-version-check --no-compile"
 "$python" -m venv "$target"
-"$target"/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/runtime.lock
+"$target"/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/"$lock".lock
 
 "$target"/bin/python -m $install --no-deps --require-hashes -r "$source"/requirements/build.lock --target "$workshop"/tools
 PYTHONPATH="$workshop"/tools "$target"/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps \

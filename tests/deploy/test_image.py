@@ -58,7 +58,8 @@ def test_the_dockerfile_keeps_the_promises_of_an_image():
 
 
 @pytest.mark.timeout(120)
-def test_everything_locked_is_a_wheel_for_the_python_of_the_image(tmp_path):
+@pytest.mark.parametrize("lock", ["runtime", "extras"])
+def test_everything_locked_is_a_wheel_for_the_python_of_the_image(lock, tmp_path):
     # The base has no compiler: one source distribution would end the build.
     (version,) = set(re.findall(r"FROM python:(\d+\.\d+)", DOCKERFILE))
     command = [
@@ -76,10 +77,20 @@ def test_everything_locked_is_a_wheel_for_the_python_of_the_image(tmp_path):
         command += ["--platform", platform]
 
     found = subprocess.run(
-        [*command, "-r", ROOT / "requirements" / "runtime.lock"], capture_output=True, text=True, check=False
+        [*command, "-r", ROOT / "requirements" / f"{lock}.lock"], capture_output=True, text=True, check=False
     )
 
     assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("lock", ["runtime", "extras"])
+def test_an_image_has_the_releases_that_the_tests_have(lock):
+    def pinned(name):
+        return set(
+            re.findall(r"^\S+==\S+", (ROOT / "requirements" / f"{name}.lock").read_text(), re.MULTILINE)
+        )
+
+    assert pinned(lock) <= pinned("dev")
 
 
 def test_nothing_but_the_product_reaches_the_build():
