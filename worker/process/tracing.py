@@ -46,7 +46,7 @@ def open_tracing(settings: Settings, worker_id: str, metrics: Metrics) -> Tracin
     dropped = metrics.counter("slotgen_spans_dropped_total")
     sender = SpanSender(endpoint, settings.ssl_cert_file, dropped.inc)
     background = Background(
-        "traces", sender.send, _EVERY_SECONDS, finish=sender.send, stop_seconds=_LAST_SECONDS
+        "traces", sender.send, _EVERY_SECONDS, finish=sender.finish, stop_seconds=_LAST_SECONDS
     )
     sender.wake = background.wake
     tracer = open_tracer(sender, settings.namespace, worker_id)

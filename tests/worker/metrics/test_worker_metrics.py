@@ -105,7 +105,7 @@ def test_another_tier_is_counted_and_warned_of(warnings, behaviour, served):
     assert warning.slotgen_fields == {"asked": "default", "served": served}
 
 
-def test_the_cost_of_each_rule_begins_at_zero_and_the_policys_first_rules_keep_their_names():
+def test_the_cost_of_each_rule_begins_at_zero_and_the_first_rules_of_the_policy_keep_their_names():
     watch = Watch()
     rules = [a_rule(f"rule-{number}") for number in range(MAX_OPEN_VALUES + 5)]
     watch.observe.controls_read(controls(allowlist=an_allowlist(*rules).encode()), 0.001)

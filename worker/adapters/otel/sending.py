@@ -97,3 +97,8 @@ class SpanSender(SpanProcessor):
                         answer=self._session.answer,
                     )
             self._is_taken = taken
+
+    def finish(self) -> None:
+        """Send what waits, and close the connection."""
+        self.send()
+        self._session.close()

@@ -16,9 +16,17 @@ def dropped():
     return []
 
 
-def a_sender(collector, dropped):
-    sender = SpanSender(f"{collector.endpoint}/", None, dropped.append)
-    return sender, open_tracer(sender, "slotgen", "w")
+@pytest.fixture
+def a_sender(dropped):
+    senders = []
+
+    def sender_to(collector):
+        senders.append(SpanSender(f"{collector.endpoint}/", None, dropped.append))
+        return senders[-1], open_tracer(senders[-1], "slotgen", "w")
+
+    yield sender_to
+    for each in senders:
+        each.finish()
 
 
 def finish(tracer, number):
@@ -26,9 +34,9 @@ def finish(tracer, number):
         tracer.start_span(f"span-{each}").end()
 
 
-def test_spans_arrive_once_and_in_their_order(dropped):
+def test_spans_arrive_once_and_in_their_order(a_sender, dropped):
     with Collector() as collector:
-        sender, tracer = a_sender(collector, dropped)
+        sender, tracer = a_sender(collector)
         finish(tracer, 1200)
 
         sender.send()
@@ -39,9 +47,9 @@ def test_spans_arrive_once_and_in_their_order(dropped):
     assert dropped == []
 
 
-def test_whoever_sends_is_woken_once_there_is_a_batch(dropped):
+def test_whoever_sends_is_woken_once_there_is_a_batch(a_sender, dropped):
     with Collector() as collector:
-        sender, tracer = a_sender(collector, dropped)
+        sender, tracer = a_sender(collector)
         woken = []
         sender.wake = lambda: woken.append(len(collector.spans))
 
@@ -52,9 +60,9 @@ def test_whoever_sends_is_woken_once_there_is_a_batch(dropped):
         assert len(woken) == 1
 
 
-def test_only_so_many_wait_for_a_collector_that_says_nothing_and_the_others_are_counted(dropped):
+def test_only_so_many_wait_for_a_collector_that_says_nothing_and_the_others_are_counted(a_sender, dropped):
     with Collector(frozen=True) as collector:
-        sender, tracer = a_sender(collector, dropped)
+        sender, tracer = a_sender(collector)
         finish(tracer, 512)
         sending = threading.Thread(target=sender.send)
         sending.start()
@@ -72,9 +80,9 @@ def test_only_so_many_wait_for_a_collector_that_says_nothing_and_the_others_are_
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 500])
-def test_what_is_refused_is_counted_and_not_sent_again(dropped, status, caplog):
+def test_what_is_refused_is_counted_and_not_sent_again(a_sender, dropped, status, caplog):
     with Collector(status=status) as collector:
-        sender, tracer = a_sender(collector, dropped)
+        sender, tracer = a_sender(collector)
         finish(tracer, 3)
         sender.send()
         finish(tracer, 4)
@@ -91,9 +99,9 @@ def test_what_is_refused_is_counted_and_not_sent_again(dropped, status, caplog):
     assert line.slotgen_fields == {"address": f"{collector.endpoint}/", "answer": f"HTTP {status}"}
 
 
-def test_an_answer_without_an_end_is_not_read(dropped):
+def test_an_answer_without_an_end_is_not_read(a_sender, dropped):
     with Collector(endless=True) as collector:
-        sender, tracer = a_sender(collector, dropped)
+        sender, tracer = a_sender(collector)
         finish(tracer, 3)
 
         sender.send()

@@ -204,7 +204,11 @@ def test_a_config_and_a_prompt_come_with_jobs_of_ours(slotgen):
         ("essay.v1.md", "Write.", "is named after no prompt"),
         ("explanatory.v2.md", " \n", "is empty"),
         ("policy.json", an_allowlist(), "is no executor config"),
-        ("executor.json", json.dumps(SHIPPED | {"model": "unpriced"}), "has none for model 'unpriced'"),
+        (
+            "executor.json",
+            json.dumps(SHIPPED | {"model": "unpriced"}),
+            "has no price for the model 'unpriced'",
+        ),
         ("broken.json", "{", "is not JSON"),
     ],
 )
@@ -238,7 +242,7 @@ def test_an_answer_that_is_not_what_was_asked_for_is_shown_as_it_came(slotgen, f
 
     code, said = slotgen("try", a_file(slotgen))
 
-    assert (code, "FAILED OUTPUT_NOT_JSON" in said, "Here is what you asked for." in said) == (1, True, True)
+    assert (code, "FAILED OUTPUT_NOT_JSON" in said, "Here is what you asked for" in said) == (1, True, True)
 
 
 def test_hostile_text_is_seen_and_does_nothing(slotgen, fake_openai):
