@@ -26,8 +26,6 @@ MAX_BODY_BYTES = 1 << 20
 # Head and body of a request.
 MAX_REQUEST_BYTES = MAX_BODY_BYTES + BOUNDS.request_bytes
 _MAX_REASON = 300
-# Alerts repeat after minutes or hours: ten at once and one a minute are all that anybody reads.
-_BURST, _BURST_SECONDS = 10, 60.0
 
 # Some senders put what others post.
 _SENDING = {"POST", "PUT", "PATCH"}
@@ -47,8 +45,8 @@ class AlertWebhook:
 
     token: str
     halt: Callable[[str, bool], Engaged]
-    records: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
-    refusals: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
+    records: Allowance = field(default_factory=Allowance)
+    refusals: Allowance = field(default_factory=Allowance)
 
     @classmethod
     def of(cls, token: str, client: redis.Redis, namespace: str) -> Self:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Allowance:
-    """`burst` at once, and one more every `seconds`. `clock` returns seconds and never goes back."""
+    """`burst` at once, and one more every `seconds`. `clock` returns seconds and never goes back.
 
-    burst: int
-    seconds: float
+    By default ten at once and one a minute: more than that nobody reads.
+    """
+
+    burst: int = 10
+    seconds: float = 60.0
     clock: Callable[[], float] = time.monotonic
     _spent_until: float = float("-inf")
     _left_out: int = 0

@@ -31,7 +31,6 @@ _MAX_FORM_BYTES = 8192
 _MAX_REASON = 300
 # How long a body may take, and the browser waits to be told how the halt went.
 _BODY_SECONDS, _HALT_SECONDS = 3.0, 4.5
-_BURST, _BURST_SECONDS = 10, 60.0
 _TO_PAGE, _TO_LOGIN = "/", "/login"
 # One for each connection that there can be: no halt waits for another one.
 _MOST_HALTS = 64
@@ -47,7 +46,7 @@ class Application:
     pages: Pages
     webhook: AlertWebhook | None
     cookie: str
-    refusals: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
+    refusals: Allowance = field(default_factory=Allowance)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_MOST_HALTS, "halts"))
 
     def asgi(self, origins: dict[str, str]) -> ASGIApp:

@@ -18,8 +18,6 @@ from worker.web.allowance import Allowance
 
 _log = logging.getLogger("slotgen.web")
 _TRY_SECONDS = 600.0
-# Of a flood of presses as many are recorded; every one halts.
-_BURST, _BURST_SECONDS = 10, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,8 @@ class HaltButton:
     listening: redis.Redis
     namespace: str
     last: Press | None = None
-    _records: Allowance = field(default_factory=lambda: Allowance(_BURST, _BURST_SECONDS))
+    # Of a flood of presses a few are recorded; every one halts.
+    _records: Allowance = field(default_factory=Allowance)
     _trying: threading.Lock = field(default_factory=threading.Lock)
     _closed: threading.Event = field(default_factory=threading.Event)
 
