@@ -24,6 +24,8 @@ Each = Annotated[
     Path | None,
     typer.Option("--each", metavar="FILE", help="On each Redis that FILE names, a line each: NAME URL."),
 ]
+Port = Annotated[int, typer.Option(help="Port to listen on, 0 for any free one.", min=0, max=65535)]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})(s|min|m|h|d)")
 

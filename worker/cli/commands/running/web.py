@@ -10,7 +10,7 @@ import typer
 from telemetry import PortUnavailable
 from worker.cli.support.connection import load_settings
 from worker.cli.support.errors import CliError, refuses
-from worker.cli.support.options import AsJson
+from worker.cli.support.options import AsJson, Host, Port
 from worker.cli.support.signals import termination_held
 from worker.cli.support.terminal import answer
 from worker.cli.support.tokens import log_to_stdout, read_token
@@ -37,10 +37,8 @@ def web(
         list[str] | None,
         typer.Option(help="How browsers reach the page, if not as localhost; repeatable.", metavar="URL"),
     ] = None,
-    port: Annotated[
-        int, typer.Option(help="Port to listen on, 0 for any free one.", min=0, max=65535)
-    ] = 9466,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Port = 9466,
+    host: Host = "127.0.0.1",
     as_json: AsJson = False,
 ) -> None:
     """Serve one page for a phone: the status of the fleet, and a halt button. It cannot release.

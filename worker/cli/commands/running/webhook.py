@@ -12,7 +12,7 @@ from telemetry import PortUnavailable
 from telemetry.exporter import BOUNDS, listen
 from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.errors import refuses
-from worker.cli.support.options import AsJson
+from worker.cli.support.options import AsJson, Host, Port
 from worker.cli.support.signals import termination_held
 from worker.cli.support.terminal import answer
 from worker.cli.support.tokens import log_to_stdout, read_token
@@ -24,10 +24,8 @@ _BOUNDS = replace(BOUNDS, request_bytes=MAX_REQUEST_BYTES)
 def webhook(
     *,
     token_file: Annotated[Path, typer.Option(help="A file with the token that callers must send.")],
-    port: Annotated[
-        int, typer.Option(help="Port to listen on, 0 for any free one.", min=0, max=65535)
-    ] = 9465,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Port = 9465,
+    host: Host = "127.0.0.1",
     as_json: AsJson = False,
 ) -> None:
     """Listen for alerts, and halt the fleet when one fires: POST /halt. It can only halt, never release."""
