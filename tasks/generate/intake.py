@@ -84,10 +84,11 @@ class Rejected(Exception):  # noqa: N818 - a verdict on its way up
 
 
 class Sound(NamedTuple):
-    """A message in protocol 2 that a worker may be given, and the job spec in it."""
+    """A message in protocol 2 that a worker may be given; its job spec was read from `body`, JSON."""
 
     message: dict[str, Any]
     spec: dict[str, Any]
+    body: bytes
 
 
 def inspect(raw: bytes, limits: MessageLimits) -> Sound:
@@ -103,19 +104,20 @@ def inspect(raw: bytes, limits: MessageLimits) -> Sound:
         raise Rejected(RejectReason.TOO_LARGE, _too_large(size_bytes, limits), _id_in_the_unreadable(raw))
     message = _envelope(raw, limits)
     task_id = message["headers"]["id"]
-    spec = _spec(_body(message, limits, task_id), task_id)
+    body = _body(message, limits, task_id)
+    spec = _spec(_parsed(body, limits, task_id), task_id)
     try:
         check_depth(spec, limits.max_depth)
         refuse_invalid(spec)
     except (UnacceptableJson, InvalidMessage) as refusal:
         raise Rejected(RejectReason.SPEC_INVALID, str(refusal), task_id) from None
-    return Sound(message, spec)
+    return Sound(message, spec, body)
 
 
 def readable(raw: bytes, limits: MessageLimits) -> Any:
     """Return the job spec in a message, or else its whole body; None if it is not readable JSON."""
     try:
-        body = _body(_envelope(raw, limits), limits, "")
+        body = _parsed(_body(_envelope(raw, limits), limits, ""), limits, "")
     except Rejected:
         return None
     match body:
@@ -236,7 +238,7 @@ def _id_in_the_unreadable(raw: bytes) -> str | None:
         return None
 
 
-def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
+def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> bytes:
     try:
         body = base64.b64decode(message["body"], validate=True)
     except (binascii.Error, ValueError):
@@ -247,6 +249,10 @@ def _body(message: dict[str, Any], limits: MessageLimits, task_id: str) -> Any:
         ) from None
     if len(body) > limits.max_message_bytes:
         raise Rejected(RejectReason.TOO_LARGE, _too_large(len(body), limits), task_id)
+    return body
+
+
+def _parsed(body: bytes, limits: MessageLimits, task_id: str) -> Any:
     try:
         # The spec's own depth is checked later, so that the error counts levels from the spec.
         return parse_json(

@@ -1,6 +1,5 @@
 """What one process has taken off the queue and not finished yet."""
 
-import base64
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,9 +32,9 @@ class InHand:
         """The prefix of its tags."""
         return f"{self.worker_id}:"
 
-    def take(self, tag: str, spec: Any, body: str) -> None:
-        """Take note of a message, given the base64 that its spec was parsed from."""
-        self._memory[tag] = _parsed_bytes(base64.b64decode(body))
+    def take(self, tag: str, spec: Any, body: bytes) -> None:
+        """Take note of a message, given the JSON that its spec was parsed from."""
+        self._memory[tag] = _parsed_bytes(body)
         self.specs[tag] = spec
 
     def forget(self, tag: str) -> None:

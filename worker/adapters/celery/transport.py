@@ -126,7 +126,7 @@ class Channel(kombu_redis.Channel):
     def _deliver(self, queue: str, tag: str, raw: bytes) -> None:
         """Hand the message held under `tag` to the worker, or to the dead letters."""
         try:
-            message, spec = self.validator.inspect(raw)
+            message, spec, body = self.validator.inspect(raw)
         except Rejected as rejected:
             try:
                 self.validator.reject(queue, raw, rejected)
@@ -136,7 +136,7 @@ class Channel(kombu_redis.Channel):
                 self._refusals.refused(error)
                 self.in_hand.doubt()
             return
-        self.in_hand.take(tag, spec, message["body"])
+        self.in_hand.take(tag, spec, body)
         # kombu's own protocol between its channel and its transport.
         self.connection._deliver(_readdressed(message, queue, tag), queue)  # noqa: SLF001 - see above
 
