@@ -35,12 +35,11 @@ def page(of: Overview) -> RenderableType:
     parts: list[RenderableType] = [Panel(state, padding=(0, 1)), _dials(of), _fleet(of), _outcomes(of)]
     if of.blockers:
         parts.append(words(" between now and the first generated job:"))
-        parts += [Padding(blocker(each), (0, 0, 0, 3)) for each in of.blockers]
+        parts += [Padding(_blocker(each), (0, 0, 0, 3)) for each in of.blockers]
     return Group(*parts)
 
 
-def blocker(each: Blocker) -> RenderableType:
-    """Return one thing that blocks generation, with its command."""
+def _blocker(each: Blocker) -> RenderableType:
     command = words(as_called(each.command), "bold")
     if len(each.what) + len(command) <= _BESIDE:
         return Text.assemble(words(f"{each.what}; "), command)
