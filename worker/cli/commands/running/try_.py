@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from gates import BrakeState, kill_switch
 from schemas import output_type, output_types
 from tasks.errors import Status
+from tasks.generate.prompting import Prompts
 from tasks.generate.spec import Job, Spec
 from tasks.generate.trial import Candidate, Tried, try_all
 from telemetry import error_location
@@ -41,7 +42,6 @@ ORDER = 4
 _IN_FORCE = "current"
 _PROMPT = re.compile(r"([A-Za-z_]+)(?:\.v[0-9]+)?\.md")
 _FOR_ALL = "plain_text"
-_KINDS = ("statutory", "assessment", "explanatory", "revision")
 
 
 def try_(
@@ -170,7 +170,8 @@ def _what(
         candidates.append(current if against == _IN_FORCE else _candidate(against, current))
     where = file if is_spec else spec
     jobs = read_spec(where).jobs if where else _shipped()
-    found = [each for each in jobs if each.mode == "generate" and (is_spec or _concerns(file, each))]
+    word = _prompt(file, current.prompts) if file.endswith(".md") else _FOR_ALL
+    found = [each for each in jobs if each.mode == "generate" and _concerns(word, each)]
     if not found:
         raise CliError(
             f"{where}: has no job to try; verbatim text is never sent to a model, and a prompt is tried with "
@@ -191,10 +192,10 @@ def _candidate(file: str, current: Candidate) -> Candidate:
         if schema_of(file) == "executor.v1":
             return Candidate(file, *load_executor(Path(file)))
         raise CliError(f"{file}: is no executor config; name one, or a prompt such as explanatory.v2.md")
-    word, text = _prompt(file), read_text(file).strip()
+    prompts = current.prompts
+    word, text = _prompt(file, prompts), read_text(file).strip()
     if not text:
         raise CliError(f"{file}: is empty; write the prompt")
-    prompts = current.prompts
     if word == _FOR_ALL:
         changed = replace(prompts, policy=text)
     elif word in prompts.texts:
@@ -204,10 +205,10 @@ def _candidate(file: str, current: Candidate) -> Candidate:
     return replace(current, name=file, prompts=changed)
 
 
-def _prompt(file: str) -> str:
+def _prompt(file: str, prompts: Prompts) -> str:
     """Return what the prompt in `file` is for, by the file's name: a kind of job, an output type, or all."""
     match = _PROMPT.fullmatch(Path(file).name)
-    known = [*_KINDS, *output_types(), _FOR_ALL]
+    known = [*prompts.texts, *output_types(), _FOR_ALL]
     if match is None or match[1] not in known:
         raise CliError(
             f"{file}: is named after no prompt; name it WORD.vNUMBER.md, WORD being one of {', '.join(known)}"
@@ -215,8 +216,7 @@ def _prompt(file: str) -> str:
     return match[1]
 
 
-def _concerns(file: str, job: Job) -> bool:
-    word = _prompt(file) if file.endswith(".md") else _FOR_ALL
+def _concerns(word: str, job: Job) -> bool:
     output = output_type(job.output_type)
     return word in {_FOR_ALL, job.kind, output.name if output else None}
 
