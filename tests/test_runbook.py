@@ -11,10 +11,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from gates.rollout import bucket
 from tests.builders import a_job, a_rule, a_spec, an_allowlist, new_job
+from tests.closing_celery import Celery
 from worker.dev.redis_server.binary import find_redis_server
 from worker.dev.stack import stack, worker_environment
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import redis
-from celery import Celery
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from tasks.errors import ErrorCode
 from tasks.ports import Arrival
 from tests.bookings import Bookings, some_steps
 from tests.builders import a_spec, new_job, open_dials
+from tests.closing_celery import Celery
 from tests.debian import program
 from tests.deploy.redis7 import ROLES, redis_server, users_of
 from tests.deploy.role_matrix import ROWS, keyless, matrix, name_of, table

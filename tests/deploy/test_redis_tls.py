@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 import redis
-from celery import Celery
 from redis.exceptions import ConnectionError as Unconnected
 
 from tests.builders import a_spec, new_job, open_dials
+from tests.closing_celery import Celery
 from tests.deploy.redis7 import redis_server
 from tests.fakes.openai.server import FakeOpenAI
 from tests.ports import free_port

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from tests.builders import a_job, a_spec, open_dials
+from tests.closing_celery import Celery
 from worker.dev.stack import stack
 
 ROOT = Path(__file__).resolve().parents[2]

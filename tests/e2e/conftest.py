@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from celery import Celery
 from celery.result import AsyncResult
 
 from tests.builders import open_dials
+from tests.closing_celery import Celery
 from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.log_lines import LogLines
 from worker.dev.stack import Stack, stack, worker_environment

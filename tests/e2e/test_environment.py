@@ -19,10 +19,10 @@ from typing import IO, Any
 
 import pytest
 import redis
-from celery import Celery
 from celery.result import AsyncResult
 
 from tests.builders import a_job, a_spec, open_dials
+from tests.closing_celery import Celery
 from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.redis_server.server import EmbeddedRedis
 from tests.waiting import eventually

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from celery import Celery, chain, chord, group
+from celery import chain, chord, group
 from celery.exceptions import TaskRevokedError
 
 from tests.builders import a_spec, new_job
+from tests.closing_celery import Celery
 from tests.e2e.conftest import WAIT_SECONDS
 
 TASK = "slotgen.generate"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from celery import Celery
 
 from tests.builders import a_spec, new_job, open_dials
+from tests.closing_celery import Celery
 from tests.waiting import eventually
 from worker.dev.stack import stack
 

@@ -163,7 +163,7 @@ def test_cancels_what_has_not_begun_and_tells_who_waits(narrow):
         for each in sent[:4]:
             assert producer.wait(each, timeout_seconds=WAIT_SECONDS)[0].status == "COMPLETED"
     assert narrow.fake_openai.journal.counts().begun == begun + 4
-    from celery import Celery
+    from tests.closing_celery import Celery
 
     celery = Celery(broker=narrow.stack.redis_url, backend=narrow.stack.redis_url, set_as_current=False)
     with pytest.raises(TaskRevokedError):

@@ -12,9 +12,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from tests.builders import a_job, a_message, a_spec, new_job, open_dials
+from tests.closing_celery import Celery
 from tests.e2e.conftest import WAIT_SECONDS, a_system
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.log_lines import LogLines

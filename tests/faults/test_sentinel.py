@@ -7,10 +7,10 @@ import time
 from contextlib import ExitStack, suppress
 
 import pytest
-from celery import Celery
 from redis.exceptions import RedisError
 
 from tests.builders import a_spec, new_job, open_dials
+from tests.closing_celery import Celery
 from tests.fakes.openai.server import Behaviour, FakeOpenAI
 from tests.faults.rig.halting import PROMISED_MS
 from tests.faults.rig.promise import verdict, within

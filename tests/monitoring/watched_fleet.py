@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from celery import Celery
 
+from tests.closing_celery import Celery
 from tests.debian import program
 from tests.fakes.openai.server import FakeOpenAI
 from tests.monitoring.boards import DEPLOY

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from celery import Celery
 
 from tests.builders import a_job, a_spec, open_dials
+from tests.closing_celery import Celery
 from tests.fakes.openai.server import FakeOpenAI
 from tests.log_lines import LogLines
 from tests.redis_server.server import EmbeddedRedis
