@@ -209,10 +209,12 @@ def test_what_is_held_for_the_dead_and_is_no_message_is_kept_with_the_dead_lette
         return not held_still and hurt.client.zscore(keys.UNACKED_INDEX("slotgen"), b"\xff") is None
 
     eventually(returned, within_seconds=60)
+    # What was a message's place went back on the queue, and is refused by whoever takes it next.
+    eventually(lambda: hurt.client.xlen(keys.DEAD("slotgen")) - before >= len(held))
 
     letters = hurt.client.xrevrange(keys.DEAD("slotgen"), count=len(held))
     assert hurt.client.xlen(keys.DEAD("slotgen")) - before == len(held)
-    # What was a message's place has what was in it; whoever took that next refused it.
+    # That has what was in it.
     kept = held | {"gone:triple": b'{"headers": 5}'}
     assert sorted(fields[b"message"] for _, fields in letters) == sorted(kept.values())
     hurt.client.zrem(keys.WORKERS("slotgen"), "never")
