@@ -231,7 +231,13 @@ DETAILS = {
         _stat("Age of the figures", "How old the figures of queue, dead letters and budget are.",
               f"max(slotgen_fleet_sample_age_seconds{{{ONE}}})", "s", steps=((0, GREEN), (30, RED))),
         Panel("Rejected messages", "Messages that went to the dead letters, by reason.", "ops",
-              {"{{reason}}": f"sum by (reason) (rate(slotgen_rejected_messages_total{{{ONE}}}{RATE})) > 0"}, width=24),
+              {"{{reason}}": f"sum by (reason) (rate(slotgen_rejected_messages_total{{{ONE}}}{RATE})) > 0"}),
+        Panel("Flagged content", "Jobs a second that ended as CONTENT_FLAGGED, by what moderation found.", "ops",
+              {"{{flag}}": f"sum by (flag) (rate(slotgen_content_flagged_total{{{ONE}}}{RATE}))"}),
+        Panel("Left out", "A second: spans that the collector did not take, results that newer ones pushed out of the stream, names that were cut.", "ops",
+              {"spans": f"sum(rate(slotgen_spans_dropped_total{{{ONE}}}{RATE}))",
+               "results": f"sum(rate(slotgen_results_trimmed_total{{{ONE}}}{RATE}))",
+               "names": f"sum(rate(slotgen_cut_names_total{{{ONE}}}{RATE}))"}),
     ],
 }  # fmt: skip
 FLEET = {
