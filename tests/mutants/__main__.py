@@ -109,6 +109,8 @@ TARGETS = (
                 "tests/worker/adapters/redis/jobs/test_claims.py",
                 "tests/worker/adapters/redis/jobs/test_budget.py",
                 "tests/worker/adapters/redis/jobs/test_rate_limits.py",
+                "tests/worker/adapters/redis/jobs/test_guard.py",
+                "tests/worker/adapters/redis/jobs/test_bookings.py",
                 "tests/contracts/test_stores.py",
             ),
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Self
@@ -99,7 +100,7 @@ local refused = {}
 local function part(name, work)
   local done, said = pcall(work)
   if done then return said end
-  if not for_good(type(said) == 'table' and said.err or said) then error(said) end
+  if not for_good(said) then error(said) end
   refused[#refused + 1] = name
 end
 local first = holder == ''
@@ -242,7 +243,7 @@ class RedisSteps:
             "" if arrival.answer is None else arrival.answer,
             self.answer_ttl_seconds,
             self.answers_kept,
-            max(1, int(arrival.cooldown_seconds * 1000)) if arrival.cooldown_seconds else 0,
+            math.ceil(arrival.cooldown_seconds * 1000),
             word,
             self._probe_ms,
             arrival.taken_back,

@@ -14,6 +14,7 @@ from tests.bookings import some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
+from worker.adapters.redis.keys import GUARD_SPENT
 
 RULES = dataclasses.replace(load(None).guard, sample=20, minimum_sample=10)
 FAILED, UNUSABLE = frozenset({JobResult.FAILED}), frozenset({JobResult.FAILED, JobResult.UNUSABLE})
@@ -120,6 +121,14 @@ def test_every_condition_has_its_figures(redis_server, namespace, released, mark
 
     assert [each.reason for each in found if each.tripped] == [reason]
     assert released() == b"true"
+
+
+def test_the_spend_of_a_minute_is_kept_under_its_number(redis_server, redis_client, namespace, released):
+    play(redis_server, namespace, FINE, FINE, cost=7)
+
+    minute = redis_client.time()[0] // 60
+    kept = [redis_client.get(GUARD_SPENT(namespace, str(each))) for each in (minute - 1, minute)]
+    assert sum(int(each or 0) for each in kept) == 14
 
 
 def test_too_few_outcomes_hold(redis_server, namespace, released):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
+from tasks import executor_config
 from tasks.errors import ErrorCode
 from tasks.limits.guard import GuardVerdict, JobResult, Observation
-from tasks.ports import Arrival, Departure, Ending, Settlement
+from tasks.ports import Arrival, Departed, Departure, Ending, Settlement
 from tests.bookings import Bookings, some_steps
+from tests.deploy import redis7
+from tests.deploy.test_valkey import valkey_server
+from tests.ports import free_port
 from tests.waiting import eventually
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
+from worker.adapters.redis.errors import Cause, RedisUnavailable
+from worker.adapters.redis.jobs.steps import RedisSteps
+from worker.settings import settings
 
 FAILED = Observation(frozenset({JobResult.FAILED}), 7, "OPENAI_TIMEOUT")
 # A key of another type in the way of each part of an arrival.
@@ -27,8 +35,12 @@ WRONG = {
 
 
 def run(redis_server, scenario):
+    return run_at(redis_server.url, scenario)
+
+
+def run_at(url, scenario):
     async def opened():
-        async with open_async(redis_server.url, timeout_seconds=30) as client:
+        async with open_async(url, timeout_seconds=30) as client:
             return await scenario(client, RedisBatches(client))
 
     return asyncio.run(opened())
@@ -57,6 +69,15 @@ async def in_flight(steps, client):
     assert (await booked.depart("h", 10)).probe
 
 
+def refused_parts(caplog):
+    """Return what the worker's log says of the parts that Redis refused, for each arrival."""
+    return [
+        each.slotgen_fields["parts"]
+        for each in caplog.records
+        if each.name == "slotgen.worker" and each.message == "arrival_refused"
+    ]
+
+
 async def left(client, namespace):
     """Return what Redis has of it, by the parts of an arrival."""
     present = {each.decode().removeprefix(f"{namespace}:") for each in await client.keys(f"{namespace}:*")}
@@ -69,6 +90,32 @@ async def left(client, namespace):
         "claim": "claim:job" not in present,
         "guard": "guard" in present,
     }
+
+
+def test_a_deployment_has_the_steps_of_its_settings_and_its_executor_config():
+    url = "redis://127.0.0.1:1"
+    asked = settings.load(
+        redis_url=url,
+        worker_lost_seconds=61,
+        budget_usd="62",
+        budget_window_seconds=63,
+        cache_answers=64,
+        longest_cooldown_seconds=65,
+    )
+    config = dataclasses.replace(executor_config.load(None), probe_seconds=66, answer_ttl_seconds=67)
+    batches = RedisBatches(open_async(url, timeout_seconds=1))
+
+    assert RedisSteps.of(batches, "ns", "w1", asked, config) == some_steps(
+        batches,
+        "ns",
+        worker_lost_seconds=61,
+        cap_nano_usd=62 * 10**9,
+        window_seconds=63,
+        answers_kept=64,
+        longest_cooldown_seconds=65,
+        probe_seconds=66,
+        answer_ttl_seconds=67,
+    )
 
 
 def test_an_arrival_books_everything_in_one_command(redis_server, redis_client, namespace):
@@ -114,8 +161,7 @@ def test_an_outcome_counts_though_its_hold_ran_out_or_its_claim_was_taken(redis_
     assert run(redis_server, scenario) == 1
 
 
-@pytest.mark.parametrize("part", [each for each, key in WRONG.items() if key])
-def test_what_somebody_else_has_put_into_a_key_costs_that_part_alone(redis_server, namespace, caplog, part):
+def costs_that_part_alone(server_url, namespace, caplog, part):
     async def scenario(client, batches):
         steps = some_steps(batches, namespace)
         await in_flight(steps, client)
@@ -125,12 +171,55 @@ def test_what_somebody_else_has_put_into_a_key_costs_that_part_alone(redis_serve
         arrived = await steps.arrive(an_arrival())
         return arrived.stored, await left(client, namespace)
 
-    stored, booked = run(redis_server, scenario)
+    stored, booked = run_at(server_url, scenario)
 
     assert [each for each, is_done in booked.items() if not is_done and each != part] == []
     assert stored is (part != "answer")
-    (said,) = [each.slotgen_fields["parts"] for each in caplog.records if each.message == "arrival_refused"]
-    assert said == [part]
+    assert refused_parts(caplog) == [[part]]
+
+
+@pytest.mark.parametrize("part", [each for each, key in WRONG.items() if key])
+def test_what_somebody_else_has_put_into_a_key_costs_that_part_alone(redis_server, namespace, caplog, part):
+    costs_that_part_alone(redis_server.url, namespace, caplog, part)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("program", [redis7.redis7, valkey_server], ids=["Redis 7", "Valkey"])
+def test_so_it_does_whatever_a_server_s_scripts_catch(tmp_path, namespace, caplog, program):
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    with open_sync(url) as client, redis7.redis_server(tmp_path, ["--port", str(port)], client, program()):
+        costs_that_part_alone(url, namespace, caplog, "answer")
+
+
+def test_a_claim_that_cannot_be_read_is_said_though_nothing_else_shows_whether_this_is_new(
+    redis_server, namespace, caplog
+):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        await client.delete(f"{namespace}:claim:job")
+        await client.xadd(f"{namespace}:claim:job", {"by": "hand"})
+        await steps.arrive(an_arrival(settlement=None))
+
+    run(redis_server, scenario)
+
+    assert refused_parts(caplog) == [["claim"]]
+
+
+def test_an_arrival_with_nothing_to_book_leaves_the_rest_as_it_is(redis_server, namespace, caplog):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        await steps.arrive(Arrival("job", model="gpt", ending=Ending("t", concluded=False)))
+        (account,) = await client.keys(f"{namespace}:budget:1*")
+        return await left(client, namespace), await client.hget(account, "spent")
+
+    booked, spent = run(redis_server, scenario)
+
+    assert [each for each, is_done in booked.items() if is_done] == ["claim"]
+    assert spent is None
+    assert refused_parts(caplog) == []
 
 
 @pytest.mark.parametrize("obstacle", ["cap", "attempts", "cooldown", "probe"])
@@ -150,6 +239,26 @@ def test_a_departure_that_is_forbidden_leaves_nothing_behind(redis_server, names
 
     assert not has_left
     assert before == after
+
+
+def test_a_ledger_that_holds_no_number_is_named_as_what_is_in_the_way(redis_server, redis_client, namespace):
+    redis_client.set(f"{namespace}:ledger:job", "three")
+
+    with pytest.raises(RedisUnavailable) as refused:
+        run(redis_server, lambda _, batches: Bookings(some_steps(batches, namespace)).depart())
+
+    assert refused.value.cause is Cause.WRONG_TYPE
+
+
+def test_a_request_leaves_for_the_claim_that_is_held_and_once_however_often_it_is_told(
+    redis_server, namespace
+):
+    async def scenario(_, batches):
+        steps = some_steps(batches, namespace)
+        assert await Bookings(steps).ours("a")
+        return [await steps.depart(Departure("job", "h", "gpt", 1, 60, 9, token="a")) for _ in range(2)]
+
+    assert run(redis_server, scenario) == [Departed(left=True, begun=1)] * 2
 
 
 @pytest.mark.parametrize("how", ["taken over", "answered", "gone"])
