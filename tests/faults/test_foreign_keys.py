@@ -197,6 +197,9 @@ def test_what_is_held_for_the_dead_and_is_no_message_is_kept_with_the_dead_lette
     foreign = Foreign(f"{SEED} held")
     held = {f"gone:{number}": foreign.value() for number in range(in_full(200, short=30))}
     held |= {"gone:triple": b'["{\\"headers\\": 5}", "", "slotgen"]', "gone:queue": b'["{}", "", 5]'}
+    # Three of a kind, but not those; and a queue that is another key of ours.
+    held |= {"gone:object": b'{"a": 1, "b": 2, "c": 3}', "gone:text": b'"abc"'}
+    held |= {"gone:kill": b'["{}", "", "slotgen:breaker"]'}
     sound = json.dumps([Jobs(hurt).sent[0].message, "", "slotgen"])
     before = hurt.client.xlen(keys.DEAD("slotgen"))
     hurt.client.hset(keys.UNACKED("slotgen"), mapping=held | {"gone:zz": sound})
@@ -217,5 +220,6 @@ def test_what_is_held_for_the_dead_and_is_no_message_is_kept_with_the_dead_lette
     # That has what was in it.
     kept = held | {"gone:triple": b'{"headers": 5}'}
     assert sorted(fields[b"message"] for _, fields in letters) == sorted(kept.values())
+    assert not hurt.client.exists("b", "c", keys.BREAKER("slotgen"))
     hurt.client.zrem(keys.WORKERS("slotgen"), "never")
     as_before(hurt)

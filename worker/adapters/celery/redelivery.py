@@ -18,7 +18,7 @@ from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.jobs.liveness import beat, find_lost
-from worker.adapters.redis.keys import TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
+from worker.adapters.redis.keys import QUEUE, TAKEN, UNACKED, UNACKED_INDEX, WORKER_INFO, WORKERS
 from worker.adapters.redis.message import DEATHS, DEFERRED_SINCE, deaths, marked
 from worker.adapters.redis.scripts import LuaScript
 from worker.adapters.redis.waiting import lists
@@ -88,7 +88,8 @@ class ConsumerQoS(kombu_redis.QoS):
     how many of them a message is dead, too.
     """
 
-    _queue: str | None = None
+    _queue: str = ""
+    _registered = False
     _restoring_overdue = False
     _unknown: frozenset[bytes] | set[bytes] = frozenset()
     _owed: frozenset[str] = frozenset()
@@ -99,11 +100,12 @@ class ConsumerQoS(kombu_redis.QoS):
         A connection that breaks between a command and its reply leaves messages that are ours and that no one
         works on, and acknowledgements never made. A message still being worked on gets its stored answer.
         """
-        if self._queue is None:
+        if not self._registered:
+            self._queue = queue
             with self.channel.conn_or_acquire() as client:
                 beat(client, queue, self.channel.in_hand.worker_id, self._option("worker_lost_seconds"))
                 self._bring_back(self.channel.in_hand.worker_id, client, died=False)
-            self._queue = queue
+            self._registered = True
 
     def can_consume(self) -> bool:
         """Return whether this worker has a place for a message, and memory."""
@@ -153,28 +155,30 @@ class ConsumerQoS(kombu_redis.QoS):
             if self._restoring_overdue:
                 self._return(tag, lent, died=True)
             elif (held := self._held(tag, lent)) is not None:
-                self._put_back(tag, *held, lent, at_the_end=leftmost)
+                self._put_back(tag, held, lent, at_the_end=leftmost)
 
-    def _held(self, tag: Any, client: Any) -> tuple[bytes, str] | None:
-        """Return the raw message under `tag`, and its queue; None when it is not held any more."""
+    def _held(self, tag: Any, client: Any) -> bytes | None:
+        """Return the raw message under `tag`; None when it is not held any more."""
         kept = client.hget(self.unacked_key, tag)
         if kept is None:
             client.zrem(self.unacked_index_key, tag)
             return None
         try:
-            return held_message(kept)
+            return held_message(kept, self._queue)
         except StoreUnavailable as error:
             # Nobody knows whose it is. Among the dead letters it is in nobody's way.
             self.channel.validator.keep(self._queue, kept, str(error))
             self.forget(tag)
             return None
 
-    def _put_back(self, tag: Any, raw: bytes, queue: str, client: Any, *, at_the_end: bool = False) -> None:
-        keys = [self.unacked_index_key, self.unacked_key, queue]
+    def _put_back(self, tag: Any, raw: bytes, client: Any, *, at_the_end: bool = False) -> None:
+        keys = [self.unacked_index_key, self.unacked_key, self._queue]
         _PUT_BACK.run(client, keys, tag, *_push(raw, at_the_end=at_the_end))
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Bring back what is overdue (kombu's part) or was held by the dead, forget what is owed (ours)."""
+        if not self._registered:
+            return
         # What Redis refuses now is done on the next visit.
         with contextlib.suppress(ResponseError):
             self._restoring_overdue = True
@@ -182,13 +186,12 @@ class ConsumerQoS(kombu_redis.QoS):
                 super().restore_visible(start, num, interval)
             finally:
                 self._restoring_overdue = False
-            if self._queue is not None:
-                for tag in self._owed:
-                    self.forget(tag)
-                    self._owed -= {tag}
-                with self.channel.conn_or_acquire() as client:
-                    self._bring_back_the_dead(self._queue, client)
-                    self._bring_back_the_forgotten(client)
+            for tag in self._owed:
+                self.forget(tag)
+                self._owed -= {tag}
+            with self.channel.conn_or_acquire() as client:
+                self._bring_back_the_dead(client)
+                self._bring_back_the_forgotten(client)
 
     def _bring_back_the_forgotten(self, client: Any) -> None:
         """Put back what is held for this worker but was never seen here.
@@ -212,8 +215,8 @@ class ConsumerQoS(kombu_redis.QoS):
         prefix = f"{worker_id}:".encode()
         return [tag for tag in client.hkeys(self.unacked_key) if tag.startswith(prefix)]
 
-    def _bring_back_the_dead(self, queue: str, client: Any) -> None:
-        lost_seconds = self._option("worker_lost_seconds")
+    def _bring_back_the_dead(self, client: Any) -> None:
+        queue, lost_seconds = self._queue, self._option("worker_lost_seconds")
         for worker_id in find_lost(client, queue, self.channel.in_hand.worker_id, lost_seconds):
             returned = self._bring_back(worker_id, client, died=True)
             if returned:
@@ -239,10 +242,9 @@ class ConsumerQoS(kombu_redis.QoS):
 
     def _return(self, tag: bytes, client: Any, *, died: bool) -> None:
         """Put one message back on the queue, or dead-letter it if too many workers have died holding it."""
-        held = self._held(tag, client)
-        if held is None:
+        raw = self._held(tag, client)
+        if raw is None:
             return
-        raw, queue = held
         died_with = 0
         # Without a place for a mark it is not a message, and whoever takes it next rejects it.
         with contextlib.suppress(ValueError):
@@ -250,11 +252,11 @@ class ConsumerQoS(kombu_redis.QoS):
                 died_with = deaths(raw) + 1
                 raw = marked(raw, **{DEATHS: died_with})
         if died_with < self._option("max_deaths"):
-            self._put_back(tag, raw, queue, client)
+            self._put_back(tag, raw, client)
         else:
-            self._dead_letter(tag, raw, queue, died_with, client)
+            self._dead_letter(tag, raw, died_with, client)
 
-    def _dead_letter(self, tag: bytes, raw: bytes, queue: str, deaths: int, client: Any) -> None:
+    def _dead_letter(self, tag: bytes, raw: bytes, deaths: int, client: Any) -> None:
         validator, task_id = self.channel.validator, task_id_of(raw)
 
         def transaction(pipe: Any) -> bool:
@@ -262,7 +264,7 @@ class ConsumerQoS(kombu_redis.QoS):
             pipe.multi()
             self._remove_from_indices(tag, pipe)
             if held:
-                validator.dead_letter(queue, raw, task_id, deaths, pipe)
+                validator.dead_letter(self._queue, raw, task_id, deaths, pipe)
             return held
 
         if client.transaction(transaction, self.unacked_key, value_from_callable=True):
@@ -279,22 +281,23 @@ async def put_off(redis: RedisBatches, namespace: str, tag: str, since: int) -> 
     """
     held = await redis.command("HGET", UNACKED(namespace), tag)
     if held is not None:
-        raw, queue = held_message(held)
-        keys = [UNACKED_INDEX(namespace), UNACKED(namespace), queue]
+        raw = held_message(held, QUEUE(namespace))
+        keys = [UNACKED_INDEX(namespace), UNACKED(namespace), QUEUE(namespace)]
         await redis.run(_PUT_BACK, keys, tag, *_push(marked(raw, **{DEFERRED_SINCE: since}), at_the_end=True))
 
 
-def held_message(kept: bytes) -> tuple[bytes, str]:
-    """Return the raw message of an entry of `unacked`, and its queue. Raises StoreUnavailable."""
-    try:
-        message, _, queue = json.loads(kept.decode(errors="surrogateescape"))
-    except (TypeError, ValueError, RecursionError):
-        message = queue = None
-    # Older versions, and kombu, store the message itself.
-    raw = json.dumps(message) if isinstance(message, dict) else message
-    if not isinstance(raw, str) or not isinstance(queue, str):
-        raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
-    return raw.encode(errors="surrogateescape"), queue
+def held_message(kept: bytes, queue: str) -> bytes:
+    """Return the raw message of an entry of `unacked`, which is one of `queue`. Raises StoreUnavailable."""
+    entry: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        entry = json.loads(kept.decode(errors="surrogateescape"))
+    match entry:
+        case [str() as message, _, str() as where] if where == queue:
+            return message.encode(errors="surrogateescape")
+        # Older versions, and kombu, store the message itself.
+        case [dict() as message, _, str() as where] if where == queue:
+            return json.dumps(message).encode()
+    raise StoreUnavailable("what was held as unacknowledged is no message; see who writes to Redis")
 
 
 def _push(raw: bytes, *, at_the_end: bool) -> tuple[str, bytes]:

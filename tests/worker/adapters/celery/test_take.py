@@ -30,7 +30,7 @@ def take(redis_client, namespace):
 
 def held(client, namespace):
     kept = client.hgetall(f"{namespace}:unacked")
-    return {tag: held_message(each) for tag, each in kept.items()}
+    return {tag: held_message(each, namespace) for tag, each in kept.items()}
 
 
 def test_what_is_taken_is_held_under_its_tag_and_counted(take, redis_client, namespace):
@@ -39,7 +39,7 @@ def test_what_is_taken_is_held_under_its_tag_and_counted(take, redis_client, nam
     taken = take(2)
 
     assert list(taken.values()) == [b"first", b"second"]
-    assert held(redis_client, namespace) == {tag: (raw, namespace) for tag, raw in taken.items()}
+    assert held(redis_client, namespace) == taken
     assert redis_client.zrange(f"{namespace}:unacked_index", 0, -1, withscores=True) == [
         (tag, 12.5) for tag in sorted(taken)
     ]
@@ -85,7 +85,7 @@ def test_whatever_it_is_it_is_held_byte_for_byte(take, redis_client, namespace, 
 
     (tag,) = take()
 
-    assert held(redis_client, namespace)[tag] == (raw, namespace)
+    assert held(redis_client, namespace)[tag] == raw
 
 
 def test_of_one_that_is_too_large_the_ends_are_taken(take, redis_client, namespace):
@@ -95,7 +95,7 @@ def test_of_one_that_is_too_large_the_ends_are_taken(take, redis_client, namespa
     ((tag, cut),) = take().items()
 
     assert cut == f"{CUT_MARK}200001;".encode() + b"a" * CUT_BYTES + b"b" * CUT_BYTES
-    assert held(redis_client, namespace)[tag] == (cut, namespace)
+    assert held(redis_client, namespace)[tag] == cut
 
 
 @pytest.mark.parametrize("key", ["", ":unacked", ":unacked_index"])

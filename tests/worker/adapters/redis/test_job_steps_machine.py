@@ -143,7 +143,7 @@ class Seen:
         waiting, held, index, dead, delivered, noted, sums, holds, answers, results = pipe.execute()
         return cls(
             waiting,
-            {tag: held_message(each)[0] for tag, each in held.items()},
+            {tag: held_message(each, NAMESPACE) for tag, each in held.items()},
             set(index),
             [fields[b"message"] for _, fields in dead],
             Counter(json.loads(fields[b"delivery"])["taskId"] for _, fields in delivered),
