@@ -264,6 +264,20 @@ class TestResume:
         why = "eu-3 could not be released"
         assert last_of(clients[0], slotgen.namespace) == ("ann", "slotgen resume", why)
 
+    def test_names_those_whose_key_could_not_be_set_again(self, slotgen, clients, urls, named, each):
+        may_only_say = ("reset", "on", ">x", "~*", "&*", "+@all", "-xadd", "-set", "-del")
+        clients[0].execute_command("ACL", "SETUSER", "reader", *may_only_say)
+        each = named([*urls[:2], urls[2].replace("//", "//reader:x@")])
+
+        code, said = slotgen("resume", "--each", each, "--reason", "x")
+
+        clients[0].execute_command("ACL", "DELUSER", "reader")
+        assert code == 1
+        assert "eu-1: halted again; 0 of 0 workers confirmed" in said
+        assert "eu-3: halted by a message alone, its key is NOT SET; 0 of 0 workers confirmed" in said
+        assert "NOT SURE TO BE HALTED: eu-3; halt all until each is confirmed: slotgen kill --each" in said
+        assert "none is released" not in said
+
     def test_leaves_one_alone_that_was_not_halted_where_another_fails(
         self, slotgen, clients, urls, named, each
     ):

@@ -51,7 +51,7 @@ def release_all(
             if isinstance(released, CliError):
                 begun = [each for each in places[:number] if checked[each.name].was_halted]
                 halted = _halt_again(begun, f"{place.name} could not be released", by)
-                raise CliError("\n".join([f"{place.name}: {released}", *halted, "none is released by this"]))
+                raise CliError("\n".join([f"{place.name}: {released}", *halted]))
             done[place.name] = checked[place.name], released
     return done
 
@@ -75,11 +75,17 @@ def _release(checked: Checked, settings: Settings) -> RecordedChange:
 def _halt_again(places: Sequence[Target], why: str, by: By) -> list[str]:
     """Halt `places`: also the one whose release failed, for its answer alone may have been lost."""
     who = Who(named(by.actor), by.command, why)
-    lines = []
+    lines, unsure = [], []
     for place, halt in at_once(places, partial(halt_fleet, who)):
         if isinstance(halt, CliError):
             lines.append(f"{place.name}: {halt}")
         else:
             sure = counted(len(halt.confirmed), "worker", of=halt.number)
-            lines.append(f"{place.name}: halted again; {sure} confirmed")
-    return lines
+            how = "halted again" if halt.engaged.key_set else "halted by a message alone, its key is NOT SET"
+            lines.append(f"{place.name}: {how}; {sure} confirmed")
+        if isinstance(halt, CliError) or not halt.engaged.key_set or len(halt.confirmed) < halt.number:
+            unsure.append(place.name)
+    if not unsure:
+        return [*lines, "none is released by this"]
+    again = "halt all until each is confirmed: slotgen kill --each FILE --keep-trying 1h"
+    return [*lines, f"NOT SURE TO BE HALTED: {', '.join(unsure)}; {again}"]

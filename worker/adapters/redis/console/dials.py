@@ -93,7 +93,10 @@ return {{version(), now, live}}
 """)
 # The change is recorded before it is made: if it cannot be recorded (out of memory), it fails here and is not
 # made. HLEN fails if `live` could not be kept afterwards, when the change would be both made and refused.
+# ARGV[11] is when nobody waits for it any more: a frozen Redis still finds it in its socket when it thaws.
 _CHANGE = LuaScript(f"""{_LOOK}{_VERSION}
+local clock = redis.call('TIME')
+if clock[1] * 1000 + clock[2] / 1000 > tonumber(ARGV[11]) then return 0 end
 if version() ~= ARGV[2] then return false end
 redis.call('HLEN', KEYS[4])
 local n = tonumber(ARGV[3])
@@ -161,7 +164,7 @@ class RedisDials:
         Raises:
             DialsMoved: something has.
             AuditRefused: it could not be recorded.
-            StoreUnavailable: Redis did not answer.
+            StoreUnavailable: Redis did not answer in time, and will not make the change later either.
 
         """
         given = (b"0", b"") if change.after is None else (b"1", change.after)
@@ -171,11 +174,13 @@ class RedisDials:
         words = [cut(each, WORDS_BYTES) for each in said]
         with unavailable(self.client):
             try:
-                audit_id = self._eval(_CHANGE, version, number, *given, *words)
+                audit_id = self._eval(_CHANGE, version, number, *given, *words, self._given_up_ms())
             except ResponseError as error:
                 raise AuditRefused(str(error)) from None
             if audit_id is None:
                 raise DialsMoved
+            if audit_id == 0:
+                raise redis.TimeoutError
             key = AUDIT(self.namespace)
             (entry,) = cast("list[Any]", self.client.xrange(key, audit_id, audit_id))
         return _recorded(entry)
@@ -229,6 +234,13 @@ class RedisDials:
     def _eval(self, script: LuaScript, *arguments: Any, more: Sequence[str] = ()) -> Any:
         records = [key(self.namespace) for key in (AUDIT, AUDIT_NOTICED, AUDIT_SEEN, AUDIT_LIVE)]
         return script.run(self.client, [*records, *self._dials, *more], user_of(self.client), *arguments)
+
+    def _given_up_ms(self) -> int:
+        """Return when, by Redis's clock, this client soon gives up on a command that it sends now."""
+        seconds, micros = self.client.time()
+        timeout_seconds = self.client.connection_pool.connection_kwargs["socket_timeout"]
+        # The reply needs a moment to get here.
+        return int(seconds * 1000 + micros / 1000 + timeout_seconds * 800)
 
     def _version(self) -> str:
         last = []

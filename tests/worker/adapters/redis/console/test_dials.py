@@ -128,6 +128,22 @@ class TestChange:
 
         assert dials.client.get(key(dials, "kill")) == b"true"
 
+    def test_that_a_frozen_redis_finds_when_it_thaws_is_not_made_any_more(self, namespace):
+        with EmbeddedRedis() as server, open_sync(server.url, timeout_seconds=0.3) as client:
+            dials = RedisDials(client, namespace)
+            # From here on Redis knows the script by its digest.
+            version = f"{dials.change(to(b'5'), dials.read().version).audit_id} 0-0"
+            given_up_ms = dials._given_up_ms()
+            server.freeze()
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(RedisDials, "_given_up_ms", lambda _: given_up_ms)
+                with pytest.raises(StoreUnavailable):
+                    dials.change(to(b"9"), version)
+            server.thaw()
+
+            assert dials.read().raw["rollout_percent"] == b"5"
+            assert dials.change(to(b"7"), version).before == b"5"
+
     def test_to_a_policy_of_megabytes_is_made_whole_and_recorded_by_its_digest(self, dials):
         policy = b"x" * 100_000
 
