@@ -28,7 +28,7 @@ MAX_REQUEST_BYTES = MAX_BODY_BYTES + BOUNDS.request_bytes
 _MAX_REASON = 300
 
 # Some senders put what others post.
-_SENDING = {"POST", "PUT", "PATCH"}
+SENDING = {"POST", "PUT", "PATCH"}
 
 Answer = tuple[HTTPStatus, dict[str, Any]]
 
@@ -59,12 +59,12 @@ class AlertWebhook:
         return answer_json(environ, start_response, *self._answer(environ))
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
-        method, path = environ["REQUEST_METHOD"], _path(environ["PATH_INFO"])
+        method, path = environ["REQUEST_METHOD"], asked_path(environ["PATH_INFO"])
         if (method, path) == ("GET", "/healthz"):
             return HTTPStatus.OK, {"status": "ok"}
         if path != "/halt":
             return HTTPStatus.NOT_FOUND, {"error": "there are POST /halt and GET /healthz"}
-        if method not in _SENDING:
+        if method not in SENDING:
             return HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only POST halts"}
         return self.refusal(environ.get("HTTP_AUTHORIZATION", "")) or self.answer(_body(environ))
 
@@ -98,7 +98,7 @@ class AlertWebhook:
         return HTTPStatus.OK, answer
 
 
-def _path(asked: str) -> str:
+def asked_path(asked: str) -> str:
     """Return the path of a request whose target may be a whole URL, or end with a slash."""
     path = asked.partition("://")[2] if "://" in asked else asked
     return path[path.find("/") :].rstrip("/")

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from telemetry import emit
 from telemetry.error_location import error_location
 from worker.web.access import SESSION_SECONDS, Access, Visitor
-from worker.web.alert_webhook import MAX_BODY_BYTES, AlertWebhook
+from worker.web.alert_webhook import MAX_BODY_BYTES, SENDING, AlertWebhook
 from worker.web.allowance import Allowance
 from worker.web.door import Door
 from worker.web.halting import HaltButton
@@ -59,7 +59,7 @@ class Application:
             Route("/logout", self._log_out, methods=["POST"]),
         ]
         if self.webhook:
-            routes.append(Route("/halt", self._alert, methods=["POST"]))
+            routes.append(Route("/halt", self._alert, methods=sorted(SENDING)))
         starlette = Starlette(routes=routes, exception_handlers={404: self._not_here, 405: self._not_here})
         return Door(starlette, origins, frozenset({"/halt"}), self.pages.style)
 

@@ -9,6 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worker.web.alert_webhook import SENDING, asked_path
+
 _ALWAYS = {
     "Cache-Control": "no-store",
     # A connection for each request: none waits open, and none is closed at its deadline while it is reused.
@@ -54,7 +56,7 @@ class Door:
     """Lets requests to the known hosts through to `application`, and POSTs of its own pages alone.
 
     `origins` has the origin of each known `Host`. To the paths `for_programs`, which take no cookie, anybody
-    may POST. `style` is the source of styles for the policy.
+    may send, by any of the methods of `SENDING`. `style` is the source of styles for the policy.
     """
 
     application: ASGIApp
@@ -85,13 +87,13 @@ class Door:
         if origin is None:
             return HTTPStatus.MISDIRECTED_REQUEST, "not a host of this page; start slotgen web with --url\n"
         scope["origin"] = origin
+        path = asked_path(scope["path"])
+        if scope["method"] in SENDING and path in self.for_programs:
+            scope["path"] = path
+            return None
         if scope["method"] not in {"GET", "HEAD", "POST"}:
             return HTTPStatus.METHOD_NOT_ALLOWED, "only GET, HEAD and POST are answered\n"
-        if (
-            scope["method"] == "POST"
-            and scope["path"] not in self.for_programs
-            and not _is_own(headers, origin)
-        ):
+        if scope["method"] == "POST" and not _is_own(headers, origin):
             return (
                 HTTPStatus.FORBIDDEN,
                 "this form was not sent by this page; open the page, and use its button\n",

@@ -331,6 +331,16 @@ class TestAlerts:
         last = dials.audit(1)[0]
         assert (last.actor, last.reason) == ("alertmanager", "alert SlotgenCostAnomaly")
 
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("PUT", "/halt"), ("PATCH", "/halt"), ("POST", "/halt/"), ("POST", "http://slotgen/halt")],
+    )
+    def test_its_token_halts_however_it_is_sent(self, site, dials, method, path):
+        bearer = {"Authorization": f"Bearer {ALERTS}", "Origin": None, "Sec-Fetch-Site": None}
+
+        assert site.ask(method, path, headers=bearer).status == 200
+        assert halted(dials)
+
     @pytest.mark.parametrize("token", [TOKEN, "", "x", ALERTS[:-1]])
     def test_no_other_token_opens_it(self, site, cookie, dials, token):
         bearer = {"Authorization": f"Bearer {token}"}
