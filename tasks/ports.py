@@ -134,7 +134,7 @@ class Departure:
 
     With a `token` it leaves only while the job is still claimed under it. At most `most_begun` requests of
     one job may have been begun without an outcome, this one included. Money not settled within `hold_seconds`
-    counts as spent.
+    counts as spent. One that `may_probe` leaves as the probe of an open breaker, where none is under way.
     """
 
     key: str
@@ -144,6 +144,7 @@ class Departure:
     hold_seconds: float
     most_begun: int
     token: str = ""
+    may_probe: bool = True
 
 
 @dataclass(frozen=True, slots=True)

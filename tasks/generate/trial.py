@@ -125,7 +125,8 @@ class TrialSteps:
     """The steps of one try, under a `key` of its own: its money is held and settled like any call's.
 
     Nothing else is the fleet's: no answer is kept or served, the guard sees no outcome, and a refusal, which
-    may be of another account, opens no breaker and starts no cooldown. Those of the fleet hold it back.
+    may be of another account, opens no breaker and starts no cooldown. Those of the fleet hold it back, and
+    no answer to it closes them: it is never the probe.
     """
 
     steps: Steps
@@ -143,7 +144,7 @@ class TrialSteps:
 
     async def depart(self, departure: Departure) -> Departed:
         """Hold the money of a request, unless something of the fleet forbids it. Raises StoreUnavailable."""
-        return await self.steps.depart(replace(departure, key=self.key))
+        return await self.steps.depart(replace(departure, key=self.key, may_probe=False))
 
     async def arrive(self, arrival: Arrival) -> Arrived:
         """Settle what a request has cost, and leave nothing else."""

@@ -17,7 +17,8 @@ class WorkerInfo:
     names the policy it read last; None where there is none, or none was read yet. `latched`: a message has
     halted it, over whatever the kill key reads. It reports every `beat_seconds`; the reader notes in
     `silent_seconds` how long it has not, None if for less than two heartbeats. The
-    `model…` fields are those of its `listing`.
+    `model…` fields are those of its `listing`. `cap_nano_usd` is its own spend cap, None for none, and
+    `window_seconds` how long a window of that is, 0 where it does not say.
     """
 
     worker_id: str
@@ -38,6 +39,8 @@ class WorkerInfo:
     model_listed: bool | None = None
     model_shutdown: str | None = None
     model_unknown: str = ""
+    cap_nano_usd: int | None = None
+    window_seconds: int = 0
 
     @property
     def listing(self) -> ModelListing:

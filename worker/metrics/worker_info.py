@@ -27,6 +27,8 @@ class WorkerInfoSource:
     latch: HaltLatch
     model: ModelWatch
     beat_seconds: float
+    cap_nano_usd: int | None
+    window_seconds: int
     started_mono: float = field(default_factory=time.monotonic)
 
     def info(self, wall_ms: int) -> str:
@@ -51,5 +53,7 @@ class WorkerInfoSource:
                 model_listed=listing.listed,
                 model_shutdown=listing.shutdown_date,
                 model_unknown=listing.unknown,
+                cap_nano_usd=self.cap_nano_usd,
+                window_seconds=self.window_seconds,
             )
         )

@@ -184,7 +184,16 @@ def _composed(settings: Settings, config: ExecutorConfig, prompts: Prompts, open
         metrics,
     )
     info = WorkerInfoSource(
-        worker_id, config.version, settings.has_api_key, brake, observe, latch, model_watch, beat_seconds
+        worker_id,
+        config.version,
+        settings.has_api_key,
+        brake,
+        observe,
+        latch,
+        model_watch,
+        beat_seconds,
+        settings.budget_nano_usd,
+        settings.budget_window_seconds,
     ).info
     heartbeat = Heartbeat(client, namespace, worker_id, settings.worker_lost_seconds, info)
     dials = RedisDials(client, namespace)

@@ -78,7 +78,7 @@ class StatusSource:
         except StoreUnavailable as error:
             return Unreadable(str(error))
         try:
-            return Status(overview, RedisAccount.of(self._client, self._settings).read())
+            return Status(overview, RedisAccount.of_fleet(self._client, self._settings).read())
         except StoreUnavailable as error:
             return Status(overview, None, str(error))
 

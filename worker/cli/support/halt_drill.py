@@ -112,7 +112,7 @@ class HaltDrill:
         own = drill_jobs(controls, self.calls) if self.calls else DrillJobs(why="--calls 0")
         if not own.specs:
             return own
-        account = RedisAccount.of(session.client, session.settings)
+        account = RedisAccount.of_fleet(session.client, session.settings)
         held, deadline_mono = account.read().held, time.monotonic() + _ANSWER_SECONDS
         self._own = {send_probe(session.client, session.settings.namespace, each) for each in own.specs}
         results = [TASK_META(each) for each in self._own]

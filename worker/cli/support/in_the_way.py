@@ -52,7 +52,7 @@ def _kill_switch(client: redis.Redis, settings: Settings) -> Iterator[str]:
 
 
 def _spend_cap(client: redis.Redis, settings: Settings) -> Iterator[str]:
-    account = RedisAccount.of(client, settings).read()
+    account = RedisAccount.of_fleet(client, settings).read()
     if account.left == 0:
         until = moment(account.ends * 1000)
         yield f"the spend cap is used up until {until}: jobs come back as STUBs; see: slotgen budget"

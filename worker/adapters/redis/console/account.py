@@ -1,12 +1,14 @@
 """Reads the fleet's account of the running window, for the console and the metrics."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Self, cast
 
 import redis
 
 from tasks.operations.changes import spend_cap
 from tasks.operations.money import Account
+from worker.adapters.redis.console.fleet import RedisFleet
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import BUDGET, BUDGET_CAP
 from worker.adapters.redis.wrong_keys import check
@@ -29,6 +31,11 @@ class RedisAccount:
     def of(cls, client: redis.Redis, settings: Settings) -> Self:
         """Return the account with the cap and the window of `settings`."""
         return cls(client, settings.namespace, settings.budget_nano_usd, settings.budget_window_seconds)
+
+    @classmethod
+    def of_fleet(cls, client: redis.Redis, settings: Settings) -> Self:
+        """Return the account with the cap and the window of the fleet. Raises StoreUnavailable."""
+        return cls.of(client, as_the_fleet_spends(client, settings))
 
     def read(self) -> Account:
         """Return the account of the window that runs now. Raises StoreUnavailable."""
@@ -55,6 +62,23 @@ class RedisAccount:
             ends=began + self.window_seconds,
             by_rule={name.removeprefix(_RULE): spent for name, spent in rules.items()},
         )
+
+
+def as_the_fleet_spends(client: redis.Redis, settings: Settings) -> Settings:
+    """Return `settings` with the strictest cap of theirs and the workers', and the newest worker's window.
+
+    An operator's environment need not have what the workers' has. Raises StoreUnavailable.
+    """
+    workers = RedisFleet(client, settings.namespace).workers()
+    caps = [settings.budget_nano_usd, *(each.cap_nano_usd for each in workers)]
+    strictest = min((each for each in caps if each is not None), default=None)
+    windows = [each.window_seconds for each in workers if each.window_seconds]
+    return settings.model_copy(
+        update={
+            "budget_usd": None if strictest is None else f"{Decimal(strictest).scaleb(-9):f}",
+            "budget_window_seconds": windows[-1] if windows else settings.budget_window_seconds,
+        }
+    )
 
 
 def _of(model: str, amounts: dict[str, int]) -> tuple[int, int, int]:

@@ -54,7 +54,7 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 _DEPART = LuaScript(
     """
 local accounts, holds, expiry, cap_dial, cooldown, breaker, probe, ledger, claim, released = unpack(KEYS)
-local id, amount, model, cap, window, hold_ms, most, longest_ms, probe_ms, holder = unpack(ARGV)
+local id, amount, model, cap, window, hold_ms, most, longest_ms, probe_ms, holder, may_probe = unpack(ARGV)
 """
     + _TIME
     + ACCOUNT
@@ -67,7 +67,7 @@ if redis.call('HEXISTS', holds, id) == 1 then return {'left', begun, refused and
 if holder ~= '' and not is_held(holder) then return {'unclaimed'} end
 local wait = cooldown_ms(longest_ms)
 if wait > 0 then return {'wait', wait} end
-if refused and redis.call('EXISTS', probe) == 1 then return {'refused', refused} end
+if refused and (may_probe == '0' or redis.call('EXISTS', probe) == 1) then return {'refused', refused} end
 if not is_covered(start, cap, amount) then
   return {'uncovered', strictest(cap), math.min(total(start), 9e15)}
 end
@@ -200,6 +200,7 @@ class RedisSteps:
             int(self.longest_cooldown_seconds * 1000),
             self._probe_ms,
             self._held_by(departure.token) if departure.token else "",
+            int(departure.may_probe),
         )
         match said:
             case b"left":

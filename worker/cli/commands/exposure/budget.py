@@ -26,7 +26,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     with open_session() as session:
-        account = RedisAccount.of(session.client, session.settings).read()
+        account = RedisAccount.of_fleet(session.client, session.settings).read()
     if as_json:
         print_json(_document(account))
     else:

@@ -109,7 +109,7 @@ def _executor(session: OperatorSession) -> list[PreflightCheck]:
                 name, passed=False, evidence=str(error), remedy="correct it, then: slotgen validate FILE"
             )
         ]
-    account = RedisAccount.of(session.client, session.settings).read()
+    account = RedisAccount.of_fleet(session.client, session.settings).read()
     worst = config.worst_case_nano_usd(config.max_input_tokens, config.max_output_tokens)
     doubts = price_doubts(config, session.settings.openai_base_url)
     return [

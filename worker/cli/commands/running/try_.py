@@ -16,14 +16,15 @@ from pydantic import SecretStr
 
 from gates import BrakeState, kill_switch
 from schemas import output_type, output_types
-from tasks.errors import Status
+from tasks.errors import Status, StoreUnavailable
 from tasks.generate.prompting import Prompts
 from tasks.generate.spec import Job, Spec
 from tasks.generate.trial import Candidate, Tried, try_all
 from telemetry import error_location
 from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.account import as_the_fleet_spends
 from worker.adapters.redis.keys import KILL
-from worker.cli.support.connection import load_settings
+from worker.cli.support.connection import load_settings, open_redis
 from worker.cli.support.documents import load_executor, read_spec, read_text, schema_of
 from worker.cli.support.errors import CliError, refuses
 from worker.cli.support.explaining import live_controls
@@ -94,7 +95,9 @@ def try_(
                 page.draw()
 
         _refuse_halted(settings)
-        last = _run(settings, candidates, jobs, n, tell)
+        with refuses(StoreUnavailable), open_redis(settings) as client:
+            spending = as_the_fleet_spends(client, settings)
+        last = _run(spending, candidates, jobs, n, tell)
     if not as_json:
         page.draw(ended=True)
     if last is not None:

@@ -93,7 +93,7 @@ def _one_line(text: str) -> str:
 
 def _account(settings: Settings) -> Account | None:
     with open_redis(settings) as client, contextlib.suppress(StoreUnavailable):
-        return RedisAccount.of(client, settings).read()
+        return RedisAccount.of_fleet(client, settings).read()
     return None
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tasks.errors import ErrorCode
-from tasks.ports import Arrival, Departed
+from tasks.ports import Arrival, Departed, Departure
 from tests.bookings import Bookings, some_steps
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async
@@ -99,6 +99,19 @@ def test_once_the_lease_has_ended_one_request_leaves_as_the_probe(redis_server, 
     assert (first.left, first.probe, again.left, again.probe) == (True, True, True, True)
     assert (second.left, second.refused) == (False, ErrorCode.OPENAI_AUTH_ERROR)
     assert 0 < redis_client.pttl(BREAKER_PROBE(namespace)) <= 10_000
+
+
+def test_who_may_not_probe_leaves_that_to_others(redis_server, redis_client, namespace):
+    redis_client.set(BREAKER(namespace), "OPENAI_AUTH_ERROR")
+    trial = Departure("trial", "h1", "gpt", 1, 60, 9, may_probe=False)
+
+    async def scenario(bookings):
+        return await bookings.steps.depart(trial), await bookings.depart("h2")
+
+    refused, probe = run(redis_server, namespace, scenario)
+
+    assert refused == Departed(left=False, refused=ErrorCode.OPENAI_AUTH_ERROR)
+    assert (probe.left, probe.probe) == (True, True)
 
 
 def test_a_job_with_too_many_attempts_is_told_how_many(redis_server, namespace):

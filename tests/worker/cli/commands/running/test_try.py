@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.operations.changes.dials import Engaged
-from tasks.operations.fleet import Confirmation
+from tasks.operations.fleet import Confirmation, WorkerInfo
 from tests.builders import a_job, a_spec, an_allowlist
 from tests.fakes.openai.server import Behaviour, FakeOpenAI, Play
 from tests.hostile_text import TEXT
@@ -23,6 +23,8 @@ from tests.surroundings import ROOT
 from tests.waiting import eventually
 from tests.worker.cli.test_hostile_text import assert_only_visible, ran
 from worker.adapters.redis.clients import open_sync
+from worker.adapters.redis.console.fleet import encode
+from worker.adapters.redis.keys import WORKER_INFO, WORKERS
 from worker.cli import build
 from worker.halt.fleet_halt import Halt
 
@@ -151,6 +153,19 @@ def test_what_the_cap_does_not_cover_is_not_sent(slotgen, fake_openai):
 
     assert [each["errorCode"] for each in tries] == ["BUDGET_EXCEEDED"]
     assert "which is more than the whole spend cap of $0.0001" in why
+    assert fake_openai.journal.counts().begun == 0
+
+
+def test_a_cap_that_the_workers_alone_have_holds_as_well(slotgen, fake_openai):
+    worker = WorkerInfo("w", "box", 1, "0.1.0", "c", 0, None, None, True, 1, 1, cap_nano_usd=10**5)
+    slotgen.client.zadd(WORKERS(slotgen.namespace), {"w": slotgen.client.time()[0]})
+    slotgen.client.set(WORKER_INFO(slotgen.namespace, "w"), encode(worker))
+
+    tries, why = lines(slotgen, a_file(slotgen), code=1)
+
+    assert [each["errorCode"] for each in tries] == ["BUDGET_EXCEEDED"]
+    assert "which is more than the whole spend cap of $0.0001" in why
+    assert "$0.0001" in slotgen("budget")[1]
     assert fake_openai.journal.counts().begun == 0
 
 
