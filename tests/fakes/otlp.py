@@ -42,12 +42,13 @@ class Collector:
     """Listens on a loopback port of its own while it is entered.
 
     `status` is what it answers; a `frozen` one answers nothing until it thaws, or ends; the answer of an
-    `endless` one goes on.
+    `endless` one goes on. It says that it has `rejected` so many of the spans of each request.
     """
 
     status: int = 200
     frozen: bool = False
     endless: bool = False
+    rejected: int = 0
     spans: list[Received] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     requests: list[web.Request] = field(default_factory=list)
@@ -135,8 +136,11 @@ class Collector:
             with contextlib.suppress(ConnectionError):
                 while True:
                     await flood.write(b"x" * 65_536)
-        answer = ExportTraceServiceResponse().SerializeToString()
-        return web.Response(status=self.status, body=answer, content_type="application/x-protobuf")
+        answer = ExportTraceServiceResponse()
+        answer.partial_success.rejected_spans = self.rejected
+        return web.Response(
+            status=self.status, body=answer.SerializeToString(), content_type="application/x-protobuf"
+        )
 
 
 def spans_of(body: bytes) -> Iterator[Received]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socketserver
 import threading
 
 import pytest
 
 from tests.fakes.otlp import Collector
+from worker.adapters.otel import sending
 from worker.adapters.otel.sending import MOST_SPANS, SpanSender
 from worker.adapters.otel.spans import open_tracer
 
@@ -108,3 +111,41 @@ def test_an_answer_without_an_end_is_not_read(a_sender, dropped):
 
         assert len(collector.spans) == 3
     assert dropped == []
+
+
+@pytest.mark.parametrize(("said", "counted"), [(1, 1), (99, 3), (-7, None)])
+def test_what_it_says_that_it_has_rejected_is_counted(a_sender, dropped, said, counted):
+    with Collector(rejected=said) as collector:
+        sender, tracer = a_sender(collector)
+        finish(tracer, 3)
+
+        sender.send()
+
+    assert dropped == [counted] * (counted is not None)
+
+
+def test_an_answer_that_comes_byte_by_byte_holds_up_nothing(dropped, monkeypatch):
+    monkeypatch.setattr(sending, "_WAIT_SECONDS", 0.3)
+    ended = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65_536)
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+            with contextlib.suppress(OSError):
+                while not ended.wait(0.05):
+                    self.request.sendall(b"a")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sender = SpanSender(f"http://127.0.0.1:{server.server_address[1]}", None, dropped.append)
+        tracer = open_tracer(sender, "slotgen", "w")
+        for number in (3, 4):
+            finish(tracer, number)
+            sender.send()
+        ended.set()
+        sender._sending.join()
+        sender.finish()
+        server.shutdown()
+
+    assert dropped == [3, 4]
