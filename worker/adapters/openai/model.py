@@ -171,10 +171,12 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
         raise _bad_response("the body is not JSON") from None
     if not isinstance(document, dict) or document.get("object") != "response":
         raise _bad_response("the body is not a response object")
-    status = document.get("status")
-    if status == "failed":
+    status, flagged = document.get("status"), _flagged(document.get("moderation")) if moderated else {}
+    # A flag is what there is to know, whatever else is missing: the same request would be flagged again.
+    is_flagged = any(NOT_JUDGED not in found for found in flagged.values())
+    if status == "failed" and not is_flagged:
         raise _failed(document)
-    if status not in ("completed", "incomplete"):
+    if status not in ("completed", "incomplete", "failed"):
         raise _bad_response("the response has not ended")
     messages = [each for each in _objects(document.get("output")) if each.get("type") == "message"]
     # Newer models comment on their work in messages of their own.
@@ -187,7 +189,7 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
     reason = document.get("incomplete_details")
     filtered = isinstance(reason, dict) and reason.get("reason") == "content_filter"
     truncated = status == "incomplete" and not filtered
-    if not (texts or refused or truncated or filtered):
+    if not (texts or refused or truncated or filtered or is_flagged):
         raise _bad_response("the response carries no text")
     # Some text was produced, so some tokens were used.
     least = 1 if any(texts) or refused else 0
@@ -198,7 +200,7 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
         truncated=truncated,
         usage=_usage(document, least),
         request_id=request_id,
-        flagged=_flagged(document.get("moderation")) if moderated else {},
+        flagged=flagged,
         model=name if isinstance(name, str) and _MODEL_NAME.fullmatch(name) else None,
     )
 

@@ -139,3 +139,13 @@ def test_a_server_that_knows_no_such_parameter_is_answered_with_the_remedy():
 
     assert refused.detail.startswith("HTTP 400: the server refuses moderation; ")
     assert not refused.retryable
+
+
+@pytest.mark.parametrize("fields", [{"output": []}, {"status": "failed", "output": []}], ids=str)
+def test_a_flag_counts_though_nothing_was_answered(fields):
+    flagged = read({"input": VIOLENT, "output": CLEAN}, **fields)
+
+    assert flagged == {"input": ["violence"]}
+    for moderation in ({"input": CLEAN, "output": CLEAN}, None):
+        with pytest.raises(ModelError):
+            read(moderation, **fields)
