@@ -96,7 +96,8 @@ def test_a_worker_that_died_as_soon_as_it_had_a_message_counts_as_a_death(hurt):
     message = a_message(a_spec(new_job()), task_id="taken-5")
     message["headers"]["slotgen_deaths"] = 4
     hurt.client.lpush("slotgen:other", json.dumps(message))
-    keys = ["slotgen:taken", "slotgen:unacked", "slotgen:unacked_index", "slotgen:workers", "slotgen:other"]
+    held = ["slotgen:taken", "slotgen:unacked", "slotgen:unacked_index", "slotgen:workers"]
+    keys = [*held, "slotgen", "slotgen:other"]
     assert _TAKE.run(hurt.client, keys, 1, "dead-worker:", 1, PROMISED_MB * MEGABYTE, 1)
     hurt.client.zadd("slotgen:workers", {"dead-worker": 1})
 

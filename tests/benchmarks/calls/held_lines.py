@@ -55,7 +55,10 @@ class HeldLines:
             heard = self._open[fd].recv(1 << 16)
         except ConnectionError:
             heard = b""
-        if not heard:
+        if heard.startswith(b"GET "):
+            # Whether there is the model. It is no call, and would be held until the worker gives it up.
+            self._open.pop(fd).close()
+        elif not heard:
             self.closed_mono = time.monotonic()
             self._asked.discard(fd)
             self._open.pop(fd).close()

@@ -70,7 +70,12 @@ class LoopbackServer(ABC):
             serving.set_result(None)
             await self._stop_asked.wait()
         finally:
+            transports = [each.transport for each in runner.server.connections] if runner.server else []
             await runner.cleanup()
+            # Closed, but not as long as there is something left to say to a client that does not listen.
+            for each in filter(None, transports):
+                each.abort()
+            await asyncio.sleep(0)
 
 
 class FakeOpenAI(LoopbackServer):
