@@ -31,6 +31,8 @@ class BodyBound:
         encoding = response.headers.pop("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip", "x-gzip"}:
             raise BodyRefused
+        # Whatever charset the server names: some of Python's codecs take minutes for a body within the bound.
+        response.encoding = "utf-8"
         if isinstance(response.stream, httpx2.AsyncByteStream):
             response.stream = _BoundedStream(response.stream, self, packed=encoding != "identity")
 

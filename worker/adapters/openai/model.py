@@ -29,6 +29,8 @@ from worker.settings.settings import is_loopback
 _PASSING_FAILURES = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
 # A name, and no text: it is shown.
 _MODEL_NAME = re.compile(r"[\w.:/@-]{1,64}", re.ASCII)
+# OpenAI's, or a UUID. It is logged, and a gateway may put anything there, the request's own key too.
+_REQUEST_ID = re.compile(r"req_[0-9a-zA-Z]{1,60}|[0-9a-fA-F-]{32,36}", re.ASCII)
 # No request uses more tokens: the largest context of any model is a tenth of this.
 _MOST_TOKENS = 10_000_000
 # Ordinary text has four to a token, and indented code eight.
@@ -199,7 +201,7 @@ def read_answer(body: bytes, request_id: str | None, *, moderated: bool = False)
         refused=refused or filtered,
         truncated=truncated,
         usage=_usage(document, least),
-        request_id=request_id,
+        request_id=request_id if request_id and _REQUEST_ID.fullmatch(request_id) else None,
         flagged=flagged,
         model=name if isinstance(name, str) and _MODEL_NAME.fullmatch(name) else None,
     )

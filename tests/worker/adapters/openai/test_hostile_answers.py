@@ -209,3 +209,19 @@ def test_a_servers_cookie_is_sent_with_no_other_request():
 
     asyncio.run(call())
     assert sent == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("req_0123456789abcdef", True),
+        ("1f0c5f3e-8a4b-4a67-9d5e-0123456789ab", True),
+        ("Bearer sk-secret", False),
+        ("sk-proj-0123456789abcdef0123456789", False),
+        ("req_" + "a" * 6000, False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_request_id_that_is_none_is_not_said(said, kept):
+    assert read_answer(body(), said).request_id == (said if kept else None)

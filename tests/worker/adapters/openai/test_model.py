@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from dataclasses import replace
 from threading import Thread
 
@@ -54,7 +55,7 @@ def test_returns_text_usage_and_request_id():
     assert isinstance(json.loads(answer.text)["value"], str)
     assert answer.usage.input_tokens > 0
     assert answer.usage.output_tokens > 0
-    assert answer.request_id
+    assert answer.request_id.startswith("req_")
     assert counted[0][0] == "ok"
     assert counted[0][3] > 0
     assert flights == [1, -1]
@@ -397,3 +398,17 @@ def test_the_servers_name_of_the_model_is_a_name_or_none(named, expected):
     body = {"object": "response", "status": "completed", "output": [message], "model": named}
 
     assert read_answer(json.dumps(body).encode(), "r").model == expected
+
+
+@pytest.mark.parametrize("charset", ["punycode", "hex", "undefined"])
+def test_no_charset_of_an_error_holds_up_the_loop_or_hides_its_status(charset):
+    # 400 kB of it in punycode take Python six seconds.
+    sent = b"baaa" * 100_000
+    head = f"HTTP/1.1 401 No\r\nContent-Type: application/json; charset={charset}\r\n"
+    raw = f"{head}Content-Length: {len(sent)}\r\n\r\n".encode() + sent
+    began = time.process_time()
+
+    error, _, _ = respond(Behaviour(raw=raw))
+
+    assert (error.code, error.billed) == (ErrorCode.OPENAI_AUTH_ERROR, False)
+    assert time.process_time() - began < 3
