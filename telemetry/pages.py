@@ -18,6 +18,7 @@ from telemetry.logs import emit
 
 _log = logging.getLogger("slotgen.exporter")
 T = TypeVar("T")
+_TEXT, _OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,18 @@ class Shared(Generic[T]):
             return self._last[1]
 
 
+def _scrape(accept: str, registry: CollectorRegistry) -> tuple[str, Shared[bytes]]:
+    """Return the content type of a format, and what writes it."""
+    encoder, content_type = choose_encoder(accept)
+    return content_type, Shared(partial(encoder, registry))
+
+
 def application(
     registry: CollectorRegistry, healthy: Callable[[], Health], ready: Callable[[], Health]
 ) -> WSGIApplication:
     """Return the WSGI application; a check that raises reads as unavailable, and is logged."""
-    scrapes: dict[str, Shared[bytes]] = {}
+    # Of what a client asks for, only which of the two formats it is counts: the last page of each is kept.
+    scrapes = {accept: _scrape(accept, registry) for accept in (_TEXT, _OPEN_METRICS)}
     checks = {"/healthz": Shared(healthy), "/readyz": Shared(ready)}
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -68,8 +76,8 @@ def application(
             return answer_json(environ, start, HTTPStatus.METHOD_NOT_ALLOWED, refusal, ("Allow", "GET, HEAD"))
         try:
             if path == "/metrics":
-                encoder, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
-                scrape = scrapes.setdefault(content_type, Shared(partial(encoder, registry)))
+                asked = environ.get("HTTP_ACCEPT", "")
+                content_type, scrape = scrapes[_OPEN_METRICS if _OPEN_METRICS in asked else _TEXT]
                 return _answer(environ, start, HTTPStatus.OK, content_type, scrape())
             if path in checks:
                 found = checks[path]()

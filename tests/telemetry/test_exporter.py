@@ -102,6 +102,19 @@ class TestPages:
         line = b'slotgen_jobs_total{error_code="KILL_SWITCH",path="stub",status="STUB"} 1.0'
         assert line in body
 
+    def test_whatever_version_is_asked_for_there_are_two_pages(self, caplog):
+        with running() as exporter:
+            kinds = {
+                ask(exporter, "/metrics", Accept=accept)[0].headers["Content-Type"]
+                for accept in (
+                    "text/plain",
+                    *(f"application/openmetrics-text; version={each}" for each in ("1.0.0", "1.0.1", "x")),
+                )
+            }
+
+        assert len(kinds) == 2
+        assert not caplog.records
+
     @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
     def test_a_good_check_is_200(self, path):
         with running() as exporter:
