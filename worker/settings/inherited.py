@@ -21,12 +21,14 @@ _OF_LIBRARIES = re.compile(
 
 
 def drop_inherited() -> None:
-    """Take the variables of libraries out of this process, and PYTHONWARNINGS's effect; before any import."""
+    """Take the variables of libraries out of this process, and what Python's own did; before any import."""
     for name in filter(_OF_LIBRARIES.match, list(os.environ)):
         del os.environ[name]
     if sys.warnoptions:
         # A warning is a line of the log, and no error.
         warnings.resetwarnings()
+    # Python's default; PYTHONINTMAXSTRDIGITS=0 would let one number of a message hold the interpreter.
+    sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)
     _open_standard_streams()
 
 

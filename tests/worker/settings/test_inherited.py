@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -135,3 +137,16 @@ def test_no_name_is_excused_that_nothing_reads():
     read = set().union(*map(read_by, runtime()))
 
     assert {name for names in _HARMLESS.values() for name in names.split()} - read == set()
+
+
+def test_no_number_is_longer_than_pythons_default_though_the_environment_lifts_that():
+    code = "import sys; from worker.settings.inherited import drop_inherited; drop_inherited(); "
+    code += "print(sys.get_int_max_str_digits())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONINTMAXSTRDIGITS": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip() == "4300"
