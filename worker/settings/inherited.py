@@ -10,12 +10,13 @@ import re
 import sys
 import warnings
 
-# Those without a prefix are kombu's, billiard's, eventlet's and typer's; and the SSL module's file of session
-# keys, which breaks every connection where it cannot be written, and betrays it where it can.
+# Those without a prefix are kombu's, billiard's, eventlet's and typer's; and the SSL library's: a file of
+# session keys, which breaks every connection where it cannot be written, and betrays it where it can, and a
+# folder of certificates, whose absence would break every call. SSL_CERT_FILE is checked at start.
 _OF_LIBRARIES = re.compile(
     r"CELERY(D|BEAT)?_|OTEL_(?!EXPORTER_OTLP_ENDPOINT$)|C_[A-Z_]+$|KOMBU_|PROMETHEUS_|AIOHTTP_|OPENAI_(?!API_KEY(_FILE)?$|BASE_URL$)"
     r"|DJANGO_|PYDANTIC_|DEFER_PYDANTIC_BUILD$|PSUTIL_DEBUG$"
-    r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$|SSLKEYLOGFILE$"
+    r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$|SSLKEYLOGFILE$|SSL_CERT_DIR$"
     r"|REMAP_SIGTERM$|AUTOSCALE_KEEPALIVE$|TIMER_DEBUG$|EVENTLET_|USE_FAST_LOCALS$|NOSETPS$|TERMINAL_WIDTH$|TYPER_"
 )
 

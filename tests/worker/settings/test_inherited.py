@@ -63,7 +63,6 @@ _HARMLESS = {
         CLICK_PLUGINS_HONESTLY FOO ME NO_WORKER celery_dummy_proxy""",
     "a file that is not read: .netrc": "NETRC",
     "Python's own": "PYTHONASYNCIODEBUG",
-    "checked as it is used: a folder of certificates beside SSL_CERT_FILE": "SSL_CERT_DIR",
 }
 
 
