@@ -12,7 +12,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 from tasks.delivery import Answer
 from worker.adapters.celery.in_hand import InHand
 from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.errors import REDIS_ERRORS, cause_of
+from worker.adapters.redis.errors import REDIS_ERRORS
 from worker.adapters.redis.jobs.history import OutcomeEntries
 from worker.adapters.redis.keys import HISTORY, RESULTS, UNACKED, UNACKED_INDEX
 from worker.adapters.redis.scripts import LuaScript
@@ -65,12 +65,11 @@ class PatientBackend(RedisBackend):
     """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Return whether storing is tried again, as it is for what passes. Celery retries broken connections.
+        """Return whether storing is tried again, as it is whatever Redis says; Celery retries less.
 
         This concerns what Celery itself stores, such as the end of a revoked message.
         """
-        passes = isinstance(exc, REDIS_ERRORS) and cause_of(exc).passes
-        return passes or super().exception_safe_to_retry(exc)
+        return isinstance(exc, REDIS_ERRORS) or super().exception_safe_to_retry(exc)
 
     def entry(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **more: Any
@@ -155,7 +154,6 @@ class ResultWriter:
             len(outcomes),
             *outcomes,
             *(json.dumps(each.as_document(), ensure_ascii=False) for each in deliveries),
-            refused_event="result_refused",
         )
         if dropped:
             self.count_dropped(dropped)
@@ -178,4 +176,4 @@ class ResultWriter:
         """Store and publish how many of a spec's jobs have their outcome."""
         said = {"version": "v1", "done": done, "total": total}
         key, expires, document = self.backend.entry(task_id, said, "PROGRESS")
-        await self.redis.run_patiently(_STORE, [key], expires, document, refused_event="result_refused")
+        await self.redis.run_patiently(_STORE, [key], expires, document)

@@ -8,6 +8,7 @@ given.
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +21,14 @@ from redis.exceptions import NoScriptError, ResponseError
 from tasks.generate.batching import Batcher
 from tasks.limits.retry import RetryPolicy
 from telemetry import emit
-from worker.adapters.redis.errors import RedisUnavailable, unavailable, unavailable_by
+from worker.adapters.redis.errors import Cause, RedisUnavailable, unavailable, unavailable_by
 from worker.adapters.redis.scripts import LuaScript
 
 # So that one batch's replies do not hold the loop for long.
 _MOST_COMMANDS = 200
-_PATIENCE = RetryPolicy(initial_seconds=0.05, max_seconds=1.0)
+_UNTIL_IT_ACCEPTS = RetryPolicy(initial_seconds=0.05, max_seconds=1.0).retrying(
+    lambda error: isinstance(error, RedisUnavailable)
+)
 _log = logging.getLogger("slotgen.results")
 
 Words = tuple[Any, ...]
@@ -44,6 +47,7 @@ class RedisBatches:
     timeout_seconds: float = 5.0
     _commands: Batcher[Words, Any] = field(init=False)
     _connection: AbstractConnection | None = None
+    _waiting: Counter[Cause] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._commands = Batcher(self._replies, lambda: _MOST_COMMANDS)
@@ -60,35 +64,25 @@ class RedisBatches:
         except NoScriptError:
             return await self.command("EVAL", script.text, *words)
 
-    async def run_patiently(
-        self,
-        script: LuaScript,
-        keys: Sequence[str | bytes],
-        *arguments: Any,
-        refused_event: str | None = None,
-    ) -> Any:
-        """Run `script` again, for as long as it takes, while Redis refuses it for a cause that passes.
+    async def run_patiently(self, script: LuaScript, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+        """Return the reply of `script`, which runs again for as long as Redis is away or refuses it.
 
-        Returns its reply, and None when Redis refuses it for good. With `refused_event` no refusal is, and
-        the log says so once, under that name. What Redis has run and answered too late is run again: twice
-        must be once.
+        There is no cause that does not count: what was paid for must not be lost to one that nobody knows.
+        The log has each cause once while anybody waits for it. What Redis has run and answered too late is
+        run again: twice must be once.
         """
-
-        def worth_waiting(error: BaseException) -> bool:
-            return isinstance(error, RedisUnavailable) and (bool(refused_event) or error.cause.passes)
-
         try:
             # Almost always this is all, and costs a third of what tenacity takes to find that out.
             return await self.run(script, keys, *arguments)
         except RedisUnavailable as error:
-            if not worth_waiting(error):
-                return None
-            if refused_event:
-                emit(_log, logging.WARNING, refused_event, error=error.error, cause=error.cause.what)
+            cause = error.cause
+            if not self._waiting[cause]:
+                emit(_log, logging.WARNING, "result_refused", error=error.error, cause=cause.what)
+        self._waiting[cause] += 1
         try:
-            return await _PATIENCE.retrying(worth_waiting)(self.run, script, keys, *arguments)
-        except RedisUnavailable:
-            return None
+            return await _UNTIL_IT_ACCEPTS(self.run, script, keys, *arguments)
+        finally:
+            self._waiting[cause] -= 1
 
     async def _replies(self, commands: list[Words]) -> Sequence[Any]:
         with unavailable(self.client):

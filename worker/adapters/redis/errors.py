@@ -20,8 +20,7 @@ REDIS_ERRORS = (RedisError, OSError)
 
 
 class Cause(Enum):
-    """Why Redis did not do as it was asked, what to do about it, and whether it `passes`: ends by itself, or
-    once somebody has seen to Redis. What must not be lost waits for that; the same command is taken then.
+    """Why Redis did not do as it was asked, and what to do about it.
 
     The last column has the names of the error's classes, and what its text says where a class is not enough.
     redis-py cuts the first word off the errors that it has a class for, and leaves it on the others. Redis 6
@@ -29,41 +28,41 @@ class Cause(Enum):
     """
 
     # fmt: off
-    AWAY = ("did not answer", "start it, or correct SLOTGEN_REDIS_URL", True, "ConnectionError|OSError")
-    SLOW = ("did not answer", "find out what slows it down (its SLOWLOG, its machine, the network)", True, "TimeoutError")
-    NO_PRIMARY = ("has no primary", "check its Sentinels, or correct the service in SLOTGEN_REDIS_URL", True, "MasterNotFoundError|No master found")
-    CROWDED = ("takes no more connections", "raise its maxclients, or close some", True, "MaxConnectionsError|max number of clients reached")
-    LOADING = ("is loading its data", "wait until it has", True, "BusyLoadingError")
-    LOCKED = ("wants another password", "correct the user and the password of SLOTGEN_REDIS_URL", True, "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
-    NO_DATABASE = ("has no database of that number", "correct the number at the end of SLOTGEN_REDIS_URL, or raise its databases", True, "DB index is out of range|invalid DB index")
-    FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", True, "OutOfMemoryError|OOM")
-    READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", True, "ReadOnlyError|MasterDownError|READONLY|UNBLOCKED")
-    NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", True, "NOREPLICAS")
-    UNSAVED = ("could not save its data", "check its log, and free space on its disk", True, "MISCONF")
-    BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", True, "BUSY")
-    FORBIDDEN = ("forbids this to the user", "use a role of deploy/redis/users.acl that may", True, "NoPermissionError|NOPERM|The user executing the script")
-    WRONG_TYPE = ("has a key of another type", "see which, and clear it: slotgen repair", False, "WRONGTYPE")
-    REFUSED = ("refused the command", "check that it is Redis 6.2 or newer; its log may say more", False, "RedisError")
+    AWAY = ("did not answer", "start it, or correct SLOTGEN_REDIS_URL", "ConnectionError|OSError")
+    SLOW = ("did not answer", "find out what slows it down (its SLOWLOG, its machine, the network)", "TimeoutError")
+    NO_PRIMARY = ("has no primary", "check its Sentinels, or correct the service in SLOTGEN_REDIS_URL", "MasterNotFoundError|No master found")
+    CROWDED = ("takes no more connections", "raise its maxclients, or close some", "MaxConnectionsError|max number of clients reached")
+    LOADING = ("is loading its data", "wait until it has", "BusyLoadingError")
+    LOCKED = ("wants another password", "correct the user and the password of SLOTGEN_REDIS_URL", "AuthenticationError|AuthenticationWrongNumberOfArgsError|AuthorizationError|DENIED")
+    NO_DATABASE = ("has no database of that number", "correct the number at the end of SLOTGEN_REDIS_URL, or raise its databases", "DB index is out of range|invalid DB index")
+    FULL = ("is full", "raise its maxmemory, or drop stored answers (slotgen cache drop)", "OutOfMemoryError|OOM")
+    READ_ONLY = ("is a replica", "name the primary in SLOTGEN_REDIS_URL, or finish the failover", "ReadOnlyError|MasterDownError|READONLY|UNBLOCKED")
+    NO_REPLICAS = ("lacks replicas", "bring them back, or lower its min-replicas-to-write", "NOREPLICAS")
+    UNSAVED = ("could not save its data", "check its log, and free space on its disk", "MISCONF")
+    BUSY = ("is at work on a script", "wait, or end it with SCRIPT KILL", "BUSY")
+    FORBIDDEN = ("forbids this to the user", "use a role of deploy/redis/users.acl that may", "NoPermissionError|NOPERM|The user executing the script")
+    WRONG_TYPE = ("has a key of another type", "see which, and clear it: slotgen repair", "WRONGTYPE")
+    REFUSED = ("refused the command", "check that it is Redis 6.2 or newer; its log may say more", "RedisError")
     # fmt: on
 
-    def __init__(self, what: str, remedy: str, passes: bool, signs: str) -> None:  # noqa: FBT001 - one row
+    def __init__(self, what: str, remedy: str, signs: str) -> None:
         self.what = what
         self.remedy = remedy
-        self.passes = passes
         self.signs = signs.split("|")
 
 
 _SIGNS = {sign: cause for cause in Cause for sign in cause.signs}
-# Whether a script that has caught the `text` of an error knows that waiting would not help.
-FOR_GOOD = f"""
-local function for_good(text)
-  for _, sign in ipairs({{{", ".join(repr(s) for c in Cause if c.passes for s in c.signs if not s.endswith("Error"))}}}) do
+_WORDS = [sign for sign in _SIGNS if not sign.endswith("Error")]
+_SAID = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+# Whether a script that has caught the `text` of an error was refused for what its keys hold, not by Redis.
+OF_ITS_KEYS = f"""
+local function of_its_keys(text)
+  for _, sign in ipairs({{{", ".join(repr(each) for each in _WORDS if _SIGNS[each] is not Cause.WRONG_TYPE)}}}) do
     if string.find(text, sign, 1, true) then return false end
   end
   return true
 end
 """
-_SAID = re.compile(rf"\b(?:{'|'.join(sign for sign in _SIGNS if not sign.endswith('Error'))})\b")
 
 
 class RedisUnavailable(StoreUnavailable):

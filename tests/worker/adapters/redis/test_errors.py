@@ -227,10 +227,6 @@ def test_what_celery_and_kombu_raise_has_the_cause_of_what_they_wrap():
     assert cause_of(raised.value) is Cause.AWAY
 
 
-def test_only_what_does_not_pass_is_not_waited_for():
-    assert {each for each in Cause if not each.passes} == {Cause.WRONG_TYPE, Cause.REFUSED}
-
-
 def test_the_one_error_names_address_cause_and_remedy():
     with open_sync(NOWHERE) as client, pytest.raises(StoreUnavailable) as raised, unavailable(client):
         client.ping()

@@ -13,7 +13,7 @@ from tasks.ports import Arrival, Arrived, Claim, Departed, Departure
 from telemetry import emit
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import user_of
-from worker.adapters.redis.errors import FOR_GOOD
+from worker.adapters.redis.errors import OF_ITS_KEYS
 from worker.adapters.redis.jobs import guard
 from worker.adapters.redis.jobs.answers import PUT
 from worker.adapters.redis.jobs.budget import ACCOUNT
@@ -78,9 +78,9 @@ if refused then redis.call('SET', probe, '1', 'PX', probe_ms) end
 return {'left', begun + 1, refused and 1 or 0}
 """
 )
-# Each part stands for itself: what Redis refuses for good, for somebody has put something else into a key,
-# costs that part alone. What it refuses for a while it refuses before the first write, and everything is done
-# later. The guard counts an outcome with the first part of it that shows that none of this was done before.
+# Each part stands for itself: where somebody has put something else into its key, that costs the part alone.
+# Whatever else Redis refuses it refuses before the first write, and everything is done later. The guard
+# counts an outcome with the first part of it that shows that none of this was done before.
 _ARRIVE = LuaScript(
     """
 local accounts, holds, expiry, cap_dial, cooldown, breaker, probe, ledger, claim, released, answer, answers,
@@ -88,7 +88,7 @@ local accounts, holds, expiry, cap_dial, cooldown, breaker, probe, ledger, claim
 local job, id, spent, what, rule, text, kept_seconds, most, pause_ms, word, probe_ms, taken_back, is_end,
       holder, concluded = unpack(ARGV)
 """
-    + FOR_GOOD
+    + OF_ITS_KEYS
     + _TIME
     + ACCOUNT
     + LIMITS
@@ -100,7 +100,7 @@ local refused = {}
 local function part(name, work)
   local done, said = pcall(work)
   if done then return said end
-  if not for_good(said) then error(said) end
+  if not of_its_keys(said) then error(said) end
   refused[#refused + 1] = name
 end
 local first = holder == ''
@@ -218,13 +218,13 @@ class RedisSteps:
     async def arrive(self, arrival: Arrival) -> Arrived:
         """Book an arrival, however long Redis takes; twice is once.
 
-        What Redis refuses for good is left, and said in the log: an answer is then not stored, money that is
-        held runs out, which is spent, too.
+        A part whose key holds something else is left, and said in the log: an answer is then not stored,
+        money that is held runs out, which is spent, too.
         """
         ns, key = self.namespace, arrival.key
         settlement, ending = arrival.settlement, arrival.ending
         word = "close" if arrival.closes_breaker else arrival.opened_by or ""
-        said = await self.redis.run_patiently(
+        parts, found = await self.redis.run_patiently(
             _ARRIVE,
             [
                 *self._shared_keys(key, arrival.model),
@@ -257,7 +257,6 @@ class RedisSteps:
                 else ()
             ),
         )
-        parts, found = said if said is not None else ([b"answer", b"everything else"], None)
         refused = sorted({each.decode() for each in parts})
         if refused:
             emit(_log, logging.ERROR, "arrival_refused", parts=refused)

@@ -1,4 +1,4 @@
-"""What books a response waits for a Redis that is away, and gives up where Redis refuses it for good."""
+"""What books a response waits for a Redis that is away or refuses it, for whatever reason."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pytest
 from tasks.errors import ErrorCode
 from tasks.ports import Arrival, Arrived
 from tests.bookings import Bookings, some_steps
+from tests.deploy.redis7 import redis_server
 from tests.fakes.batches import NotedBatches
+from tests.ports import free_port
 from tests.redis_server.server import EmbeddedRedis
-from worker.adapters.redis.batches import RedisBatches
-from worker.adapters.redis.clients import open_async
+from tests.waiting import eventually
+from worker.adapters.redis.clients import open_async, open_sync
+from worker.adapters.redis.errors import Cause
 
 Booking = Callable[[Bookings], Awaitable[Arrived | bool]]
 
@@ -66,17 +69,34 @@ def test_waits_for_a_redis_that_is_away(name):
     assert not {key[1:] for key in left if key.startswith(b"-")} & keys
 
 
-@pytest.mark.parametrize("name", BOOKINGS)
-def test_a_refusal_for_good_breaks_nothing(name):
-    book, _ = BOOKINGS[name]
+def test_waits_for_a_redis_that_refuses_for_a_reason_that_nobody_has_foreseen(tmp_path, caplog):
+    ports = ["--port", port := str(free_port()), "--cluster-port", str(free_port())]
+    url = f"redis://127.0.0.1:{port}/0"
 
-    async def scenario(server):
-        async with open_async(server.url, timeout_seconds=30) as client:
-            return await book(bookings(RedisBatches(client)))
+    def become_ready(probe):
+        probe.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        eventually(lambda: b"cluster_state:ok" in probe.execute_command("CLUSTER", "INFO"))
 
-    # A Redis that knows no scripts.
-    renamed = [
-        word for each in ("EVAL", "EVALSHA") for word in ("--rename-command", each, f"{each}-elsewhere")
-    ]
-    with EmbeddedRedis(extra_args=renamed) as server:
-        assert asyncio.run(scenario(server)) in {False, Arrived()}
+    async def scenario(probe):
+        async with open_async(url, timeout_seconds=30) as client:
+            batches = NotedBatches(client)
+            booked = Bookings(some_steps(batches, "{ns}"))
+            await prepare(booked)
+            # CLUSTERDOWN, which is none of the known causes.
+            probe.execute_command("CLUSTER", "DELSLOTSRANGE", 0, 16_383)
+            booking = asyncio.ensure_future(booked.put("job", "text"))
+            refusals = await batches.refusals(2)
+            assert not booking.done()
+            await asyncio.to_thread(become_ready, probe)
+            return {each.cause for each in refusals}, await booking
+
+    with (
+        open_sync(url, timeout_seconds=30) as probe,
+        redis_server(tmp_path, [*ports, "--cluster-enabled", "yes"], probe),
+    ):
+        become_ready(probe)
+        causes, stored = asyncio.run(scenario(probe))
+        kept = probe.get("{ns}:answer:job")
+
+    assert (causes, stored, kept) == ({Cause.REFUSED}, True, b'"text"')
+    assert [each.message for each in caplog.records].count("result_refused") == 1
