@@ -26,6 +26,8 @@ MAKES: dict[str, Callable[[str, bytes, bytes], tuple[str | bytes, ...]]] = {
     "zset": lambda key, name, value: ("ZADD", key, _score(name), value),
     "stream": lambda key, name, value: ("XADD", key, "*", name, value),
 }
+# A stream with this entry takes no other any more, be the entry itself there or trimmed.
+LAST_OF_ALL = "-".join(["18446744073709551615"] * 2)
 # Names of fields that some reader looks for.
 FIELDS = (
     *(b"d", b"o", b"kill", b"feature", b"dial", b"actor", b"command", b"reason", b"before", b"after"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,11 +16,12 @@ from tests.builders import a_spec, new_job
 from tests.faults.rig.fleet import Fleet, fleet
 from tests.faults.rig.length import FULL, in_full
 from tests.faults.test_refusals import is_ready
-from tests.foreign import MAKES, ROWS, Foreign, name_of, spoil
+from tests.foreign import LAST_OF_ALL, MAKES, ROWS, Foreign, name_of, spoil
 from tests.waiting import eventually
 from worker.adapters.redis import keys
 from worker.adapters.redis.console.quarantine import RedisQuarantine
 from worker.adapters.redis.dial_keys import DIAL_KEYS
+from worker.adapters.redis.keys import Key
 from worker.adapters.redis.wrong_keys import judge_one
 from worker.cli.support.documents import load_executor
 from worker.client import Producer
@@ -147,26 +148,48 @@ def as_before(hurt: Fleet) -> None:
 def test_a_key_of_another_type_ends_nothing_and_loses_nothing(hurt, row):
     kinds = [kind for kind in MAKES if kind != row.type]
     for kind in kinds if FULL else [kinds[ROWS.index(row) % len(kinds)]]:
-        jobs = Jobs(hurt)
-        key = name_of(row, places(hurt, jobs))
-        spoil(hurt.client, key, MAKES[kind](key, b"x", b"x"))
-        refused = jobs.send()
-        assert (key in refused) == bool(refused), refused
-        hold_up(hurt, jobs)
-        hurt.workers[0].check()
-        if row in DIAL_KEYS.values() and row is not keys.BUDGET_CAP:
-            assert jobs.codes()[1] not in {"COMPLETED", None}
-            assert hurt.fake_openai.journal.counts().begun == jobs.begun
-        clear(hurt, row, key)
-        if refused:
-            assert jobs.send() == ""
+        loses_nothing(hurt, row, lambda key, make=MAKES[kind]: make(key, b"x", b"x"))
 
-        first, second = jobs.codes()
 
-        assert first in {"NOT_OPTED_IN", "KILL_UNVERIFIED", "KILL_SWITCH", "FEATURE_DISABLED"}
-        assert second != "INTERNAL_ERROR"
-        assert hurt.fake_openai.journal.counts().begun - jobs.begun == (second == "COMPLETED")
-        as_before(hurt)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.type == "stream"], ids=lambda row: row.pattern)
+def test_a_stream_that_takes_no_entry_any_more_ends_nothing_and_loses_nothing(hurt, row):
+    malformed = f"no message beside {row.pattern}".encode()
+
+    def blocked(key: str) -> tuple[str | bytes, ...]:
+        hurt.client.lpush("slotgen", malformed)
+        return ("XADD", key, LAST_OF_ALL, "a", "b")
+
+    loses_nothing(hurt, row, blocked)
+
+    def is_dead() -> bool:
+        return any(each[b"message"] == malformed for _, each in hurt.client.xrange(keys.DEAD("slotgen")))
+
+    eventually(is_dead, within_seconds=BACK_SECONDS)
+
+
+def loses_nothing(hurt: Fleet, row: Key, wrong: Callable[[str], tuple[str | bytes, ...]]) -> None:
+    """Put into the key of `row` what the command makes of it, and try the worker meanwhile and afterwards."""
+    jobs = Jobs(hurt)
+    key = name_of(row, places(hurt, jobs))
+    spoil(hurt.client, key, wrong(key))
+    refused = jobs.send()
+    assert (key in refused) == bool(refused), refused
+    hold_up(hurt, jobs)
+    hurt.workers[0].check()
+    if row in DIAL_KEYS.values() and row is not keys.BUDGET_CAP:
+        assert jobs.codes()[1] not in {"COMPLETED", None}
+        assert hurt.fake_openai.journal.counts().begun == jobs.begun
+    clear(hurt, row, key)
+    if refused:
+        assert jobs.send() == ""
+
+    first, second = jobs.codes()
+
+    assert first in {"NOT_OPTED_IN", "KILL_UNVERIFIED", "KILL_SWITCH", "FEATURE_DISABLED"}
+    assert second != "INTERNAL_ERROR"
+    assert hurt.fake_openai.journal.counts().begun - jobs.begun == (second == "COMPLETED")
+    as_before(hurt)
 
 
 @pytest.mark.timeout(2400)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tasks.operations.visible import visible
 from tests.builders import a_spec, new_job
 from tests.faults.rig.length import FULL, in_full
-from tests.foreign import MAKES, ROWS, Foreign, name_of, spoil
+from tests.foreign import LAST_OF_ALL, MAKES, ROWS, Foreign, name_of, spoil
 from worker.adapters.redis import keys
 from worker.adapters.redis.keys import WORKERS
 from worker.cli import build, descriptions
@@ -145,6 +145,20 @@ def test_no_bytes_in_a_key_break_a_command(slotgen, foreign_key, spec, row, numb
         spoil(slotgen.client, key, *commands)
         tried = foreign.chance.sample(COMMANDS, 2) if together == 1 else COMMANDS
         run_all(key, spec, tried, named=False, told=commands)
+
+
+@pytest.mark.parametrize("kept", [1, 0])
+@pytest.mark.parametrize("row", [row for row in ROWS if row.type == "stream"], ids=lambda row: row.pattern)
+def test_a_stream_that_takes_no_entry_any_more_is_named_and_put_aside(slotgen, foreign_key, spec, row, kept):
+    key = foreign_key(row)
+    spoil(slotgen.client, key, ("XADD", key, "MAXLEN", kept, LAST_OF_ALL, "dial", "kill"))
+
+    run_all(key, spec, ["repair", *["status"] * (row.pattern in AT_HAND)], named=True, told=kept)
+    done = slotgen.json("repair", key, "--reason", "x", "--actor", "ann", "--yes")
+
+    assert slotgen.client.xlen(done["quarantined"]) == kept
+    assert slotgen.client.xadd(key, {"a": "b"})
+    assert slotgen("repair")[0] == 0
 
 
 def test_status_names_keys_that_only_one_job_would_meet_and_where_the_others_are(slotgen):

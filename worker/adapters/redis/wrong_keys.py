@@ -16,12 +16,14 @@ from itertools import islice
 from typing import Any, cast
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from gates import Trouble
 from tasks.errors import StoreUnavailable
 from worker.adapters.redis.dial_keys import DIAL_KEYS, TABLE
 from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import JSON, WORKER_INFO, WORKERS, Key
+from worker.adapters.redis.scripts import LuaScript
 
 _KEPT = [row for row in TABLE if row.type not in {"channel", "namespace", "any"}]
 _DIALS = {row.pattern: dial for dial, row in DIAL_KEYS.items()}
@@ -35,6 +37,19 @@ _MOST_GLANCED = 2_000
 _AT_ONCE = 500
 _MOST_BYTES = 4096
 _MOST_FIELDS = 1_000
+# The streams of KEYS whose last id, an entry's or not, is more than a year ahead of Redis's clock: every
+# later entry has that time, and after the highest id there is none. XINFO's own entries stay in Redis.
+_AHEAD = LuaScript("""
+local found, latest_ms = {}, (redis.call('TIME')[1] + 31536000) * 1000
+for n, key in ipairs(KEYS) do
+  local said = redis.pcall('XINFO', 'STREAM', key)
+  for i = 1, #said, 2 do
+    local id = said[i] == 'last-generated-id' and said[i + 1]
+    if id and tonumber(string.match(id, '^%d+')) > latest_ms then found[#found + 1] = {n, id} end
+  end
+end
+return found
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,7 @@ def row_of(name: str, namespace: str) -> Key | None:
 def judge(client: redis.Redis, namespace: str, names: Iterable[str]) -> list[WrongKey]:
     """Return which of the keys are not as the table says. Raises StoreUnavailable."""
     rows = {name: row for name in names if (row := row_of(name, namespace))}
-    wrong, right = [], []
+    wrong, right, streams = [], [], []
     with unavailable(client):
         kinds = _asked(client, [("TYPE", raw_name(each)) for each in rows])
         lasting = [name for name, row in rows.items() if row.ttl_seconds]
@@ -105,8 +120,11 @@ def judge(client: redis.Redis, namespace: str, names: Iterable[str]) -> list[Wro
                 wrong.append(WrongKey(name, f"a {kind.decode()}", f"a {row.type}"))
             elif ends.get(name) == -1:
                 wrong.append(WrongKey(name, "a value that never expires", f"one for {row.lifetime}"))
+            elif row.type == "stream":
+                streams.append(name)
             elif row.form or row.pattern in _DIALS:
                 right.append(name)
+        wrong += _ahead(client, streams)
         values = _asked(client, [_glance(rows[name], raw_name(name)) for name in right])
     for name, value in zip(right, values, strict=True):
         whole = value[1] if isinstance(value, tuple) else value
@@ -202,6 +220,15 @@ def _asked(client: redis.Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any
         for each in commands:
             pipe.execute_command(*each)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         return pipe.execute(raise_on_error=False)
+
+
+def _ahead(client: redis.Redis, streams: Sequence[str]) -> list[WrongKey]:
+    try:
+        found = _AHEAD.run(client, list(map(raw_name, streams))) if streams else []
+    except NoPermissionError:
+        return []  # not every role may look
+    wanted = "ids up to now"
+    return [WrongKey(streams[n - 1], f"an id of the future ({last.decode()})", wanted) for n, last in found]
 
 
 def _glance(row: Key, raw: bytes) -> tuple[Any, ...]:

@@ -45,6 +45,7 @@ _NAMES = [dial.name for dial in OPERATED]
 # KEYS: audit, noticed, seen, live, then the dials. MGET reads a key of another type as absent, as gates do.
 # ARGV[1] is the user of Redis.
 # A value above 64 KiB is recorded by its digest: the record must stay small beside a policy of megabytes.
+# What cannot be noticed hinders nothing, since weaker roles may write there, and is noticed once it can be.
 _LOOK = f"""{RELEASES}
 local NAMES = {{{", ".join(f"'{name}'" for name in _NAMES)}}}
 local function brief(value)
@@ -64,7 +65,7 @@ local now = redis.call('MGET', unpack(KEYS, 5, #NAMES + 4))
 for i, dial in ipairs(NAMES) do
   local seen = redis.call('HGET', KEYS[3], dial)
   if (now[i] and brief(now[i])) ~= seen then
-    note(KEYS[2], dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
+    pcall(note, KEYS[2], dial, seen, now[i], '{RAW_ACTOR}', '{RAW_COMMAND}', '', '', '')
   end
 end
 local function keep_live()

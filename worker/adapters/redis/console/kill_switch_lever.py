@@ -31,7 +31,7 @@ if before ~= seen then
   local raw = {{'dial', 'kill', 'actor', '{RAW_ACTOR}', 'command', '{RAW_COMMAND}', 'redis_user', ARGV[6]}}
   if seen then raw[#raw + 1] = 'before'; raw[#raw + 1] = seen end
   if before then raw[#raw + 1] = 'after'; raw[#raw + 1] = string.sub(before, 1, 1000) end
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', {AUDIT_NOTICED.kept}, '*', unpack(raw))
+  redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', {AUDIT_NOTICED.kept}, '*', unpack(raw))
 end
 redis.call('HSET', KEYS[4], 'kill', ARGV[4])
 if ARGV[5] == '0' and not releases(before) then return 0 end

@@ -74,12 +74,12 @@ local function observe(mark, cost, cause, mode, window, sample, minimum, max_fai
   if type(set) == 'table' and set.err then
     -- A role that may only engage has no SET, and a full Redis takes none; an absent key halts as well.
     redis.call('DEL', kill)
-    redis.call('HDEL', seen, 'kill')
+    redis.pcall('HDEL', seen, 'kill')
   else
     entry[#entry + 1] = 'after'; entry[#entry + 1] = 'true'
-    redis.call('HSET', seen, 'kill', 'true')
+    redis.pcall('HSET', seen, 'kill', 'true')
   end
-  redis.call('XADD', noticed, 'MAXLEN', '~', NOTICED_KEPT, '*', unpack(entry))
+  redis.pcall('XADD', noticed, 'MAXLEN', '~', NOTICED_KEPT, '*', unpack(entry))
   return {'breach', why, 1}
 end
 """

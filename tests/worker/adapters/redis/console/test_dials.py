@@ -12,6 +12,7 @@ from gates import allowlist, kill_switch
 from tasks.errors import StoreUnavailable
 from tasks.operations.changes.dials import OPERATED, AuditRefused, Change, DialsMoved
 from tests.builders import an_allowlist
+from tests.foreign import LAST_OF_ALL
 from tests.redis_server.server import EmbeddedRedis
 from tests.worker.adapters.redis.dialling import all_at_once, key, to
 from worker.adapters.redis.clients import open_sync
@@ -115,6 +116,19 @@ class TestChange:
             dials.change(to(b"5"), version)
 
         assert dials.client.get(key(dials, "rollout_percent")) is None
+
+    def test_is_made_though_what_a_raw_command_did_cannot_be_noted(self, dials):
+        dials.client.xadd(f"{dials.namespace}:audit:noticed", {"dial": "kill"}, id=LAST_OF_ALL)
+        dials.client.set(key(dials, "feature"), "by hand")
+
+        dials.change(to(b"5"), dials.read().version)
+
+        assert dials.client.get(key(dials, "rollout_percent")) == b"5"
+        # It is noted once it can be.
+        dials.client.delete(f"{dials.namespace}:audit:noticed")
+        dials.read()
+        (noticed,) = [each for each in dials.audit(10) if each.noticed]
+        assert (noticed.dial, noticed.after) == ("feature", b"by hand")
 
     @pytest.mark.parametrize("part", ["audit", "audit:noticed", "audit:seen", "audit:live"])
     def test_that_is_refused_has_not_released_the_brake(self, dials, part):
@@ -221,6 +235,12 @@ class TestEngage:
 
         assert (engaged.by, engaged.recorded) == ("SET", False)
         assert dials.client.get(key(dials, "kill")) == b"true"
+
+    def test_is_recorded_though_what_a_raw_command_did_cannot_be_noted(self, dials):
+        dials.client.xadd(f"{dials.namespace}:audit:noticed", {"dial": "kill"}, id=LAST_OF_ALL)
+        dials.client.set(key(dials, "kill"), "false")
+
+        assert dials.engage("ann", "slotgen kill", "smoke").recorded
 
     def test_needs_no_version_and_moves_the_dials_for_whoever_has_one(self, dials):
         version = dials.read().version

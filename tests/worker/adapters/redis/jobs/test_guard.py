@@ -11,10 +11,11 @@ from tasks.executor_config import load
 from tasks.limits.guard import GuardMode, GuardVerdict, JobResult, Observation
 from tasks.ports import Arrival, Ending
 from tests.bookings import some_steps
+from tests.foreign import LAST_OF_ALL
 from worker.adapters.redis.batches import RedisBatches
 from worker.adapters.redis.clients import open_async, open_sync
 from worker.adapters.redis.console.dials import RedisDials
-from worker.adapters.redis.keys import GUARD_SPENT
+from worker.adapters.redis.keys import AUDIT_NOTICED, AUDIT_SEEN, GUARD_SPENT
 
 RULES = dataclasses.replace(load(None).guard, sample=20, minimum_sample=10)
 FAILED, UNUSABLE = frozenset({JobResult.FAILED}), frozenset({JobResult.FAILED, JobResult.UNUSABLE})
@@ -92,6 +93,21 @@ def test_the_record_says_who_and_why(redis_server, redis_client, namespace, rele
     # It is accounted for: nobody takes it for a raw command.
     RedisDials(redis_client, namespace).read()
     assert RedisDials(redis_client, namespace).audit(1) == [newest]
+
+
+@pytest.mark.parametrize("record", [AUDIT_NOTICED, AUDIT_SEEN])
+def test_it_says_that_it_has_halted_though_that_cannot_be_noted(
+    redis_server, redis_client, namespace, released, record
+):
+    if record is AUDIT_SEEN:
+        redis_client.set(record(namespace), "no hash")
+    else:
+        redis_client.xadd(record(namespace), {"dial": "kill"}, id=LAST_OF_ALL)
+
+    found = play(redis_server, namespace, *[UNUSABLE] * 10)
+
+    assert released() == b"true"
+    assert found[-1].tripped
 
 
 @pytest.mark.parametrize(
