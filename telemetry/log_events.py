@@ -44,7 +44,7 @@ LOG_EVENTS = (
     LogEvent("worker_forgotten", "DEBUG", ("worker_id",), "a worker has shut down cleanly, or was lost long ago"),
     LogEvent("forgotten_messages_found", "WARNING", ("messages_returned",), "messages that no worker was holding are back on the queue"),
     LogEvent("acknowledgement_owed", "WARNING", ("error",), "Redis did not accept an acknowledgement; it is sent again later"),
-    LogEvent("result_refused", "WARNING", ("error", "cause"), "Redis is away, or does not accept what a job came to; the worker waits until it does"),
+    LogEvent("result_refused", "WARNING", ("error", "cause"), "Redis is away, or does not accept what a job came to; that is kept, and booked as soon as it does"),
     LogEvent("arrival_refused", "ERROR", ("parts",), "part of how a job ended can never be booked in Redis; `slotgen repair` shows which key is wrong"),
     LogEvent("worker_ready", "INFO", ("concurrency", "metrics_port", "namespace", "pid"), "the worker is taking messages"),
     LogEvent("worker_stopping", "INFO", ("grace_seconds",), "the worker takes no more messages; jobs that do not end in time go back to the queue"),

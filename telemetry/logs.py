@@ -17,7 +17,8 @@ from telemetry.third_party_logs import sanitise
 # At 1 kB a line this is at most 10 MB, and several seconds of a busy worker.
 MOST_LINES = 10_000
 _LAST_WORDS_SECONDS = 2.0
-_FIELDS = "slotgen_fields"
+# Where a record has the fields of its event.
+FIELDS = "slotgen_fields"
 _crashes = logging.getLogger("slotgen.crashes")
 # Below WARNING these log every task and request; Celery's tracer logs results at INFO.
 _CHATTY = ("openai", "httpx", "httpx2", "httpcore2", "aiohttp", "asyncio", "kombu", "celery", "redis")
@@ -34,7 +35,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
         }
-        fields = getattr(record, _FIELDS, None)
+        fields = getattr(record, FIELDS, None)
         line = head | (sanitise(record) if fields is None else {"event": record.msg} | fields) | head
         if record.exc_info and record.exc_info[1] is not None:
             line |= error_location(record.exc_info[1])
@@ -155,7 +156,7 @@ def log_is_alive() -> bool:
 
 def emit(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
     """Log `event` (snake_case, past tense) with its fields as one JSON line."""
-    logger.log(level, event, extra={_FIELDS: fields})
+    logger.log(level, event, extra={FIELDS: fields})
 
 
 # Python's own hooks print the error's text, which may quote content.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from tasks.generate.prompting import Prompts
 from tasks.generate.spec import Job, Spec
 from tasks.generate.trial import Candidate, Tried, try_all
 from telemetry import error_location
+from telemetry.log_events import LOG_EVENTS
+from telemetry.logs import FIELDS
 from worker.adapters.redis.clients import open_sync
 from worker.adapters.redis.console.account import as_the_fleet_spends
 from worker.adapters.redis.keys import KILL
@@ -236,6 +239,27 @@ def _refuse_halted(settings: Settings) -> None:
     )
 
 
+class _Sentences(logging.Handler):
+    """Says what slotgen logs, in the words of its table of events; what libraries log, a person is spared."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it on standard error."""
+        for event in LOG_EVENTS:
+            if event.name == record.msg:
+                known = ", ".join(f"{name} {value}" for name, value in getattr(record, FIELDS, {}).items())
+                say(f"{event.meaning} ({known})" if known else event.meaning, err=True)
+
+
+@contextmanager
+def _log_said() -> Iterator[None]:
+    root, handler = logging.getLogger(), _Sentences(logging.WARNING)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
 def _run(
     settings: Settings,
     candidates: list[Candidate],
@@ -251,7 +275,7 @@ def _run(
             return await try_all([trial(each) for each in candidates], jobs, repeats, tell)
 
     try:
-        with refuses(BadSetting):
+        with refuses(BadSetting), _log_said():
             return run_cancellable(work())
     except asyncio.CancelledError:
         raise CliError("stopped; what was in flight is charged at the most that it can have cost") from None

@@ -320,6 +320,29 @@ def test_what_ends_it_early_charges_what_was_in_flight(slotgen, fake_openai, whi
     assert spent["heldUsd"] == 0
 
 
+def test_a_redis_that_goes_meanwhile_is_named_in_a_sentence_and_waited_for(
+    slotgen, fake_openai, monkeypatch, caplog
+):
+    fake_openai.behave(Behaviour(delay_seconds=1))
+    with EmbeddedRedis(persistent=True) as own, open_sync(own.url, timeout_seconds=5) as client:
+        monkeypatch.setenv("SLOTGEN_REDIS_URL", own.url)
+        client.set(f"{slotgen.namespace}:kill", "false")
+
+        def go_and_come_back():
+            own.kill()
+            eventually(lambda: "result_refused" in caplog.messages)
+            own.restart()
+
+        with once_in_flight(fake_openai, go_and_come_back):
+            code, said = slotgen("try", a_file(slotgen))
+
+        assert client.hlen(f"{slotgen.namespace}:budget:holds") == 0
+    assert code == 0
+    assert "Redis is away, or does not accept what a job came to" in said
+    assert "(error ConnectionError, cause did not answer)" in said
+    assert "result_refused" not in said
+
+
 def test_a_second_interruption_does_not_wait_for_a_redis_that_is_gone(slotgen, fake_openai, monkeypatch):
     fake_openai.behave(Behaviour(Play.HANG))
     with EmbeddedRedis() as own, open_sync(own.url, timeout_seconds=5) as client:
