@@ -161,7 +161,8 @@ class Generation:
             return None
         token = admitted.token if admitted.claimed else ""
         with admitted.context.timed("arrive"):
-            return await to_its_end(self._book(admitted, Ending(token, concluded, observation)))
+            booking = self._book(admitted, Ending(token, concluded, observation))
+            return await to_its_end(booking, paid_for=admitted.holds_answer)
 
     async def _claim(self, admitted: Admitted) -> Any | None:
         """Return the job's stored answer, or None once the job is ours.
@@ -292,7 +293,7 @@ class Generation:
         try:
             answer = await self._in_reach(self._fly(admitted, flight, request), admitted)
             flight.spent_nano_usd, flight.cost_known = self._cost(answer.usage, worst)
-            return await to_its_end(self._judge(admitted, flight, answer))
+            return await to_its_end(self._judge(admitted, flight, answer), paid_for=True)
         except ModelError as error:
             charged = self._cost(error.usage, worst) if error.billed else (0, True)
             flight.spent_nano_usd, flight.cost_known = charged

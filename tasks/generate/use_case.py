@@ -76,10 +76,9 @@ class Generate:
         telling = asyncio.create_task(self._tell_progress(runs, task_id)) if is_told else None
         try:
             # It returns only when every job has ended, however it ended: none goes on working for a spec that
-            # is gone.
-            async with asyncio.TaskGroup() as jobs:
-                for run in admitted:
-                    jobs.create_task(self._generate(run, task_id))
+            # is gone. A TaskGroup would keep the second cancellation to itself.
+            jobs = (self._generate(run, task_id) for run in admitted)
+            await asyncio.gather(*jobs, return_exceptions=True)
         finally:
             if telling:
                 telling.cancel()

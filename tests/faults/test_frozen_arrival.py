@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tasks.generate.shielding import LAST_SECONDS
 from tests.fakes.openai.server import Behaviour
 from tests.faults.rig.fleet import GRACE_SECONDS, LOST_SECONDS, Fleet, fleet, kill
 from tests.faults.rig.halting import CALL_SECONDS
@@ -169,6 +172,47 @@ def test_answers_that_arrive_meanwhile_are_kept_delivered_and_never_paid_again(
     saw(
         "Redis as answers arrive",
         f"{trouble.__name__.replace('_', ' ')} as {JOBS} answers arrive, grace {GRACE_SECONDS} s",
+        seen,
+        PROMISE,
+    )
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        (
+            lambda hurt: hurt.client.config_set("maxmemory", "1"),
+            lambda hurt: hurt.client.config_set("maxmemory", "0"),
+        ),
+        pytest.param(
+            lambda hurt: hurt.server.freeze(),
+            lambda hurt: hurt.server.thaw(),
+            marks=pytest.mark.thorough,
+        ),
+    ],
+    ids=["full", "frozen"],
+)
+def test_a_worker_that_is_stopped_meanwhile_keeps_them_before_it_ends(begin, end, saw, request):
+    with fleet() as hurt:
+        worker = hurt.start_worker(concurrency=JOBS, SLOTGEN_SHUTDOWN_GRACE_SECONDS="0")
+        job_ids, task_ids = in_flight(hurt, "stopped")
+        begin(hurt)
+        all_arrive(hurt)
+
+        os.kill(worker.pid, signal.SIGTERM)
+
+        stopped_mono = time.monotonic()
+        eventually(lambda: time.monotonic() > stopped_mono + 2 * LAST_SECONDS)
+        end(hurt)
+        hurt.workers.remove(worker)
+        assert worker.stop() == 0
+        assert hurt.client.zcard("slotgen:answers") - 1 == JOBS
+        hurt.start_worker(concurrency=JOBS)
+        seen = keeps_its_word(hurt, job_ids, task_ids)
+    saw(
+        "Redis as answers arrive",
+        f"{request.node.callspec.id}, and SIGTERM, as {JOBS} answers arrive",
         seen,
         PROMISE,
     )

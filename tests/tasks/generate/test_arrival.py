@@ -85,13 +85,37 @@ def test_a_job_that_is_cancelled_meanwhile_keeps_its_answer_and_goes_back():
     assert (case.outcomes, len(case.model.requests)) == ([("COMPLETED", None, "stub")], 1)
 
 
-def test_a_worker_that_ends_waits_for_redis_a_moment_only():
+def test_a_worker_that_ends_waits_for_redis_with_what_was_paid_for():
     async def scenario():
         case, slow = slow_case(86_400)
         answering = asyncio.create_task(case.answer(a_spec()))
         await slow.begun.wait()
         answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+        return case
+
+    case = clock.run(scenario())
+
+    assert case.records == []
+    assert (len(case.answers.stored), case.budget.reservations, case.claims.holders) == (1, {}, {})
+
+
+@pytest.mark.parametrize("paid_for", [True, False])
+def test_a_worker_that_ends_at_once_waits_for_redis_a_moment_only(paid_for):
+    async def scenario():
+        script = [answer() if paid_for else ModelError(ErrorCode.OPENAI_BAD_REQUEST, retryable=False)]
+        case, slow = slow_case(86_400, model=FakeModel(script))
+        answering = asyncio.create_task(case.answer(a_spec()))
+        await slow.begun.wait()
+        answering.cancel()
         began_mono = clock.now_mono()
+        if paid_for:
+            # As the end of the loop does, to every task of it.
+            for _ in range(3):
+                await clock.idle()
+                for each in asyncio.all_tasks() - {asyncio.current_task()}:
+                    each.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answering
         return clock.now_mono() - began_mono, asyncio.all_tasks() - {asyncio.current_task()}
