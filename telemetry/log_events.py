@@ -27,7 +27,7 @@ LOG_EVENTS = (
     LogEvent("telemetry_broke", "ERROR", _ERROR, "part of an outcome could not be recorded"),
     LogEvent("calls_halted", "WARNING", ("calls", "seconds"), "the brake cancelled calls, and the last one is closed"),
     LogEvent("halted_by_message", "WARNING", (), "Redis refused writes, so a message halted this worker; it stays halted until the kill switch is set or deleted"),
-    LogEvent("kill_messages_forbidden", "ERROR", (), "Redis does not let this worker hear halt messages; use deploy/redis/users.acl"),
+    LogEvent("kill_messages_forbidden", "ERROR", (), "Redis does not let this worker hear halt messages, or publish any; use deploy/redis/users.acl"),
     LogEvent("key_wrong", "ERROR", ("key", "found", "wanted", "remedy"), "a Redis key holds something slotgen cannot read; logged once per key; `slotgen repair` lists more"),
     LogEvent("guard_halted", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and this worker halted the fleet"),
     LogEvent("guard_warned", "ERROR", ("reason",), "the fleet's outcomes broke a rule, and the guard only warns or has already halted"),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.openai.server import Behaviour
-from tests.faults.rig.fleet import Fleet, fleet
+from tests.faults.rig.fleet import GRACE_SECONDS, Fleet, fleet
 from tests.faults.rig.halting import PROMISED_MS, fill
 from tests.faults.rig.promise import verdict, within
 from tests.faults.rig.troubles import Trouble, after_a_failed_save, demoted, full, without_replicas
@@ -146,6 +146,31 @@ def test_a_message_halts_every_worker_and_a_release_ends_it(refusal, hurt, saw):
         f"<= {PROMISED_MS} ms: {verdict(halt_ms, PROMISED_MS)}",
     )
     within(halt_ms, PROMISED_MS)
+
+
+@pytest.mark.timeout(120)
+def test_where_no_halt_could_reach_them_they_halt_by_themselves_though_the_key_can_be_read(hurt, saw):
+    pending = fill(hurt, CALLS)
+    paused_mono = time.monotonic()
+    # As a failover does. Nothing that writes or is published gets through, and a second connection may ask.
+    hurt.client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+    try:
+        eventually(lambda: hurt.fake_openai.journal.counts().in_flight == 0, within_seconds=WAIT_SECONDS)
+        assert hurt.client.get("slotgen:kill") == b"false"
+    finally:
+        hurt.client.execute_command("CLIENT", "UNPAUSE")
+    halt_seconds = hurt.fake_openai.journal.counts().last_connection_closed_mono - paused_mono
+
+    assert set(hurt.codes_of(pending)) == {"KILL_UNVERIFIED"}
+    hurt.fake_openai.behave(Behaviour())
+    eventually(lambda: hurt.statuses(hurt.send(1)) == ["COMPLETED"], within_seconds=WAIT_SECONDS)
+    saw(
+        "halt without a write",
+        f"{CALLS} calls in flight on 3 workers, Redis paused for writes",
+        f"all closed after {halt_seconds:.1f} s, released by themselves",
+        f"<= {GRACE_SECONDS + 2} s: {verdict(halt_seconds, GRACE_SECONDS + 2)}",
+    )
+    within(halt_seconds, GRACE_SECONDS + 2)
 
 
 @pytest.mark.timeout(120)

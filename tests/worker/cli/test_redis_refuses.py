@@ -68,7 +68,7 @@ KINDS = {
         "correct the number at the end of SLOTGEN_REDIS_URL",
     ],
     a_refused_connection: ["Redis at redis://127.0.0.1:1/0 did not answer", "start it, or correct"],
-    a_silent_host: ["did not answer (TimeoutError)", "find out what slows it down"],
+    a_silent_host: ["did not answer (TimeoutError)", "find out what holds it up"],
     an_unknown_host: [
         "Redis at redis://no-such-host.invalid:6379/0 did not answer",
         "correct SLOTGEN_REDIS_URL",

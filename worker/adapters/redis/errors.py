@@ -29,7 +29,7 @@ class Cause(Enum):
 
     # fmt: off
     AWAY = ("did not answer", "start it, or correct SLOTGEN_REDIS_URL", "ConnectionError|OSError")
-    SLOW = ("did not answer", "find out what slows it down (its SLOWLOG, its machine, the network)", "TimeoutError")
+    SLOW = ("did not answer", "find out what holds it up (CLIENT PAUSE, its SLOWLOG, its machine, the network)", "TimeoutError")
     NO_PRIMARY = ("has no primary", "check its Sentinels, or correct the service in SLOTGEN_REDIS_URL", "MasterNotFoundError|No master found")
     CROWDED = ("takes no more connections", "raise its maxclients, or close some", "MaxConnectionsError|max number of clients reached")
     LOADING = ("is loading its data", "wait until it has", "BusyLoadingError")

@@ -117,6 +117,7 @@ DRILLS = Key("{ns}:drills:{target}", "stream", "operator", "the records of drill
 REHEARSAL = Key("{ns}:rehearsal:{drill}", "namespace", "operator", "the namespace of one drill of the guard, with a kill switch of its own", "one drill", "until the drill ends", {})
 KILL_MESSAGES = Key("{ns}:kill:{db}", "channel", "operator", "a halt while Redis refuses every write: any message but `false`; {db} is the database number, because channels span databases", "nothing is kept", "none", {"worker": "subscribe", "guard": "publish", "web": "publish"})
 QUARANTINE = Key("{ns}:quarantine:{time}:{key}", "any", "operator", "what `slotgen repair` moved out of the key of that name, unchanged", "what was found", "30 days", {}, ttl_seconds=30 * 86_400)
+HALTS_PROBE = Key("{ns}:halts:probe", "channel", "worker", "nobody listens: a worker whose message is not taken here cannot be reached by a halt either", "nothing is kept", "none", {"worker": "publish"})
 HALTS = Key("{ns}:halts", "channel", "worker", "a worker's confirmation that it has halted; PUBLISH works even when Redis is out of memory", "nothing is kept", "none", {"worker": "publish", "web": "subscribe"})
 
 # The queue, and who works on it.

@@ -22,7 +22,7 @@ from worker.adapters.redis.clients import open_connection
 from worker.adapters.redis.dial_keys import DIAL_KEYS
 from worker.adapters.redis.errors import Cause, cause_of
 from worker.adapters.redis.jobs.halt_latch import HaltLatch
-from worker.adapters.redis.keys import AUDIT, KILL, KILL_MESSAGES
+from worker.adapters.redis.keys import AUDIT, HALTS_PROBE, KILL, KILL_MESSAGES
 
 _log = logging.getLogger("slotgen.worker")
 _POLL_SECONDS = 0.25
@@ -76,6 +76,7 @@ class KillSwitchWatch:
     _wait_seconds: float = _POLL_SECONDS
     _seen_mono: float = 0.0
     _reported: bool = False
+    _is_told: bool = False
     # What the last look found, once there was one.
     _known: tuple[bytes | None, ...] = ()
 
@@ -140,8 +141,7 @@ class KillSwitchWatch:
         try:
             connection.read_response(push_request=True)
         except ResponseError as error:
-            _raise_passing(error)
-            emit(_log, logging.ERROR, "kill_messages_forbidden")
+            self._tell_forbidden(error)
 
     def _take_in(self, hearing: Connection) -> Any:
         """Read what Redis sends unasked; by RESP3 the parser has called its handler, and there is nothing."""
@@ -196,8 +196,17 @@ class KillSwitchWatch:
             hearing.send_command("PING")
             while self._take_in(hearing) not in _PONGS:
                 continue
-        # MGET, not GET: a key of another type reads as absent, like everywhere else.
-        value: bytes | None = self._command(connection, "MGET", KILL(self.namespace))[0]
+        # A Redis that is paused for writes (a failover, CLIENT PAUSE) can be read, but nobody could halt.
+        # PUBLISH waits like a halt then, and what would be read behind it stays unknown; lack of memory or of
+        # replicas does not refuse it. MGET, not GET: a key of another type reads as absent, like everywhere.
+        ns = self.namespace
+        asked = [("PUBLISH", HALTS_PROBE(ns), ""), ("MGET", KILL(ns))]
+        connection.send_packed_command(connection.pack_commands(asked))
+        try:
+            self._answer(connection)
+        except ResponseError as error:
+            self._tell_forbidden(error)
+        value: bytes | None = self._answer(connection)[0]
         return value
 
     def _resumed(self, connection: Connection) -> bool:
@@ -220,11 +229,21 @@ class KillSwitchWatch:
 
     def _command(self, connection: Connection, *words: Any) -> Any:
         connection.send_command(*words)
+        return self._answer(connection)
+
+    def _answer(self, connection: Connection) -> Any:
         # What Redis sends unasked just before the answer reads as None, and has been taken in. Without
         # `push_request` redis-py would skip it, and the halt would go unconfirmed.
         while (answer := connection.read_response(push_request=True)) is None:
             continue
         return answer
+
+    def _tell_forbidden(self, error: ResponseError) -> None:
+        """Say once what an old or a foreign role costs; raise what will end by itself."""
+        _raise_passing(error)
+        if not self._is_told:
+            emit(_log, logging.ERROR, "kill_messages_forbidden")
+        self._is_told = True
 
 
 def _raise_passing(error: ResponseError) -> None:
