@@ -19,7 +19,8 @@ from worker.adapters.redis.scripts import LuaScript
 from worker.settings.redis_url import SCHEME
 
 # A success is final: a message that came back is answered again, and must not replace what its producer may
-# have read. The value is also published, for producers that wait on the channel.
+# have read. The value is also published, for producers that wait on the channel: if Redis forbids that, they
+# find it the next time they look.
 _STORED = """
 local function store(key, seconds, document)
   local kept = redis.call('MGET', key)[1]
@@ -28,7 +29,7 @@ local function store(key, seconds, document)
     if sound and type(before) == 'table' and before['status'] == 'SUCCESS' then return end
   end
   redis.call('SETEX', key, seconds, document)
-  redis.call('PUBLISH', key, document)
+  redis.pcall('PUBLISH', key, document)
 end
 """
 _STORE = LuaScript(_STORED + "store(KEYS[1], ARGV[1], ARGV[2])")

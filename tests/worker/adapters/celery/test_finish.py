@@ -165,6 +165,17 @@ def test_a_message_that_somebody_else_has_now_is_answered_and_left_to_them(task)
     assert (task.stored["status"], task.deliveries, task.jobs) == ("SUCCESS", [], [])
 
 
+def test_where_nobody_may_be_told_it_is_done_once(task):
+    task.client.execute_command("ACL", "SETUSER", "default", "-publish")
+    try:
+        task.finish()
+    finally:
+        task.client.execute_command("ACL", "SETUSER", "default", "+publish")
+
+    assert task.stored["status"] == "SUCCESS"
+    assert (len(task.deliveries), task.jobs, task.held) == (2, ["a", "b"], 0)
+
+
 def test_both_streams_are_bounded(task):
     for _ in range(120):
         task.hold()

@@ -28,12 +28,12 @@ return {1, ''}
 CLAIMS = f"""
 local function is_held(holder) return holder ~= '' and redis.call('GET', claim) == holder end
 -- Only for the one that still holds it, or has the answer: who took it over finds that, and asks for none.
--- Whoever waits for it is told.
+-- Whoever waits for it is told, if Redis lets us, and looks again by itself.
 local function release(job, holder, concluded, answered)
   if not (is_held(holder) or answered) then return end
   redis.call('DEL', claim)
   if concluded == '1' then redis.call('DEL', ledger) end
-  redis.call('PUBLISH', released, job)
+  redis.pcall('PUBLISH', released, job)
 end
 local function attempts()
   local begun = tonumber(redis.call('GET', ledger) or 0)

@@ -149,6 +149,25 @@ def test_an_arrival_that_is_told_twice_is_booked_once(redis_server, namespace):
     assert (seen, spent) == (1, b"7")
 
 
+def test_where_nobody_may_be_told_of_a_released_claim_it_is_booked_once(redis_server, namespace, caplog):
+    async def scenario(client, batches):
+        steps = some_steps(batches, namespace)
+        await in_flight(steps, client)
+        await client.execute_command("ACL", "SETUSER", "default", "-publish")
+        try:
+            arrived = await steps.arrive(an_arrival())
+        finally:
+            await client.execute_command("ACL", "SETUSER", "default", "+publish")
+        return arrived.finding, await left(client, namespace)
+
+    finding, booked = run(redis_server, scenario)
+
+    assert finding
+    assert finding.verdict is GuardVerdict.NO_DATA
+    assert booked == dict.fromkeys(booked, True)
+    assert refused_parts(caplog) == []
+
+
 @pytest.mark.parametrize("gone", ["hold", "claim"])
 def test_an_outcome_counts_though_its_hold_ran_out_or_its_claim_was_taken(redis_server, namespace, gone):
     async def scenario(client, batches):
