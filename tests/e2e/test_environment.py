@@ -91,7 +91,7 @@ def test_nothing_that_is_inherited_decides_where_jobs_come_from_or_go(decoy):
 
 STRANGE = {
     "LC_ALL": "C",
-    "PYTHONIOENCODING": "ascii",
+    "PYTHONIOENCODING": "utf-16",
     "PYTHONUTF8": "0",
     "PYTHONCOERCECLOCALE": "0",
     "PYTHONHASHSEED": "7",
@@ -308,7 +308,11 @@ def test_no_debug_variable_of_a_library_lets_it_log_a_key_or_content():
 
 
 def slotgen(
-    server: EmbeddedRedis, place: str, *words: str, stdout: Any = subprocess.PIPE, **environment: str
+    server: EmbeddedRedis,
+    place: str,
+    *words: str,
+    stdout: Any = subprocess.PIPE,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `slotgen` with these words there."""
     return subprocess.run(
@@ -316,7 +320,7 @@ def slotgen(
         env=worker_environment(server.url, None) | {"PYTHONPATH": str(ROOT)} | environment,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         timeout=WAIT_SECONDS,
         check=False,
@@ -350,6 +354,16 @@ def test_a_command_works_or_says_why_not(trouble, command, decoy, spec):
     assert "this is a bug" not in said
     refused = command == ["status"] or "the current folder cannot be read" in said
     assert done.returncode in ({0, 1} if refused else {0}), said
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "cp037", "utf-8-sig", "ascii"])
+def test_a_document_is_utf_8_whatever_encoding_is_inherited(encoding, decoy, spec):
+    named = str(Path(spec).rename("Größe-水.json"))
+
+    done = slotgen(decoy, HERE, "validate", named, "--json", PYTHONIOENCODING=encoding)
+
+    assert json.loads(done.stdout)["file"] == named
+    assert named in done.stdout
 
 
 COMMANDS = [

@@ -34,12 +34,15 @@ def drop_inherited() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Let no closed stream become another file, and no encoding refuse a character: it is written out."""
+    """Let no closed stream become another file, and no encoding refuse a character: it is written out.
+
+    A terminal has the encoding of its locale, everything else UTF-8, as readers of logs and JSON expect.
+    """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
             # The lowest number that is free: this one, as those below it are open by now.
             os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
-        elif mode == "w" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding=os.device_encoding(number) or "utf-8", errors="backslashreplace")

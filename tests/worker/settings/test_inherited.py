@@ -139,13 +139,49 @@ def test_no_name_is_excused_that_nothing_reads():
 
 
 def test_no_number_is_longer_than_pythons_default_though_the_environment_lifts_that():
-    code = "import sys; from worker.settings.inherited import drop_inherited; drop_inherited(); "
-    code += "print(sys.get_int_max_str_digits())"
-    ran = subprocess.run(
+    ran = dropped("print(sys.get_int_max_str_digits())", PYTHONINTMAXSTRDIGITS="0")
+
+    assert ran.stdout.strip() == b"4300"
+
+
+def dropped(
+    code: str, *, stdin: bytes = b"", stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `code` in a Python of its own, which has dropped what it inherited."""
+    code = f"import os, sys; from worker.settings.inherited import drop_inherited; drop_inherited(); {code}"
+    return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONINTMAXSTRDIGITS": "0"},
-        capture_output=True,
-        text=True,
-        check=True,
+        env={**os.environ, **environment},
+        input=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
     )
-    assert ran.stdout.strip() == "4300"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "cp037", "utf-8-sig", "ascii"])
+def test_streams_are_utf_8_whatever_encoding_is_inherited(encoding):
+    code = "text = sys.stdin.read(); sys.stdout.write(ascii(text)); sys.stderr.write(text)"
+
+    ran = dropped(code, stdin="Größe 水".encode(), PYTHONIOENCODING=encoding)
+
+    assert (ran.stdout, ran.stderr) == (ascii("Größe 水").encode(), "Größe 水".encode())
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({"PYTHONUTF8": "1"}, "Größe"),
+        ({"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}, r"Gr\xf6\xdfe"),
+    ],
+)
+def test_a_terminal_gets_its_own_encoding_and_no_inherited_one(environment, shown):
+    screen, terminal = os.openpty()
+    with os.fdopen(screen, "rb", buffering=0) as reader, os.fdopen(terminal, "wb") as stdout:
+        ran = dropped(
+            "print('Gr\\xf6\\xdfe')", stdout=stdout.fileno(), PYTHONIOENCODING="utf-16", **environment
+        )
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        said = reader.read(100)
+
+    assert said == f"{shown}\r\n".encode()
