@@ -112,6 +112,7 @@ STRANGE = {
     "OPENAI_WEBHOOK_SECRET": "x",
     "COLUMNS": "none",
     "TERM": "no-such-terminal",
+    "PYTHONINSPECT": "1",
 }
 
 
@@ -123,9 +124,11 @@ def test_a_worker_answers_whatever_its_variables_hold(names):
         with Celery(broker=system.redis_url, backend=system.redis_url, set_as_current=False) as celery:
             sent = celery.send_task("slotgen.generate", args=[a_spec()], queue="slotgen")
             (result,) = sent.get(timeout=WAIT_SECONDS)
+        ended_with = system.worker.stop()
         log = system.worker.log_path.read_text()
 
     assert result["status"] == "COMPLETED"
+    assert ended_with == 0
     assert "Traceback" not in log
     assert "this is a bug" not in log
 
@@ -311,6 +314,7 @@ def slotgen(
     server: EmbeddedRedis,
     place: str,
     *words: str,
+    stdin: Any = None,
     stdout: Any = subprocess.PIPE,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
@@ -318,6 +322,7 @@ def slotgen(
     return subprocess.run(
         at(place, sys.executable, "-m", "worker.cli", *words),
         env=worker_environment(server.url, None) | {"PYTHONPATH": str(ROOT)} | environment,
+        stdin=stdin,
         stdout=stdout,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -354,6 +359,20 @@ def test_a_command_works_or_says_why_not(trouble, command, decoy, spec):
     assert "this is a bug" not in said
     refused = command == ["status"] or "the current folder cannot be read" in said
     assert done.returncode in ({0, 1} if refused else {0}), said
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["--version"], 0), (["kill"], 0), (["validate", "/nowhere"], 1), (["validate"], 2)]
+)
+def test_a_command_ends_with_its_own_exit_code_though_python_is_to_stay(words, code, decoy):
+    # Python asks for more only where it could be typed.
+    typing, terminal = os.openpty()
+    with os.fdopen(typing), os.fdopen(terminal) as stdin:
+        done = slotgen(decoy, HERE, *words, stdin=stdin, PYTHONINSPECT="1")
+
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert ">>>" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "cp037", "utf-8-sig", "ascii"])

@@ -5,6 +5,7 @@ of their own as they are imported or make a client, some of them before what the
 would be whichever CELERY_BROKER_URL names. A test reads the sources of all dependencies for others.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -23,6 +24,10 @@ _OF_LIBRARIES = re.compile(
 
 def drop_inherited() -> None:
     """Take the variables of libraries out of this process, and what Python's own did; before any import."""
+    if os.environ.pop("PYTHONINSPECT", "") and sys.flags.inspect and sys.executable:
+        # Python has read it by now, and would lose every exit code and stay at a prompt: it starts once more.
+        with contextlib.suppress(OSError):
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
     for name in filter(_OF_LIBRARIES.match, list(os.environ)):
         del os.environ[name]
     if sys.warnoptions:

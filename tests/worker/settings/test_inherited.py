@@ -145,12 +145,12 @@ def test_no_number_is_longer_than_pythons_default_though_the_environment_lifts_t
 
 
 def dropped(
-    code: str, *, stdin: bytes = b"", stdout: int = subprocess.PIPE, **environment: str
+    code: str, *options: str, stdin: bytes = b"", stdout: int = subprocess.PIPE, **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `code` in a Python of its own, which has dropped what it inherited."""
     code = f"import os, sys; from worker.settings.inherited import drop_inherited; drop_inherited(); {code}"
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *options, "-c", code],
         env={**os.environ, **environment},
         input=stdin,
         stdout=stdout,
@@ -185,3 +185,16 @@ def test_a_terminal_gets_its_own_encoding_and_no_inherited_one(environment, show
         said = reader.read(100)
 
     assert said == f"{shown}\r\n".encode()
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_an_exit_code_is_not_lost_though_python_is_to_stay(code):
+    ran = dropped(f"print(os.environ.get('PYTHONINSPECT')); sys.exit({code})", PYTHONINSPECT="1")
+
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (code, b"None", b"")
+
+
+def test_python_stays_where_a_person_asks_for_it():
+    ran = dropped("pass", "-i", stdin=b"print(6 * 7)", PYTHONINSPECT="1")
+
+    assert ran.stdout.strip() == b"42"
