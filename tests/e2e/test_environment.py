@@ -113,6 +113,7 @@ STRANGE = {
     "COLUMNS": "none",
     "TERM": "no-such-terminal",
     "PYTHONINSPECT": "1",
+    "PYTHONTRACEMALLOC": "25",
 }
 
 

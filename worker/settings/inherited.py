@@ -20,12 +20,15 @@ _OF_LIBRARIES = re.compile(
     r"|DISABLE_TRACEBACKS$|PICKLE_PROTOCOL$|MP_LOG$|FORKED_BY_MULTIPROCESSING$|SSLKEYLOGFILE$|SSL_CERT_DIR$"
     r"|REMAP_SIGTERM$|AUTOSCALE_KEEPALIVE$|TIMER_DEBUG$|EVENTLET_|USE_FAST_LOCALS$|NOSETPS$|TERMINAL_WIDTH$|TYPER_"
 )
+# The one loses every exit code, and stays at a prompt; with the other a worker takes a minute to start.
+_OF_PYTHON = ("PYTHONINSPECT", "PYTHONTRACEMALLOC")
 
 
 def drop_inherited() -> None:
     """Take the variables of libraries out of this process, and what Python's own did; before any import."""
-    if os.environ.pop("PYTHONINSPECT", "") and sys.flags.inspect and sys.executable:
-        # Python has read it by now, and would lose every exit code and stay at a prompt: it starts once more.
+    already_read = [name for name in _OF_PYTHON if os.environ.pop(name, "")]
+    if already_read and sys.executable and not sys.flags.ignore_environment:
+        # Python has read them before any of our code could run: it starts once more, as the same process.
         with contextlib.suppress(OSError):
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
     for name in filter(_OF_LIBRARIES.match, list(os.environ)):

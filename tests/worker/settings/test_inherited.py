@@ -194,7 +194,14 @@ def test_an_exit_code_is_not_lost_though_python_is_to_stay(code):
     assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (code, b"None", b"")
 
 
-def test_python_stays_where_a_person_asks_for_it():
-    ran = dropped("pass", "-i", stdin=b"print(6 * 7)", PYTHONINSPECT="1")
+def test_no_allocation_is_traced_though_the_environment_asks_for_it():
+    ran = dropped("import tracemalloc; print(tracemalloc.is_tracing())", PYTHONTRACEMALLOC="25")
 
-    assert ran.stdout.strip() == b"42"
+    assert ran.stdout.strip() == b"False"
+
+
+def test_python_does_what_its_command_line_asks_for():
+    stays = dropped("pass", "-i", stdin=b"print(6 * 7)", PYTHONINSPECT="1")
+    traced = dropped("import tracemalloc; print(tracemalloc.is_tracing())", "-X", "tracemalloc")
+
+    assert (stays.stdout.strip(), traced.stdout.strip()) == (b"42", b"True")
