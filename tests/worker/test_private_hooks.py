@@ -49,6 +49,7 @@ CONSUMER = "worker/adapters/celery/consumer.py"
 OVERRIDDEN = [
     ("httpx2:AsyncByteStream.__aiter__", "(self)", BODY),
     ("httpx2:AsyncByteStream.aclose", "(self)", BODY),
+    ("aiohttp:ClientResponse.reason", "None", MODEL),
     ("celery.concurrency.base:BasePool.body_can_be_buffer", "False", POOL),
     ("celery.concurrency.base:BasePool.on_apply", "(self, *args, **kwargs)", POOL),
     ("celery.concurrency.base:BasePool.on_stop", "(self)", POOL),
@@ -132,7 +133,9 @@ REACHED = [
         "(self, disable_decoding=False, *, timeout=…, disconnect_on_error=True, push_request=False)",
         WATCH,
     ),
+    ("redis.connection:Connection.pack_commands", "(self, commands)", WATCH),
     ("redis.connection:Connection.send_command", "(self, *args, **kwargs)", WATCH),
+    ("redis.connection:Connection.send_packed_command", "(self, command, check_health=True)", WATCH),
     ("redis.connection:ConnectionPool.make_connection", "(self)", CLIENTS),
     (
         "redis.sentinel:SentinelConnectionPool.__init__",
@@ -184,6 +187,7 @@ REACHED = [
     ("openai:AsyncOpenAI.post", POST, MODEL),
     ("openai:DefaultAioHttpClient.__init__", "(self, **kwargs)", MODEL),
     ("aiohttp:ClientSession.connector", "property", MODEL),
+    ("openai._vendor.httpx_aiohttp.transport:AiohttpTransport.get_client", "(self)", MODEL),
 ]
 # Theirs, and calls ours, or makes what ours takes apart: the order of its arguments counts.
 CALLERS = [
@@ -325,6 +329,14 @@ def test_a_client_for_a_loop_has_its_pool_by_name():
     assert isinstance(client.connection_pool, redis.asyncio.ConnectionPool)
 
 
+def test_a_session_has_the_class_of_its_responses_by_name():
+    async def responses():
+        async with aiohttp.ClientSession() as session:
+            return session._response_class
+
+    assert asyncio.run(responses()) is aiohttp.ClientResponse
+
+
 def test_a_halt_finds_the_connections_of_the_sdk_by_their_names():
     client = open_client("key", None, 1)
 
@@ -333,4 +345,5 @@ def test_a_halt_finds_the_connections_of_the_sdk_by_their_names():
             return connector._acquired, dict(connector._conns)
 
     assert hasattr(client._client._transport, "client")
+    assert isinstance(client._client._mounts, dict)
     assert asyncio.run(connections()) == (set(), {})

@@ -1,5 +1,6 @@
 """Bounds the body of an answer: its bytes are counted as they arrive, and again when unpacked."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import httpx2
 MAX_BODY_BYTES = 1 << 20
 # For all bodies that a process is reading: a thousand honest answers of 32 KB.
 MAX_BODIES_BYTES = 32 << 20
+# What a refusal says beside its status and headers is worth no longer wait.
+_REFUSAL_SECONDS = 1.0
 # Any form of gzip or zlib.
 _GZIP = 47
 
@@ -27,14 +30,22 @@ class BodyBound:
     _read_bytes: int = 0
 
     async def __call__(self, response: httpx2.Response) -> None:
-        """Put the bound between the connection and any reader of `response`, error responses included."""
-        encoding = response.headers.pop("content-encoding", "identity").strip().lower()
-        if encoding not in {"identity", "gzip", "x-gzip"}:
+        """Put the bound between the connection and any reader of `response`.
+
+        The body of a refusal (any status but 2xx) is read here, and is empty where it cannot be: what the
+        status and the headers say does not depend on it.
+        """
+        said = response.headers.pop("content-encoding", "").lower().split(",")
+        encodings = [each.strip() for each in said if each.strip() not in {"", "identity"}]
+        is_known = encodings in ([], ["gzip"], ["x-gzip"])
+        if response.is_success and not is_known:
             raise BodyRefused
         # Whatever charset the server names: some of Python's codecs take minutes for a body within the bound.
         response.encoding = "utf-8"
-        if isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _BoundedStream(response.stream, self, packed=encoding != "identity")
+        if not isinstance(response.stream, httpx2.AsyncByteStream):
+            return
+        bounded = _BoundedStream(response.stream, self, packed=bool(encodings))
+        response.stream = bounded if response.is_success else await bounded.as_refusal(readable=is_known)
 
     def count(self, size: int) -> None:
         """Note that `size` more bytes are held (fewer, if negative). Raises BodyRefused."""
@@ -65,6 +76,17 @@ class _BoundedStream(httpx2.AsyncByteStream):
             return self._unpacker.decompress(chunk, most)
         except zlib.error:
             raise BodyRefused from None
+
+    async def as_refusal(self, *, readable: bool) -> httpx2.ByteStream:
+        """Return all of it, or nothing where not all of it comes, fits and can be unpacked."""
+        try:
+            async with asyncio.timeout(_REFUSAL_SECONDS):
+                pieces = [piece async for piece in self] if readable else []
+        except Exception:  # noqa: BLE001 - whatever the server's bytes made of it
+            pieces = []
+        finally:
+            await self.aclose()
+        return httpx2.ByteStream(b"".join(pieces))
 
     async def aclose(self) -> None:
         self._bound.count(-self._size)

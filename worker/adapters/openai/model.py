@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import chain
 from typing import Any
@@ -46,7 +47,7 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
     its connection limit must cover the calls in flight, or they run in waves.
     """
     limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-    transport: httpx2.AsyncClient = openai.DefaultAioHttpClient(
+    client: httpx2.AsyncClient = openai.DefaultAioHttpClient(
         limits=limits,
         timeout=None,
         follow_redirects=False,
@@ -57,7 +58,25 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
         # A proxy in the environment is for the way out, not for this machine.
         trust_env=not is_loopback(base_url or ""),
     )
-    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=transport)
+    transports: list[Any] = [client._transport, *client._mounts.values()]  # noqa: SLF001 - a test checks these names
+    for each in transports:
+        if each is not None:
+            each.client = partial(_open_session, each)
+    return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=client)
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response without its reason phrase: the SDK's transport fails on bytes in it that are not UTF-8."""
+
+    reason = property(lambda _: None, lambda _, __: None)
+
+
+def _open_session(transport: Any) -> aiohttp.ClientSession:
+    """Return the session that the SDK's transport would open, with responses of ours."""
+    transport.client = None
+    session: aiohttp.ClientSession = transport.get_client()
+    session._response_class = _Response  # noqa: SLF001 - the SDK leaves no other way
+    return session
 
 
 @dataclass(frozen=True, slots=True)
