@@ -28,7 +28,7 @@ ROLES = {
     "operator": "-@all +@read +@write +@connection +@transaction +@scripting +@pubsub -@dangerous "
     "-script|flush -function +info +time ~slotgen ~slotgen\x06\x16[1-9] ~slotgen:* "
     "~celery ~celery\x06\x16[1-9] ~celery-task-meta-* ~_kombu.binding*.slotgen "
-    "&slotgen:kill:* &slotgen:halts &slotgen:released &celery-task-meta-*",
+    "&slotgen:kill:* &slotgen:halts &slotgen:halts:probe &slotgen:released &celery-task-meta-*",
     # KEDA reads lengths with a script.
     "keda": f"-@all {CONNECTED} {SCRIPTS}",
     "monitor": f"-@all {CONNECTED} +info +time",
