@@ -40,8 +40,14 @@ class Halt:
         return max(len(self.workers), self.engaged.heard, len(self.confirmed))
 
 
-def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: HaltListener | None) -> Halt:
-    """Halt by `engage`, and collect the confirmations of `workers`; closes `listener`.
+def halt(
+    engage: Callable[[], Engaged],
+    find_workers: Callable[[], list[WorkerInfo]],
+    listener: HaltListener | None,
+) -> Halt:
+    """Halt by `engage`, then collect the workers' confirmations; closes `listener`.
+
+    Nothing but the halt itself is read before it: others may have written what takes long to read.
 
     Raises:
         StoreUnavailable: `engage` could not halt.
@@ -50,11 +56,19 @@ def halt(engage: Callable[[], Engaged], workers: list[WorkerInfo], listener: Hal
     began_mono = time.monotonic()
     try:
         engaged = engage()
+        workers = _found(find_workers)
         confirmed = _confirmed(listener, workers, engaged.heard) if listener else {}
     finally:
         if listener:
             listener.close()
     return Halt(engaged, workers, confirmed, (time.monotonic() - began_mono) * 1000)
+
+
+def _found(find_workers: Callable[[], list[WorkerInfo]]) -> list[WorkerInfo]:
+    try:
+        return find_workers()
+    except StoreUnavailable:
+        return []
 
 
 def _confirmed(listener: HaltListener, workers: list[WorkerInfo], heard: int) -> dict[str, Confirmation]:
@@ -75,10 +89,10 @@ def halt_fleet(client: redis.Redis, namespace: str, engage: Callable[[], Engaged
     """
     fleet = RedisFleet(client, namespace)
     try:
-        listener, workers = fleet.listen(), fleet.workers()
+        listener = fleet.listen()
     except StoreUnavailable:
-        listener, workers = None, []
-    done = halt(engage, workers, listener)
+        listener = None
+    done = halt(engage, fleet.workers, listener)
     with contextlib.suppress(StoreUnavailable):
         audit = RedisDials(client, namespace).audit(_CHANGES)
         done = replace(done, before=_halted_before(audit, done.engaged))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 from gates import Controls
 from gates.kill_switch import DIAL
@@ -125,7 +126,8 @@ class HaltDrill:
 
     def _halt(self, workers: list[WorkerInfo]) -> None:
         listener, dials = self.session.fleet.listen(), self.session.dials
-        done = halt(lambda: dials.engage(self.actor, _COMMAND, "a rehearsal", _OUR_TRUE), workers, listener)
+        engage = partial(dials.engage, self.actor, _COMMAND, "a rehearsal", _OUR_TRUE)
+        done = halt(engage, lambda: workers, listener)
         answers = [done.confirmed[each.worker_id] for each in workers if each.worker_id in done.confirmed]
         self._cancelled = sum(each.calls for each in answers)
         self._checks.append(confirmation_check(len(workers), len(answers), done.ms))

@@ -36,6 +36,10 @@ from worker.adapters.redis.wrong_keys import known_name, raw_name
 _PEEKED = 5
 _SCANS = 10
 _OTHER_QUEUES = 50
+# Of what anybody with a worker's password may have put there: the newest heartbeats, and a description of
+# four times its bound.
+_MOST_WORKERS = 2_000
+_MOST_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -82,21 +86,24 @@ class RedisFleet:
     namespace: str
 
     def workers(self) -> list[WorkerInfo]:
-        """Return what each worker said of itself last: first the silent ones, then the oldest.
+        """Return what each worker said of itself last: first the silent ones, then the oldest; 2,000 at most.
 
         Raises StoreUnavailable.
         """
         with unavailable(self.client):
             seconds, micros = self.client.time()
-            known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), 0, -1))
-            # A name that is not UTF-8 is not a worker's, and has no info.
-            keys = [WORKER_INFO(self.namespace, each.decode(errors="backslashreplace")) for each in known]
-            infos = cast("list[bytes | None]", self.client.mget(keys)) if keys else []
+            known = cast("list[bytes]", self.client.zrange(WORKERS(self.namespace), -_MOST_WORKERS, -1))
+            with self.client.pipeline(transaction=False) as pipe:
+                for each in known:
+                    # A name that is not UTF-8 is not a worker's, and has no info.
+                    key = WORKER_INFO(self.namespace, each.decode(errors="backslashreplace"))
+                    pipe.getrange(key, 0, _MOST_BYTES - 1)
+                infos = pipe.execute(raise_on_error=False)
         now_wall_ms = seconds * 1000 + micros // 1000
         found = [
             dataclasses.replace(info, silent_seconds=info.silent_at(now_wall_ms))
             for raw in infos
-            if raw and (info := read_record(WorkerInfo, raw))
+            if isinstance(raw, bytes) and (info := read_record(WorkerInfo, raw))
         ]
         return sorted(found, key=lambda each: (each.silent_seconds is None, each.started_wall_ms))
 

@@ -88,6 +88,18 @@ class TestCards:
         assert "kill -9 7" in first.silence
         assert {each.silence for each in others} == {""}
 
+    def test_that_others_wrote_are_read_no_further_than_one_can_be_long(self, fleet, redis_client, namespace):
+        beat(redis_client, namespace, "w", 1)
+        redis_client.zadd(WORKERS(namespace), {"large": 2} | {f"old-{each}": 1 for each in range(5_000)})
+        redis_client.set(WORKER_INFO(namespace, "large"), b"[" * 5_000_000)
+        redis_client.rpush(WORKER_INFO(namespace, "old-4999"), "no string")
+        before = redis_client.info("stats")["total_net_output_bytes"]
+
+        found = fleet.workers()
+
+        assert [each.worker_id for each in found] == ["w"]
+        assert redis_client.info("stats")["total_net_output_bytes"] - before < 500_000
+
     def test_of_another_version_are_left_out(self, fleet, redis_client, namespace):
         beat(redis_client, namespace, "ours", 1)
         others = {"less": '{"worker_id": "less"}', "more": '{"a": 1}', "list": "[1]", "broken": "{"}
