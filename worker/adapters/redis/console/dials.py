@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from tasks.operations.changes.dials import (
     NOTICED,
@@ -41,6 +41,9 @@ from worker.adapters.redis.scripts import LuaScript
 
 # From each record: enough to find who halted, whatever was changed since.
 _LAST = 50
+# Of a record: what a value's own bound leaves room for, and all that is read for one command.
+_LONGEST_BYTES = 1 << 17
+_MOST_BYTES = 1 << 26
 _NAMES = [dial.name for dial in OPERATED]
 # KEYS: audit, noticed, seen, live, then the dials. MGET reads a key of another type as absent, as gates do.
 # ARGV[1] is the user of Redis.
@@ -109,14 +112,23 @@ now[n] = after
 keep_live()
 return id
 """)
-# KEYS: audit, noticed. From each entry only what a metric needs, since policies are long and workers many.
-_LAST_CHANGES = LuaScript(f"""
-local found = {{}}
+# KEYS: audit, noticed. ARGV: how many entries of each are read, how many bytes of each word are returned (a
+# metric needs less than policies have), and after how many bytes no other entry is read: weaker roles may
+# write what is noticed, and a few hundred megabytes of it would keep Redis from answering anybody.
+_NEWEST = LuaScript("""
+local found = {}
 for record, key in ipairs(KEYS) do
-  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', {_LAST})) do
-    local words = {{}}
-    for i = 1, math.min(#entry[2], 32) do words[i] = string.sub(entry[2][i], 1, 128) end
-    found[#found + 1] = {{record, entry[1], words}}
+  local before, read = '+', 0
+  for _ = 1, tonumber(ARGV[1]) do
+    local entry = redis.call('XREVRANGE', key, before, '-', 'COUNT', 1)[1]
+    if not entry or read > tonumber(ARGV[3]) then break end
+    local words = {}
+    for i, word in ipairs(entry[2]) do
+      read = read + #word
+      if i <= 32 then words[i] = string.sub(word, 1, ARGV[2]) end
+    end
+    found[#found + 1] = {record, entry[1], words}
+    before = '(' .. entry[1]
   end
 end
 return found
@@ -211,15 +223,8 @@ class RedisDials:
 
         Their values are cut. Nothing where the record cannot be read. Raises StoreUnavailable.
         """
-        keys = [AUDIT(self.namespace), AUDIT_NOTICED(self.namespace)]
         with unavailable(self.client), contextlib.suppress(ResponseError):
-            found = [
-                (_recorded, _noticed)[record - 1](
-                    (audit_id, dict(zip(words[::2], words[1::2], strict=False)))
-                )
-                for record, audit_id, words in _LAST_CHANGES.run(self.client, keys)
-            ]
-            return last_of_each(_newest_first(found))
+            return last_of_each(_newest_first(self._newest_of_each(_LAST, 128, 1 << 22)))
         return {}
 
     def audit_of_each(self, limit: int) -> list[RecordedChange]:
@@ -228,9 +233,20 @@ class RedisDials:
         Raises StoreUnavailable.
         """
         with unavailable(self.client):
-            found = [_recorded(each) for each in self._newest(AUDIT, limit)]
-            found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
+            try:
+                found = self._newest_of_each(limit, _LONGEST_BYTES, _MOST_BYTES)
+            except NoPermissionError:
+                # A role that runs no scripts.
+                found = [_recorded(each) for each in self._newest(AUDIT, limit)]
+                found += [_noticed(each) for each in self._newest(AUDIT_NOTICED, limit)]
         return _newest_first(found)
+
+    def _newest_of_each(self, limit: int, word_bytes: int, most_bytes: int) -> list[RecordedChange]:
+        keys = [AUDIT(self.namespace), AUDIT_NOTICED(self.namespace)]
+        return [
+            (_recorded, _noticed)[record - 1]((audit_id, dict(zip(words[::2], words[1::2], strict=False))))
+            for record, audit_id, words in _NEWEST.run(self.client, keys, limit, word_bytes, most_bytes)
+        ]
 
     def _eval(self, script: LuaScript, *arguments: Any, more: Sequence[str] = ()) -> Any:
         records = [key(self.namespace) for key in (AUDIT, AUDIT_NOTICED, AUDIT_SEEN, AUDIT_LIVE)]

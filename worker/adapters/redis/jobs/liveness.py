@@ -33,7 +33,7 @@ end
 _BEAT = LuaScript(
     LOST
     + """
-local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf')
+local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + 1, '+inf', 'LIMIT', 0, 1000)
 for _, worker in ipairs(ahead) do redis.call('ZADD', KEYS[1], now, worker) end
 if #ahead > 0 or paused(KEYS[1], ARGV[1]) then redis.call('SET', KEYS[2], now) end
 redis.call('ZADD', KEYS[1], now, ARGV[2])
@@ -44,7 +44,10 @@ _FIND_LOST = LuaScript(
     LOST
     + """
 local found = {}
-for _, worker in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+-- A thousand of those that are silent for long enough, the latest first: whoever has a worker's
+-- password can add a million more.
+local silent = redis.call('ZREVRANGEBYSCORE', KEYS[1], now - ARGV[1], '-inf', 'LIMIT', 0, 1000)
+for _, worker in ipairs(silent) do
   if worker ~= ARGV[2] and lost(KEYS[1], KEYS[2], worker, ARGV[1]) then found[#found + 1] = worker end
 end
 return found

@@ -191,6 +191,20 @@ class TestAudit:
         assert {(each.noticed, each.widened, each.redis_user) for each in noticed} == {(True, (), "worker")}
         assert dials.audit(10) == noticed
 
+    def test_that_others_have_made_too_large_is_read_no_further(self, dials):
+        dials.change(to(b"5"), dials.read().version)
+        for _ in range(4):
+            said = {"dial": "kill", "reason": b"x" * 40_000_000}
+            dials.client.xadd(f"{dials.namespace}:audit:noticed", said)
+        before = dials.client.info("stats")["total_net_output_bytes"]
+
+        noticed = [each for each in dials.audit(10) if each.noticed]
+        last = dials.last_changes()
+
+        assert [len(each.reason) for each in noticed] == [1 << 17] * 2
+        assert (last["kill"].noticed, last["rollout_percent"].after) == (True, b"5")
+        assert dials.client.info("stats")["total_net_output_bytes"] - before < 1_000_000
+
     def test_of_nothing_is_empty(self, dials):
         assert dials.audit(10) == []
         assert dials.read().version == "0-0 0-0"

@@ -42,6 +42,16 @@ def test_a_worker_is_lost_that_is_silent_for_too_long_while_another_is_heard(sec
     assert lost() == found
 
 
+def test_whoever_was_lost_last_is_found_among_any_number_of_others(redis_client, namespace, heard, lost):
+    redis_client.zadd(WORKERS(namespace), {f"old-{each}": 1 for each in range(3_000)})
+    heard("theirs", LOST_SECONDS + 60)
+    heard("mine", 0)
+
+    found = lost()
+
+    assert (found[0], len(found)) == ("theirs", 1_000)
+
+
 def test_the_one_who_asks_lives(heard, lost):
     heard("mine", LOST_SECONDS + 60)
     heard("theirs", 0)
