@@ -58,10 +58,8 @@ def open_client(api_key: str, base_url: str | None, max_connections: int) -> ope
         # A proxy in the environment is for the way out, not for this machine.
         trust_env=not is_loopback(base_url or ""),
     )
-    transports: list[Any] = [client._transport, *client._mounts.values()]  # noqa: SLF001 - a test checks these names
-    for each in transports:
-        if each is not None:
-            each.client = partial(_open_session, each)
+    for each in _transports(client):
+        each.client = partial(_open_session, each)
     return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=client)
 
 
@@ -69,6 +67,12 @@ class _Response(aiohttp.ClientResponse):
     """A response without its reason phrase: the SDK's transport fails on bytes in it that are not UTF-8."""
 
     reason = property(lambda _: None, lambda _, __: None)
+
+
+def _transports(client: httpx2.AsyncClient) -> list[Any]:
+    """Return the direct one and those through proxies; the SDK hides them, and a test checks their names."""
+    found = [client._transport, *client._mounts.values()]  # noqa: SLF001 - see above
+    return [each for each in found if hasattr(each, "client")]
 
 
 def _open_session(transport: Any) -> aiohttp.ClientSession:
@@ -121,16 +125,10 @@ class OpenAIModel:
 
         For a halt: what is in flight must be cancelled beside it, or it sees a broken connection.
         """
-        # The SDK's transport hides its aiohttp session, and that its connections; a test checks these names.
-        transport: Any = self.client._client._transport  # noqa: SLF001 - see above
-        session = getattr(transport, "client", None)
-        if not isinstance(session, aiohttp.ClientSession) or session.connector is None:
-            return
-        idle = chain(*map(tuple, tuple(session.connector._conns.values())))  # noqa: SLF001 - see above
-        for protocol in (*session.connector._acquired, *(each for each, _ in idle)):  # noqa: SLF001 - see above
-            # Its own close() waits for the loop's turn and for what is unsent. The loop may have closed it.
-            with suppress(AttributeError, OSError):
-                protocol.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # see above
+        # The SDK's client hides its aiohttp sessions, and those their connections; a test checks these names.
+        for transport in _transports(self.client._client):  # noqa: SLF001 - see above
+            if isinstance(transport.client, aiohttp.ClientSession) and transport.client.connector:
+                _shut_down(transport.client.connector)
 
     async def _respond(self, request: ModelRequest) -> ModelAnswer:
         parameters = _parameters(request)
@@ -154,6 +152,14 @@ class OpenAIModel:
             del answer, body, response
         # Raised out here it has no context, whose frames would keep what was read alive.
         raise broken
+
+
+def _shut_down(connector: aiohttp.BaseConnector) -> None:
+    idle = chain(*map(tuple, tuple(connector._conns.values())))  # noqa: SLF001 - a test checks these names
+    for protocol in (*connector._acquired, *(each for each, _ in idle)):  # noqa: SLF001 - see above
+        # Its own close() waits for the loop's turn and for what is unsent. The loop may have closed it.
+        with suppress(AttributeError, OSError):
+            protocol.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # see above
 
 
 def _parameters(request: ModelRequest) -> dict[str, Any]:

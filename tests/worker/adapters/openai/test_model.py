@@ -286,6 +286,37 @@ def test_cutting_closes_every_connection_and_the_next_request_opens_a_new_one():
     assert answer.text
 
 
+def test_cutting_closes_what_goes_through_a_proxy(monkeypatch):
+    async def call():
+        asked, closed = asyncio.Event(), asyncio.Event()
+
+        async def proxy(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            while await reader.read(1 << 16):
+                pass
+            closed.set()
+            writer.close()
+
+        async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+            client = open_client("key", "http://model.test/v1", 10)
+            model = OpenAIModel(client, lambda *_: None, lambda _: None)
+            request = asyncio.create_task(model.respond(a_request(60)))
+            await asked.wait()
+
+            model.abort_connections()
+
+            await asyncio.wait_for(closed.wait(), 10)
+            request.cancel()
+            with pytest.raises((asyncio.CancelledError, ModelError)):
+                await request
+            await client.close()
+
+    asyncio.run(call())
+
+
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_cutting_waits_for_no_turn_of_the_loop(in_thread):
     async def call(fake_openai):
