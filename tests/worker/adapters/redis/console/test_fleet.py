@@ -72,9 +72,10 @@ class TestCards:
         self, fleet, redis_client, namespace
     ):
         now_ms = redis_client.time()[0] * 1000
-        ages_seconds = {"once late": 9, "silent": 12, "fresh": 0, "seldom": 100}
+        # Far enough from the bound for a machine that is busy with other things.
+        ages_seconds = {"once late": 30, "silent": 50, "fresh": 0, "seldom": 100}
         for worker_id, age in ages_seconds.items():
-            beat_seconds = 60 if worker_id == "seldom" else 5
+            beat_seconds = 90 if worker_id == "seldom" else 20
             info = dataclasses.replace(
                 a_card(worker_id), seen_wall_ms=now_ms - age * 1000, beat_seconds=beat_seconds
             )
@@ -83,8 +84,8 @@ class TestCards:
         first, *others = fleet.workers()
 
         assert first.worker_id == "silent"
-        assert first.silent_seconds == pytest.approx(12, abs=2)
-        assert "worker box/7: silent since 1" in first.silence
+        assert first.silent_seconds == pytest.approx(50, abs=9)
+        assert "worker box/7: silent since 5" in first.silence
         assert "kill -9 7" in first.silence
         assert {each.silence for each in others} == {""}
 
