@@ -10,8 +10,9 @@ from worker.adapters.redis.errors import unavailable
 from worker.adapters.redis.keys import TASK_META
 from worker.adapters.redis.waiting import depth, lists
 
-# One command of this many keys keeps other clients waiting for under a millisecond.
-_BATCH = 500
+# The results of this many tasks are read at once, and of half as many while Redis cuts off a client that is
+# told so much (client-output-buffer-limit): those of one spec may have 100 MB.
+_BATCH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,14 @@ class RedisOutbox:
     def stored(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """Return what Celery's result backend has stored for each task, in their order."""
         found: list[bytes | None] = []
+        size = _BATCH
         with unavailable(self.client):
-            for begin in range(0, len(task_ids), _BATCH):
-                keys = [TASK_META(each) for each in task_ids[begin : begin + _BATCH]]
-                found += cast("list[bytes | None]", self.client.mget(keys))
+            while len(found) < len(task_ids):
+                keys = [TASK_META(each) for each in task_ids[len(found) : len(found) + size]]
+                try:
+                    found += cast("list[bytes | None]", self.client.mget(keys))
+                except redis.ConnectionError:
+                    if size == 1:
+                        raise
+                    size //= 2
         return found
