@@ -8,6 +8,7 @@ import typer
 from gates import BrakeState, Controls
 from schemas.lock import problems
 from tasks.operations import preflight as points
+from tasks.operations.fleet import WorkerInfo
 from tasks.operations.preflight import PreflightCheck
 from tasks.operations.pricing import price_doubts
 from tasks.operations.timefmt import counted
@@ -26,6 +27,7 @@ from worker.cli.support.terminal import answer, fields, fitted, styled
 ORDER = 1
 _PROBES = 3
 _ANSWER_SECONDS = 6.0
+_SEEN_SECONDS, _POLL_SECONDS = 5.0, 0.1
 _BESIDE = 80
 _COLOURS = {"pass": "green", "fail": "red", "to confirm": "yellow"}
 
@@ -47,7 +49,7 @@ def preflight(*, as_json: AsJson = False) -> None:
 
 def _found(session: OperatorSession) -> list[PreflightCheck]:
     controls = Controls.parse(session.dials.read().raw, session.settings.ceilings)
-    workers = [each for each in session.fleet.workers() if each.silent_seconds is None]
+    workers = _workers(session, controls)
     changed, now_wall_ms = problems(), session.history.now_ms()
     return [
         points.ci_is_green(),
@@ -69,6 +71,19 @@ def _found(session: OperatorSession) -> list[PreflightCheck]:
         points.clock(session.history.now_ms(), int(time.time() * 1000)),
         *_executor(session),
     ]
+
+
+def _workers(session: OperatorSession, controls: Controls) -> list[WorkerInfo]:
+    """Return the workers that are heard, once all of them see the policy: they say so soon after a change."""
+    deadline_mono = time.monotonic() + _SEEN_SECONDS
+    while True:
+        found = [each for each in session.fleet.workers() if each.silent_seconds is None]
+        if (
+            all(each.policy_hash == controls.policy_hash for each in found)
+            or time.monotonic() > deadline_mono
+        ):
+            return found
+        time.sleep(_POLL_SECONDS)  # a plain key has nothing to await
 
 
 def _round_trip(session: OperatorSession, controls: Controls, *, answered: bool) -> list[PreflightCheck]:
