@@ -156,11 +156,7 @@ def test_a_key_of_another_type_ends_nothing_and_loses_nothing(hurt, row):
 def test_a_stream_that_takes_no_entry_any_more_ends_nothing_and_loses_nothing(hurt, row):
     malformed = f"no message beside {row.pattern}".encode()
 
-    def blocked(key: str) -> tuple[str | bytes, ...]:
-        hurt.client.lpush("slotgen", malformed)
-        return ("XADD", key, LAST_OF_ALL, "a", "b")
-
-    loses_nothing(hurt, row, blocked)
+    loses_nothing(hurt, row, lambda key: ("XADD", key, LAST_OF_ALL, "a", "b"), malformed)
 
     def is_dead() -> bool:
         return any(each[b"message"] == malformed for _, each in hurt.client.xrange(keys.DEAD("slotgen")))
@@ -168,11 +164,18 @@ def test_a_stream_that_takes_no_entry_any_more_ends_nothing_and_loses_nothing(hu
     eventually(is_dead, within_seconds=BACK_SECONDS)
 
 
-def loses_nothing(hurt: Fleet, row: Key, wrong: Callable[[str], tuple[str | bytes, ...]]) -> None:
-    """Put into the key of `row` what the command makes of it, and try the worker meanwhile and afterwards."""
+def loses_nothing(
+    hurt: Fleet, row: Key, wrong: Callable[[str], tuple[str | bytes, ...]], *messages: bytes
+) -> None:
+    """Put into the key of `row` what the command makes of it, and try the worker meanwhile and afterwards.
+
+    It gets the `messages` as well.
+    """
     jobs = Jobs(hurt)
     key = name_of(row, places(hurt, jobs))
     spoil(hurt.client, key, wrong(key))
+    for each in messages:
+        hurt.client.lpush("slotgen", each)
     refused = jobs.send()
     assert (key in refused) == bool(refused), refused
     hold_up(hurt, jobs)
