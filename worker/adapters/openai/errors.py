@@ -1,6 +1,7 @@
 """Translates every failure of the OpenAI SDK and its transport to the closed error vocabulary."""
 
 import email.utils
+import re
 import time
 from collections.abc import Iterator, Mapping
 
@@ -27,6 +28,7 @@ TERMINAL_CODES = frozenset(
 ACCOUNT_CODES = frozenset(
     {"account_deactivated", "billing_not_active", "unsupported_country_region_territory"}
 )
+_NUMBER = re.compile(r"\+?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,4})?", re.ASCII)
 # No server may hold a fleet back for longer: its word may be a mistake or a forgery.
 _LONGEST_WAIT_SECONDS = 3600.0
 # What of a request the executor config can leave out, by the field that sends it: not every server takes it.
@@ -112,12 +114,10 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     Source: RFC 9110, section 10.2.3. None when absent, negative or unreadable; an hour when it asks for more.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) / unit
-        except (KeyError, ValueError):
-            continue
-        # NaN fails both comparisons.
-        return min(seconds, _LONGEST_WAIT_SECONDS) if 0 <= seconds < float("inf") else None
+        said = headers.get(name, "").strip()
+        # Not what Python alone takes for a number.
+        if _NUMBER.fullmatch(said) and (seconds := float(said) / unit) < float("inf"):
+            return min(seconds, _LONGEST_WAIT_SECONDS)
     try:
         wall = email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp()
     except (KeyError, ValueError, TypeError, OverflowError):
