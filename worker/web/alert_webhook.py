@@ -118,13 +118,17 @@ def _body(environ: dict[str, Any]) -> bytes:
 
 
 def _firing(body: bytes) -> list[str] | None:
-    """Return the names of the alerts that fire, as far as they can be read; None when all are resolved."""
+    """Return the names of the alerts that fire, as far as they can be read; None when all are resolved.
+
+    A long group is cut off: what it says of itself counts, too.
+    """
     try:
-        alerts = json.loads(body)["alerts"]
-        states = [(each["status"], str(each["labels"].get("alertname", ""))) for each in alerts]
+        group = json.loads(body)
+        states = [(each["status"], str(each["labels"].get("alertname", ""))) for each in group["alerts"]]
+        is_whole = group.get("status", "resolved") == "resolved" and not group.get("truncatedAlerts")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
-    if states and all(status == "resolved" for status, _ in states):
+    if states and is_whole and all(status == "resolved" for status, _ in states):
         return None
     return [name for status, name in states if status != "resolved"]
 

@@ -89,6 +89,15 @@ def test_a_length_that_is_none_halts_as_well(length):
     assert len(lever.reasons) == 1
 
 
+@pytest.mark.parametrize("group", [{"status": "firing"}, {"status": "resolved", "truncatedAlerts": 3}])
+def test_a_group_that_fires_halts_though_the_alerts_that_are_listed_do_not(group):
+    lever = Lever()
+
+    status, answer = post(lever, json.dumps(json.loads(alerts(("resolved", "A"))) | group).encode())
+
+    assert (status, answer["halted"]) == (200, True)
+
+
 def test_resolved_alerts_change_nothing():
     lever = Lever()
 
