@@ -4,6 +4,13 @@ A producer's name for a job must not move the cursor of an operator's terminal, 
 command that shows it.
 """
 
+import re
+
+# Python takes these for printable, and no terminal shows them: fillers, blanks that are letters, variants.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
+)
+
 
 class Shown(str):
     """Text that a terminal may be given as it is; what is added to it is made visible first.
@@ -27,8 +34,13 @@ def visible(text: str) -> Shown:
     """Return `text` as one line, in which what cannot be seen, a newline too, is written out."""
     if isinstance(text, Shown):
         return text
-    return Shown(text if text.isprintable() else "".join(map(_written_out, text)))
+    return Shown(text if is_seen(text) else "".join(map(_written_out, text)))
+
+
+def is_seen(text: str) -> bool:
+    """Return whether each character of `text` can be seen."""
+    return text.isprintable() and (text.isascii() or not _UNSEEN.search(text))
 
 
 def _written_out(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return character if is_seen(character) else character.encode("unicode_escape").decode()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from tasks.operations.changes.dials import CHANGED_BY, RAW_ACTOR
+from tasks.operations.visible import is_seen
 from worker.web.token import same
 
 # A night, and no more: whoever finds the phone next week is asked again.
@@ -94,5 +95,11 @@ class Access:
 def as_name(text: str) -> str | None:
     """Return a name for the audit without the blanks around it, or None where it is none."""
     name = text.strip()
-    sound = name and name.isprintable() and len(name) <= _MOST_NAME and name not in _NO_PERSONS
+    sound = (
+        name
+        and is_seen(name)
+        and "\ufe0f" not in name
+        and len(name) <= _MOST_NAME
+        and name not in _NO_PERSONS
+    )
     return name if sound else None

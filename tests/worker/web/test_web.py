@@ -100,7 +100,20 @@ class TestWhoComesIn:
         assert site.ask("GET", "/", cookie=bare, headers={"Host": "halt.example.org"}).status == 303
 
     @pytest.mark.parametrize(
-        "name", ["", " ", "a\nb", "\x1b[31m", "n" * 65, "\u202ea", "guard", "alertmanager", "unknown"]
+        "name",
+        [
+            "",
+            " ",
+            "a\nb",
+            "\x1b[31m",
+            "n" * 65,
+            "\u202ea",
+            "guard",
+            "alertmanager",
+            "unknown",
+            "ann\u3164",
+            "alertmanager\ufe0f",
+        ],
     )
     def test_a_login_without_a_name_for_the_audit_is_none(self, site, name):
         assert site.ask("POST", "/login", form={"name": name, "token": TOKEN}).status in {403, 429}
